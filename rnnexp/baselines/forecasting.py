@@ -1,0 +1,100 @@
+"""Baselines of a forecast: rules without parameters, and ridge regression."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from sklearn.linear_model import Ridge
+
+from rnnexp.data.forecasting import ForecastingData
+from rnnexp.data.windows import Windows
+from rnnexp.tasks.metrics import forecast_metrics
+
+# Part of the cache's key: raise it whenever a baseline's numbers change.
+VERSION = 1
+
+
+def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
+    """Every baseline's metrics, pooled over the test windows: name -> metric -> value.
+
+    last_value              y(t-1)
+    same_hour_yesterday     y(t-season)
+    same_hour_last_week     y(t-7 season)
+    yesterdays_change       y(t-1) + y(t-season) - y(t-season-1)
+    ridge                   ridge regression on the look-back, one model a series
+    ridge_week              the same with y(t-7 season), y(t-7 season-1), hour and weekday
+
+    For series of daily or longer steps the season is a week and the names say so. A rule whose
+    history a window does not have falls back to the last value.
+    """
+    windows = data.windows("test")
+    following = windows.start + data.look_back
+    within_a_day = data.step < np.timedelta64(1, "D")
+    seasonal = "same_hour_yesterday" if within_a_day else "one_season_ago"
+    change = "yesterdays_change" if within_a_day else "last_seasons_change"
+    season = data.season
+    predictions = {"last_value": _lag(data, following, 1)}
+    if season > 1:
+        predictions[seasonal] = _lag(data, following, season)
+        if within_a_day:
+            predictions["same_hour_last_week"] = _lag(data, following, 7 * season)
+        predictions[change] = (
+            predictions["last_value"] + predictions[seasonal] - _lag(data, following, season + 1)
+        )
+    predictions["ridge"] = _ridge(data, windows, week=False)
+    if within_a_day:
+        predictions["ridge_week"] = _ridge(data, windows, week=True)
+    return {
+        name: forecast_metrics(torch.from_numpy(prediction), windows.target, data.unit)
+        for name, prediction in predictions.items()
+    }
+
+
+def _lag(data: ForecastingData, following: torch.Tensor, lag: int) -> np.ndarray:
+    """The value `lag` steps before each position, or the last one where the series is younger."""
+    first = data.store.first[data.store.series_of(following - 1)]
+    position = torch.where(following - lag >= first, following - lag, following - 1)
+    return data.store.values[position, 0].double().numpy()
+
+
+def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
+    """Predictions of one ridge regression a series, fitted on its training windows."""
+    prediction = np.empty(len(windows))
+    number = data.store.series_of(windows.start).numpy()
+    for series, training in _training_positions(data, 7 * data.season + 1 if week else 0):
+        tested = number == series
+        following = windows.start[tested] + data.look_back
+        # Levels go from 500 to 25,000 MW: without a common scale one penalty would not fit all.
+        minimum = data.spec["scaling"]["minimum"][series][0]
+        extent = data.spec["scaling"]["range"][series][0]
+        model = Ridge(alpha=1.0)
+        target = (data.store.values[training, 0].double().numpy() - minimum) / extent
+        model.fit(_ridge_inputs(data, training, week, minimum, extent), target)
+        scaled = model.predict(_ridge_inputs(data, following, week, minimum, extent))
+        prediction[tested] = scaled * extent + minimum
+    return prediction
+
+
+def _training_positions(data: ForecastingData, history: int) -> Iterator[tuple[int, torch.Tensor]]:
+    """For each series, the positions in its training span that can be targets."""
+    history = max(history, data.look_back)
+    for series, (first, steps) in enumerate(
+        zip(data.store.first.tolist(), data.training_steps(), strict=False)
+    ):
+        positions = torch.arange(first + min(history, steps - 1), first + steps)
+        yield series, positions[data.store.observed[positions]]
+
+
+def _ridge_inputs(
+    data: ForecastingData, following: torch.Tensor, week: bool, minimum: float, extent: float
+) -> np.ndarray:
+    start = following - data.look_back
+    lags = data.store.values[:, 0].unfold(0, data.look_back, 1)[start].double().numpy()
+    columns = [(lags - minimum) / extent]
+    if week:
+        for lag in (7 * data.season, 7 * data.season + 1):
+            columns.append(((_lag(data, following, lag) - minimum) / extent)[:, None])
+        calendar = data.store.calendar[(following - 1)].long()
+        columns.append(np.eye(24)[calendar[:, 0] // 60])
+        columns.append(np.eye(7)[calendar[:, 1]])
+    return np.concatenate(columns, axis=1)

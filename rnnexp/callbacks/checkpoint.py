@@ -1,0 +1,36 @@
+"""Checkpoints: `best.ckpt` by the monitored metric and `last.ckpt`, in the run's own folder."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+FORMAT = 1  # of our checkpoints: tensors and plain values, with our names for the weights
+
+
+class Checkpoint(ModelCheckpoint):
+    """Lightning's ModelCheckpoint with rnnexp's file names.
+
+    Without a monitored metric (nothing is validated) there is no best but the last.
+    """
+
+    def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] = "min") -> None:
+        super().__init__(
+            monitor=monitor,
+            mode=mode,
+            filename="best",
+            save_top_k=1 if monitor else 0,
+            save_last=True,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
+        super().setup(trainer, pl_module, stage)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["rnnexp_format"] = FORMAT

@@ -1,0 +1,112 @@
+"""Figures of a forecast: drawn once the test windows are predicted, as PNG and in TensorBoard."""
+
+from pathlib import Path
+
+import matplotlib
+import matplotlib.dates
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from rnnexp.callbacks.history import History
+
+matplotlib.use("Agg")  # no window system is needed, or asked for
+
+TARGET, PREDICTION, SECOND = "#4c4c4c", "#d1495b", "#2e86ab"
+
+
+class ForecastFigures(Callback):
+    """loss.png, predictions/SERIES.png and error_by_hour.png, in the run's folder.
+
+    days: how long each shown stretch of a series is. stretches: how many, spread over the test
+    span.
+    """
+
+    def __init__(self, days: int = 4, stretches: int = 3) -> None:
+        self.days, self.stretches = days, stretches
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        table = pl_module.predictions_table(trainer.datamodule)
+        table["timestamp"] = pd.to_datetime(table["timestamp"])
+        unit = pl_module.spec["unit"]
+        figures = {"error_by_hour": error_by_hour(table)}
+        for name, one in table.groupby("file", sort=False):
+            figures[f"predictions/{name}"] = stretches(one, unit, self.days, self.stretches)
+        histories = [c for c in trainer.callbacks if isinstance(c, History) and c.rows]
+        for history in histories:
+            figures["loss"] = loss_curve(pd.DataFrame(history.rows))
+        for name, figure in figures.items():
+            path = Path(trainer.default_root_dir) / "figures" / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=110)
+            if isinstance(trainer.logger, TensorBoardLogger):
+                trainer.logger.experiment.add_figure(name, figure, close=False)
+
+
+def loss_curve(history: pd.DataFrame) -> Figure:
+    """Training and validation loss by epoch, and the validation error where there is one."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(history["epoch"], history["train/loss"], "o-", color=TARGET, label="training")
+    if "val/loss" in history:
+        axes.plot(history["epoch"], history["val/loss"], "o-", color=PREDICTION, label="validation")
+    axes.set(xlabel="epoch", ylabel="loss (scaled units)", yscale="log", title="Loss")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _finish(axes)
+    if "val/smape" in history:
+        right = axes.twinx()
+        right.plot(history["epoch"], history["val/smape"], "--", color=SECOND)
+        right.set_ylabel("validation sMAPE, % (dashed)", color=SECOND)
+    return figure
+
+
+def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
+    """Prediction against actual for a few stretches of one series, spread over its test span.
+
+    table: the rows of one series, in time order.
+    """
+    figure = Figure(figsize=(4.2 * count, 3.4), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, count))
+    begin, end = table["timestamp"].iloc[0], table["timestamp"].iloc[-1]
+    length = pd.Timedelta(days=days)
+    room = max(end - begin - length, pd.Timedelta(0))
+    for number, axes in enumerate(panels):
+        since = begin + room * number / max(count - 1, 1)
+        shown = table[table["timestamp"].between(since, since + length)]
+        axes.plot(shown["timestamp"], shown["target"], color=TARGET, lw=2, label="actual")
+        axes.plot(shown["timestamp"], shown["prediction"], color=PREDICTION, lw=1, label="predicted")
+        axes.set(ylabel=unit if number == 0 else "", xlabel=f"from {since:%Y-%m-%d}")
+        axes.xaxis.set_major_locator(matplotlib.dates.DayLocator())
+        axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%a"))
+        _finish(axes)
+    figure.suptitle(f"{table['file'].iloc[0]}: one step ahead, test span")
+    return figure
+
+
+def error_by_hour(table: pd.DataFrame) -> Figure:
+    """sMAPE by hour of the day: pooled, and each series in the background."""
+    percent = 200 * (table["prediction"] - table["target"]).abs()
+    percent = percent / (table["prediction"] + table["target"]).abs()
+    hour = table["timestamp"].dt.hour
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for _, own in percent.groupby(table["file"]):
+        by_hour = own.groupby(hour).mean()
+        axes.plot(by_hour.index, by_hour, color=SECOND, lw=0.8, alpha=0.35)
+    pooled = percent.groupby(hour).mean()
+    axes.plot(pooled.index, pooled, "o-", color=PREDICTION, label="all series pooled")
+    axes.plot([], [], color=SECOND, lw=0.8, alpha=0.5, label="each series")
+    axes.set(xlabel="hour of the day", ylabel="sMAPE, %", title="Error by hour of the day, test span")
+    axes.set_xticks(range(0, 24, 3))
+    _finish(axes)
+    return figure
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)

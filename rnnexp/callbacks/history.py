@@ -1,0 +1,64 @@
+"""Run history: one row an epoch, every training loss exactly, and where the time went."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+
+class History(Callback):
+    """rows: one dict an epoch (epoch, step, learning rate, seconds, logged metrics).
+    losses: the loss of every training step, in order. train_seconds: the time spent in training
+    batches and between them, validation apart."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.losses: list[float] = []
+        self.train_seconds = 0.0
+        self.validation_seconds = 0.0
+        self._new_losses: list[Tensor] = []
+        self._since = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        self._new_losses.append(outputs["loss"].detach().clone())
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.train_seconds += self._lap()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.validation_seconds += self._lap()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.losses += torch.stack(self._new_losses).double().tolist()  # one transfer an epoch
+        self._new_losses.clear()
+        self.train_seconds += self._lap()
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row["train_seconds"] = round(self.train_seconds, 3)
+        for name, value in sorted(trainer.callback_metrics.items()):
+            if name.startswith("val/") or name == "train/loss":
+                row[name] = float(value)
+        self.rows.append(row)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.train_seconds += self._lap()
+
+    def _lap(self) -> float:
+        now = time.perf_counter()
+        lap, self._since = now - self._since, now
+        return lap

@@ -1,0 +1,229 @@
+"""The command `rnnexp`: one function for each subcommand, which imports what it needs itself.
+
+Exit codes: 0 done; 1 a run or a check failed; 2 the user's mistake; 130 interrupted.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnexp import __version__
+from rnnexp.errors import RunFailed, UserError
+from rnnexp.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit code. A mistake is one sentence on stderr."""
+    name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    try:
+        if name in ("-h", "--help"):
+            print(_help())
+            return 0
+        if name == "--version":
+            print(f"rnnexp {__version__}")
+            return 0
+        if name not in COMMANDS:
+            raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}")
+        return COMMANDS[name](arguments)
+    except UserError as error:
+        return _say(error, code=2)
+    except RunFailed as error:
+        return _say(error, code=1)
+    except KeyboardInterrupt:
+        return _say("interrupted", code=130)
+
+
+def _say(sentence: object, code: int) -> int:
+    print(f"rnnexp: {sentence}", file=sys.stderr)
+    return code
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {_summary(command)}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Run, compare and exactly repeat experiments with recurrent neural networks.",
+            "",
+            "usage: rnnexp COMMAND ...",
+            "",
+            *lines,
+            "",
+            "rnnexp COMMAND --help says more. To begin: rnnexp train",
+        ]
+    )
+
+
+def _summary(command: Callable[[list[str]], int]) -> str:
+    return (command.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+def _parser(command: Callable[[list[str]], int]) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(f"rnnexp {command.__name__}", description=_summary(command))
+
+
+# Commands ---------------------------------------------------------------------------------------
+
+
+def train(argv: list[str]) -> int:
+    """Train a network, or sweep over several settings with -m."""
+    import hydra
+
+    from rnnexp import config
+
+    options, overrides, flags = _train_options(argv)
+    if options.hydra_help or options.shell_completion:
+        jobs = []
+    else:
+        jobs = config.jobs(overrides, options.multirun, options.config_dir)
+    is_run = not (options.help or options.cfg or options.info)
+    for job in jobs:
+        composed = config.compose(job, options.config_dir)
+        if is_run:
+            config.check(composed)
+
+    launch = Launch(sys.argv)
+    sys.argv = ["rnnexp", *overrides, *flags]
+    try:
+        hydra.main(
+            version_base=config.HYDRA_VERSION_BASE,
+            config_path=str(config.config_dir()),  # a relative one means a package to Hydra
+            config_name="train",
+        )(launch.run)()
+    finally:
+        sys.argv = launch.argv
+    return launch.end()
+
+
+def test(argv: list[str]) -> int:
+    """Evaluate a finished run again, from its folder alone."""
+    parser = _parser(test)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
+    folder = parser.parse_args(argv).folder
+
+    from rnnexp.evaluate import evaluate
+
+    return evaluate(folder)
+
+
+def data(argv: list[str]) -> int:
+    """List the sources of data, check that one can be read, or fetch one."""
+    parser = _parser(data)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list | check | fetch")
+    actions.add_parser("list", help="the sources, and which of them are here")
+    check = actions.add_parser("check", help="read a source as a run would and report on it")
+    check.add_argument("name", metavar="NAME", help="an option of the config group data")
+    check.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
+    fetch = actions.add_parser("fetch", help="download a source")
+    fetch.add_argument("name", metavar="NAME", help="a source of `rnnexp data list`")
+    arguments = parser.parse_args(argv)
+
+    from rnnexp import sources
+
+    match arguments.action:
+        case "check":
+            return sources.check_source(arguments.name, arguments.overrides)
+        case "fetch":
+            return sources.fetch_source(arguments.name)
+    return sources.list_sources()
+
+
+def doctor(argv: list[str]) -> int:
+    """Print versions, machine and data found: what belongs in a bug report."""
+    _parser(doctor).parse_args(argv)
+
+    from rnnexp.doctor import report
+
+    print(report())
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "test": test,
+    "data": data,
+    "doctor": doctor,
+}
+
+
+# Training ---------------------------------------------------------------------------------------
+
+
+def _train_options(argv: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
+    """Hydra's options, the overrides, and the flags as Hydra is to see them."""
+    from hydra._internal.utils import get_args_parser
+
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--allow", action="append", default=[])
+    allowed, rest = own.parse_known_args(argv)
+    if allowed.allow:
+        # In the environment, so that there is one list; a package may lie in the current folder.
+        before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
+        os.environ["RNNEXP_ALLOW"] = ",".join(before + allowed.allow)
+        sys.path.append(os.getcwd())
+
+    parser = get_args_parser()
+    parser.prog = "rnnexp train"
+    parser.usage = "rnnexp train [options] [group=option ...] [key=value ...]"
+    options = parser.parse_intermixed_args(rest)
+    for name in ("experimental_rerun", "config_path", "config_name"):
+        if getattr(options, name) is not None:
+            raise UserError(f"rnnexp does not use --{name.replace('_', '-')} of Hydra")
+    if options.multirun and (options.cfg or options.info):
+        raise UserError("--cfg and --info show one config, so they do not go with --multirun")
+    if options.resolve and not (options.cfg or options.help):
+        raise UserError("--resolve goes with --cfg job")
+    options.config_dir = Path(options.config_dir) if options.config_dir else None
+    flags = [argument for argument in rest if argument not in options.overrides]
+    return options, list(options.overrides), flags
+
+
+class Launch:
+    """The jobs of one `rnnexp train`: a failing one does not stop those after it."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.argv = argv
+        self.jobs = 0
+        self.is_sweep = False
+        self.failures: list[tuple[int, str, str]] = []  # exit code, overrides, folder
+
+    def run(self, config: "DictConfig") -> float | None:
+        """One job, as Hydra calls it; Hydra gets to see a number and no error."""
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        from rnnexp.experiment import run
+
+        sys.argv = self.argv
+        hydra = HydraConfig.get()
+        self.jobs += 1
+        self.is_sweep = hydra.mode == RunMode.MULTIRUN
+        try:
+            return run(config, Path(hydra.runtime.output_dir))
+        except UserError as error:
+            code = _say(error, code=2)
+        except RunFailed as error:
+            code = _say(error, code=1)
+        except Exception:
+            traceback.print_exc()
+            code = 1
+        self.failures.append((code, " ".join(hydra.overrides.task), hydra.runtime.output_dir))
+        return None
+
+    def end(self) -> int:
+        """List the failed jobs of a sweep, and return the exit code."""
+        if not self.failures:
+            return 0
+        if not self.is_sweep:
+            return self.failures[0][0]
+        _say(f"{len(self.failures)} of {self.jobs} jobs failed:", code=1)
+        for _, overrides, folder in self.failures:
+            print(f"  {overrides or '(no overrides)'}  in {folder}", file=sys.stderr)
+        return 1

@@ -1,0 +1,63 @@
+"""What a person sees on the console besides the progress bar."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+if not console.is_terminal:
+    console.width = 120  # a file or a pipe has no width: tables are written whole
+
+
+def begin(config: DictConfig, folder: Path) -> None:
+    machine = f"{config.trainer.accelerator}, {config.determinism.threads} threads"
+    console.print(f"[bold]{config.name}[/bold]  seed {config.seed}, {machine} -> {folder}")
+
+
+def show(thing: Any) -> None:
+    """A table, or anything else that rich can print."""
+    console.print(thing)
+
+
+def show_network(network: torch.nn.Module) -> None:
+    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    console.print(f"{type(network).__name__}: {parameters:,} parameters")
+
+
+def show_metrics(task: Any, metrics: dict[str, float], baselines: dict[str, float]) -> None:
+    """The test metrics beside those of the baselines on the same windows."""
+    table = Table(title=f"Test: {task.spec['title']}", title_justify="left")
+    table.add_column("")
+    for name in task.headline:
+        table.add_column(name, justify="right")
+    tested = [_number(metrics[f"test/{name}"]) for name in task.headline]
+    table.add_row("this run, best checkpoint", *tested, style="bold", end_section=True)
+    for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
+        values = [_number(baselines[f"baseline/{baseline}/{name}"]) for name in task.headline]
+        table.add_row(baseline.replace("_", " "), *values)
+    console.print(table)
+    if len(task.predictions["target"]) < task.spec["windows"]:
+        console.print(
+            f"only the first {len(task.predictions['target']):,} windows were tested "
+            "(trainer.limit_test_batches); the baselines are on all of them"
+        )
+
+
+def show_end(run: dict[str, Any], folder: Path) -> None:
+    """Where the time went, where the results are, and what to type next."""
+    seconds = run["seconds"]
+    console.print(
+        f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
+        f"test {seconds['test']:.1f} s"
+    )
+    console.print(f"run folder   {folder}", soft_wrap=True)
+    console.print(f"look at it   tensorboard --logdir {folder}", soft_wrap=True)
+    console.print(f"test again   rnnexp test {folder}", soft_wrap=True)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,306 @@
+"""The data module of every forecasting task: from files to batches of windows.
+
+read -> clean -> split by time -> fit the scaler -> windows. A source (power load, any CSV, the
+synthetic one) only says how its series are read.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from rich.table import Table
+
+from rnnexp.data.chunking import Chunking
+from rnnexp.data.cleaning import Cleaning, CleaningReport, Series, clean, report_table
+from rnnexp.data.conditioning import Conditioning
+from rnnexp.data.normalization import MinMax
+from rnnexp.data.samplers import BatchLoader, SequentialBatches, ShuffledBatches
+from rnnexp.data.series import RawSeries
+from rnnexp.data.windows import SeriesBatch, Store, Windows
+from rnnexp.errors import UserError
+
+
+@dataclass(frozen=True)
+class SeriesSplit:
+    """The rows of one series by use, in time order: [0, train), [train, validation), the test
+    rows up to rows. Row numbers count the original rows of the file, sorted by time."""
+
+    train: int
+    validation: int
+    rows: int
+
+
+def split_by_time(
+    rows: int, look_back: int, validation_fraction: float, test_fraction: float
+) -> SeriesSplit:
+    """Test: the last int(test_fraction * (rows - look_back)) rows. Validation: as many rows as its
+    fraction says, just before. Training: the rest."""
+    test = int(test_fraction * (rows - look_back))
+    validation = int(validation_fraction * (rows - look_back))
+    return SeriesSplit(rows - test - validation, rows - test, rows)
+
+
+class ForecastingData(pl.LightningDataModule):
+    """Windows of one or many series, split by time.
+
+    look_back: steps that an evaluation window reads. frequency: the time between steps, e.g. `1h`.
+    season: steps after which the series repeats itself; by default a day, for daily series a week.
+    validation_stride: every how many rows of the validation span a window is evaluated.
+    skip_short: leave out series too short for the look-back instead of refusing them.
+
+    After `setup`: spec (what the network needs to know), store, splits, reports, fingerprint.
+    """
+
+    test_fraction = 0.1
+    unit = ""
+
+    def __init__(
+        self,
+        cleaning: Cleaning,
+        conditioning: Conditioning,
+        normalization: MinMax,
+        chunking: Chunking,
+        seed: int = 0,
+        look_back: int = 90,
+        frequency: str = "1h",
+        season: int | None = None,
+        validation_fraction: float = 0.1,
+        validation_stride: int = 1,
+        skip_short: bool = False,
+        batch_size: int = 64,
+        eval_batch_size: int = 1024,
+        drop_last: bool = False,
+    ) -> None:
+        super().__init__()
+        for key, value in {
+            "look_back": look_back,
+            "validation_stride": validation_stride,
+            "batch_size": batch_size,
+            "eval_batch_size": eval_batch_size,
+        }.items():
+            if value < 1:
+                raise UserError(f"data.{key} is {value}: it must be at least 1")
+        if not 0 <= validation_fraction <= 0.5:
+            raise UserError(
+                f"data.validation_fraction is {validation_fraction}: it must lie between 0 and 0.5"
+            )
+        self.cleaning, self.conditioning = cleaning, conditioning
+        self.normalization, self.chunking = normalization, chunking
+        self.seed, self.look_back = seed, look_back
+        self.step = _step(frequency)
+        self.season = season or steps_in_a_season(self.step)
+        self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
+        self.skip_short = skip_short
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.drop_last = drop_last
+        self.spec: dict[str, Any] = {}
+
+    # What a source says -------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        raise NotImplementedError
+
+    def read(self) -> list[RawSeries]:
+        """The series as their files give them."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the value columns, the target first."""
+        return ["value"]
+
+    # From files to windows ----------------------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, clean, split, and fit the scaler. A second call does nothing.
+
+        Raises:
+            UserError: a file or a setting is wrong.
+        """
+        if self.spec:
+            return
+        raw = self._long_enough(self.read())
+        self.splits = [self._split(len(one.time)) for one in raw]
+        cleaned = [
+            clean(one, self.cleaning, step=self.step, season=self.season, training_rows=split.train)
+            for one, split in zip(raw, self.splits, strict=True)
+        ]
+        self.series: list[Series] = [series for series, _ in cleaned]
+        self.reports: list[CleaningReport] = [report for _, report in cleaned]
+        self.store = Store(self.series, self.conditioning)
+        self.fingerprint = _fingerprint([[one.name, one.fingerprint] for one in raw])
+        self._training_windows = ShuffledBatches(
+            self._training_starts, self.batch_size, self.seed, self.drop_last
+        )
+        if len(self._training_windows) == 0:
+            raise UserError(
+                f"the training spans hold {self._training_windows.count} windows, not one batch of "
+                f"data.batch_size={self.batch_size}: lower it, or data.chunking.length"
+            )
+        self.spec = {
+            "task": "forecasting",
+            "title": f"{len(self.series)} series, {len(self.windows('test')):,} windows",
+            "windows": len(self.windows("test")),
+            "series": [one.name for one in self.series],
+            "columns": self.columns,
+            "unit": self.unit,
+            "calendar": self.conditioning.size,
+            "look_back": self.look_back,
+            "season": self.season,
+            "supervised": self.chunking.supervised,
+            "scaling": self.normalization.scaling(self.series, self.training_steps()),
+        }
+
+    def _split(self, rows: int) -> SeriesSplit:
+        return split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
+
+    def _long_enough(self, raw: list[RawSeries]) -> list[RawSeries]:
+        long = []
+        for one in raw:
+            split = self._split(len(one.time))
+            if split.rows > split.validation and split.train > self.look_back + 1:
+                long.append(one)
+            elif not self.skip_short:
+                raise UserError(
+                    f"{one.path} has {len(one.time)} rows, too few for windows of "
+                    f"data.look_back={self.look_back} steps and a test span: give a smaller "
+                    "data.look_back, or data.skip_short=true to leave such files out"
+                )
+        if not long:
+            raise UserError(
+                f"no series is long enough for windows of data.look_back={self.look_back} steps"
+            )
+        return long
+
+    def training_steps(self) -> list[int]:
+        """How many steps of each series the training span has."""
+        return [
+            int(one.row_step[split.train]) if split.train < split.rows else len(one.time)
+            for one, split in zip(self.series, self.splits, strict=True)
+        ]
+
+    def _training_starts(self, epoch: int) -> torch.Tensor:
+        firsts = self.store.first.tolist()
+        spans = [(first, first + n) for first, n in zip(firsts, self.training_steps(), strict=False)]
+        return self.chunking.starts(self.store, spans, self.look_back, self.seed, epoch)
+
+    def windows(self, span: str) -> Windows:
+        """The evaluation windows of the `validation` or the `test` span of every series.
+
+        Each reads the look_back steps before one original row, whose value is the target; rows
+        whose cell was empty cannot be scored and are left out.
+        """
+        starts, targets, times = [], [], []
+        for one, split, first in zip(self.series, self.splits, self.store.first.tolist(), strict=False):
+            if span == "test":
+                rows = np.arange(split.validation, split.rows)
+            else:
+                rows = np.arange(split.train, split.validation, self.validation_stride)
+            rows = rows[~np.isnan(one.row_value[rows])]
+            starts.append(first + one.row_step[rows] - self.look_back)
+            targets.append(one.row_value[rows])
+            times.append(one.row_time[rows])
+        return Windows(
+            torch.from_numpy(np.concatenate(starts)),
+            torch.from_numpy(np.concatenate(targets)).float(),
+            np.concatenate(times),
+        )
+
+    # What a run records -------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """Fingerprints of the data, the split and the scaler, the split itself, and where the
+        files were."""
+        split = {}
+        for one, rows in zip(self.series, self.splits, strict=True):
+            time = np.datetime_as_string(one.row_time, unit="s")
+            split[one.name] = {
+                "rows": rows.rows,
+                "train_rows": rows.train,
+                "validation_rows": rows.validation - rows.train,
+                "test_rows": rows.rows - rows.validation,
+                "train_from": str(time[0]),
+                "test_from": str(time[rows.validation]),
+                "test_to": str(time[-1]),
+            }
+        return {
+            "data": str(self.folder),
+            "fingerprints": {
+                "data": self.fingerprint,
+                "split": _fingerprint(split),
+                "scaler": _fingerprint(self.spec["scaling"]),
+            },
+            "split": split,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """All that a baseline on the test windows depends on."""
+        return {
+            "task": self.spec["task"],
+            **self.facts()["fingerprints"],
+            "cleaning": str(self.cleaning),
+            "look_back": self.look_back,
+            "season": self.season,
+            "step": str(self.step),
+        }
+
+    def report(self) -> Table:
+        """What was found in the files, a row a series."""
+        return report_table(self.reports)
+
+    @property
+    def batch_order(self) -> str:
+        """Hash over every training batch given so far."""
+        return self._training_windows.seen.hexdigest()
+
+    # What Lightning asks for --------------------------------------------------------------------
+
+    def train_dataloader(self) -> BatchLoader:
+        return BatchLoader(
+            self._training_windows,
+            lambda starts: self.chunking.batch(self.store, starts, self.look_back),
+        )
+
+    def val_dataloader(self) -> BatchLoader | list[Any]:
+        return self._evaluation_loader("validation") if self.validation_fraction > 0 else []
+
+    def test_dataloader(self) -> BatchLoader:
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, span: str) -> BatchLoader:
+        windows = self.windows(span)
+
+        def batch(chosen: slice) -> SeriesBatch:
+            return self.store.evaluation_batch(windows, chosen, self.look_back)
+
+        return BatchLoader(SequentialBatches(len(windows), self.eval_batch_size), batch)
+
+
+def steps_in_a_season(step: np.timedelta64) -> int:
+    """A day for steps shorter than a day, a week for daily ones, else 1."""
+    day, week = np.timedelta64(1, "D"), np.timedelta64(7, "D")
+    return int(day // step) if step < day else int(max(week // step, 1))
+
+
+def _step(frequency: str) -> np.timedelta64:
+    try:
+        step = pd.Timedelta(frequency).to_timedelta64()
+    except ValueError as error:
+        raise UserError(
+            f"data.frequency={frequency!r} is not a length of time: write e.g. 1h, 30min or 1D"
+        ) from error
+    if not step > np.timedelta64(0):
+        raise UserError(f"data.frequency={frequency!r} must be longer than nothing")
+    return step
+
+
+def _fingerprint(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,13 @@
+"""The one exception that means: the user can mend this."""
+
+
+class UserError(Exception):
+    """A mistake of the user's, told in one sentence: what is wrong, where, and what to do.
+
+    The command prints the sentence alone and exits with code 2. Everything else that is
+    raised is a bug, and keeps its traceback.
+    """
+
+
+class RunFailed(Exception):
+    """A run that cannot go on, told in one sentence: its training diverged, say. Exit code 1."""

@@ -1,0 +1,96 @@
+"""The network that predicts the next value of a time series."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rnnexp.nn.readouts import EveryStep
+from rnnexp.nn.representations import Features
+from rnnexp.nn.scaling import Scaling
+
+Target = Literal["level", "change"]
+Input = Literal["level", "change", "yesterday"]
+
+
+class Forecaster(nn.Module):
+    """Values in original units -> the next value in original units.
+
+    scaling -> representation -> recurrence -> readout -> inverse scaling. The scaling is part of
+    the network: a checkpoint predicts in original units by itself.
+
+    inputs, what each step t tells the recurrence of the series besides the calendar:
+        level      the scaled value (and the scaled extra columns)
+        change     y_t - y_{t-1}, in units of the training span's standard deviation of it
+        yesterday  y_{t+1-season} - y_{t-season}: the change that came next one season ago
+    At the start of a window, where the earlier value is not in it, a change is 0: nothing is read
+    from outside the window.
+
+    target, what the readout gives: the next `level`, scaled, or the `change` to it.
+    """
+
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        recurrence: Callable[..., nn.Module],
+        readout: Callable[..., nn.Module],
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        inputs: list[Input] = ["level"],  # noqa: B006 (read only)
+        target: Target = "level",
+    ) -> None:
+        super().__init__()
+        if "level" not in inputs:
+            raise ValueError("model.inputs must contain 'level'")
+        self.inputs, self.target, self.season = tuple(inputs), target, int(spec["season"])
+        self.scaling = Scaling(**spec["scaling"])
+        features = len(spec["columns"]) + len(self.inputs) - 1 + spec["calendar"]
+        self.recurrence = recurrence(
+            input_size=features, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout
+        )
+        self.readout = readout(hidden_size=hidden_size, outputs=1)
+        if spec["supervised"] == "every_step" and not isinstance(self.readout, EveryStep):
+            raise ValueError(
+                "data/chunking=every_step has a target at every step and needs "
+                "model/readout=every_step"
+            )
+
+    def represent(self, values: Tensor, calendar: Tensor, series: Tensor) -> Features:
+        """values: (B, T, C), calendar: (B, T, K), series: (B,) -> features (T, B, F)."""
+        columns = [self.scaling(values, series)]
+        target = values[..., 0]
+        deviation = self.scaling.change[series].unsqueeze(1)
+        if "change" in self.inputs or "yesterday" in self.inputs:
+            change = torch.diff(target, dim=1) / deviation  # (B, T-1): to each step but the first
+        if "change" in self.inputs:
+            columns.append(nn.functional.pad(change, (1, 0)).unsqueeze(-1))
+        if "yesterday" in self.inputs:
+            known = change[:, : max(target.shape[1] - self.season, 0)]
+            missing = target.shape[1] - known.shape[1]
+            columns.append(nn.functional.pad(known, (missing, 0)).unsqueeze(-1))
+        return Features(torch.cat([*columns, calendar], dim=-1).transpose(0, 1))
+
+    def forward(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
+        """Outputs as the loss sees them, scaled: (B, K), K = T or 1 as the readout has it."""
+        x = self.represent(values, calendar, series)
+        hidden, final = self.recurrence(x)
+        return self.readout(hidden, final, x.lengths).squeeze(-1)
+
+    def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:
+        """What `forward` should give for these targets; all (B, K), in original units."""
+        if self.target == "level":
+            return self.scaling.scale_target(target, series)
+        return (target - last) / self.scaling.change[series].unsqueeze(1)
+
+    def invert(self, outputs: Tensor, last: Tensor, series: Tensor) -> Tensor:
+        """The inverse of `scale`: outputs of `forward` -> (B, K) in original units."""
+        if self.target == "level":
+            return self.scaling.invert_target(outputs, series)
+        return last + outputs * self.scaling.change[series].unsqueeze(1)
+
+    def predict(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
+        """The value that follows each window, in original units: (B,)."""
+        outputs = self(values, calendar, series)[:, -1:]
+        return self.invert(outputs, values[:, -1:, 0], series).squeeze(1)

@@ -1,0 +1,36 @@
+"""Scaling: min-max per series, with its inverse, as buffers of the network."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Scaling(nn.Module):
+    """Minimum and range of every series and column, so that a checkpoint knows its units.
+
+    minimum, range: (S, C), in original units, column 0 the target. change: (S,), the standard
+    deviation of the target's change from one step to the next, in original units.
+    """
+
+    minimum: Tensor
+    range: Tensor
+    change: Tensor
+
+    def __init__(
+        self, minimum: list[list[float]], range: list[list[float]], change: list[float]
+    ) -> None:
+        super().__init__()
+        self.register_buffer("minimum", torch.tensor(minimum))
+        self.register_buffer("range", torch.tensor(range))
+        self.register_buffer("change", torch.tensor(change))
+
+    def forward(self, values: Tensor, series: Tensor) -> Tensor:
+        """values: (B, T, C) in original units, series: (B,) -> (B, T, C), the fitted span in [0, 1]."""
+        return (values - self.minimum[series].unsqueeze(1)) / self.range[series].unsqueeze(1)
+
+    def scale_target(self, target: Tensor, series: Tensor) -> Tensor:
+        """Levels of the target column: (B, K) in original units -> scaled."""
+        return (target - self.minimum[series, :1]) / self.range[series, :1]
+
+    def invert_target(self, scaled: Tensor, series: Tensor) -> Tensor:
+        """The inverse of `scale_target`: (B, K) scaled -> original units."""
+        return scaled * self.range[series, :1] + self.minimum[series, :1]

@@ -1,0 +1,43 @@
+"""Learning-rate schedules over the whole run; its number of steps is passed in by the task."""
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+class OneCycle(LambdaLR):
+    """Up from a small rate to the optimiser's own, and down to almost nothing, along cosines
+    (Smith and Topin 2017, arXiv 1708.07120).
+
+    warm_up: the part of the run that rises. start, end: the first and last rate, as parts of the
+    optimiser's rate.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        steps: int,
+        warm_up: float = 0.3,
+        start: float = 0.04,
+        end: float = 4e-6,
+    ) -> None:
+        peak = max(1.0, warm_up * steps)
+
+        def factor(step: int) -> float:
+            if step < peak:
+                return _cosine(start, 1.0, step / peak)
+            return _cosine(1.0, end, min(1.0, (step - peak) / max(1.0, steps - peak)))
+
+        super().__init__(optimizer, factor)
+
+
+class Cosine(LambdaLR):
+    """From the optimiser's rate to `end` times it, along half a cosine."""
+
+    def __init__(self, optimizer: Optimizer, steps: int, end: float = 0.0) -> None:
+        super().__init__(optimizer, lambda step: _cosine(1.0, end, min(1.0, step / steps)))
+
+
+def _cosine(first: float, last: float, part: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * part)) / 2

@@ -1,0 +1,276 @@
+"""What a run folder holds: written here, read here, nowhere else.
+
+    config.yaml      the resolved config, seed included; nothing in it says `auto`
+    run.json         status, argv, versions, git state, machine, data, spec, times, parameters
+    metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
+    history.csv      one row an epoch
+    predictions.csv  the target and the prediction of every test window
+    digest.json      hashes of weights, predictions and batch order; every training loss exactly
+    checkpoints/     best.ckpt, last.ckpt
+    figures/         PNG
+    tensorboard/     event files
+    log.txt          what was logged, tracebacks included
+"""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from rnnexp import __version__
+from rnnexp.errors import RunFailed, UserError
+from rnnexp.files import write_json, write_text
+
+PACKAGES = (
+    "torch",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "torchmetrics",
+    "tensorboard",
+    "matplotlib",
+)
+CHECKPOINT_FORMATS = (1,)
+
+
+class RunRecord:
+    """The record of one run that is being made."""
+
+    def __init__(self, folder: Path, argv: list[str]) -> None:
+        self.folder = folder
+        self.run: dict[str, Any] = {
+            "status": "running",
+            "argv": argv,
+            "started": now(),
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "versions": versions(),
+            "code": code_state(),
+        }
+
+    def save(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self.run |= facts
+        write_json(self.folder / "run.json", self.run)
+
+    def config(self, config: DictConfig) -> None:
+        """config.yaml, resolved, as data that can be read back."""
+        write_text(self.folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+
+    def metrics(self, metrics: dict[str, float]) -> None:
+        write_json(self.folder / "metrics.json", metrics)
+
+    def history(self, rows: list[dict[str, float]]) -> None:
+        write_text(self.folder / "history.csv", pd.DataFrame(rows).to_csv(index=False))
+
+    def predictions(self, table: pd.DataFrame) -> None:
+        """Floats with nine digits: a float32 can be read back exactly."""
+        write_text(
+            self.folder / "predictions.csv", table.to_csv(index=False, float_format="%.9g")
+        )
+
+    def digest(self, digest: dict[str, Any]) -> None:
+        write_json(self.folder / "digest.json", digest)
+
+
+@contextmanager
+def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
+    """Record one run in a new folder; how the block ends decides the run's status.
+
+    Raises:
+        UserError: the folder already holds a run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "run.json").exists():
+        raise UserError(f"{folder} already holds a run: a run folder is never written twice")
+    record = RunRecord(folder, argv)
+    record.save()
+    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield record
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning turns Ctrl-C into SystemExit.
+        record.save(status="interrupted", finished=now())
+        raise KeyboardInterrupt from stop
+    except (UserError, RunFailed) as error:
+        _log_to(handler, str(error))
+        record.save(status="failed", finished=now(), error=str(error))
+        raise
+    except BaseException as error:
+        _log_to(handler, traceback.format_exc())
+        record.save(status="failed", finished=now(), error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _log_to(handler: logging.Handler, text: str) -> None:
+    """Into the run's log alone; the console is the command's."""
+    handler.handle(logging.LogRecord("rnnexp", logging.ERROR, "", 0, text, None, None))
+
+
+# Reading a run folder ---------------------------------------------------------------------------
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """run.json of a run folder.
+
+    Raises:
+        UserError: the folder is missing or is not a run folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    path = folder / "run.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} is not a run folder: it has no run.json") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error})") from error
+
+
+def read_config(folder: Path) -> DictConfig:
+    """config.yaml of a run folder, as a closed config.
+
+    Raises:
+        UserError: it is missing or is not a config.
+    """
+    path = folder / "config.yaml"
+    try:
+        config = OmegaConf.load(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no config.yaml: the run cannot be built again") from error
+    except Exception as error:  # YAML's and OmegaConf's errors have no common base of use
+        line = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read as a config ({line})") from error
+    if not isinstance(config, DictConfig):
+        raise UserError(f"{path} does not hold a config")
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def read_metrics(folder: Path) -> dict[str, float]:
+    """metrics.json of a completed run."""
+    try:
+        return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} has no readable metrics.json: was the run completed?") from error
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """checkpoints/best.ckpt, or last.ckpt where nothing was validated.
+
+    Raises:
+        UserError: there is none.
+    """
+    for name in ("best.ckpt", "last.ckpt"):
+        if (folder / "checkpoints" / name).exists():
+            return folder / "checkpoints" / name
+    raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint, loaded without unpickling anything but tensors and plain values.
+
+    Raises:
+        UserError: it is damaged, holds other objects, or is of a format unknown here.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no checkpoint {path}") from error
+    except Exception as error:  # torch raises many kinds; the sentence is the same
+        raise UserError(
+            f"{path} is not a checkpoint of tensors and plain values, so it is not loaded"
+        ) from error
+    if not isinstance(checkpoint, dict) or checkpoint.get("rnnexp_format") not in CHECKPOINT_FORMATS:
+        raise UserError(f"{path} is not a checkpoint that this version of rnnexp reads")
+    return checkpoint
+
+
+# Facts about a run ------------------------------------------------------------------------------
+
+
+def now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def versions() -> dict[str, str]:
+    """Python's, rnnexp's and every numerical package's version."""
+    found = {"python": platform.python_version(), "rnnexp": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def code_state() -> dict[str, Any]:
+    """The code that runs: a hash over the package's files, and git's view of it if it is a checkout."""
+    package = Path(__file__).parent
+    content = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content.update(path.relative_to(package).as_posix().encode())
+        content.update(path.read_bytes())
+    state: dict[str, Any] = {"sha256": content.hexdigest()}
+    if (package.parent / ".git").exists():
+        state["commit"] = _git(package.parent, "rev-parse", "HEAD")
+        state["dirty"] = bool(_git(package.parent, "status", "--porcelain"))
+    return state
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def device_name(accelerator: Literal["cpu", "gpu"] | str) -> str:
+    if accelerator in ("gpu", "cuda") and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return _cpu_name()
+
+
+def _cpu_name() -> str:
+    """The processor's model name where the system tells it, else its architecture."""
+    if sys.platform.startswith("linux"):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def hash_tensors(state: dict[str, torch.Tensor]) -> str:
+    """sha256 over names, shapes and bytes of a state_dict."""
+    content = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        content.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        content.update(tensor.detach().cpu().contiguous().numpy())
+    return content.hexdigest()

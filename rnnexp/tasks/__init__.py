@@ -1,0 +1,1 @@
+"""Tasks: LightningModules that own loss, metrics and optimiser, and no architecture."""

@@ -1,0 +1,73 @@
+"""The forecaster: its inputs, its units, and that a window is all it reads."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from rnnexp.nn.cells import MGU
+from rnnexp.nn.forecaster import Forecaster
+from rnnexp.nn.readouts import EveryStep
+from rnnexp.nn.recurrence import CellRecurrence
+
+SPEC = {
+    "columns": ["MW"],
+    "calendar": 0,
+    "season": 3,
+    "supervised": "every_step",
+    "scaling": {"minimum": [[100.0], [5.0]], "range": [[50.0], [2.0]], "change": [4.0, 0.5]},
+}
+
+
+def forecaster(**settings: object) -> Forecaster:
+    torch.manual_seed(0)
+    recurrence = partial(CellRecurrence, MGU)
+    return Forecaster(SPEC, recurrence, EveryStep, hidden_size=4, **settings)  # type: ignore[arg-type]
+
+
+def test_inputs_by_hand() -> None:
+    network = forecaster(inputs=["level", "change", "yesterday"])
+    values = torch.tensor([[110.0, 114.0, 122.0, 118.0, 126.0]]).unsqueeze(-1)
+    x = network.represent(values, torch.empty(1, 5, 0), torch.tensor([0])).values[:, 0]
+    level = [(v - 100) / 50 for v in (110, 114, 122, 118, 126)]
+    change = [0, 4 / 4, 8 / 4, -4 / 4, 8 / 4]  # the first step's is 0: nothing before it is read
+    # What came next one season (three steps) ago: y_1 - y_0 at step 3, y_2 - y_1 at step 4.
+    yesterday = [0, 0, 0, 4 / 4, 8 / 4]
+    torch.testing.assert_close(x, torch.tensor([level, change, yesterday]).t())
+
+
+@pytest.mark.parametrize("target", ["level", "change"])
+def test_inverse_of_the_scaled_target(target: str) -> None:
+    network = forecaster(target=target)
+    series = torch.tensor([0, 1])
+    values, last = torch.tensor([[120.0, 90.0], [6.0, 4.0]]), torch.tensor([[118.0, 1.0], [5.5, 2]])
+    scaled = network.scale(values, last, series)
+    by_hand = {
+        "level": [[20 / 50, -10 / 50], [1 / 2, -1 / 2]],
+        "change": [[2 / 4, 89 / 4], [0.5 / 0.5, 2 / 0.5]],
+    }
+    torch.testing.assert_close(scaled, torch.tensor(by_hand[target]))
+    torch.testing.assert_close(network.invert(scaled, last, series), values)
+
+
+def test_prediction_is_in_original_units_and_reads_its_window_alone() -> None:
+    network = forecaster(inputs=["level", "change", "yesterday"], target="change")
+    with torch.no_grad():
+        network.readout.linear.weight.zero_()
+        network.readout.linear.bias.fill_(2.0)
+    values = torch.tensor([[110.0, 114.0, 122.0, 118.0]]).unsqueeze(-1)
+    prediction = network.predict(values, torch.empty(1, 4, 0), torch.tensor([0]))
+    torch.testing.assert_close(prediction, torch.tensor([118.0 + 2 * 4.0]))
+
+
+def test_windows_shorter_than_a_season_are_read() -> None:
+    network = forecaster(inputs=["level", "change", "yesterday"])
+    values = torch.tensor([[110.0, 114.0]]).unsqueeze(-1)
+    x = network.represent(values, torch.empty(1, 2, 0), torch.tensor([0])).values
+    assert x.shape == (2, 1, 3)
+    assert x[..., 2].abs().max() == 0
+
+
+def test_inputs_without_the_level_are_refused() -> None:
+    with pytest.raises(ValueError, match="must contain 'level'"):
+        forecaster(inputs=["change"])
