@@ -300,10 +300,16 @@ def check(config: DictConfig) -> None:
         UserError: a class that may not be named or does not exist, a key that its constructor does
             not have, or a value of the wrong type or choice.
     """
-    tree = _plain(config)
-    targets.refuse_references(tree, _key(config))
-    for key, node in targets.nodes(tree, _key(config)):
-        targets.check_node(node, key)
+    tree, key = _plain(config), _key(config)
+    _check_targets(tree, key)
+    for place, node in targets.nodes(tree, key):
+        targets.check_node(node, place)
+
+
+def _check_targets(tree: Any, key: str) -> None:
+    targets.refuse_references(tree, key)
+    for place, node in targets.nodes(tree, key):
+        targets.locate(node, place)
 
 
 def instantiate(node: DictConfig, **arguments: Any) -> Any:
@@ -322,9 +328,7 @@ def instantiate(node: DictConfig, **arguments: Any) -> Any:
     tree, key = _plain(node), _key(node)
     if "_target_" not in tree:
         raise UserError(f"{key or 'the config'} names no class (_target_): choose another option")
-    for place, target in targets.nodes(tree, key):
-        targets.locate(target, place)
-    targets.refuse_references(tree, key)
+    _check_targets(tree, key)
     is_partial = tree.pop("_partial_", False)
     try:
         # As a partial first: Hydra would copy and convert the arguments otherwise.

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 console = Console(highlight=False)
@@ -21,6 +22,11 @@ def begin(config: DictConfig, folder: Path) -> None:
 def show(thing: Any) -> None:
     """A table, or anything else that rich can print."""
     console.print(thing)
+
+
+def working(what: str) -> Status:
+    """A spinner for work without a progress bar of its own: `with working("..."):`."""
+    return console.status(what)
 
 
 def show_network(network: torch.nn.Module) -> None:

@@ -68,7 +68,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
         test_seconds = time.perf_counter() - started
         digest["weights/best"] = hash_tensors(task.state_dict())
         digest["predictions"] = hash_tensors(task.predictions)
-        baselines = baseline_metrics(data)
+        with console.working("computing the baselines on the same windows"):
+            baselines = baseline_metrics(data)
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))

@@ -7,10 +7,10 @@ from difflib import get_close_matches
 def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
     """The end of an error message: the choice nearest to `word`, or all of them if none is near.
 
-    It starts with "; " and is empty where there are no choices. `prefix` is shown before each.
+    It starts with "; " and is empty where there are no choices. `prefix` makes the nearest whole.
     """
     known = sorted({str(choice) for choice in choices})
     near = get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {prefix}{near[0]}?"
-    return f"; choose from {', '.join(prefix + choice for choice in known)}" if known else ""
+    return f"; choose from {', '.join(known)}" if known else ""

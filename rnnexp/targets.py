@@ -11,7 +11,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rnnexp.errors import UserError
@@ -117,7 +117,7 @@ def nodes(tree: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def refuse_references(tree: Any, key: str) -> None:
     """A `${` that is left after resolving would be resolved again, into anything, when building."""
-    if False:
+    if isinstance(tree, str) and "${" in tree:
         raise UserError(f"{key} is {tree!r}: a value cannot hold a reference that is not resolved")
     for name, branch in tree.items() if isinstance(tree, dict) else ():
         refuse_references(branch, f"{key}.{name}")
@@ -149,22 +149,33 @@ def check_node(node: dict[str, Any], key: str) -> None:
 
 
 def arguments(constructor: type) -> tuple[dict[str, Any], bool]:
-    """The type hints of a constructor's arguments, and whether it takes any others besides."""
+    """The type hints of a constructor's arguments, and whether it takes any others besides.
+
+    A constructor with **kwargs hands them on to the one that it overrides.
+    """
+    hints: dict[str, Any] = {}
+    for base in constructor.__mro__:
+        if "__init__" in vars(base):
+            own, is_open = _own_arguments(vars(base)["__init__"])
+            hints = own | hints
+            if not is_open:
+                return hints, False
+    return hints, True
+
+
+def _own_arguments(init: Callable[..., None]) -> tuple[dict[str, Any], bool]:
+    _, *parameters = inspect.signature(init).parameters.values()
     try:
-        parameters = inspect.signature(constructor).parameters
-    except ValueError:  # written in C without a signature
-        return {}, True
-    try:
-        known = typing.get_type_hints(constructor.__init__)  # type: ignore[misc]
+        known = typing.get_type_hints(init)
     except NameError:  # hints that only exist for a type checker
         known = {}
     hints = {}
-    for name, parameter in parameters.items():
+    for parameter in parameters:
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            hint = known.get(name, Any)
+            hint = known.get(parameter.name, Any)
             can_be_none = parameter.default is None
-            hints[name] = typing.Optional[hint] if can_be_none else hint  # noqa: UP045
-    return hints, any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+            hints[parameter.name] = typing.Optional[hint] if can_be_none else hint  # noqa: UP045
+    return hints, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def _accepts(hint: Any, value: Any) -> bool:

@@ -356,6 +356,10 @@ PACKAGE = """\
                      rate: float = 0.1, sizes: list[int] | None = None, **rest: Any) -> None:
             self.part, self.kind, self.rate, self.sizes = part, kind, rate, sizes
             self.rest = rest
+
+    class Child(Part):
+        def __init__(self, colour: str, **rest: int) -> None:
+            super().__init__(**rest)
     """
 
 
@@ -394,6 +398,9 @@ def part(**values: Any) -> dict[str, Any]:
         ({"_target_": "parts.Whole", "sizes": [1, "2"]}, "model.sizes is [1, '2']"),
         ({"_target_": "parts.Whole", "part": part(sise=3)}, "model.part.sise"),
         ({"_target_": "parts.Whole", "more": [part(size="a")]}, "model.more[0].size is 'a'"),
+        ({"_target_": "parts.Child", "sise": 3}, "Child has no argument model.sise; did you"),
+        ({"_target_": "parts.Child", "size": "a"}, "model.size is 'a', it must be int"),
+        ({"_target_": "torch.nn.GRU", "hiden_size": 3}, "did you mean model.hidden_size?"),
         ({"_target_": "parts.Hole"}, "model._target_: parts has no class Hole to use; did you"),
         ({"_target_": "parts.broken.A"}, "cannot import parts.broken: No module named 'no_such"),
     ],

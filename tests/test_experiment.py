@@ -202,7 +202,7 @@ def test_ctrl_c_is_an_interrupted_run(
 
 
 def test_a_diverging_run_stops_before_the_update(files: Path, tmp_path: Path) -> None:
-    diverging = ["optimizer=sgd", "optimizer.lr=.inf", "trainer.gradient_clip_val=null"]
+    diverging = ["optimizer=sgd", "optimizer.lr=1e39", "trainer.gradient_clip_val=null"]
     with pytest.raises(RunFailed, match=r"training loss became (nan|inf) at epoch \d+, step \d+"):
         run(config(files, OURS, *diverging), tmp_path / "run")
     assert read(tmp_path / "run", "run.json")["status"] == "failed"

@@ -64,14 +64,15 @@ def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
     for series, training in _training_positions(data, 7 * data.season + 1 if week else 0):
         tested = number == series
         following = windows.start[tested] + data.look_back
-        # Levels go from 500 to 25,000 MW: without a common scale one penalty would not fit all.
-        minimum = data.spec["scaling"]["minimum"][series][0]
-        extent = data.spec["scaling"]["range"][series][0]
+        # Levels go from 500 to 25,000 MW: standardized, one penalty fits all.
+        target = data.store.values[training, 0].double().numpy()
+        mean, deviation = target.mean(), target.std()
         model = Ridge(alpha=1.0)
-        target = (data.store.values[training, 0].double().numpy() - minimum) / extent
-        model.fit(_ridge_inputs(data, training, week, minimum, extent), target)
-        scaled = model.predict(_ridge_inputs(data, following, week, minimum, extent))
-        prediction[tested] = scaled * extent + minimum
+        model.fit(
+            _ridge_inputs(data, training, week, mean, deviation), (target - mean) / deviation
+        )
+        standardized = model.predict(_ridge_inputs(data, following, week, mean, deviation))
+        prediction[tested] = standardized * deviation + mean
     return prediction
 
 
@@ -86,14 +87,14 @@ def _training_positions(data: ForecastingData, history: int) -> Iterator[tuple[i
 
 
 def _ridge_inputs(
-    data: ForecastingData, following: torch.Tensor, week: bool, minimum: float, extent: float
+    data: ForecastingData, following: torch.Tensor, week: bool, mean: float, deviation: float
 ) -> np.ndarray:
     start = following - data.look_back
     lags = data.store.values[:, 0].unfold(0, data.look_back, 1)[start].double().numpy()
-    columns = [(lags - minimum) / extent]
+    columns = [(lags - mean) / deviation]
     if week:
         for lag in (7 * data.season, 7 * data.season + 1):
-            columns.append(((_lag(data, following, lag) - minimum) / extent)[:, None])
+            columns.append(((_lag(data, following, lag) - mean) / deviation)[:, None])
         calendar = data.store.calendar[(following - 1)].long()
         columns.append(np.eye(24)[calendar[:, 0] // 60])
         columns.append(np.eye(7)[calendar[:, 1]])

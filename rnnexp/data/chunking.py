@@ -5,13 +5,14 @@ function of (seed, epoch) alone.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from rnnexp.data.windows import SeriesBatch, Store
 from rnnexp.determinism import generator
+from rnnexp.errors import UserError
 
 Span = tuple[int, int]  # first and end position of one series' training span in the store
 
@@ -22,7 +23,11 @@ class RunningBasis:
     that follows. Windows whose target was repaired are left out."""
 
     stride: int = 1
-    supervised: Literal["last"] = "last"
+    supervised: ClassVar[str] = "last"
+
+    def __post_init__(self) -> None:
+        if self.stride < 1:
+            raise UserError(f"data.chunking.stride is {self.stride}: it must be at least 1")
 
     def starts(
         self, store: Store, spans: list[Span], look_back: int, seed: int, epoch: int
@@ -44,9 +49,18 @@ class EveryStep:
     output in look-back; here each step is shown once, and learnt from once.
     """
 
-    length: int = 180
-    warm_up: int = 12
-    supervised: Literal["every_step"] = "every_step"
+    length: int = 128
+    warm_up: int = 24
+    supervised: ClassVar[str] = "every_step"
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise UserError(f"data.chunking.length is {self.length}: it must be at least 1")
+        if not 0 <= self.warm_up < self.length:
+            raise UserError(
+                f"data.chunking.warm_up is {self.warm_up}: it must be at least 0 and below "
+                f"data.chunking.length={self.length}"
+            )
 
     def starts(
         self, store: Store, spans: list[Span], look_back: int, seed: int, epoch: int

@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rnnexp.data.series import RawSeries
@@ -160,16 +161,14 @@ def clean(
 
 def report_table(reports: Sequence[CleaningReport]) -> Table:
     """One line a file: what was found, and how many steps were repaired."""
-    table = Table(title="What was found in the series", title_justify="left")
-    table.add_column("series")
-    table.add_column("from")
-    table.add_column("to")
+    table = Table(title="What was found in the series", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("series", "from", "to"):
+        table.add_column(heading, no_wrap=True)
     counts = {
         "rows": "rows",
         "duplicates": "duplicates",
         "gaps": "gaps",
-        "longest_gap": "longest",
-        "missing": "empty cells",
+        "missing": "empty",
         "outliers": "near zero",
         "steps": "steps",
         "repaired": "repaired",
@@ -229,7 +228,7 @@ def _absent_steps(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
 def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_gap: int) -> None:
     distance, seconds = np.diff(time), step.astype(np.int64)
     apart = distance[distance > np.timedelta64(0)].astype(np.int64)
-    usual = np.median(apart) if len(apart) else seconds
+    usual = np.quantile(apart, 0.5, method="lower") if len(apart) else seconds
     if usual != seconds:
         raise UserError(
             f"{raw.path}: rows mostly lie {_span(usual)} apart and not data.frequency "

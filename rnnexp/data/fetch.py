@@ -134,7 +134,7 @@ def fetch(name: str, root: str | None = None, *, url: str | None = None) -> Path
             unpacked = Path(temporary) / "unpacked"
             unpacked.mkdir()
             _unpack(source, archive, unpacked)
-            source.read(unpacked)
+            _check(source, unpacked)
             if folder.exists():
                 folder.rmdir()
             unpacked.rename(folder)
@@ -199,3 +199,11 @@ def _unpack(source: Source, archive: Path, folder: Path) -> None:
                     shutil.copyfileobj(file, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise UserError(f"the archive of {source.name} is damaged ({error}): try again") from error
+
+
+def _check(source: Source, folder: Path) -> None:
+    """Where no checksum can tell, that the files can be read does."""
+    try:
+        source.read(folder)
+    except UserError as error:
+        raise UserError(f"the archive of {source.name} is not what it should be: {error}") from None

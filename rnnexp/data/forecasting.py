@@ -154,7 +154,6 @@ class ForecastingData(pl.LightningDataModule):
             "unit": self.unit,
             "calendar": self.conditioning.size,
             "look_back": self.look_back,
-            "season": self.season,
             "supervised": self.chunking.supervised,
             "scaling": self.normalization.scaling(self.series, self.training_steps()),
         }

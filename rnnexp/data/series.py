@@ -253,7 +253,7 @@ def _parse_exactly(column: pd.Series, datetime_format: str) -> pd.Series:
     if "%" not in datetime_format or "%z" in datetime_format.lower():
         raise UserError(
             f"data.datetime_format={datetime_format!r} must be a strptime format without a time "
-            'zone, such as "%d/%m/%Y %H:%M".'
+            'zone, such as "%d/%m/%Y %H:%M"'
         )
     try:
         return pd.to_datetime(column, format=datetime_format, errors="coerce")

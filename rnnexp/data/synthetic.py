@@ -31,10 +31,16 @@ class SyntheticLoad(ForecastingData):
     unit = "MW"
 
     def __init__(
-        self, series_seed: int = 0, number: int = 3, days: int = 730, **settings: Any
+        self,
+        series_seed: int = 0,
+        number: int = 3,
+        days: int = 730,
+        datetime_format: str | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__(**settings)
         self.series_seed, self.number, self.days = series_seed, number, days
+        self.datetime_format = datetime_format
         self._home = TemporaryDirectory(prefix="rnnexp-synthetic-")  # goes with this object
 
     @property
@@ -47,7 +53,7 @@ class SyntheticLoad(ForecastingData):
 
     def read(self) -> list[RawSeries]:
         write_synthetic_load(self.folder, self.series_seed, series=self.number, days=self.days)
-        return read_power_load(self.folder)
+        return read_power_load(self.folder, datetime_format=self.datetime_format)
 
 
 def write_synthetic_load(

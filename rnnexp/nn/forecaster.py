@@ -11,7 +11,7 @@ from rnnexp.nn.representations import Features
 from rnnexp.nn.scaling import Scaling
 
 Target = Literal["level", "change"]
-Input = Literal["level", "change", "yesterday"]
+Input = Literal["level", "change"]
 
 
 class Forecaster(nn.Module):
@@ -21,13 +21,12 @@ class Forecaster(nn.Module):
     the network: a checkpoint predicts in original units by itself.
 
     inputs, what each step t tells the recurrence of the series besides the calendar:
-        level      the scaled value (and the scaled extra columns)
-        change     y_t - y_{t-1}, in units of the training span's standard deviation of it
-        yesterday  y_{t+1-season} - y_{t-season}: the change that came next one season ago
-    At the start of a window, where the earlier value is not in it, a change is 0: nothing is read
-    from outside the window.
+        level   the scaled value (and the scaled extra columns)
+        change  y_t - y_{t-1}, in units of the training span's standard deviation of it; 0 at the
+                first step of a window, since the value before it is not in the window
 
-    target, what the readout gives: the next `level`, scaled, or the `change` to it.
+    target, what the readout gives: the next `level`, scaled, or the `change` to it, in the same
+    units.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class Forecaster(nn.Module):
         super().__init__()
         if "level" not in inputs:
             raise ValueError("model.inputs must contain 'level'")
-        self.inputs, self.target, self.season = tuple(inputs), target, int(spec["season"])
+        self.inputs, self.target = tuple(inputs), target
         self.scaling = Scaling(**spec["scaling"])
         features = len(spec["columns"]) + len(self.inputs) - 1 + spec["calendar"]
         self.recurrence = recurrence(
@@ -60,16 +59,9 @@ class Forecaster(nn.Module):
     def represent(self, values: Tensor, calendar: Tensor, series: Tensor) -> Features:
         """values: (B, T, C), calendar: (B, T, K), series: (B,) -> features (T, B, F)."""
         columns = [self.scaling(values, series)]
-        target = values[..., 0]
-        deviation = self.scaling.change[series].unsqueeze(1)
-        if "change" in self.inputs or "yesterday" in self.inputs:
-            change = torch.diff(target, dim=1) / deviation  # (B, T-1): to each step but the first
         if "change" in self.inputs:
+            change = torch.diff(values[..., 0], dim=1) / self.scaling.change[series].unsqueeze(1)
             columns.append(nn.functional.pad(change, (1, 0)).unsqueeze(-1))
-        if "yesterday" in self.inputs:
-            known = change[:, : max(target.shape[1] - self.season, 0)]
-            missing = target.shape[1] - known.shape[1]
-            columns.append(nn.functional.pad(known, (missing, 0)).unsqueeze(-1))
         return Features(torch.cat([*columns, calendar], dim=-1).transpose(0, 1))
 
     def forward(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:

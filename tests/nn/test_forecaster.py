@@ -13,7 +13,6 @@ from rnnexp.nn.recurrence import CellRecurrence
 SPEC = {
     "columns": ["MW"],
     "calendar": 0,
-    "season": 3,
     "supervised": "every_step",
     "scaling": {"minimum": [[100.0], [5.0]], "range": [[50.0], [2.0]], "change": [4.0, 0.5]},
 }
@@ -26,14 +25,12 @@ def forecaster(**settings: object) -> Forecaster:
 
 
 def test_inputs_by_hand() -> None:
-    network = forecaster(inputs=["level", "change", "yesterday"])
+    network = forecaster(inputs=["level", "change"])
     values = torch.tensor([[110.0, 114.0, 122.0, 118.0, 126.0]]).unsqueeze(-1)
     x = network.represent(values, torch.empty(1, 5, 0), torch.tensor([0])).values[:, 0]
     level = [(v - 100) / 50 for v in (110, 114, 122, 118, 126)]
     change = [0, 4 / 4, 8 / 4, -4 / 4, 8 / 4]  # the first step's is 0: nothing before it is read
-    # What came next one season (three steps) ago: y_1 - y_0 at step 3, y_2 - y_1 at step 4.
-    yesterday = [0, 0, 0, 4 / 4, 8 / 4]
-    torch.testing.assert_close(x, torch.tensor([level, change, yesterday]).t())
+    torch.testing.assert_close(x, torch.tensor([level, change]).t())
 
 
 @pytest.mark.parametrize("target", ["level", "change"])
@@ -51,21 +48,13 @@ def test_inverse_of_the_scaled_target(target: str) -> None:
 
 
 def test_prediction_is_in_original_units_and_reads_its_window_alone() -> None:
-    network = forecaster(inputs=["level", "change", "yesterday"], target="change")
+    network = forecaster(inputs=["level", "change"], target="change")
     with torch.no_grad():
         network.readout.linear.weight.zero_()
         network.readout.linear.bias.fill_(2.0)
     values = torch.tensor([[110.0, 114.0, 122.0, 118.0]]).unsqueeze(-1)
     prediction = network.predict(values, torch.empty(1, 4, 0), torch.tensor([0]))
     torch.testing.assert_close(prediction, torch.tensor([118.0 + 2 * 4.0]))
-
-
-def test_windows_shorter_than_a_season_are_read() -> None:
-    network = forecaster(inputs=["level", "change", "yesterday"])
-    values = torch.tensor([[110.0, 114.0]]).unsqueeze(-1)
-    x = network.represent(values, torch.empty(1, 2, 0), torch.tensor([0])).values
-    assert x.shape == (2, 1, 3)
-    assert x[..., 2].abs().max() == 0
 
 
 def test_inputs_without_the_level_are_refused() -> None:

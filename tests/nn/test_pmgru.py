@@ -13,7 +13,7 @@ from rnnexp.nn.readouts import LastHidden
 from rnnexp.nn.recurrence import CellRecurrence
 
 UNSCALED = {"minimum": [[0.0]], "range": [[1.0]], "change": [1.0]}
-SPEC = {"columns": ["MW"], "calendar": 4, "season": 24, "supervised": "last", "scaling": UNSCALED}
+SPEC = {"columns": ["MW"], "calendar": 4, "supervised": "last", "scaling": UNSCALED}
 
 
 class PublishedLayout(nn.Module):

@@ -1,0 +1,66 @@
+"""The wheel works in an empty folder, without the checkout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SMALL = ["trainer=debug_one_batch", "data.days=90", "model.hidden_size=4"]
+
+
+def run(*command: str | Path, folder: Path, **environment: str) -> str:
+    """The standard output of a command that must succeed."""
+    answer = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the wheel is installed into; the dependencies are those of this Python."""
+    wheels, site = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels, folder=REPOSITORY)
+    [wheel] = wheels.glob("rnnexp-*.whl")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    run(*pip, "--target", site, wheel, folder=wheels)
+    return site
+
+
+def test_wheel_holds_every_config(site: Path) -> None:
+    def configs(folder: Path) -> set[str]:
+        return {path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")}
+
+    assert configs(site / "rnnexp" / "conf") == configs(REPOSITORY / "conf") != set()
+    assert not (site / "conf").exists() and not (site / "tests").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["console script", "module"])
+def test_train_in_an_empty_folder(program: str, site: Path, tmp_path: Path) -> None:
+    rnnexp: list[str | Path] = (
+        [site / "bin" / "rnnexp"]
+        if program == "console script"
+        else [sys.executable, "-m", "rnnexp"]
+    )
+    here = {"PYTHONPATH": str(site), "PYTHONSAFEPATH": "1", "RNNEXP_OUTPUTS": "outputs"}
+    facts = run(*rnnexp, "doctor", folder=tmp_path, **here)
+    assert str(site / "rnnexp" / "conf") in facts, "this must not be the checkout"
+
+    mine = tmp_path / "conf" / "experiment" / "mine.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("# @package _global_\nname: mine\n", encoding="utf-8")
+    run(*rnnexp, "train", *SMALL, folder=tmp_path, **here)
+    run(*rnnexp, "train", "experiment=mine", *SMALL, folder=tmp_path, **here)
+    for name in ("quickstart", "mine"):
+        [folder] = (tmp_path / "outputs" / name).iterdir()
+        assert (folder / "metrics.json").is_file()
