@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SMALL = ["trainer=debug_one_batch", "data.days=90", "model.hidden_size=4"]
+SMALL = ["trainer/debug=one_batch", "data.days=90", "model.hidden_size=4"]
 
 
 def run(*command: str | Path, folder: Path, **environment: str) -> str:

@@ -127,14 +127,27 @@ class ForecastingData(pl.LightningDataModule):
         """
         if self.spec:
             return
-        raw = self._long_enough(self.read())
-        self.splits = [self._split(len(one.time)) for one in raw]
-        cleaned = [
-            clean(one, self.cleaning, step=self.step, season=self.season, training_rows=split.train)
-            for one, split in zip(raw, self.splits, strict=True)
-        ]
-        self.series: list[Series] = [series for series, _ in cleaned]
-        self.reports: list[CleaningReport] = [report for _, report in cleaned]
+        raw: list[RawSeries] = []
+        self.splits: list[SeriesSplit] = []
+        self.series: list[Series] = []
+        self.reports: list[CleaningReport] = []
+        for one in self.read():
+            split, cleaned = self._split_and_clean(one)
+            if cleaned:
+                raw.append(one)
+                self.splits.append(split)
+                self.series.append(cleaned[0])
+                self.reports.append(cleaned[1])
+            elif not self.skip_short:
+                raise UserError(
+                    f"{one.path} has {len(one.time)} rows, too few for windows of "
+                    f"data.look_back={self.look_back} steps and a test span: give a smaller "
+                    "data.look_back, or data.skip_short=true to leave such files out"
+                )
+        if not raw:
+            raise UserError(
+                f"no series is long enough for windows of data.look_back={self.look_back} steps"
+            )
         self.store = Store(self.series, self.conditioning)
         self.fingerprint = _fingerprint([[one.name, one.fingerprint] for one in raw])
         self._training_windows = ShuffledBatches(
@@ -158,33 +171,24 @@ class ForecastingData(pl.LightningDataModule):
             "scaling": self.normalization.scaling(self.series, self.training_steps()),
         }
 
-    def _split(self, rows: int) -> SeriesSplit:
-        return split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
-
-    def _long_enough(self, raw: list[RawSeries]) -> list[RawSeries]:
-        long = []
-        for one in raw:
-            split = self._split(len(one.time))
-            if split.rows > split.validation and split.train > self.look_back + 1:
-                long.append(one)
-            elif not self.skip_short:
-                raise UserError(
-                    f"{one.path} has {len(one.time)} rows, too few for windows of "
-                    f"data.look_back={self.look_back} steps and a test span: give a smaller "
-                    "data.look_back, or data.skip_short=true to leave such files out"
-                )
-        if not long:
-            raise UserError(
-                f"no series is long enough for windows of data.look_back={self.look_back} steps"
-            )
-        return long
+    def _split_and_clean(
+        self, raw: RawSeries
+    ) -> tuple[SeriesSplit, tuple[Series, CleaningReport] | None]:
+        """The split of one series, and the series cleaned; None where it is too short."""
+        rows = len(raw.time)
+        split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
+        if split.validation >= rows or split.train <= 0:
+            return split, None
+        cleaned = clean(
+            raw, self.cleaning, step=self.step, season=self.season, training_rows=split.train
+        )
+        # Counted in steps: with duplicates merged there are fewer of them than rows.
+        long_enough = _training_steps(cleaned[0], split) > self.look_back
+        return split, cleaned if long_enough else None
 
     def training_steps(self) -> list[int]:
         """How many steps of each series the training span has."""
-        return [
-            int(one.row_step[split.train]) if split.train < split.rows else len(one.time)
-            for one, split in zip(self.series, self.splits, strict=True)
-        ]
+        return list(map(_training_steps, self.series, self.splits))
 
     def _training_starts(self, epoch: int) -> torch.Tensor:
         firsts = self.store.first.tolist()
@@ -281,6 +285,10 @@ class ForecastingData(pl.LightningDataModule):
             return self.store.evaluation_batch(windows, chosen, self.look_back)
 
         return BatchLoader(SequentialBatches(len(windows), self.eval_batch_size), batch)
+
+
+def _training_steps(series: Series, split: SeriesSplit) -> int:
+    return int(series.row_step[split.train])
 
 
 def steps_in_a_season(step: np.timedelta64) -> int:

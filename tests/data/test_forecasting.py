@@ -95,16 +95,28 @@ def test_a_repaired_or_empty_value_is_never_a_target(tmp_path: Path) -> None:
     assert inputs.min() > 100  # 0.5 is not among the inputs of the windows after it
 
 
-def test_short_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [3, 20, 30, 36])
+def test_short_files(tmp_path: Path, rows: int) -> None:
     write_load_files(tmp_path, names=("LONG",))
-    write_load_file(tmp_path, "SHORT", load_table(36, seed=0))
-    with pytest.raises(UserError, match=r"SHORT_hourly.csv has 36 rows.*data.skip_short=true"):
+    write_load_file(tmp_path, "SHORT", load_table(rows, seed=0))
+    with pytest.raises(UserError, match=rf"SHORT_hourly.csv has {rows} rows.*data.skip_short=true"):
         load(tmp_path, *SMALL)
     data = load(tmp_path, *SMALL, "data.skip_short=true")
     assert data.spec["series"] == ["LONG"]
     (tmp_path / "LONG_hourly.csv").unlink()
     with pytest.raises(UserError, match="no series is long enough"):
         load(tmp_path, *SMALL, "data.skip_short=true")
+
+
+def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
+    """Long enough in rows, too short in steps: most rows repeat the time of the one before."""
+    write_load_files(tmp_path, names=("FIRST",))
+    table = load_table(40, seed=0)
+    table = pd.concat([table.iloc[:10].loc[table.index[:10].repeat(60)], table.iloc[10:]])
+    write_load_file(tmp_path, "SECOND", table)
+    with pytest.raises(UserError, match=r"SECOND_hourly.csv has 630 rows, too few"):
+        load(tmp_path, *SMALL)
+    assert load(tmp_path, *SMALL, "data/cleaning=keep").spec["series"] == ["FIRST", "SECOND"]
 
 
 @pytest.mark.parametrize(
