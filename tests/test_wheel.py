@@ -45,8 +45,13 @@ def test_wheel_holds_every_config(site: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["console script", "module"])
-def test_train_in_an_empty_folder(program: str, site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "overrides", "name"),
+    [("console script", [], "quickstart"), ("module", ["experiment=mine"], "mine")],
+)
+def test_train_in_an_empty_folder(
+    program: str, overrides: list[str], name: str, site: Path, tmp_path: Path
+) -> None:
     rnnexp: list[str | Path] = (
         [site / "bin" / "rnnexp"]
         if program == "console script"
@@ -59,8 +64,6 @@ def test_train_in_an_empty_folder(program: str, site: Path, tmp_path: Path) -> N
     mine = tmp_path / "conf" / "experiment" / "mine.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text("# @package _global_\nname: mine\n", encoding="utf-8")
-    run(*rnnexp, "train", *SMALL, folder=tmp_path, **here)
-    run(*rnnexp, "train", "experiment=mine", *SMALL, folder=tmp_path, **here)
-    for name in ("quickstart", "mine"):
-        [folder] = (tmp_path / "outputs" / name).iterdir()
-        assert (folder / "metrics.json").is_file()
+    run(*rnnexp, "train", *overrides, *SMALL, folder=tmp_path, **here)
+    [folder] = (tmp_path / "outputs" / name).iterdir()
+    assert (folder / "metrics.json").is_file()
