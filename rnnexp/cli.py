@@ -1,6 +1,7 @@
 """The command `rnnexp`: one function for each subcommand, which imports what it needs itself.
 
-Exit codes: 0 done; 1 a run or a check failed; 2 the user's mistake; 130 interrupted.
+Exit codes: 0 done; 1 a run or a check failed; 2 the user's mistake; 3 a run cannot be repeated;
+4 it was repeated on different ground, with different numbers; 130 interrupted.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnexp import __version__
-from rnnexp.errors import RunFailed, UserError
+from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(error, code=2)
     except RunFailed as error:
         return _say(error, code=1)
+    except CannotRerun as error:
+        return _say(error, code=3)
     except KeyboardInterrupt:
         return _say("interrupted", code=130)
 
@@ -89,6 +92,10 @@ def train(argv: list[str]) -> int:
         if is_run:
             config.check(composed)
 
+    if options.help:
+        print(config.help_text(options.config_dir))
+        return 0
+
     launch = Launch(sys.argv)
     sys.argv = ["rnnexp", *overrides, *flags]
     try:
@@ -113,6 +120,23 @@ def test(argv: list[str]) -> int:
     return evaluate(folder)
 
 
+def rerun(argv: list[str]) -> int:
+    """Run a recorded run again and say whether the result is identical.
+
+    With overrides it is a new experiment instead.
+    """
+    parser = _parser(rerun)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
+    parser.add_argument(
+        "overrides", metavar="KEY=VALUE", nargs="*", help="what a new experiment changes"
+    )
+    arguments = parser.parse_args(argv)
+
+    from rnnexp.rerun import rerun as run_again
+
+    return run_again(arguments.folder, arguments.overrides)
+
+
 def data(argv: list[str]) -> int:
     """List the sources of data, check that one can be read, or fetch one."""
     parser = _parser(data)
@@ -123,6 +147,7 @@ def data(argv: list[str]) -> int:
     check.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
     fetch = actions.add_parser("fetch", help="download a source")
     fetch.add_argument("name", metavar="NAME", help="a source of `rnnexp data list`")
+    fetch.add_argument("--url", help="load the archive from here instead of its home")
     arguments = parser.parse_args(argv)
 
     from rnnexp import sources
@@ -131,7 +156,7 @@ def data(argv: list[str]) -> int:
         case "check":
             return sources.check_source(arguments.name, arguments.overrides)
         case "fetch":
-            return sources.fetch_source(arguments.name)
+            return sources.fetch_source(arguments.name, arguments.url)
     return sources.list_sources()
 
 
@@ -148,6 +173,7 @@ def doctor(argv: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "test": test,
+    "rerun": rerun,
     "data": data,
     "doctor": doctor,
 }

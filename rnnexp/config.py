@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar
+from string import Template
+from typing import Any, ClassVar, cast
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
@@ -107,6 +108,46 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Di
     with open_dict(config):
         del config["hydra"]
     return config
+
+
+def override(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """A composed config with single values changed (`key=value`), as rerun's overrides do.
+
+    Raises:
+        UserError: an override is wrong, or is of a key that the config does not have.
+    """
+    changed = config.copy()
+    with _hydra(None):
+        parsed = _parse(overrides)
+    for one in parsed:
+        key, known = one.get_key_element(), set(_keys(config))
+        if one.is_sweep_override() or one.is_add() or one.is_delete():
+            raise UserError(f"{_line(one)}: a recorded config takes key=value alone")
+        if key not in known:
+            raise UserError(f"the config has no key {key}{did_you_mean(key, known)}")
+        if OmegaConf.is_dict(OmegaConf.select(config, key)):
+            raise UserError(
+                f"{_line(one)}: {key} holds several values, change one: {key}.KEY=VALUE"
+            )
+        OmegaConf.update(changed, key, one.value())
+    return changed
+
+
+def recorded(config: DictConfig) -> DictConfig:
+    """A config that was read from a run folder, closed and with everything that a run needs.
+
+    Raises:
+        UserError: it is not such a config.
+    """
+    try:
+        closed = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Schema), config))
+    except OmegaConfBaseException as error:
+        raise UserError(_first_line(error)) from error
+    _check_top_level(closed)
+    for group in ("task", "model", "data", "optimizer", "trainer", "determinism", "paths"):
+        if not OmegaConf.is_dict(closed[group]):
+            raise UserError(f"{group} is {closed[group]!r}, it must hold a group of values")
+    return closed
 
 
 def jobs(
@@ -288,6 +329,25 @@ def _first_line(error: object) -> str:
     keys = [line.removeprefix("full_key:").strip() for line in lines if "full_key:" in line]
     said = lines[0] if lines else type(error).__name__
     return f"{keys[0]}: {said}" if keys and keys[0] and keys[0] not in said else said
+
+
+# Help -------------------------------------------------------------------------------------------
+
+
+def help_text(config_dir: Path | None = None) -> str:
+    """What `rnnexp train --help` says: Hydra's template, without the files that options share."""
+    with _hydra(config_dir):
+        template = _compose([]).hydra.help.template
+        lines = [f"{group}: {', '.join(_options(group))}" for group in _all_groups("")]
+    return Template(template).substitute(APP_CONFIG_GROUPS="\n".join(lines) + "\n")
+
+
+def _all_groups(parent: str) -> Iterator[str]:
+    for name in sorted(GlobalHydra.instance().config_loader().list_groups(parent)):
+        group = f"{parent}/{name}" if parent else name
+        if group != "hydra":
+            yield group
+            yield from _all_groups(group)
 
 
 # Checking and building --------------------------------------------------------------------------

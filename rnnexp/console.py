@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
+
+from rnnexp.tasks.task import Task
 
 console = Console(highlight=False)
 if not console.is_terminal:
@@ -29,12 +30,11 @@ def working(what: str) -> Status:
     return console.status(what)
 
 
-def show_network(network: torch.nn.Module) -> None:
-    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    console.print(f"{type(network).__name__}: {parameters:,} parameters")
+def show_network(name: str, parameters: int) -> None:
+    console.print(f"{name}: {parameters:,} parameters")
 
 
-def show_metrics(task: Any, metrics: dict[str, float], baselines: dict[str, float]) -> None:
+def show_metrics(task: Task, metrics: dict[str, float], baselines: dict[str, float]) -> None:
     """The test metrics beside those of the baselines on the same windows."""
     table = Table(title=f"Test: {task.spec['title']}", title_justify="left")
     table.add_column("")
@@ -53,12 +53,11 @@ def show_metrics(task: Any, metrics: dict[str, float], baselines: dict[str, floa
         )
 
 
-def show_end(run: dict[str, Any], folder: Path) -> None:
+def show_end(seconds: dict[str, float], folder: Path) -> None:
     """Where the time went, where the results are, and what to type next."""
-    seconds = run["seconds"]
     console.print(
         f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
-        f"test {seconds['test']:.1f} s"
+        f"evaluation {seconds['evaluation']:.1f} s"
     )
     console.print(f"run folder   {folder}", soft_wrap=True)
     console.print(f"look at it   tensorboard --logdir {folder}", soft_wrap=True)

@@ -2,43 +2,28 @@
 
 import os
 import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-from rnnexp import __version__, determinism
+from rnnexp import determinism
 from rnnexp.config import config_dir
+from rnnexp.record import code_state, cpu_name, versions
 
-PACKAGES = (
-    "torch",
-    "pytorch-lightning",
-    "torchmetrics",
-    "hydra-core",
-    "omegaconf",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-    "tensorboard",
-    "matplotlib",
-    "rich",
-    "pooch",
-)
 SOURCES = ("power_load", "reviews", "names", "embeddings")
 
 
 def report() -> str:
     """One `name  value` line for each fact about this installation."""
+    code = code_state()
+    changed = ", with local changes" if code.get("dirty") else ""
     facts = {
-        "rnnexp": __version__,
-        "commit": _commit(),
+        **versions(),
+        "commit": f"{code['commit']}{changed}" if "commit" in code else "not a git checkout",
         "installed": str(Path(__file__).parent),
         "configs": str(config_dir()),
-        "python": platform.python_version(),
-        **{package: _version(package) for package in PACKAGES},
         "platform": platform.platform(),
-        "cpu": _cpu(),
+        "cpu": f"{cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
         "cores": f"{determinism.available_cores()} of {os.cpu_count()}",
         "threads": str(torch.get_num_threads()),
         "cuda": _cuda(),
@@ -46,36 +31,6 @@ def report() -> str:
     }
     width = max(map(len, facts))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _commit() -> str:
-    """The commit of the checkout that holds the package, with a word on local changes."""
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
-        return "not a git checkout"
-    try:
-        git = ("git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*")
-        answer = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "git does not answer"
-    return answer.stdout.strip() or "no commit yet"
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _cuda() -> str:

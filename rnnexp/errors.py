@@ -9,5 +9,9 @@ class UserError(Exception):
     """
 
 
+class CannotRerun(Exception):
+    """A run that cannot be repeated; the sentence names what is missing. Exit code 3."""
+
+
 class RunFailed(Exception):
     """A run that cannot go on, told in one sentence: its training diverged, say. Exit code 1."""

@@ -3,14 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+from omegaconf import DictConfig
+
 from rnnexp import console
 from rnnexp.baselines import baseline_metrics
+from rnnexp.compare import ground_differences, metric_differences
 from rnnexp.config import check
 from rnnexp.errors import UserError
 from rnnexp.experiment import (
     build_data,
     build_task,
     build_trainer,
+    facts_of_this_process,
     resolve,
     set_up_process,
     test_best,
@@ -21,28 +26,53 @@ from rnnexp.record import read_config, read_metrics, read_run
 def evaluate(folder: Path) -> int:
     """Test the best checkpoint of a run folder and compare with what the run recorded.
 
-    Nothing in the folder changes. Returns 0 where every test metric is the recorded one to the
-    bit, 1 where one differs on the same data.
+    Nothing in the folder changes. Returns the exit code: 0 where every metric is the recorded one
+    to the bit, 1 where one differs on the same ground, 4 on other ground (another device, say).
 
     Raises:
         UserError: the folder is not a completed run, or its data are not what they were.
     """
-    run, config, recorded = read_run(folder), read_config(folder), read_metrics(folder)
-    config = resolve(config)
+    run, config = read_run(folder), read_config(folder)
+    if run.get("status") != "completed":
+        raise UserError(f"{folder} has the status {run.get('status')!r}: it is not a completed run")
+    recorded = read_metrics(folder)
     check(config)
+    find_data(config, run)
+    _do_without_gpu(config)
+    config = resolve(config)
     set_up_process(config)
     data = build_data(config)
-    _check_same_data(run, data.facts())
+    facts = data.facts()
+    _check_same_data(run, facts)
     task = build_task(config, data)
     config.logger, config.callbacks = None, {}
     metrics = test_best(build_trainer(config, folder), task, data, folder)
     console.show_metrics(task, metrics, baseline_metrics(data))
-    differing = [name for name, value in metrics.items() if recorded.get(name) != value]
-    for name in differing:
-        console.show(f"{name} is {metrics[name]!r}, the run recorded {recorded.get(name)!r}")
+
+    differing = metric_differences(recorded, metrics)
     if not differing:
         console.show(f"all {len(metrics)} metrics are those that the run recorded, to the bit")
-    return 1 if differing else 0
+        return 0
+    for sentence in differing:
+        console.show(f"different     {sentence}")
+    ground = ground_differences(folder, facts_of_this_process(config) | facts)
+    for name, (then, now) in ground.items():
+        console.show(f"other ground  {name}: {then} then, {now} now")
+    return 4 if ground else 1
+
+
+def find_data(config: DictConfig, run: dict[str, Any]) -> None:
+    """Let a recorded config find its data where the run found them, from any folder."""
+    place = run.get("data")
+    paths = place if isinstance(place, list) else [place]
+    if "root" in config.data and all(isinstance(p, str) and Path(p).exists() for p in paths):
+        config.data.root = place
+
+
+def _do_without_gpu(config: DictConfig) -> None:
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        console.show("there is no GPU here: the run is tested on the CPU")
+        config.trainer.accelerator = "cpu"
 
 
 def _check_same_data(run: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -5,30 +5,40 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, OmegaConf, open_dict
-from pytorch_lightning.callbacks import ProgressBar
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from rnnexp import console, determinism
 from rnnexp.baselines import baseline_metrics
+from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
 from rnnexp.config import check, instantiate
+from rnnexp.data.module import DataModule
+from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
 from rnnexp.record import (
     best_checkpoint,
+    code_state,
     device_name,
     hash_tensors,
     now,
     read_checkpoint,
     recording,
+    versions,
 )
+from rnnexp.tasks.task import Task
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
+def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
     """Run one experiment and record it in `folder`, which must not hold a run yet.
+
+    facts: further ones for run.json.
 
     Returns the monitored metric of the best checkpoint, for sweepers; None where nothing is
     monitored.
@@ -41,18 +51,21 @@ def run(config: DictConfig, folder: Path) -> float | None:
         config = resolve(config)
         check(config)
         record.config(config)
+        record.save(**facts_of_this_process(config), **facts)
         set_up_process(config)
         console.begin(config, folder)
 
         data = build_data(config)
-        record.save(device=device_name(config.trainer.accelerator), **data.facts())
+        record.save(**data.facts())
         console.show(data.report())
 
         task = build_task(config, data)
-        history, trainer = History(), build_trainer(config, folder)
-        trainer.callbacks.append(history)
-        record.save(spec=data.spec, parameters=count_parameters(task.network))
-        console.show_network(task.network)
+        history, checkpoint = History(), Checkpoint(config.monitor, config.mode)
+        trainer = build_trainer(config, folder, history, checkpoint)
+        parameters = count_parameters(task.network)
+        record.save(spec=data.spec, parameters=parameters)
+        check_monitor(config, task, data)
+        console.show_network(type(task.network).__name__, parameters)
 
         with determinism.global_stream(config.seed, "training"):
             trainer.fit(task, datamodule=data)
@@ -65,7 +78,11 @@ def run(config: DictConfig, folder: Path) -> float | None:
 
         started = time.perf_counter()
         metrics = test_best(trainer, task, data, folder)
-        test_seconds = time.perf_counter() - started
+        seconds = {
+            "train": round(history.train_seconds, 3),
+            "validation": round(history.validation_seconds, 3),
+            "evaluation": round(time.perf_counter() - started, 3),
+        }
         digest["weights/best"] = hash_tensors(task.state_dict())
         digest["predictions"] = hash_tensors(task.predictions)
         with console.working("computing the baselines on the same windows"):
@@ -73,20 +90,12 @@ def run(config: DictConfig, folder: Path) -> float | None:
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))
-        record.metrics(metrics | baselines)
         log_summary(trainer, config, metrics)
-        record.save(
-            status="completed",
-            finished=now(),
-            seconds={
-                "train": round(history.train_seconds, 3),
-                "validation": round(history.validation_seconds, 3),
-                "test": round(test_seconds, 3),
-            },
-        )
-        console.show_metrics(task, metrics, baselines)
-        console.show_end(record.run, folder)
-        return metrics.get(config.monitor) if config.monitor else None
+        record.metrics(metrics | baselines)
+        record.save(status="completed", finished=now(), seconds=seconds)
+    console.show_metrics(task, metrics, baselines)
+    console.show_end(seconds, folder)
+    return metrics[config.monitor] if config.monitor else None
 
 
 # Before the data are read -----------------------------------------------------------------------
@@ -95,13 +104,34 @@ def run(config: DictConfig, folder: Path) -> float | None:
 def resolve(config: DictConfig) -> DictConfig:
     """The config with its interpolations resolved and every `auto` decided."""
     config = config.copy()
-    OmegaConf.resolve(config)
-    with open_dict(config):
+    try:
+        OmegaConf.resolve(config)
         if config.trainer.accelerator == "auto":
             config.trainer.accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-        if config.determinism.threads == "auto":
-            config.determinism.threads = determinism.available_cores()
+        settings = config.determinism
+        if settings.threads == "auto":
+            settings.threads = determinism.available_cores()
+        if type(settings.threads) is not int or settings.threads < 1:
+            raise UserError(
+                f"determinism.threads is {settings.threads!r}: it must be auto or at least 1"
+            )
+        if type(settings.deterministic) is not bool:
+            raise UserError(
+                f"determinism.deterministic is {settings.deterministic!r}: it must be true or false"
+            )
+    except OmegaConfBaseException as error:
+        raise UserError(f"the config is not whole: {str(error).splitlines()[0]}") from error
     return config
+
+
+def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
+    """What a run stands on besides its data."""
+    return {
+        "versions": versions(),
+        "code": code_state(),
+        "device": device_name(config.trainer.accelerator),
+        "threads": config.determinism.threads,
+    }
 
 
 def set_up_process(config: DictConfig) -> None:
@@ -121,14 +151,14 @@ def set_up_process(config: DictConfig) -> None:
 # Building ---------------------------------------------------------------------------------------
 
 
-def build_data(config: DictConfig) -> pl.LightningDataModule:
+def build_data(config: DictConfig) -> DataModule:
     """The data module, read and split."""
-    data = instantiate(config.data)
-    data.setup()
+    data = cast(DataModule, instantiate(config.data, seed=config.seed))
+    data.setup("fit")
     return data
 
 
-def build_task(config: DictConfig, data: pl.LightningDataModule) -> pl.LightningModule:
+def build_task(config: DictConfig, data: DataModule) -> Task:
     """The network at its initial weights, inside its task."""
     with determinism.global_stream(config.seed, "weights"):
         network = instantiate(config.model, spec=data.spec)
@@ -141,16 +171,17 @@ def build_task(config: DictConfig, data: pl.LightningDataModule) -> pl.Lightning
     )
 
 
-def build_trainer(config: DictConfig, folder: Path) -> pl.Trainer:
-    """Lightning's Trainer, with the configured callbacks and logger."""
-    callbacks = [instantiate(node) for node in config.callbacks.values() if node]
+def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.Trainer:
+    """Lightning's Trainer, with the configured logger and callbacks, and those given."""
+    configured = [instantiate(node) for node in config.callbacks.values() if node]
     logger = instantiate(config.logger)(save_dir=str(folder)) if config.logger else False
     return instantiate(
         config.trainer,
-        callbacks=callbacks,
+        callbacks=[*configured, *callbacks],
         logger=logger,
         default_root_dir=str(folder),
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
 
 
@@ -158,23 +189,43 @@ def count_parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
+def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
+    """Refuse to train for a metric that there will not be.
+
+    Raises:
+        UserError: nothing is validated, or the validation has no such metric.
+    """
+    if config.monitor is None:
+        return
+    if not data.val_dataloader():
+        raise UserError(
+            f"monitor={config.monitor} needs a validation span: set monitor=null to keep the last "
+            "checkpoint, or give data.validation_fraction"
+        )
+    if config.monitor not in task.monitors:
+        offer = did_you_mean(config.monitor, task.monitors)
+        raise UserError(f"monitor={config.monitor} is not validated{offer}")
+
+
 # After the training -----------------------------------------------------------------------------
 
 
-def load_best(task: pl.LightningModule, folder: Path) -> None:
+def load_best(task: Task, folder: Path) -> None:
     """Give the task the weights of the run's best checkpoint."""
     task.load_state_dict(read_checkpoint(best_checkpoint(folder))["state_dict"])
 
 
-def test_best(
-    trainer: pl.Trainer, task: pl.LightningModule, data: pl.LightningDataModule, folder: Path
-) -> dict[str, float]:
+def test_best(trainer: pl.Trainer, task: Task, data: DataModule, folder: Path) -> dict[str, float]:
     """Metrics of the best checkpoint. The test set is read here, once, at the end."""
     load_best(task, folder)
+    metrics = {}
     if data.val_dataloader():
+        loggers, trainer.loggers = trainer.loggers, []  # the curve of the epochs stays as it is
         trainer.validate(task, datamodule=data, verbose=False)
+        trainer.loggers = loggers
+        metrics["val/loss"] = float(trainer.callback_metrics["val/loss"])
     trainer.test(task, datamodule=data, verbose=False)
-    return dict(sorted(task.results.items()))
+    return dict(sorted({**metrics, **task.results}.items()))
 
 
 def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, float]) -> None:
@@ -184,14 +235,15 @@ def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, floa
     text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
     trainer.logger.experiment.add_text("config", f"    {text}")
     final = {name: value for name, value in metrics.items() if name.count("/") == 1}
-    trainer.logger.log_hyperparams(_flat(config), final)
+    trainer.logger.log_hyperparams(_flat(OmegaConf.to_container(config)), final)
     trainer.logger.finalize("success")
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """{"model.hidden_size": 192, ...}: the leaves of a config by their full names."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
     leaves: dict[str, Any] = {}
-    for key, value in OmegaConf.to_container(config).items() if not prefix else config.items():
-        name = f"{prefix}{key}"
-        leaves |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    for key, branch in tree.items():
+        leaves |= _flat(branch, f"{prefix}.{key}" if prefix else str(key))
     return leaves

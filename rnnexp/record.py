@@ -1,15 +1,15 @@
 """What a run folder holds: written here, read here, nowhere else.
 
-    config.yaml      the resolved config, seed included; nothing in it says `auto`
-    run.json         status, argv, versions, git state, machine, data, spec, times, parameters
-    metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
-    history.csv      one row an epoch
-    predictions.csv  the target and the prediction of every test window
-    digest.json      hashes of weights, predictions and batch order; every training loss exactly
-    checkpoints/     best.ckpt, last.ckpt
-    figures/         PNG
-    tensorboard/     event files
-    log.txt          what was logged, tracebacks included
+config.yaml      the resolved config, seed included; nothing in it says `auto`
+run.json         status, argv, versions, git state, machine, data, spec, times, parameters
+metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
+history.csv      one row an epoch
+predictions.csv  the target and the prediction of every test window
+digest.json      hashes of weights, predictions and batch order; every training loss exactly
+checkpoints/     best.ckpt, last.ckpt
+figures/         PNG
+tensorboard/     event files
+log.txt          what was logged, tracebacks included
 """
 
 import hashlib
@@ -19,21 +19,22 @@ import os
 import platform
 import socket
 import subprocess
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rnnexp import __version__
-from rnnexp.errors import RunFailed, UserError
+from rnnexp.config import recorded
+from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.files import write_json, write_text
 
 PACKAGES = (
@@ -47,6 +48,8 @@ PACKAGES = (
     "torchmetrics",
     "tensorboard",
     "matplotlib",
+    "rich",
+    "pooch",
 )
 CHECKPOINT_FORMATS = (1,)
 
@@ -62,8 +65,6 @@ class RunRecord:
             "started": now(),
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "versions": versions(),
-            "code": code_state(),
         }
 
     def save(self, **facts: Any) -> None:
@@ -72,8 +73,10 @@ class RunRecord:
         write_json(self.folder / "run.json", self.run)
 
     def config(self, config: DictConfig) -> None:
-        """config.yaml, resolved, as data that can be read back."""
-        write_text(self.folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+        """config.yaml, resolved, as data that can be read back; its hash stands in run.json."""
+        text = OmegaConf.to_yaml(config, resolve=True)
+        write_text(self.folder / "config.yaml", text)
+        self.save(config_sha256=hashlib.sha256(text.encode()).hexdigest())
 
     def metrics(self, metrics: dict[str, float]) -> None:
         write_json(self.folder / "metrics.json", metrics)
@@ -83,9 +86,7 @@ class RunRecord:
 
     def predictions(self, table: pd.DataFrame) -> None:
         """Floats with nine digits: a float32 can be read back exactly."""
-        write_text(
-            self.folder / "predictions.csv", table.to_csv(index=False, float_format="%.9g")
-        )
+        write_text(self.folder / "predictions.csv", table.to_csv(index=False, float_format="%.9g"))
 
     def digest(self, digest: dict[str, Any]) -> None:
         write_json(self.folder / "digest.json", digest)
@@ -152,7 +153,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> DictConfig:
-    """config.yaml of a run folder, as a closed config.
+    """config.yaml of a run folder.
 
     Raises:
         UserError: it is missing or is not a config.
@@ -167,8 +168,10 @@ def read_config(folder: Path) -> DictConfig:
         raise UserError(f"{path} cannot be read as a config ({line})") from error
     if not isinstance(config, DictConfig):
         raise UserError(f"{path} does not hold a config")
-    OmegaConf.set_struct(config, True)
-    return config
+    try:
+        return recorded(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def read_metrics(folder: Path) -> dict[str, float]:
@@ -205,9 +208,63 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is not a checkpoint of tensors and plain values, so it is not loaded"
         ) from error
-    if not isinstance(checkpoint, dict) or checkpoint.get("rnnexp_format") not in CHECKPOINT_FORMATS:
+    if (
+        not isinstance(checkpoint, dict)
+        or checkpoint.get("rnnexp_format") not in CHECKPOINT_FORMATS
+    ):
         raise UserError(f"{path} is not a checkpoint that this version of rnnexp reads")
     return checkpoint
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a repetition must match to the bit."""
+
+    batch_order: str
+    losses: list[str]  # hexadecimal, one a training step
+    epoch_ends: list[int]  # the number of training steps after each epoch
+    weights: dict[
+        str, dict[str, str]
+    ]  # last and best: tensor -> hash, of the checkpoints as they are
+    predictions: dict[str, str]
+    metrics: dict[str, float]
+
+
+def read_result(folder: Path) -> Result:
+    """The result of a completed run.
+
+    Raises:
+        CannotRerun: a file of it is missing or cannot be read.
+    """
+    try:
+        digest = json.loads((folder / "digest.json").read_text(encoding="utf-8"))
+        history = pd.read_csv(folder / "history.csv")
+        return Result(
+            batch_order=digest["batch_order"],
+            losses=digest["losses"],
+            epoch_ends=history["step"].tolist(),
+            weights={
+                "last": _hash_checkpoint(folder / "checkpoints" / "last.ckpt"),
+                "best": _hash_checkpoint(best_checkpoint(folder)),
+            },
+            predictions=digest["predictions"],
+            metrics=read_metrics(folder),
+        )
+    except UserError as error:
+        raise CannotRerun(str(error)) from error
+    except OSError as error:
+        raise CannotRerun(f"{error.filename} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotRerun(f"{folder} has no readable result to compare with: {error!r}") from error
+
+
+def _hash_checkpoint(path: Path) -> dict[str, str]:
+    return hash_tensors(read_checkpoint(path)["state_dict"])
+
+
+def read_config_hash(folder: Path) -> str:
+    """Of config.yaml as it is now; run.json has what it was."""
+    return hashlib.sha256((folder / "config.yaml").read_bytes()).hexdigest()
 
 
 # Facts about a run ------------------------------------------------------------------------------
@@ -219,7 +276,7 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Python's, rnnexp's and every numerical package's version."""
-    found = {"python": platform.python_version(), "rnnexp": __version__}
+    found = {"rnnexp": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
@@ -229,16 +286,18 @@ def versions() -> dict[str, str]:
 
 
 def code_state() -> dict[str, Any]:
-    """The code that runs: a hash over the package's files, and git's view of it if it is a checkout."""
+    """The code that runs: a hash over the package's files, and in a checkout where git answers
+    its commit, and whether there are changes."""
     package = Path(__file__).parent
     content = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         content.update(path.relative_to(package).as_posix().encode())
         content.update(path.read_bytes())
     state: dict[str, Any] = {"sha256": content.hexdigest()}
-    if (package.parent / ".git").exists():
-        state["commit"] = _git(package.parent, "rev-parse", "HEAD")
-        state["dirty"] = bool(_git(package.parent, "status", "--porcelain"))
+    commit = _git(package.parent, "rev-parse", "HEAD")
+    changes = _git(package.parent, "status", "--porcelain")
+    if (package.parent / ".git").exists() and commit and changes is not None:
+        state |= {"commit": commit, "dirty": bool(changes)}
     return state
 
 
@@ -252,25 +311,30 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def device_name(accelerator: Literal["cpu", "gpu"] | str) -> str:
+def device_name(accelerator: str) -> str:
+    """The name of the GPU, or of the processor, that a run is on."""
     if accelerator in ("gpu", "cuda") and torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return _cpu_name()
+    return cpu_name()
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """The processor's model name where the system tells it, else its architecture."""
-    if sys.platform.startswith("linux"):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 
-def hash_tensors(state: dict[str, torch.Tensor]) -> str:
-    """sha256 over names, shapes and bytes of a state_dict."""
-    content = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        content.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
-        content.update(tensor.detach().cpu().contiguous().numpy())
-    return content.hexdigest()
+def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
+    """sha256 over shape, type and bytes of every tensor of a state_dict."""
+    hashes = {}
+    for name, tensor in state.items():
+        content = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype} ".encode())
+        content.update(tensor.detach().cpu().contiguous().numpy().data)
+        hashes[name] = content.hexdigest()
+    return hashes

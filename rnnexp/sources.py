@@ -35,11 +35,11 @@ def check_source(name: str, overrides: list[str]) -> int:
     data = instantiate(config.data)
     data.setup()
     console.show(data.report())
-    console.show(f"{data.folder}: {data.spec['title']} in the test span")
+    console.show(f"{data.place}: {data.spec['title']} in the test span")
     return 0
 
 
-def fetch_source(name: str) -> int:
-    """Download a source into the folder where runs look for it."""
-    console.show(f"{name} is in {fetch(name)}")
+def fetch_source(name: str, url: str | None = None) -> int:
+    """Download a source, from its home or from `url`, into the folder where runs look for it."""
+    console.show(f"{name} is in {fetch(name, url=url)}")
     return 0

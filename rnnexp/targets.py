@@ -84,7 +84,8 @@ def locate(node: dict[str, Any], key: str) -> type:
         or (module_name in TORCH and issubclass(found, getattr(module, TORCH[module_name])))
         or name in LIGHTNING
     ):
-        classes = [n for n, x in vars(module).items() if isinstance(x, type) and n[0] != "_"]
+        own = [x for x in vars(module).values() if getattr(x, "__module__", "") == module_name]
+        classes = [x.__name__ for x in own if isinstance(x, type) and x.__name__[0] != "_"]
         offer = did_you_mean(class_name, [n for n in classes if n != class_name])
         raise UserError(f"{key}._target_: {module_name} has no class {class_name} to use{offer}")
     _check_special_keys(node, key)

@@ -59,14 +59,13 @@ def test_command_line_wins_over_the_experiment(compose: Compose) -> None:
 
 def test_seed_zero_is_a_seed(compose: Compose) -> None:
     assert compose().seed == 0
-    assert compose("seed=7").data.seed == 7
+    assert compose("seed=7").seed == 7
 
 
 def test_monitor_is_declared_once(compose: Compose) -> None:
     composed = compose("callbacks=early_stopping", "monitor=val/other", "mode=max")
-    for callback in ("checkpoint", "early_stopping"):
-        assert composed.callbacks[callback].monitor == "val/other"
-        assert composed.callbacks[callback].mode == "max"
+    assert composed.callbacks.early_stopping.monitor == "val/other"
+    assert composed.callbacks.early_stopping.mode == "max"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Baselines of a forecast: rules without parameters, and ridge regression."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from sklearn.linear_model import Ridge
@@ -25,7 +23,8 @@ def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
     ridge_week              the same with y(t-7 season), y(t-7 season-1), hour and weekday
 
     For series of daily or longer steps the season is a week and the names say so. A rule whose
-    history a window does not have falls back to the last value.
+    history a window does not have falls back to the last value, as ridge does where a training span
+    is too short for it.
     """
     windows = data.windows("test")
     following = windows.start + data.look_back
@@ -61,29 +60,25 @@ def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
     """Predictions of one ridge regression a series, fitted on its training windows."""
     prediction = np.empty(len(windows))
     number = data.store.series_of(windows.start).numpy()
-    for series, training in _training_positions(data, 7 * data.season + 1 if week else 0):
-        tested = number == series
-        following = windows.start[tested] + data.look_back
-        # Levels go from 500 to 25,000 MW: standardized, one penalty fits all.
-        target = data.store.values[training, 0].double().numpy()
-        mean, deviation = target.mean(), target.std()
-        model = Ridge(alpha=1.0)
-        model.fit(
-            _ridge_inputs(data, training, week, mean, deviation), (target - mean) / deviation
-        )
-        standardized = model.predict(_ridge_inputs(data, following, week, mean, deviation))
-        prediction[tested] = standardized * deviation + mean
-    return prediction
-
-
-def _training_positions(data: ForecastingData, history: int) -> Iterator[tuple[int, torch.Tensor]]:
-    """For each series, the positions in its training span that can be targets."""
-    history = max(history, data.look_back)
     for series, (first, steps) in enumerate(
         zip(data.store.first.tolist(), data.training_steps(), strict=False)
     ):
-        positions = torch.arange(first + min(history, steps - 1), first + steps)
-        yield series, positions[data.store.observed[positions]]
+        tested = number == series
+        following = windows.start[tested] + data.look_back
+        training = torch.arange(first + data.look_back, first + steps)
+        training = training[data.store.observed[training]]
+        if len(training) < 2:
+            prediction[tested] = _lag(data, following, 1)
+            continue
+        # Levels go from 500 to 25,000 MW: standardized, one penalty fits all.
+        span = data.store.values[first : first + steps, 0].double()
+        mean, deviation = span.mean().item(), span.std().item()
+        target = data.store.values[training, 0].double().numpy()
+        model = Ridge(alpha=1.0)
+        model.fit(_ridge_inputs(data, training, week, mean, deviation), (target - mean) / deviation)
+        standardized = model.predict(_ridge_inputs(data, following, week, mean, deviation))
+        prediction[tested] = standardized * deviation + mean
+    return prediction
 
 
 def _ridge_inputs(

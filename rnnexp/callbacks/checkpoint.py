@@ -10,9 +10,10 @@ FORMAT = 1  # of our checkpoints: tensors and plain values, with our names for t
 
 
 class Checkpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint with rnnexp's file names.
+    """Lightning's ModelCheckpoint with our file names, and a `last.ckpt` after every epoch.
 
-    Without a monitored metric (nothing is validated) there is no best but the last.
+    Lightning's own `save_last` writes it only in epochs that are the best so far. Without a
+    monitored metric (nothing is validated) there is no best but the last.
     """
 
     def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] = "min") -> None:
@@ -21,7 +22,6 @@ class Checkpoint(ModelCheckpoint):
             mode=mode,
             filename="best",
             save_top_k=1 if monitor else 0,
-            save_last=True,
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
@@ -29,6 +29,10 @@ class Checkpoint(ModelCheckpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
         super().setup(trainer, pl_module, stage)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -1,6 +1,7 @@
 """Figures of a forecast: drawn once the test windows are predicted, as PNG and in TensorBoard."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import matplotlib
 import matplotlib.dates
@@ -9,10 +10,12 @@ import pandas as pd
 import pytorch_lightning as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from rnnexp.callbacks.history import History
+from rnnexp.tasks.task import Task
 
 matplotlib.use("Agg")  # no window system is needed, or asked for
 
@@ -30,15 +33,16 @@ class ForecastFigures(Callback):
         self.days, self.stretches = days, stretches
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        table = pl_module.predictions_table(trainer.datamodule)
+        task, data = cast(Task, pl_module), cast(Any, trainer).datamodule
+        table = task.predictions_table(data)
         table["timestamp"] = pd.to_datetime(table["timestamp"])
-        unit = pl_module.spec["unit"]
+        unit = task.spec["unit"]
         figures = {"error_by_hour": error_by_hour(table)}
         for name, one in table.groupby("file", sort=False):
             figures[f"predictions/{name}"] = stretches(one, unit, self.days, self.stretches)
-        histories = [c for c in trainer.callbacks if isinstance(c, History) and c.rows]
-        for history in histories:
-            figures["loss"] = loss_curve(pd.DataFrame(history.rows))
+        for callback in cast(Any, trainer).callbacks:
+            if isinstance(callback, History) and callback.rows:
+                figures["loss"] = loss_curve(pd.DataFrame(callback.rows))
         for name, figure in figures.items():
             path = Path(trainer.default_root_dir) / "figures" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +59,7 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     if "val/loss" in history:
         axes.plot(history["epoch"], history["val/loss"], "o-", color=PREDICTION, label="validation")
     axes.set(xlabel="epoch", ylabel="loss (scaled units)", yscale="log", title="Loss")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(axes)
     if "val/smape" in history:
         right = axes.twinx()
@@ -78,7 +82,9 @@ def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
         since = begin + room * number / max(count - 1, 1)
         shown = table[table["timestamp"].between(since, since + length)]
         axes.plot(shown["timestamp"], shown["target"], color=TARGET, lw=2, label="actual")
-        axes.plot(shown["timestamp"], shown["prediction"], color=PREDICTION, lw=1, label="predicted")
+        axes.plot(
+            shown["timestamp"], shown["prediction"], color=PREDICTION, lw=1, label="predicted"
+        )
         axes.set(ylabel=unit if number == 0 else "", xlabel=f"from {since:%Y-%m-%d}")
         axes.xaxis.set_major_locator(matplotlib.dates.DayLocator())
         axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%a"))
@@ -90,7 +96,7 @@ def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
 def error_by_hour(table: pd.DataFrame) -> Figure:
     """sMAPE by hour of the day: pooled, and each series in the background."""
     percent = 200 * (table["prediction"] - table["target"]).abs()
-    percent = percent / (table["prediction"] + table["target"]).abs()
+    percent = percent / (table["prediction"].abs() + table["target"].abs())
     hour = table["timestamp"].dt.hour
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -100,7 +106,9 @@ def error_by_hour(table: pd.DataFrame) -> Figure:
     pooled = percent.groupby(hour).mean()
     axes.plot(pooled.index, pooled, "o-", color=PREDICTION, label="all series pooled")
     axes.plot([], [], color=SECOND, lw=0.8, alpha=0.5, label="each series")
-    axes.set(xlabel="hour of the day", ylabel="sMAPE, %", title="Error by hour of the day, test span")
+    axes.set(
+        xlabel="hour of the day", ylabel="sMAPE, %", title="Error by hour of the day, test span"
+    )
     axes.set_xticks(range(0, 24, 3))
     _finish(axes)
     return figure

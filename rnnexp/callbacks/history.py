@@ -47,7 +47,7 @@ class History(Callback):
         self.losses += torch.stack(self._new_losses).double().tolist()  # one transfer an epoch
         self._new_losses.clear()
         self.train_seconds += self._lap()
-        row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["train_seconds"] = round(self.train_seconds, 3)
         for name, value in sorted(trainer.callback_metrics.items()):

@@ -9,10 +9,13 @@ from rnnexp.console import console
 
 
 class Progress(RichProgressBar):
-    """Lightning's rich bar with the few figures that a person watches."""
+    """Lightning's rich bar with the few figures that a person watches.
+
+    Where the console is no terminal (a file, a pipe), a line an epoch instead.
+    """
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=5, leave=False, console_kwargs={"width": console.width})
+        super().__init__(refresh_rate=5 if console.is_terminal else 0, leave=False)
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
@@ -21,3 +24,16 @@ class Progress(RichProgressBar):
         shown = {"loss": found.get("train/loss_step")}
         shown |= {name: found[name] for name in found if name.startswith("val/")}
         return {name: value for name, value in shown.items() if value is not None}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if not console.is_terminal:
+            found = trainer.progress_bar_metrics
+            shown = {name.removesuffix("_epoch"): value for name, value in found.items()}
+            figures = [
+                f"{name} {value:.4g}"
+                for name, value in shown.items()
+                if name == "train/loss" or name.startswith("val/")
+            ]
+            epochs = trainer.max_epochs if (trainer.max_epochs or 0) > 0 else "?"
+            console.print(f"epoch {trainer.current_epoch + 1}/{epochs}  {'  '.join(figures)}")

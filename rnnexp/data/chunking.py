@@ -29,6 +29,10 @@ class RunningBasis:
         if self.stride < 1:
             raise UserError(f"data.chunking.stride is {self.stride}: it must be at least 1")
 
+    def least_steps(self, look_back: int) -> int:
+        """The shortest training span that gives a window."""
+        return look_back + 1
+
     def starts(
         self, store: Store, spans: list[Span], look_back: int, seed: int, epoch: int
     ) -> Tensor:
@@ -61,6 +65,10 @@ class EveryStep:
                 f"data.chunking.warm_up is {self.warm_up}: it must be at least 0 and below "
                 f"data.chunking.length={self.length}"
             )
+
+    def least_steps(self, look_back: int) -> int:
+        """The shortest training span that gives a window from any offset, and an evaluation."""
+        return max(look_back + 1, 2 * self.length)
 
     def starts(
         self, store: Store, spans: list[Span], look_back: int, seed: int, epoch: int

@@ -135,6 +135,7 @@ def clean(
         time, values, placed = _insert_absent_steps(time, values, step)
         merged = placed[merged]
     observed = ~np.isnan(values[:, 0])
+    _check_runs(raw, time, observed, cleaning.longest_gap)
     values[:, 0] = _repair_target(values[:, 0], season)
     values[:, 1:] = _carry_forward(values[:, 1:])
 
@@ -250,6 +251,19 @@ def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_
             f"{raw.path}: {absent[at]} steps are absent between {_show(time[at])} and "
             f"{_show(time[at + 1])}, more than data.cleaning.longest_gap={longest_gap}: set "
             "data.cleaning.gaps=keep to ignore gaps"
+        )
+
+
+def _check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: int) -> None:
+    """Absent steps, empty cells and values near zero can come in a row: no longer than a gap."""
+    edges = np.flatnonzero(np.diff(~observed, prepend=False, append=False)).reshape(-1, 2)
+    lengths = edges[:, 1] - edges[:, 0]
+    if lengths.max(initial=0) > longest_gap:
+        at = int(lengths.argmax())
+        raise UserError(
+            f"{raw.path}: {lengths[at]} values in a row would have to be repaired from "
+            f"{_show(time[edges[at, 0]])}, more than data.cleaning.longest_gap={longest_gap}: "
+            "remove these rows, or raise data.cleaning.longest_gap"
         )
 
 

@@ -7,18 +7,17 @@ synthetic one) only says how its series are read.
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from rich.table import Table
 
 from rnnexp.data.chunking import Chunking
 from rnnexp.data.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.conditioning import Conditioning
+from rnnexp.data.module import DataModule
 from rnnexp.data.normalization import MinMax
 from rnnexp.data.samplers import BatchLoader, SequentialBatches, ShuffledBatches
 from rnnexp.data.series import RawSeries
@@ -46,13 +45,15 @@ def split_by_time(
     return SeriesSplit(rows - test - validation, rows - test, rows)
 
 
-class ForecastingData(pl.LightningDataModule):
+class ForecastingData(DataModule):
     """Windows of one or many series, split by time.
 
     look_back: steps that an evaluation window reads. frequency: the time between steps, e.g. `1h`.
     season: steps after which the series repeats itself; by default a day, for daily series a week.
     validation_stride: every how many rows of the validation span a window is evaluated.
     skip_short: leave out series too short for the look-back instead of refusing them.
+    drop_last: leave out an epoch's last batch where it is not full. reshuffle: False gives the
+    first epoch's windows in the first epoch's order in every epoch.
 
     After `setup`: spec (what the network needs to know), store, splits, reports, fingerprint.
     """
@@ -66,20 +67,22 @@ class ForecastingData(pl.LightningDataModule):
         conditioning: Conditioning,
         normalization: MinMax,
         chunking: Chunking,
+        look_back: int,
+        frequency: str,
+        season: int | None,
+        validation_fraction: float,
+        validation_stride: int,
+        skip_short: bool,
+        batch_size: int,
+        eval_batch_size: int,
+        drop_last: bool,
+        reshuffle: bool,
         seed: int = 0,
-        look_back: int = 90,
-        frequency: str = "1h",
-        season: int | None = None,
-        validation_fraction: float = 0.1,
-        validation_stride: int = 1,
-        skip_short: bool = False,
-        batch_size: int = 64,
-        eval_batch_size: int = 1024,
-        drop_last: bool = False,
     ) -> None:
         super().__init__()
         for key, value in {
             "look_back": look_back,
+            "season": 1 if season is None else season,
             "validation_stride": validation_stride,
             "batch_size": batch_size,
             "eval_batch_size": eval_batch_size,
@@ -98,15 +101,10 @@ class ForecastingData(pl.LightningDataModule):
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
         self.skip_short = skip_short
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.drop_last = drop_last
+        self.drop_last, self.reshuffle = drop_last, reshuffle
         self.spec: dict[str, Any] = {}
 
     # What a source says -------------------------------------------------------------------------
-
-    @property
-    def folder(self) -> Path:
-        """Where the files are."""
-        raise NotImplementedError
 
     def read(self) -> list[RawSeries]:
         """The series as their files give them."""
@@ -141,17 +139,20 @@ class ForecastingData(pl.LightningDataModule):
             elif not self.skip_short:
                 raise UserError(
                     f"{one.path} has {len(one.time)} rows, too few for windows of "
-                    f"data.look_back={self.look_back} steps and a test span: give a smaller "
-                    "data.look_back, or data.skip_short=true to leave such files out"
+                    f"data.look_back={self.look_back} steps, a test span and a training span of "
+                    f"{self.chunking.least_steps(self.look_back)} steps: give a smaller "
+                    "data.look_back or data.chunking.length, or data.skip_short=true to leave "
+                    "such files out"
                 )
         if not raw:
             raise UserError(
-                f"no series is long enough for windows of data.look_back={self.look_back} steps"
+                f"no series is long enough for data.look_back={self.look_back} and the windows of "
+                "data.chunking"
             )
         self.store = Store(self.series, self.conditioning)
         self.fingerprint = _fingerprint([[one.name, one.fingerprint] for one in raw])
         self._training_windows = ShuffledBatches(
-            self._training_starts, self.batch_size, self.seed, self.drop_last
+            self._training_starts, self.batch_size, self.seed, self.drop_last, self.reshuffle
         )
         if len(self._training_windows) == 0:
             raise UserError(
@@ -183,7 +184,8 @@ class ForecastingData(pl.LightningDataModule):
             raw, self.cleaning, step=self.step, season=self.season, training_rows=split.train
         )
         # Counted in steps: with duplicates merged there are fewer of them than rows.
-        long_enough = _training_steps(cleaned[0], split) > self.look_back
+        steps = _training_steps(cleaned[0], split)
+        long_enough = steps >= self.chunking.least_steps(self.look_back)
         return split, cleaned if long_enough else None
 
     def training_steps(self) -> list[int]:
@@ -192,7 +194,9 @@ class ForecastingData(pl.LightningDataModule):
 
     def _training_starts(self, epoch: int) -> torch.Tensor:
         firsts = self.store.first.tolist()
-        spans = [(first, first + n) for first, n in zip(firsts, self.training_steps(), strict=False)]
+        spans = [
+            (first, first + n) for first, n in zip(firsts, self.training_steps(), strict=False)
+        ]
         return self.chunking.starts(self.store, spans, self.look_back, self.seed, epoch)
 
     def windows(self, span: str) -> Windows:
@@ -202,7 +206,9 @@ class ForecastingData(pl.LightningDataModule):
         whose cell was empty cannot be scored and are left out.
         """
         starts, targets, times = [], [], []
-        for one, split, first in zip(self.series, self.splits, self.store.first.tolist(), strict=False):
+        for one, split, first in zip(
+            self.series, self.splits, self.store.first.tolist(), strict=False
+        ):
             if span == "test":
                 rows = np.arange(split.validation, split.rows)
             else:
@@ -224,18 +230,19 @@ class ForecastingData(pl.LightningDataModule):
         files were."""
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
-            time = np.datetime_as_string(one.row_time, unit="s")
+            ends = one.row_time[[0, rows.validation, -1]]
+            first, tested, last = np.datetime_as_string(ends, unit="s").tolist()
             split[one.name] = {
                 "rows": rows.rows,
                 "train_rows": rows.train,
                 "validation_rows": rows.validation - rows.train,
                 "test_rows": rows.rows - rows.validation,
-                "train_from": str(time[0]),
-                "test_from": str(time[rows.validation]),
-                "test_to": str(time[-1]),
+                "train_from": first,
+                "test_from": tested,
+                "test_to": last,
             }
         return {
-            "data": str(self.folder),
+            "data": self.place,
             "fingerprints": {
                 "data": self.fingerprint,
                 "split": _fingerprint(split),
@@ -250,6 +257,8 @@ class ForecastingData(pl.LightningDataModule):
             "task": self.spec["task"],
             **self.facts()["fingerprints"],
             "cleaning": str(self.cleaning),
+            "columns": self.columns,
+            "unit": self.unit,
             "look_back": self.look_back,
             "season": self.season,
             "step": str(self.step),
@@ -294,7 +303,7 @@ def _training_steps(series: Series, split: SeriesSplit) -> int:
 def steps_in_a_season(step: np.timedelta64) -> int:
     """A day for steps shorter than a day, a week for daily ones, else 1."""
     day, week = np.timedelta64(1, "D"), np.timedelta64(7, "D")
-    return int(day // step) if step < day else int(max(week // step, 1))
+    return int(day // step) if step < day else max(int(week // step), 1)
 
 
 def _step(frequency: str) -> np.timedelta64:

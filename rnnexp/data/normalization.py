@@ -31,9 +31,16 @@ class MinMax:
                     f"series {one.name!r} is constant over the span that its scaler is fitted on, "
                     "so there is nothing to learn from it: remove its file"
                 )
+            change = float(np.diff(seen[:, 0]).std())
+            if change == 0:
+                raise UserError(
+                    f"series {one.name!r} changes by the same amount at every step of the span "
+                    "that its scaler is fitted on, so there is nothing to learn from it: remove "
+                    "its file"
+                )
             extent = maximum - minimum
             extent[constant] = 1.0  # a constant extra input scales to 0
             fitted["minimum"].append(minimum.tolist())
             fitted["range"].append(extent.tolist())
-            fitted["change"].append(float(np.diff(seen[:, 0]).std()))
+            fitted["change"].append(change)
         return fitted

@@ -28,15 +28,15 @@ class PowerLoad(ForecastingData):
         self.root, self.datetime_format = root, datetime_format
 
     @property
-    def folder(self) -> Path:
-        return data_folder("power_load", self.root)
+    def place(self) -> str:
+        return str(data_folder("power_load", self.root).resolve())
 
     @property
     def columns(self) -> list[str]:
         return ["load"]
 
     def read(self) -> list[RawSeries]:
-        return read_power_load(self.folder, datetime_format=self.datetime_format)
+        return read_power_load(Path(self.place), datetime_format=self.datetime_format)
 
 
 def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[RawSeries]:

@@ -15,19 +15,26 @@ class ShuffledBatches:
 
     items: epoch -> (n,) tensor of whatever a batch is gathered by; n is the same in every epoch.
     The permutation comes from its own generator, so what happens elsewhere never changes it.
+    Without reshuffle every epoch is the first one again.
     """
 
     def __init__(
-        self, items: Callable[[int], Tensor], batch_size: int, seed: int, drop_last: bool = False
+        self,
+        items: Callable[[int], Tensor],
+        batch_size: int,
+        seed: int,
+        drop_last: bool = False,
+        reshuffle: bool = True,
     ) -> None:
         self.items, self.batch_size, self.seed, self.drop_last = items, batch_size, seed, drop_last
+        self.reshuffle = reshuffle
         self.epoch = 0
         self.count = len(items(0))
         self.seen = hashlib.sha256()  # over every batch given so far: what a rerun compares
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
-        self.epoch = epoch
+        self.epoch = epoch if self.reshuffle else 0
 
     def __len__(self) -> int:
         whole, rest = divmod(self.count, self.batch_size)
@@ -39,7 +46,7 @@ class ShuffledBatches:
         order = torch.randperm(len(items), generator=draw)
         for step in range(len(self)):
             batch = items[order[step * self.batch_size : (step + 1) * self.batch_size]]
-            self.seen.update(batch.numpy())
+            self.seen.update(batch.numpy().data)
             yield batch
 
 

@@ -12,7 +12,7 @@ from rnnexp.errors import UserError
 
 
 class SeriesCsv(ForecastingData):
-    """Windows of the series in a CSV file, or in the files of a folder.
+    """Windows of the series in a CSV file, in the files of a folder, or in a list of these.
 
     value_column: the column to predict; None: the only one beside `datetime_column`.
     input_columns: further columns that the network reads. unit: of the values, part of the
@@ -21,7 +21,7 @@ class SeriesCsv(ForecastingData):
 
     def __init__(
         self,
-        root: str,
+        root: str | list[str],
         datetime_column: str,
         value_column: str | None = None,
         input_columns: Sequence[str] = (),
@@ -35,16 +35,19 @@ class SeriesCsv(ForecastingData):
         self.unit, self.datetime_format = unit, datetime_format
 
     @property
-    def folder(self) -> Path:
-        return Path(self.root)
+    def place(self) -> str | list[str]:
+        if isinstance(self.root, str):
+            return _absolute(self.root)
+        return [_absolute(path) for path in self.root]
 
     @property
     def columns(self) -> list[str]:
         return [self.value_column or "value", *self.input_columns]
 
     def read(self) -> list[RawSeries]:
+        place = self.place
         return read_series_csv(
-            [self.folder],
+            [Path(path) for path in ([place] if isinstance(place, str) else place)],
             datetime_column=self.datetime_column,
             value_column=self.value_column,
             input_columns=self.input_columns,
@@ -87,6 +90,10 @@ def read_series_csv(
             for file in files
         ]
     )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
 
 
 def _files(path: Path) -> list[Path]:

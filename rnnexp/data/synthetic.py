@@ -17,6 +17,7 @@ import numpy as np
 from rnnexp.data.forecasting import ForecastingData
 from rnnexp.data.power_load import SUFFIX, read_power_load
 from rnnexp.data.series import RawSeries
+from rnnexp.errors import UserError
 
 FIRST_HOUR = np.datetime64("2015-01-01T01:00:00")
 HOUR = np.timedelta64(1, "h")
@@ -39,21 +40,24 @@ class SyntheticLoad(ForecastingData):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
+        for key, value in {"data.number": number, "data.days": days}.items():
+            if value < 1:
+                raise UserError(f"{key} is {value}: it must be at least 1")
         self.series_seed, self.number, self.days = series_seed, number, days
         self.datetime_format = datetime_format
-        self._home = TemporaryDirectory(prefix="rnnexp-synthetic-")  # goes with this object
 
     @property
-    def folder(self) -> Path:
-        return Path(self._home.name)
+    def place(self) -> str:
+        return f"SYNTHETIC, generated with data.series_seed={self.series_seed}"
 
     @property
     def columns(self) -> list[str]:
         return ["load"]
 
     def read(self) -> list[RawSeries]:
-        write_synthetic_load(self.folder, self.series_seed, series=self.number, days=self.days)
-        return read_power_load(self.folder, datetime_format=self.datetime_format)
+        with TemporaryDirectory(prefix="rnnexp-synthetic-") as folder:
+            write_synthetic_load(Path(folder), self.series_seed, series=self.number, days=self.days)
+            return read_power_load(Path(folder), datetime_format=self.datetime_format)
 
 
 def write_synthetic_load(

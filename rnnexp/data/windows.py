@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnexp.data.conditioning import Conditioning, calendar_of
 from rnnexp.data.cleaning import Series
+from rnnexp.data.conditioning import Conditioning, calendar_of
 
 
 class SeriesBatch(NamedTuple):

@@ -1,6 +1,6 @@
 """The network that predicts the next value of a time series."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -37,10 +37,14 @@ class Forecaster(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         dropout: float = 0.0,
-        inputs: list[Input] = ["level"],  # noqa: B006 (read only)
+        inputs: Sequence[Input] = ("level",),
         target: Target = "level",
     ) -> None:
         super().__init__()
+        if hidden_size < 1 or num_layers < 1:
+            raise ValueError("hidden_size and num_layers must be at least 1")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}: it must be at least 0 and below 1")
         if "level" not in inputs:
             raise ValueError("model.inputs must contain 'level'")
         self.inputs, self.target = tuple(inputs), target

@@ -12,9 +12,12 @@ translating is splitting or joining, and transposing.
 
 import torch
 from torch import Tensor
+from torch.nn import Linear, Tanh
 
 from rnnexp.nn.cells import MGU
 from rnnexp.nn.forecaster import Forecaster
+from rnnexp.nn.readouts import LastHidden
+from rnnexp.nn.recurrence import CellRecurrence
 
 
 def load_published(network: Forecaster, state: dict[str, Tensor]) -> None:
@@ -59,8 +62,14 @@ def to_published(network: Forecaster) -> dict[str, Tensor]:
     }
 
 
-def _parts(network: Forecaster) -> tuple[MGU, torch.nn.Linear]:
-    layers = list(network.recurrence.layers)
-    if len(layers) != 1 or not isinstance(layers[0], MGU):
-        raise ValueError("only a network of one MGU layer has DLStudio's pmGRU form")
-    return layers[0], network.readout.linear
+def _parts(network: Forecaster) -> tuple[MGU, Linear]:
+    recurrence, readout = network.recurrence, network.readout
+    levels = network.inputs == ("level",) and network.target == "level"
+    if levels and isinstance(recurrence, CellRecurrence) and isinstance(readout, LastHidden):
+        cell, *others = recurrence.layers
+        if isinstance(cell, MGU) and not others and isinstance(readout.activation, Tanh):
+            return cell, readout.linear
+    raise ValueError(
+        "only one MGU layer that reads levels, and gives a level through tanh after its last "
+        "step, has the form of DLStudio's pmGRU"
+    )

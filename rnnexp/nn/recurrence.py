@@ -5,8 +5,12 @@ final state of its last layer, a tuple of tensors (B, H). Both of the classes he
 same way, so that a hand-written cell and a backend of torch are each one word in a config.
 """
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnexp.nn.cells import Cell, State
 from rnnexp.nn.representations import Features
@@ -21,7 +25,7 @@ class CellRecurrence(nn.Module):
 
     def __init__(
         self,
-        cell: type[Cell],
+        cell: Callable[[int, int], Cell],
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -34,10 +38,10 @@ class CellRecurrence(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Features) -> tuple[Tensor, State]:
-        for number, cell in enumerate(self.layers):
-            if number > 0:
-                x = Features(self.dropout(hidden), x.lengths)
-            hidden, state = run(cell, x)
+        first, *others = cast(list[Cell], list(self.layers))
+        hidden, state = run(first, x)
+        for cell in others:
+            hidden, state = run(cell, Features(self.dropout(hidden), x.lengths))
         return hidden, state
 
 
@@ -51,7 +55,9 @@ def run(cell: Cell, x: Features) -> tuple[Tensor, State]:
         following = cell(x_t, state)
         if x.lengths is not None:
             going_on = (t < x.lengths).unsqueeze(1)
-            following = tuple(torch.where(going_on, new, old) for new, old in zip(following, state, strict=True))
+            following = tuple(
+                torch.where(going_on, new, old) for new, old in zip(following, state, strict=True)
+            )
         state = following
         hidden.append(state[0])
     return torch.stack(hidden), state
@@ -62,7 +68,7 @@ class TorchRecurrence(nn.Module):
 
     def __init__(
         self,
-        backend: type[nn.RNNBase],
+        backend: Callable[..., nn.RNNBase],
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -70,14 +76,16 @@ class TorchRecurrence(nn.Module):
     ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
-        self.layers = backend(input_size, hidden_size, num_layers, dropout=dropout if num_layers > 1 else 0.0)
+        self.layers = backend(
+            input_size, hidden_size, num_layers, dropout=dropout if num_layers > 1 else 0.0
+        )
 
     def forward(self, x: Features) -> tuple[Tensor, State]:
-        inputs = x.dense()
-        if x.lengths is not None:
-            inputs = nn.utils.rnn.pack_padded_sequence(inputs, x.lengths.cpu(), enforce_sorted=False)
-        hidden, final = self.layers(inputs)
-        if x.lengths is not None:
-            hidden, _ = nn.utils.rnn.pad_packed_sequence(hidden, total_length=x.steps)
-        final = final if isinstance(final, tuple) else (final,)
-        return hidden, tuple(part[-1] for part in final)
+        if x.lengths is None:
+            hidden, final = self.layers(x.dense())
+        else:
+            packed = pack_padded_sequence(x.dense(), x.lengths.cpu(), enforce_sorted=False)
+            packed, final = self.layers(packed)
+            hidden, _ = pad_packed_sequence(packed, total_length=x.steps)
+        state = final if isinstance(final, tuple) else (final,)
+        return hidden, tuple(layers[-1] for layers in state)

@@ -24,7 +24,7 @@ class Scaling(nn.Module):
         self.register_buffer("change", torch.tensor(change))
 
     def forward(self, values: Tensor, series: Tensor) -> Tensor:
-        """values: (B, T, C) in original units, series: (B,) -> (B, T, C), the fitted span in [0, 1]."""
+        """values (B, T, C) in original units, series (B,) -> (B, T, C), the fitted span 0 to 1."""
         return (values - self.minimum[series].unsqueeze(1)) / self.range[series].unsqueeze(1)
 
     def scale_target(self, target: Tensor, series: Tensor) -> Tensor:

@@ -5,29 +5,28 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from rnnexp.data.forecasting import ForecastingData
+from rnnexp.data.module import DataModule
 from rnnexp.data.windows import SeriesBatch
-from rnnexp.errors import RunFailed
 from rnnexp.nn.forecaster import Forecaster
 from rnnexp.tasks.metrics import forecast_metrics, forecast_metrics_by_series
+from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "mse": nn.functional.mse_loss,
-    "mae": nn.functional.l1_loss,
-    "huber": nn.functional.smooth_l1_loss,
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
 }
 
 
-class Forecasting(pl.LightningModule):
+class Forecasting(Task):
     """Trains a Forecaster, and evaluates it on windows from a zero state.
 
-    After a test, `predictions` holds the prediction and the target of every window, (n,) each, in
-    original units and in the order of the windows. `results` holds the metrics of the last
-    validation and test by their full names, in double precision.
+    `predictions` has the prediction and the target of every window, (n,) each, in original units.
     """
 
     network: Forecaster
@@ -36,28 +35,17 @@ class Forecasting(pl.LightningModule):
         self,
         network: Forecaster,
         spec: dict[str, Any],
-        optimizer: Callable[..., torch.optim.Optimizer],
-        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None = None,
         loss: Literal["mse", "mae", "huber"] = "mae",
     ) -> None:
-        super().__init__()
-        self.network = network
-        self.spec = spec
-        self.optimizer, self.scheduler = optimizer, scheduler
+        super().__init__(network, spec, optimizer, scheduler)
         self.loss = LOSSES[loss]
-        self.predictions: dict[str, Tensor] = {}
-        self.results: dict[str, float] = {}
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: SeriesBatch, batch_index: int) -> Tensor:
-        outputs, last = self._outputs(batch)
-        loss = self._loss(outputs, last, batch)
-        if not torch.isfinite(loss):  # before the update: the weights of the last step are kept
-            raise RunFailed(
-                f"the training loss became {loss.item()} at epoch {self.current_epoch}, step "
-                f"{self.global_step}: lower optimizer.lr or set trainer.gradient_clip_val"
-            )
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True)
+        loss = self._loss(*self._outputs(batch), batch)
+        self.report_loss(loss)
         return loss
 
     def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
@@ -67,18 +55,20 @@ class Forecasting(pl.LightningModule):
         return outputs[:, -steps:], batch.values[:, -steps:, 0]
 
     def _loss(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> Tensor:
+        if not batch.weight.any():  # all repaired, or in the warm-up: nothing to learn from
+            return outputs.sum() * 0
         target = self.network.scale(batch.target, last, batch.series)
         return self.loss(outputs[batch.weight], target[batch.weight])
 
     def validation_step(self, batch: SeriesBatch, batch_index: int) -> None:
         outputs, last = self._outputs(batch)
-        loss = self._loss(outputs, last, batch)
-        self.log("val/loss", loss, batch_size=len(batch.series))
+        self.log("val/loss", self._loss(outputs, last, batch), batch_size=len(batch.series))
         self._collect(outputs, last, batch)
 
     def on_validation_epoch_end(self) -> None:
         prediction, target, _ = self._collected()
-        self._report("val", forecast_metrics(prediction, target, self.spec["unit"]))
+        metrics = forecast_metrics(prediction, target, self.spec["unit"])
+        self.report_metrics("val", metrics, shown="smape")
 
     def test_step(self, batch: SeriesBatch, batch_index: int) -> None:
         self._collect(*self._outputs(batch), batch)
@@ -89,31 +79,29 @@ class Forecasting(pl.LightningModule):
         metrics = forecast_metrics_by_series(
             prediction, target, series, self.spec["series"], self.spec["unit"]
         )
-        self._report("test", metrics)
-
-    def _report(self, span: str, metrics: dict[str, float]) -> None:
-        named = {f"{span}/{name}": value for name, value in metrics.items()}
-        self.results |= named
-        for name, value in named.items():
-            self.log(name, value, prog_bar=name == "val/smape")
+        self.report_metrics("test", metrics, shown="smape")
 
     def _collect(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> None:
         prediction = self.network.invert(outputs, last, batch.series)
         self._evaluated.append((prediction[:, 0], batch.target[:, 0], batch.series))
 
-    def _collected(self) -> list[Tensor]:
-        collected = [torch.cat(parts).cpu() for parts in zip(*self._evaluated, strict=True)]
+    def _collected(self) -> tuple[Tensor, Tensor, Tensor]:
+        prediction, target, series = map(torch.cat, zip(*self._evaluated, strict=True))
         self._evaluated.clear()
-        return collected
+        return prediction.cpu(), target.cpu(), series.cpu()
 
     @property
     def headline(self) -> list[str]:
-        """The metrics that a result table shows."""
         suffix = f"_{self.spec['unit']}" if self.spec["unit"] else ""
         return ["smape", f"mae{suffix}", f"rmse{suffix}", "mape"]
 
-    def predictions_table(self, data: ForecastingData) -> pd.DataFrame:
+    @property
+    def monitors(self) -> list[str]:
+        return ["val/loss", *(f"val/{name}" for name in [*self.headline, "smape_lecture"])]
+
+    def predictions_table(self, data: DataModule) -> pd.DataFrame:
         """One row for every predicted test window: file, timestamp, target, prediction."""
+        assert isinstance(data, ForecastingData)
         windows = data.windows("test")
         predicted = len(self.predictions["target"])  # fewer with trainer.limit_test_batches
         number = data.store.series_of(windows.start[:predicted])
@@ -125,13 +113,3 @@ class Forecasting(pl.LightningModule):
                 "prediction": self.predictions["prediction"].numpy(),
             }
         )
-
-    def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.network.parameters())
-        if self.scheduler is None:
-            return optimizer
-        scheduler = self.scheduler(optimizer, steps=int(self.trainer.estimated_stepping_batches))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }

@@ -13,7 +13,8 @@ from torchmetrics.functional import (
 def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str, float]:
     """prediction, target: (n,), in original units, pooled over all windows given.
 
-    smape          100/n sum |P - G| / (|P + G| / 2), percent, 0 to 200: the lecture's formula
+    smape          100/n sum |P - G| / ((|P| + |G|) / 2), percent, 0 to 200; the lecture's formula
+                   has |P + G|, which is the same wherever both are positive
     smape_lecture  a quarter of it: what DLStudio's code prints under that name
     mae_UNIT       mean absolute error
     rmse_UNIT      root of the mean squared error

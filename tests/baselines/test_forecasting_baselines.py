@@ -56,7 +56,7 @@ def test_ridge_against_scikit_learn(tmp_path: Path) -> None:
         y = table.iloc[:, 1].to_numpy()
         windows = np.stack([y[i : i + 30] for i in range(len(y) - 30)])
         tested = int(0.1 * len(windows))
-        deviation = y[30:-tested].std()
+        deviation = y[:-tested].std(ddof=1)
         model = Ridge(alpha=1.0).fit(windows[:-tested] / deviation, y[30:-tested])
         predictions.append(model.predict(windows[-tested:] / deviation))
         targets.append(y[-tested:])

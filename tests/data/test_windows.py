@@ -1,5 +1,7 @@
 """Windows, chunking and batch order, against pandas and plain slices."""
 
+from itertools import chain, pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,11 +37,6 @@ def test_windows_are_slices_of_one_series(store: Store) -> None:
     assert number.tolist() == [0, 1, 1]
 
 
-def test_windows_share_memory_with_the_series(store: Store) -> None:
-    view = store.values.unfold(0, 5, 1)
-    assert view.untyped_storage().data_ptr() == store.values.untyped_storage().data_ptr()
-
-
 def test_running_basis_is_every_window_of_every_training_span(store: Store) -> None:
     spans = [(0, 20), (30, 44)]
     starts = RunningBasis(stride=3).starts(store, spans, look_back=5, seed=0, epoch=0)
@@ -70,7 +67,7 @@ def test_every_step_cuts_without_overlap_and_stays_in_its_span(store: Store) -> 
         offsets.add(int(starts[0]))
         for a, b in spans:
             own = [s for s in starts.tolist() if a <= s < b]
-            assert all(later - earlier == 4 for earlier, later in zip(own, own[1:], strict=False))
+            assert all(later - earlier == 4 for earlier, later in pairwise(own))
             assert own[-1] + 4 < b  # the last target is inside
     assert len(counts) == 1
     assert offsets == {0, 1, 2, 3}
@@ -95,10 +92,24 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
     assert order(0, 3) == order(0, 3)
     assert order(0, 3) != order(0, 4)
     assert order(0, 3) != order(1, 3)
-    assert sorted(sum(order(0, 3), [])) == list(range(10))
+    assert sorted(chain(*order(0, 3))) == list(range(10))
     assert [len(batch) for batch in order(0, 0)] == [4, 4, 2]
     dropping = ShuffledBatches(lambda _: torch.arange(10), 4, 0, drop_last=True)
     assert len(dropping) == 2 and [len(batch) for batch in dropping] == [4, 4]
+
+
+def test_without_reshuffle_every_epoch_is_the_first() -> None:
+    def epochs(reshuffle: bool) -> list[list[int]]:
+        sampler = ShuffledBatches(lambda _: torch.arange(10), 10, 0, reshuffle=reshuffle)
+        orders = []
+        for epoch in (0, 1):
+            sampler.set_epoch(epoch)
+            orders += [batch.tolist() for batch in sampler]
+        return orders
+
+    first, second = epochs(reshuffle=True)
+    assert first != second
+    assert epochs(reshuffle=False) == [first, first]
 
 
 def test_order_leaves_the_global_stream_alone() -> None:
@@ -120,7 +131,10 @@ def test_lecture_columns_against_pandas() -> None:
     table = pd.DataFrame(
         {"h": when.hour, "d": when.day_of_week, "m": when.month, "y": when.day_of_year}
     )
-    lowest, highest = pd.Series([0, 0, 1, 1], table.columns), pd.Series([23, 6, 12, 366], table.columns)
+    lowest, highest = (
+        pd.Series([0, 0, 1, 1], table.columns),
+        pd.Series([23, 6, 12, 366], table.columns),
+    )
     expected = ((table - lowest) / (highest - lowest)).to_numpy()
     np.testing.assert_allclose(columns.numpy(), expected, rtol=1e-6)
 

@@ -1,6 +1,7 @@
 """Cells against scalars computed from the equations, against torch, and by gradcheck."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -74,7 +75,7 @@ def test_mgu_by_hand() -> None:
 
 def test_vanilla_is_torch_rnn() -> None:
     torch.manual_seed(0)
-    reference = torch.nn.RNN(5, 7)
+    reference: Any = torch.nn.RNN(5, 7)
     cell = Vanilla(5, 7)
     with torch.no_grad():
         cell.input_weight.copy_(reference.weight_ih_l0.t())

@@ -50,6 +50,7 @@ def test_inverse_of_the_scaled_target(target: str) -> None:
 def test_prediction_is_in_original_units_and_reads_its_window_alone() -> None:
     network = forecaster(inputs=["level", "change"], target="change")
     with torch.no_grad():
+        assert isinstance(network.readout, EveryStep)
         network.readout.linear.weight.zero_()
         network.readout.linear.bias.fill_(2.0)
     values = torch.tensor([[110.0, 114.0, 122.0, 118.0]]).unsqueeze(-1)

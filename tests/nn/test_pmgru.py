@@ -75,6 +75,8 @@ def test_wrong_weights_are_refused() -> None:
     del state["project2.0.bias"]
     with pytest.raises(ValueError, match=r"no 'project2.0.bias'"):
         load_published(pmgru(16), state)
-    for network in (pmgru(16, cell=Vanilla), pmgru(16, layers=2)):
-        with pytest.raises(ValueError, match="one MGU layer"):
+    untanned = pmgru(16)
+    untanned.readout = LastHidden(16, 1)
+    for network in (pmgru(16, cell=Vanilla), pmgru(16, layers=2), untanned):
+        with pytest.raises(ValueError, match="only one MGU layer"):
             to_published(network)

@@ -1,6 +1,8 @@
 """Recurrences: torch's backends, stacks, and padding that changes nothing."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, cast
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from rnnexp.nn.cells import MGU, Vanilla
 from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Features
 
-RECURRENCES = {
+RECURRENCES: dict[str, Callable[..., nn.Module]] = {
     "mgu": partial(CellRecurrence, MGU),
     "vanilla": partial(CellRecurrence, Vanilla),
     "gru": partial(TorchRecurrence, nn.GRU),
@@ -19,7 +21,7 @@ RECURRENCES = {
 
 
 @pytest.mark.parametrize("backend", [nn.GRU, nn.LSTM])
-def test_torch_recurrence_is_torch(backend: type[nn.RNNBase]) -> None:
+def test_torch_recurrence_is_torch(backend: Callable[..., nn.RNNBase]) -> None:
     torch.manual_seed(0)
     recurrence = TorchRecurrence(backend, 4, 6, num_layers=2)
     reference = backend(4, 6, 2)
@@ -37,7 +39,7 @@ def test_a_stack_feeds_each_layer_with_the_one_below() -> None:
     recurrence = CellRecurrence(Vanilla, 4, 6, num_layers=2)
     reference = nn.RNN(4, 6, 2)
     with torch.no_grad():
-        for number, cell in enumerate(recurrence.layers):
+        for number, cell in enumerate(cast(Any, recurrence.layers)):
             cell.input_weight.copy_(getattr(reference, f"weight_ih_l{number}").t())
             cell.U.copy_(getattr(reference, f"weight_hh_l{number}").t())
             bias = getattr(reference, f"bias_ih_l{number}") + getattr(

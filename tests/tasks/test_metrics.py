@@ -28,6 +28,11 @@ def test_lecture_scale_is_what_its_code_computes() -> None:
     assert forecast_metrics(prediction, target, "")["smape_lecture"] == pytest.approx(printed)
 
 
+def test_series_that_cross_zero() -> None:
+    metrics = forecast_metrics(torch.tensor([1.0, -2.0]), torch.tensor([-1.0, -4.0]), "")
+    assert metrics["smape"] == pytest.approx(100 / 2 * (2 / 1 + 2 / 3))
+
+
 def test_pooled_and_by_series() -> None:
     metrics = forecast_metrics_by_series(
         PREDICTION, TARGET, torch.tensor([0, 0, 1]), ["A", "B", "C"], "MW"

@@ -1,0 +1,39 @@
+"""What a run needs of its data, whatever the task."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.table import Table
+
+
+class DataModule(pl.LightningDataModule):
+    """A LightningDataModule that can say what it read.
+
+    spec: after `setup`, the sizes and names that the data decide, as plain values. The run passes
+    it to the network and records it. Its keys `task` and `title` every task has.
+    """
+
+    spec: dict[str, Any]
+
+    @property
+    def place(self) -> str | list[str]:
+        """Where the data are: absolute paths, or words where there are none."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """For run.json: `data`, where the files were; `fingerprints` of data, split and scaler or
+        vocabulary; `split`, the split itself."""
+        raise NotImplementedError
+
+    def identity(self) -> dict[str, Any]:
+        """All that a baseline on the test set depends on, as plain values."""
+        raise NotImplementedError
+
+    def report(self) -> Table:
+        """What was found in the files, for the console."""
+        raise NotImplementedError
+
+    @property
+    def batch_order(self) -> str:
+        """Hash over every training batch given so far."""
+        raise NotImplementedError

@@ -1,0 +1,80 @@
+"""`rnnexp rerun DIR`: run a recorded config again, and say whether the result is the same.
+
+Compared to the bit are the order of batches, every training loss, the last and the best weights,
+the predictions and the metrics. What the two runs stood on, their ground, is compared as well, so
+that a difference of numbers can be told from another machine, version, file or line of code.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from rnnexp import console
+from rnnexp.compare import Ground, ground_differences, result_differences
+from rnnexp.config import check, override
+from rnnexp.errors import CannotRerun, UserError
+from rnnexp.evaluate import find_data
+from rnnexp.experiment import run
+from rnnexp.record import read_config, read_result, read_run
+
+IDENTICAL, DIFFERENT_NUMBERS, DIFFERENT_GROUND = 0, 1, 4  # exit codes
+
+
+def rerun(folder: Path, overrides: list[str]) -> int:
+    """Run a recorded config again in a new folder and compare; or, with overrides, run what it
+    becomes with them, which is a new experiment with nothing to compare.
+
+    Returns the exit code: 0 identical (also on other ground), 1 different numbers on the same
+    ground, 4 different numbers on different ground.
+
+    Raises:
+        UserError: the folder is no run folder, or its config is not one that may be run.
+        CannotRerun: something that a repetition needs is missing.
+    """
+    recorded = read_run(folder)
+    try:
+        config = read_config(folder)
+    except UserError as error:
+        raise CannotRerun(str(error)) from error
+    check(config)
+    find_data(config, recorded)
+    if overrides:
+        changed = override(config, overrides)
+        again = new_folder(changed)
+        console.show(f"a new experiment: {folder} with {', '.join(overrides)}")
+        run(changed, again, changed_from=str(folder), changes=overrides)
+        return IDENTICAL
+    if recorded.get("status") != "completed":
+        raise CannotRerun(
+            f"{folder} has the status {recorded.get('status')!r}: only a completed run has a "
+            "result to compare with"
+        )
+    before = read_result(folder)
+    again = new_folder(config)
+    run(config, again, rerun_of=str(folder))
+    ground = ground_differences(folder, read_run(again))
+    return show_verdict(ground, result_differences(before, read_result(again)), again)
+
+
+def new_folder(config: DictConfig) -> Path:
+    """A run folder beside those that `rnnexp train` makes."""
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    return Path(config.paths.outputs) / config.name / stamp
+
+
+# The verdict -----------------------------------------------------------------------------------
+
+
+def show_verdict(ground: Ground, results: list[str], again: Path) -> int:
+    """Print what differs and the verdict, and return the exit code."""
+    for name, (then, now) in ground.items():
+        console.show(f"other ground  {name}: {then} then, {now} now")
+    for sentence in results:
+        console.show(f"different     {sentence}")
+    where = f"on other ground ({', '.join(ground)})" if ground else "on the same ground"
+    if not results:
+        console.show(f"verdict       identical{' ' + where if ground else ''}: {again}")
+        return IDENTICAL
+    console.show(f"verdict       different numbers {where}: {again}")
+    return DIFFERENT_GROUND if ground else DIFFERENT_NUMBERS

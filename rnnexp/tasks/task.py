@@ -1,0 +1,92 @@
+"""What a run needs of a task, whatever it is about."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from rnnexp.data.module import DataModule
+from rnnexp.errors import RunFailed, UserError
+
+MakeOptimizer = Callable[..., torch.optim.Optimizer]
+MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
+
+
+class Task(pl.LightningModule):
+    """A LightningModule around a network: loss, metrics, optimiser; no architecture.
+
+    After a test, `predictions` holds what was predicted and what was right, in the order of the
+    test set. `results` holds the metrics of the last validation and test by their full names
+    (`test/smape`), in double precision.
+
+    optimizer: called with the parameters. scheduler: called with the optimiser and `steps`, the
+    number of training steps of the run; it moves at every step.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        network: nn.Module,
+        spec: dict[str, Any],
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.spec = spec
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.predictions: dict[str, Tensor] = {}
+        self.results: dict[str, float] = {}
+
+    @property
+    def headline(self) -> list[str]:
+        """The metrics that a result table shows."""
+        raise NotImplementedError
+
+    @property
+    def monitors(self) -> list[str]:
+        """The metrics of a validation, by which a best checkpoint can be chosen."""
+        raise NotImplementedError
+
+    def predictions_table(self, data: DataModule) -> pd.DataFrame:
+        """One row for everything that was predicted in the test."""
+        raise NotImplementedError
+
+    def report_loss(self, loss: Tensor) -> None:
+        """Log a training loss.
+
+        Raises:
+            RunFailed: it is not finite. The weights are still those of the step before.
+        """
+        if not torch.isfinite(loss):
+            raise RunFailed(
+                f"the training loss became {loss.item()} at epoch {self.current_epoch}, step "
+                f"{self.global_step}: lower optimizer.lr or set trainer.gradient_clip_val"
+            )
+        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True)
+
+    def report_metrics(self, span: str, metrics: dict[str, float], shown: str) -> None:
+        """Log the metrics of the `val` or `test` span; the progress bar has the one to show."""
+        for name, value in metrics.items():
+            self.results[f"{span}/{name}"] = value
+            self.log(f"{span}/{name}", value, prog_bar=name == shown)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self.network.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise UserError(
+                "a learning-rate schedule needs to know the end of the run: give "
+                "trainer.max_epochs, or set scheduler=constant"
+            )
+        scheduler = self.make_scheduler(optimizer, steps=int(steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }

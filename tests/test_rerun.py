@@ -1,0 +1,173 @@
+"""Reruns and their verdicts: each planted change gets its own."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from load_files import OURS, write_load_files
+from omegaconf import OmegaConf
+
+from rnnexp.cli import main
+from rnnexp.config import compose
+from rnnexp.experiment import run
+
+IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_GROUND = 0, 1, 2, 3, 4
+
+
+@pytest.fixture
+def recorded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A completed run on small files."""
+    monkeypatch.setenv("RNNEXP_CACHE", str(empty_folder / "cache"))
+    files = write_load_files(empty_folder / "load")
+    folder = empty_folder / "first"
+    run(compose([*OURS, f"data.root={files}"]), folder)
+    return folder
+
+
+def change_json(path: Path, change: Callable[[dict], object]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def change_config(folder: Path, key: str, value: object) -> None:
+    config = OmegaConf.load(folder / "config.yaml")
+    OmegaConf.update(config, key, value, force_add=True)
+    OmegaConf.save(config, folder / "config.yaml")
+
+
+def test_identical_also_from_another_folder(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    for place in (recorded.parent, tmp_path / "elsewhere"):
+        place.mkdir(exist_ok=True)
+        monkeypatch.chdir(place)
+        assert main(["rerun", str(recorded)]) == IDENTICAL
+        assert "verdict       identical:" in capfd.readouterr().out
+    [again] = (tmp_path / "elsewhere/outputs/power_load_pmgru").iterdir()
+    assert json.loads((again / "run.json").read_text())["rerun_of"] == str(recorded)
+
+
+def change_version(folder: Path) -> None:
+    change_json(folder / "run.json", lambda r: r["versions"].update(torch="2.0.0"))
+
+
+def change_threads(folder: Path) -> None:
+    change_json(folder / "run.json", lambda r: r.update(threads=7))
+
+
+def test_identical_on_other_ground(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_version(recorded)
+    change_threads(recorded)
+    assert main(["rerun", str(recorded)]) == IDENTICAL
+    said = capfd.readouterr().out
+    assert "other ground  torch: 2.0.0 then" in said and "other ground  threads: 7 then" in said
+    assert "verdict       identical on other ground (torch, threads)" in said
+
+
+def test_one_weight(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    for name in ("last.ckpt", "best.ckpt"):
+        checkpoint = torch.load(recorded / "checkpoints" / name, weights_only=True)
+        checkpoint["state_dict"]["network.recurrence.layers.0.U_h"][1, 2] += 1e-6
+        torch.save(checkpoint, recorded / "checkpoints" / name)
+    assert main(["rerun", str(recorded)]) == DIFFERENT
+    said = capfd.readouterr().out
+    assert "last weights: 1 of" in said and "first network.recurrence.layers.0.U_h" in said
+    assert "different numbers on the same ground" in said
+    assert "other ground" not in said
+
+
+def test_one_loss_is_named_by_epoch_and_step(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    losses = json.loads((recorded / "digest.json").read_text())["losses"]
+    step = len(losses) - 1
+    change_json(recorded / "digest.json", lambda d: d["losses"].__setitem__(step, "0x1.8p+0"))
+    assert main(["rerun", str(recorded)]) == DIFFERENT
+    assert f"differ from epoch 1, step {step}: 1.5 then" in capfd.readouterr().out
+
+
+def test_one_data_value(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    path = recorded.parent / "load/AA_hourly.csv"
+    path.write_text(path.read_text().replace(",1", ",2", 1))
+    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    said = capfd.readouterr().out
+    assert "other ground  data fingerprint" in said
+    assert "different numbers on other ground" in said and "test/smape:" in said
+
+
+def test_an_edited_config(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_config(recorded, "optimizer.lr", 0.001)
+    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    said = capfd.readouterr().out
+    assert "config.yaml, edited since" in said and "training losses differ from epoch 0" in said
+
+
+def test_overrides_make_a_new_experiment(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    assert main(["rerun", str(recorded), "seed=1", "optimizer.lr=0.01"]) == 0
+    said = capfd.readouterr().out
+    assert "a new experiment" in said and "verdict" not in said
+    [again] = (recorded.parent / "outputs/power_load_pmgru").iterdir()
+    found = json.loads((again / "run.json").read_text())
+    assert found["changes"] == ["seed=1", "optimizer.lr=0.01"]
+    config = OmegaConf.load(again / "config.yaml")
+    assert config.seed == 1 and config.optimizer.lr == 0.01
+    digests = [json.loads((f / "digest.json").read_text()) for f in (recorded, again)]
+    assert digests[0]["batch_order"] != digests[1]["batch_order"]
+    assert main(["rerun", str(recorded), "model=gru"]) == MISTAKE
+    assert "model holds several values" in capfd.readouterr().err
+    assert main(["rerun", str(recorded), "optimizer.lrr=0.01"]) == MISTAKE
+    assert "did you mean optimizer.lr?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "digest.json", "history.csv", "metrics.json"])
+def test_what_is_missing_is_named(recorded: Path, name: str, capfd: pytest.CaptureFixture) -> None:
+    (recorded / name).unlink()
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert name in capfd.readouterr().err
+    assert not (recorded.parent / "outputs").exists()
+
+
+def test_a_failed_run_cannot_be_compared(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_json(recorded / "run.json", lambda r: r.update(status="failed"))
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert "only a completed run" in capfd.readouterr().err
+
+
+HOSTILE = ["os.system", "builtins.eval", "torch.load", "torch.hub.load", "rnnexp.data.fetch.fetch"]
+
+
+@pytest.mark.parametrize("target", HOSTILE)
+@pytest.mark.parametrize("where", ["optimizer._target_", "data.cleaning._target_", "nested"])
+def test_a_hostile_target_is_never_called(
+    recorded: Path, target: str, where: str, capfd: pytest.CaptureFixture
+) -> None:
+    if where == "nested":
+        node = {"_target_": target, "_partial_": True, "_args_": ["touch /tmp/never"]}
+        change_config(recorded, "model.inputs", [node])
+    else:
+        change_config(recorded, where, target)
+    assert main(["rerun", str(recorded)]) == MISTAKE
+    said = capfd.readouterr().err.strip()
+    assert "\n" not in said and target.rpartition(".")[0] in said
+    assert main(["test", str(recorded)]) == MISTAKE
+
+
+def test_a_pickle_in_place_of_a_checkpoint(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    class Payload:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (recorded / "executed",))
+
+    torch.save({"state_dict": Payload(), "rnnexp_format": 1}, recorded / "checkpoints/best.ckpt")
+    assert main(["test", str(recorded)]) == MISTAKE
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert "is not a checkpoint of tensors and plain values" in capfd.readouterr().err
+    assert not (recorded / "executed").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{unclosed", "just words", "seed: 0"])
+def test_a_config_of_nonsense(recorded: Path, text: str, capfd: pytest.CaptureFixture) -> None:
+    (recorded / "config.yaml").write_text(text)
+    assert main(["rerun", str(recorded)]) in (MISTAKE, CANNOT)
+    said = capfd.readouterr().err.strip()
+    assert said.startswith("rnnexp: ") and "\n" not in said
