@@ -1,5 +1,7 @@
 """What a person sees on the console besides the progress bar."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ if not console.is_terminal:
 
 def begin(config: DictConfig, folder: Path) -> None:
     machine = f"{config.trainer.accelerator}, {config.determinism.threads} threads"
-    console.print(f"[bold]{config.name}[/bold]  seed {config.seed}, {machine} -> {folder}")
+    place = _from_here(folder)
+    console.print(f"[bold]{config.name}[/bold]  seed {config.seed}, {machine} -> {place}")
 
 
 def show(thing: Any) -> None:
@@ -59,9 +62,21 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
         f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
         f"evaluation {seconds['evaluation']:.1f} s"
     )
-    console.print(f"run folder   {folder}", soft_wrap=True)
-    console.print(f"look at it   tensorboard --logdir {folder}", soft_wrap=True)
-    console.print(f"test again   rnnexp test {folder}", soft_wrap=True)
+    place, programs = _from_here(folder), _programs()
+    console.print(f"run folder   {place}", soft_wrap=True)
+    console.print(f"look at it   {programs}tensorboard --logdir {place}", soft_wrap=True)
+    console.print(f"test again   {programs}rnnexp test {place}", soft_wrap=True)
+    console.print(f"repeat it    {programs}rnnexp rerun {place}", soft_wrap=True)
+
+
+def _from_here(path: Path) -> Path:
+    """Relative to the current folder where it is inside, so that it can be read and typed."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _programs() -> str:
+    """What to type before a program of this environment: nothing where it is activated."""
+    return "" if shutil.which("rnnexp") else f"{_from_here(Path(sys.executable).parent)}/"
 
 
 def _number(value: float) -> str:

@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -235,15 +236,26 @@ def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, floa
     text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
     trainer.logger.experiment.add_text("config", f"    {text}")
     final = {name: value for name, value in metrics.items() if name.count("/") == 1}
-    trainer.logger.log_hyperparams(_flat(OmegaConf.to_container(config)), final)
+    trainer.logger.log_hyperparams(hyperparameters(config), final)
     trainer.logger.finalize("success")
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """{"model.hidden_size": 192, ...}: the leaves of a config by their full names."""
+def hyperparameters(config: DictConfig) -> dict[str, Any]:
+    """{"model.hidden_size": 192, "optimizer": "Adam", ...}: what one compares runs by, a class by
+    its name alone."""
+    compared = ("seed", "task", "model", "data", "optimizer", "scheduler", "trainer")
+    plain = OmegaConf.to_container(config)
+    assert isinstance(plain, dict)
+    return {
+        name.removesuffix("._target_"): value.rpartition(".")[2] if "_target_" in name else value
+        for name, value in _leaves({group: plain[group] for group in compared})
+        if not name.endswith("_partial_")
+    }
+
+
+def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if not isinstance(tree, dict):
-        return {prefix: tree}
-    leaves: dict[str, Any] = {}
+        yield prefix, tree
+        return
     for key, branch in tree.items():
-        leaves |= _flat(branch, f"{prefix}.{key}" if prefix else str(key))
-    return leaves
+        yield from _leaves(branch, f"{prefix}.{key}" if prefix else str(key))

@@ -60,6 +60,9 @@ def loss_curve(history: pd.DataFrame) -> Figure:
         axes.plot(history["epoch"], history["val/loss"], "o-", color=PREDICTION, label="validation")
     axes.set(xlabel="epoch", ylabel="loss (scaled units)", yscale="log", title="Loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.legend(frameon=False)
     _finish(axes)
     if "val/smape" in history:
         right = axes.twinx()
@@ -89,6 +92,8 @@ def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
         axes.xaxis.set_major_locator(matplotlib.dates.DayLocator())
         axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%a"))
         _finish(axes)
+    lines = panels[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside upper right", ncols=2, frameon=False)
     figure.suptitle(f"{table['file'].iloc[0]}: one step ahead, test span")
     return figure
 
@@ -110,6 +115,7 @@ def error_by_hour(table: pd.DataFrame) -> Figure:
         xlabel="hour of the day", ylabel="sMAPE, %", title="Error by hour of the day, test span"
     )
     axes.set_xticks(range(0, 24, 3))
+    axes.legend(frameon=False)
     _finish(axes)
     return figure
 
@@ -117,4 +123,3 @@ def error_by_hour(table: pd.DataFrame) -> Figure:
 def _finish(axes: Axes) -> None:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
