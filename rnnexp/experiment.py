@@ -68,9 +68,11 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         check_monitor(config, task, data)
         console.show_network(type(task.network).__name__, parameters)
 
-        with determinism.global_stream(config.seed, "training"):
-            trainer.fit(task, datamodule=data)
-        record.history(history.rows)
+        try:
+            with determinism.global_stream(config.seed, "training"):
+                trainer.fit(task, datamodule=data)
+        finally:  # an interrupted run keeps what it knows
+            record.history(history.rows)
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -109,6 +111,13 @@ def resolve(config: DictConfig) -> DictConfig:
         OmegaConf.resolve(config)
         if config.trainer.accelerator == "auto":
             config.trainer.accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+        if config.trainer.accelerator not in ("cpu", "gpu"):
+            raise UserError(
+                f"trainer.accelerator is {config.trainer.accelerator!r}: it must be auto, cpu or "
+                "gpu"
+            )
+        if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+            raise UserError("there is no GPU that torch can use here: set trainer=cpu or auto")
         settings = config.determinism
         if settings.threads == "auto":
             settings.threads = determinism.available_cores()

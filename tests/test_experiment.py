@@ -207,6 +207,7 @@ def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
     [
         ("monitor=val/smap", "monitor=val/smap is not validated; did you mean val/smape?"),
         ("data.validation_fraction=0.0", "monitor=val/smape needs a validation span"),
+        ("trainer.accelerator=tpu", "trainer.accelerator is 'tpu': it must be auto, cpu or gpu"),
         ("determinism.threads=0", "determinism.threads is 0"),
         ("determinism.threads=many", "determinism.threads is 'many'"),
         ("determinism.deterministic=maybe", "determinism.deterministic is 'maybe'"),
@@ -261,6 +262,7 @@ def test_ctrl_c_is_an_interrupted_run(
         run(config(files), tmp_path / "run")
     signal.signal(signal.SIGINT, before)  # Lightning ignores a second Ctrl-C from here on
     assert read(tmp_path / "run", "run.json")["status"] == "interrupted"
+    assert (tmp_path / "run/history.csv").exists()
 
 
 def test_a_diverging_run_stops_before_the_update(files: Path, tmp_path: Path) -> None:
@@ -279,6 +281,12 @@ def test_every_recurrence_is_one_word(files: Path, tmp_path: Path, model: str) -
 def test_windows_of_one_target_need_a_readout_that_fits(files: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model/readout=every_step"):
         run(config(files, OURS, "model/readout=last_hidden"), tmp_path / "run")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_there(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no GPU that torch can use here"):
+        run(config(files, OURS, "trainer.accelerator=gpu"), tmp_path / "run")
 
 
 @pytest.mark.cuda
