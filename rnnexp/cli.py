@@ -137,6 +137,35 @@ def rerun(argv: list[str]) -> int:
     return run_again(arguments.folder, arguments.overrides)
 
 
+def leaderboard(argv: list[str]) -> int:
+    """Show all runs as one table, best first, seeds together."""
+    parser = _parser(leaderboard)
+    parser.add_argument(
+        "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs, by default outputs"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_const", dest="form", const="markdown")
+    form.add_argument("--csv", action="store_const", dest="form", const="csv")
+    form.add_argument("--json", action="store_const", dest="form", const="json")
+    arguments = parser.parse_args(argv)
+
+    from rnnexp import console
+    from rnnexp.leaderboard import find_runs, tables, to_markdown, to_rich
+
+    folders = arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))]
+    for title, table in tables(find_runs(folders)).items():
+        match arguments.form:
+            case "markdown":
+                print(to_markdown(title, table))
+            case "csv":
+                print(table.to_csv(index=False), end="")
+            case "json":
+                print(table.to_json(orient="records", indent=2))
+            case _:
+                console.show(to_rich(title, table))
+    return 0
+
+
 def data(argv: list[str]) -> int:
     """List the sources of data, check that one can be read, or fetch one."""
     parser = _parser(data)
@@ -174,6 +203,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "test": test,
     "rerun": rerun,
+    "leaderboard": leaderboard,
     "data": data,
     "doctor": doctor,
 }

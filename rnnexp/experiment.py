@@ -64,7 +64,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         history, checkpoint = History(), Checkpoint(config.monitor, config.mode)
         trainer = build_trainer(config, folder, history, checkpoint)
         parameters = count_parameters(task.network)
-        record.save(spec=data.spec, parameters=parameters)
+        record.save(spec=data.spec, headline=task.headline, parameters=parameters)
         check_monitor(config, task, data)
         console.show_network(type(task.network).__name__, parameters)
 
