@@ -4,7 +4,8 @@ from rich.table import Table
 
 from rnnexp import console
 from rnnexp.config import check, compose, instantiate
-from rnnexp.data.fetch import SOURCES, data_folder, fetch
+from rnnexp.data.fetch import SOURCES, fetch
+from rnnexp.data.folders import data_folder
 from rnnexp.errors import UserError
 
 

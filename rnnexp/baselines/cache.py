@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rnnexp.data.fetch import cache_folder
+from rnnexp.data.folders import cache_folder
 from rnnexp.files import write_json
 
 Baselines = dict[str, dict[str, float]]

@@ -1,12 +1,10 @@
-"""Where data lie, and how they get there: one mechanism for every source that is downloaded.
+"""How data get here: one mechanism for every source that is downloaded.
 
-Looked for in this order: `data.root` (the source's own folder), `$RNNEXP_DATA/<source>`, the
-per-user cache folder. What is fetched appears there whole or not at all.
+What is fetched appears in its folder (`rnnexp.data.folders`) whole or not at all.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 import zlib
@@ -15,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rnnexp.data.folders import place_of
+from rnnexp.data.power_load import read_power_load
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
@@ -40,12 +40,6 @@ class Source:
     by_hand: str
 
 
-def _read_power_load(folder: Path) -> object:
-    from rnnexp.data.power_load import read_power_load
-
-    return read_power_load(folder)
-
-
 _ZONES = "AEP COMED DAYTON DEOK DOM DUQ EKPC FE NI PJME PJMW PJM_Load"
 
 SOURCES = {
@@ -60,48 +54,12 @@ SOURCES = {
             "robikscube/hourly-energy-consumption",
             sha256=None,  # Kaggle packs the archive on demand and gives no checksum
             members=tuple(f"{zone}_hourly.csv" for zone in _ZONES.split()),
-            read=_read_power_load,
+            read=read_power_load,
             by_hand="log in there with a browser, download the zip and unpack its "
             "NAME_hourly.csv files",
         ),
     )
 }
-
-
-# --- where data lie -----------------------------------------------------------------------------
-
-
-def cache_folder() -> Path:
-    """The folder for what can be had again: $RNNEXP_CACHE, or the user's own one."""
-    import pooch
-
-    return Path(os.environ.get("RNNEXP_CACHE") or pooch.os_cache("rnnexp"))
-
-
-def data_folder(source: str, root: str | None) -> Path:
-    """The folder of a source that is there.
-
-    Raises:
-        UserError: there is no such folder; the sentence says how to get one.
-    """
-    folder = _place(source, root)
-    if folder.is_dir():
-        return folder
-    if root is not None:
-        raise UserError(f"data.root={root}: there is no such folder")
-    raise UserError(
-        f"the folder {folder} for the data of {source} is not there: run `rnnexp data fetch "
-        f"{source}`, or name a folder with data.root=FOLDER, or one that holds {source}/ with "
-        "the environment variable RNNEXP_DATA"
-    )
-
-
-def _place(source: str, root: str | None) -> Path:
-    if root is not None:
-        return Path(root).expanduser()
-    if shared := os.environ.get("RNNEXP_DATA"):
-        return Path(shared).expanduser() / source
-    return cache_folder() / source
 
 
 # --- how they get there -------------------------------------------------------------------------
@@ -119,7 +77,7 @@ def fetch(name: str, root: str | None = None, *, url: str | None = None) -> Path
     if name not in SOURCES:
         raise UserError(f"there is no source {name!r}{did_you_mean(name, SOURCES)}")
     source = SOURCES[name]
-    folder = _place(name, root)
+    folder = place_of(name, root)
     if all((folder / member).is_file() for member in source.members):
         return folder
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rnnexp.data.fetch import data_folder
+from rnnexp.data.folders import data_folder
 from rnnexp.data.forecasting import ForecastingData
 from rnnexp.data.series import RawSeries, read_series
 from rnnexp.errors import UserError

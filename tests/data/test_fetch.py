@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rnnexp.data import fetch as fetching
-from rnnexp.data.fetch import SOURCES, cache_folder, data_folder, fetch
+from rnnexp.data.fetch import SOURCES, fetch
+from rnnexp.data.folders import cache_folder, data_folder
 from rnnexp.data.power_load import read_power_load
 from rnnexp.errors import UserError
 
@@ -178,7 +179,7 @@ def test_root_wins_over_the_environment_and_that_over_the_cache(
 ) -> None:
     for folder in ("mine", "shared/power_load", "cache/power_load"):
         (tmp_path / folder).mkdir(parents=True)
-    monkeypatch.setattr(fetching, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
     assert data_folder("power_load", None) == tmp_path / "cache" / "power_load"
     monkeypatch.setenv("RNNEXP_DATA", str(tmp_path / "shared"))
     assert data_folder("power_load", None) == tmp_path / "shared" / "power_load"
@@ -199,6 +200,7 @@ def test_a_root_that_is_not_there(tmp_path: Path) -> None:
         data_folder("power_load", str(tmp_path / "nowhere"))
 
 
-def test_the_cache_is_the_users_own() -> None:
+def test_the_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RNNEXP_CACHE", raising=False)
     assert cache_folder().is_absolute()
     assert cache_folder().name == "rnnexp"
