@@ -44,7 +44,7 @@ def test_every_option_composes_and_fits_its_classes(option: str, compose: Compos
 def test_every_group_of_the_schema_is_a_folder() -> None:
     folders = {path.name for path in config.config_dir().iterdir() if path.is_dir()}
     values = {"name", "seed", "monitor", "mode"}
-    assert folders == set(config.TOP_LEVEL) - values | {"experiment", "hydra"}
+    assert folders == set(config.TOP_LEVEL) - values | {"experiment", "hydra", "sweep"}
 
 
 def test_command_line_wins_over_the_experiment(compose: Compose) -> None:
@@ -483,3 +483,19 @@ def test_node_without_a_class() -> None:
 def test_values_against_hints(hint: Any, right: list[Any], wrong: list[Any]) -> None:
     assert [value for value in right if not targets._accepts(hint, value)] == []
     assert [value for value in wrong if targets._accepts(hint, value)] == []
+
+
+@pytest.mark.parametrize(
+    ("sweep", "key", "count"),
+    [
+        ("seeds", "seed", 3),
+        ("learning_rate", "optimizer.lr", 4),
+        ("hidden_size", "model.hidden_size", 4),
+    ],
+)
+def test_named_sweeps_vary_one_key(empty_folder: Path, sweep: str, key: str, count: int) -> None:
+    jobs = config.jobs([f"sweep={sweep}", "model=gru"])
+    assert len(jobs) == count
+    values = {x for job in jobs for x in job if x.startswith(f"{key}=")}
+    assert len(values) == count
+    assert all("model=gru" in job for job in jobs)
