@@ -129,6 +129,7 @@ class ForecastingData(DataModule):
         self.splits: list[SeriesSplit] = []
         self.series: list[Series] = []
         self.reports: list[CleaningReport] = []
+        self.left_out: list[str] = []
         for one in self.read():
             split, cleaned = self._split_and_clean(one)
             if cleaned:
@@ -136,7 +137,9 @@ class ForecastingData(DataModule):
                 self.splits.append(split)
                 self.series.append(cleaned[0])
                 self.reports.append(cleaned[1])
-            elif not self.skip_short:
+            elif self.skip_short:
+                self.left_out.append(one.name)
+            else:
                 raise UserError(
                     f"{one.path} has {len(one.time)} rows, too few for windows of "
                     f"data.look_back={self.look_back} steps, a test span and a training span of "
@@ -249,6 +252,7 @@ class ForecastingData(DataModule):
                 "scaler": _fingerprint(self.spec["scaling"]),
             },
             "split": split,
+            "left_out": self.left_out,
         }
 
     def identity(self) -> dict[str, Any]:
@@ -265,8 +269,12 @@ class ForecastingData(DataModule):
         }
 
     def report(self) -> Table:
-        """What was found in the files, a row a series."""
-        return report_table(self.reports)
+        """What was found in the files, a row a series, and which were too short."""
+        table = report_table(self.reports)
+        if self.left_out:
+            table.caption = f"left out, too short: {', '.join(self.left_out)}"
+            table.caption_justify = "left"
+        return table
 
     @property
     def batch_order(self) -> str:

@@ -22,7 +22,7 @@ class DataModule(pl.LightningDataModule):
 
     def facts(self) -> dict[str, Any]:
         """For run.json: `data`, where the files were; `fingerprints` of data, split and scaler or
-        vocabulary; `split`, the split itself."""
+        vocabulary; `split`, the split itself; and what else is worth keeping."""
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def test_short_files(tmp_path: Path, rows: int) -> None:
         load(tmp_path, *SMALL)
     data = load(tmp_path, *SMALL, "data.skip_short=true")
     assert data.spec["series"] == ["LONG"]
+    assert data.facts()["left_out"] == ["SHORT"]
+    assert data.report().caption == "left out, too short: SHORT"
     (tmp_path / "LONG_hourly.csv").unlink()
     with pytest.raises(UserError, match="no series is long enough"):
         load(tmp_path, *SMALL, "data.skip_short=true")
