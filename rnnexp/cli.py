@@ -147,13 +147,27 @@ def leaderboard(argv: list[str]) -> int:
     form.add_argument("--markdown", action="store_const", dest="form", const="markdown")
     form.add_argument("--csv", action="store_const", dest="form", const="csv")
     form.add_argument("--json", action="store_const", dest="form", const="json")
+    form.add_argument(
+        "--check", metavar="FILE", type=Path, help="expected values; 1 if one is missed"
+    )
+    form.add_argument(
+        "--compare",
+        metavar=("A", "B"),
+        nargs=2,
+        help="two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
+    )
     arguments = parser.parse_args(argv)
 
     from rnnexp import console
     from rnnexp.leaderboard import find_runs, tables, to_markdown, to_rich
+    from rnnexp.paired import check, compare
 
-    folders = arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))]
-    for title, table in tables(find_runs(folders)).items():
+    entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])
+    if arguments.check:
+        return check(entries, arguments.check)
+    if arguments.compare:
+        return compare(entries, *arguments.compare)
+    for title, table in tables(entries).items():
         match arguments.form:
             case "markdown":
                 print(to_markdown(title, table))

@@ -70,7 +70,7 @@ def find_data(config: DictConfig, run: dict[str, Any]) -> None:
 
 
 def _do_without_gpu(config: DictConfig) -> None:
-    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+    if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
         console.show("there is no GPU here: the run is tested on the CPU")
         config.trainer.accelerator = "cpu"
 

@@ -101,3 +101,49 @@ def test_nothing_to_show(empty_folder: Path, capfd: pytest.CaptureFixture[str]) 
     (empty_folder / "outputs").mkdir()
     assert main(["leaderboard"]) == 2
     assert "there is no run in outputs" in capfd.readouterr().err
+
+
+def test_compare_by_hand(empty_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Differences 0.1, 0.2, 0.3: mean 0.2, deviation 0.1, t(2) = 4.3027, half width 0.2484."""
+    place = empty_folder / "outputs"
+    for seed, (a, b) in enumerate([(1.0, 1.1), (2.0, 2.2), (3.0, 3.3)]):
+        write_run(place / f"a{seed}", ["name=a", f"seed={seed}"], a)
+        write_run(place / f"b{seed}", ["name=b", f"seed={seed}"], b)
+        write_run(place / f"c{seed}", ["name=c", f"seed={seed}"], a - 0.5 - seed / 1000)
+    assert main(["leaderboard", "--compare", "name=a", "name=b"]) == 0
+    said = capfd.readouterr().out.replace("\n", " ")
+    assert "+0.2, 95 % interval -0.04841 to +0.4484" in said
+    assert "neither is shown to be better" in said
+    assert main(["leaderboard", "--compare", "name=a", "name=c"]) == 0
+    assert "name=c is better" in capfd.readouterr().out
+
+
+def test_compare_needs_pairs(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_run(runs / "single", ["name=single"], 1.0)
+    write_run(runs / "other", ["name=other"], 1.0, fingerprints={"data": "b" * 64})
+    write_run(runs / "other1", ["name=other", "seed=1"], 1.0, fingerprints={"data": "b" * 64})
+    cell = "model.recurrence.cell=MGU,name=quickstart"
+    for group, sentence in {
+        "name=single": "1 seeds in common",
+        "name=nobody": "no completed run is name=nobody",
+        "nam=x": "no run has the key nam; did you mean name?",
+        "name=other": "not run on the same data",
+    }.items():
+        assert main(["leaderboard", "--compare", cell, group]) == 2
+        assert sentence in capfd.readouterr().err
+
+
+def test_check(runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    line = "{runs: 'model.recurrence.cell=MGU', metric: %s, expected: %s, tolerance: 0.01}"
+    path = tmp_path / "expected.yaml"
+    path.write_text("- " + line % ("smape", 1.205))
+    assert main(["leaderboard", "--check", str(path)]) == 0
+    assert "met" in capfd.readouterr().out
+    for metric, expected in (("smape", 1.3), ("accuracy", 1.2)):
+        path.write_text("- " + line % (metric, expected))
+        assert main(["leaderboard", "--check", str(path)]) == 1
+        assert "missed" in capfd.readouterr().out
+    path.write_text("- {runs: 'name=nobody', metric: smape, expected: 1, tolerance: 1}")
+    assert main(["leaderboard", "--check", str(path)]) == 1
+    path.write_text("nonsense")
+    assert main(["leaderboard", "--check", str(path)]) == 2

@@ -42,3 +42,12 @@ def test_load_gives_back_network_data_and_config(
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"it has no run.json"):
         rnnexp.load(tmp_path)
+
+
+def test_a_run_of_todays_format_is_read_by_tomorrows_code() -> None:
+    """tests/golden/run_format_1: two units, trained for an epoch on synthetic load."""
+    loaded = rnnexp.load(Path(__file__).parent / "golden" / "run_format_1")
+    values = torch.linspace(5000, 9000, 30).reshape(1, 30, 1)
+    calendar = torch.zeros(1, 30, 15)
+    prediction = loaded.network.predict(values, calendar, torch.tensor([0]))  # type: ignore[operator]
+    assert prediction.item() == pytest.approx(9097.17578125, rel=1e-6)
