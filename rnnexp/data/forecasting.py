@@ -162,10 +162,11 @@ class ForecastingData(DataModule):
                 f"the training spans hold {self._training_windows.count} windows, not one batch of "
                 f"data.batch_size={self.batch_size}: lower it, or data.chunking.length"
             )
+        tested = len(self.windows("test"))
         self.spec = {
             "task": "forecasting",
-            "title": f"{len(self.series)} series, {len(self.windows('test')):,} windows",
-            "windows": len(self.windows("test")),
+            "title": f"{len(self.series)} series, {tested:,} windows",
+            "windows": tested,
             "series": [one.name for one in self.series],
             "columns": self.columns,
             "unit": self.unit,
