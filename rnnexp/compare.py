@@ -3,9 +3,26 @@
 from pathlib import Path
 from typing import Any
 
+from rnnexp import console
 from rnnexp.record import Result, read_config_hash, read_run
 
 Ground = dict[str, tuple[Any, Any]]  # name -> (then, now)
+IDENTICAL, DIFFERENT_NUMBERS, DIFFERENT_GROUND = 0, 1, 4  # exit codes
+
+
+def exit_code(ground: Ground, results: list[str]) -> int:
+    """What a command that repeated something returns: the ground matters where results differ."""
+    if not results:
+        return IDENTICAL
+    return DIFFERENT_GROUND if ground else DIFFERENT_NUMBERS
+
+
+def show_differences(ground: Ground, results: list[str]) -> None:
+    """A line on the console for everything that differs."""
+    for name, (then, now) in ground.items():
+        console.show(f"other ground  {name}: {then} then, {now} now")
+    for sentence in results:
+        console.show(f"different     {sentence}")
 
 
 def ground_differences(folder: Path, now: dict[str, Any]) -> Ground:

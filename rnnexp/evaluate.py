@@ -8,7 +8,13 @@ from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.baselines import baseline_metrics
-from rnnexp.compare import ground_differences, metric_differences
+from rnnexp.compare import (
+    IDENTICAL,
+    exit_code,
+    ground_differences,
+    metric_differences,
+    show_differences,
+)
 from rnnexp.config import check
 from rnnexp.errors import UserError
 from rnnexp.experiment import (
@@ -52,13 +58,10 @@ def evaluate(folder: Path) -> int:
     differing = metric_differences(recorded, metrics)
     if not differing:
         console.show(f"all {len(metrics)} metrics are those that the run recorded, to the bit")
-        return 0
-    for sentence in differing:
-        console.show(f"different     {sentence}")
+        return IDENTICAL
     ground = ground_differences(folder, facts_of_this_process(config) | facts)
-    for name, (then, now) in ground.items():
-        console.show(f"other ground  {name}: {then} then, {now} now")
-    return 4 if ground else 1
+    show_differences(ground, differing)
+    return exit_code(ground, differing)
 
 
 def find_data(config: DictConfig, run: dict[str, Any]) -> None:

@@ -40,7 +40,11 @@ def load(folder: str | Path) -> LoadedRun:
     state = read_checkpoint(best_checkpoint(folder))["state_dict"]
     prefix = "network."
     network.load_state_dict(
-        {name.removeprefix(prefix): tensor for name, tensor in state.items() if prefix in name}
+        {
+            name.removeprefix(prefix): tensor
+            for name, tensor in state.items()
+            if name.startswith(prefix)
+        }
     )
     data = instantiate(config.data, seed=config.seed)
     return LoadedRun(network.eval(), data, config)

@@ -223,9 +223,7 @@ class Result:
     batch_order: str
     losses: list[str]  # hexadecimal, one a training step
     epoch_ends: list[int]  # the number of training steps after each epoch
-    weights: dict[
-        str, dict[str, str]
-    ]  # last and best: tensor -> hash, of the checkpoints as they are
+    weights: dict[str, dict[str, str]]  # last, best: tensor -> hash, as the checkpoints are now
     predictions: dict[str, str]
     metrics: dict[str, float]
 
@@ -294,10 +292,11 @@ def code_state() -> dict[str, Any]:
         content.update(path.relative_to(package).as_posix().encode())
         content.update(path.read_bytes())
     state: dict[str, Any] = {"sha256": content.hexdigest()}
-    commit = _git(package.parent, "rev-parse", "HEAD")
-    changes = _git(package.parent, "status", "--porcelain")
-    if (package.parent / ".git").exists() and commit and changes is not None:
-        state |= {"commit": commit, "dirty": bool(changes)}
+    if (package.parent / ".git").exists():
+        commit = _git(package.parent, "rev-parse", "HEAD")
+        changes = _git(package.parent, "status", "--porcelain")
+        if commit and changes is not None:
+            state |= {"commit": commit, "dirty": bool(changes)}
     return state
 
 

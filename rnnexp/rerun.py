@@ -11,14 +11,19 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rnnexp import console
-from rnnexp.compare import Ground, ground_differences, result_differences
+from rnnexp.compare import (
+    IDENTICAL,
+    Ground,
+    exit_code,
+    ground_differences,
+    result_differences,
+    show_differences,
+)
 from rnnexp.config import check, override
 from rnnexp.errors import CannotRerun, UserError
 from rnnexp.evaluate import find_data
 from rnnexp.experiment import run
 from rnnexp.record import read_config, read_result, read_run
-
-IDENTICAL, DIFFERENT_NUMBERS, DIFFERENT_GROUND = 0, 1, 4  # exit codes
 
 
 def rerun(folder: Path, overrides: list[str]) -> int:
@@ -63,18 +68,12 @@ def new_folder(config: DictConfig) -> Path:
     return Path(config.paths.outputs) / config.name / stamp
 
 
-# The verdict -----------------------------------------------------------------------------------
-
-
 def show_verdict(ground: Ground, results: list[str], again: Path) -> int:
     """Print what differs and the verdict, and return the exit code."""
-    for name, (then, now) in ground.items():
-        console.show(f"other ground  {name}: {then} then, {now} now")
-    for sentence in results:
-        console.show(f"different     {sentence}")
+    show_differences(ground, results)
     where = f"on other ground ({', '.join(ground)})" if ground else "on the same ground"
-    if not results:
+    if results:
+        console.show(f"verdict       different numbers {where}: {again}")
+    else:
         console.show(f"verdict       identical{' ' + where if ground else ''}: {again}")
-        return IDENTICAL
-    console.show(f"verdict       different numbers {where}: {again}")
-    return DIFFERENT_GROUND if ground else DIFFERENT_NUMBERS
+    return exit_code(ground, results)

@@ -60,18 +60,16 @@ def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
     """Predictions of one ridge regression a series, fitted on its training windows."""
     prediction = np.empty(len(windows))
     number = data.store.series_of(windows.start).numpy()
-    for series, (first, steps) in enumerate(
-        zip(data.store.first.tolist(), data.training_steps(), strict=False)
-    ):
+    for series, (first, end) in enumerate(data.training_spans()):
         tested = number == series
         following = windows.start[tested] + data.look_back
-        training = torch.arange(first + data.look_back, first + steps)
+        training = torch.arange(first + data.look_back, end)
         training = training[data.store.observed[training]]
         if len(training) < 2:
             prediction[tested] = _lag(data, following, 1)
             continue
         # Levels go from 500 to 25,000 MW: standardized, one penalty fits all.
-        span = data.store.values[first : first + steps, 0].double()
+        span = data.store.values[first:end, 0].double()
         mean, deviation = span.mean().item(), span.std().item()
         target = data.store.values[training, 0].double().numpy()
         model = Ridge(alpha=1.0)

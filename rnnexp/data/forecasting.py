@@ -196,11 +196,13 @@ class ForecastingData(DataModule):
         """How many steps of each series the training span has."""
         return list(map(_training_steps, self.series, self.splits))
 
+    def training_spans(self) -> list[tuple[int, int]]:
+        """First and end position of each series' training span in the store."""
+        firsts = self.store.first[:-1].tolist()
+        return [(a, a + n) for a, n in zip(firsts, self.training_steps(), strict=True)]
+
     def _training_starts(self, epoch: int) -> torch.Tensor:
-        firsts = self.store.first.tolist()
-        spans = [
-            (first, first + n) for first, n in zip(firsts, self.training_steps(), strict=False)
-        ]
+        spans = self.training_spans()
         return self.chunking.starts(self.store, spans, self.look_back, self.seed, epoch)
 
     def windows(self, span: str) -> Windows:
@@ -210,9 +212,8 @@ class ForecastingData(DataModule):
         whose cell was empty cannot be scored and are left out.
         """
         starts, targets, times = [], [], []
-        for one, split, first in zip(
-            self.series, self.splits, self.store.first.tolist(), strict=False
-        ):
+        firsts = self.store.first[:-1].tolist()
+        for one, split, first in zip(self.series, self.splits, firsts, strict=True):
             if span == "test":
                 rows = np.arange(split.validation, split.rows)
             else:
