@@ -6,7 +6,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.readouts import EveryStep
+from rnnexp.nn.readouts import EveryStep, Readout
+from rnnexp.nn.recurrence import Recurrence
 from rnnexp.nn.representations import Features
 from rnnexp.nn.scaling import Scaling
 
@@ -32,8 +33,8 @@ class Forecaster(nn.Module):
     def __init__(
         self,
         spec: dict[str, Any],
-        recurrence: Callable[..., nn.Module],
-        readout: Callable[..., nn.Module],
+        recurrence: Callable[..., Recurrence],
+        readout: Callable[..., Readout],
         hidden_size: int,
         num_layers: int = 1,
         dropout: float = 0.0,
@@ -53,7 +54,10 @@ class Forecaster(nn.Module):
         self.recurrence = recurrence(
             input_size=features, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout
         )
-        self.readout = readout(hidden_size=hidden_size, outputs=1)
+        self.readout = readout(
+            input_size=features, hidden_size=self.recurrence.output_size, outputs=1
+        )
+        self.readout.check(num_layers, False, self.recurrence.states)
         if spec["supervised"] == "every_step" and not isinstance(self.readout, EveryStep):
             raise ValueError(
                 "data/chunking=every_step has a target at every step and needs "
@@ -71,8 +75,8 @@ class Forecaster(nn.Module):
     def forward(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
         """Outputs as the loss sees them, scaled: (B, K), K = T or 1 as the readout has it."""
         x = self.represent(values, calendar, series)
-        hidden, final = self.recurrence(x)
-        return self.readout(hidden, final, x.lengths).squeeze(-1)
+        hidden, final = self.recurrence(self.readout.run_over(x))
+        return self.readout(x, hidden, final).squeeze(-1)
 
     def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:
         """What `forward` should give for these targets; all (B, K), in original units."""

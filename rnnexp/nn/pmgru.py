@@ -5,19 +5,14 @@ DLStudio 2.5.8 names its three layers
     project1.0  (H, I + H)  W_f | U_f  over [x_t; h_{t-1}]
     project2.0  (H, I + H)  W_h | U_h  over [x_t; f_t * h_{t-1}]
     project3.0  (1, H)      W_o        over h_T, then tanh
-
-Here the input weights stand apart from the recurrent ones, stored for products from the right, so
-translating is splitting or joining, and transposing.
 """
 
-import torch
-from torch import Tensor
-from torch.nn import Linear, Tanh
+from torch import Tensor, nn
 
 from rnnexp.nn.cells import MGU
 from rnnexp.nn.forecaster import Forecaster
+from rnnexp.nn.published import Layout, cells_of, join, linear, split
 from rnnexp.nn.readouts import LastHidden
-from rnnexp.nn.recurrence import CellRecurrence
 
 
 def load_published(network: Forecaster, state: dict[str, Tensor]) -> None:
@@ -28,47 +23,32 @@ def load_published(network: Forecaster, state: dict[str, Tensor]) -> None:
     Raises:
         ValueError: the network is not one layer of MGU, or the sizes differ.
     """
-    cell, readout = _parts(network)
-    expected = to_published(network)
-    for name, weight in expected.items():
-        if name not in state:
-            raise ValueError(f"the state_dict has no {name!r}: it is not DLStudio's pmGRU")
-        if state[name].shape != weight.shape:
-            found, wanted = tuple(state[name].shape), tuple(weight.shape)
-            raise ValueError(f"{name} has shape {found}, this network needs {wanted}")
-    inputs = cell.input_size
-    with torch.no_grad():
-        gate, candidate = state["project1.0.weight"], state["project2.0.weight"]
-        cell.input_weight.copy_(torch.cat([gate[:, :inputs], candidate[:, :inputs]]).t())
-        cell.U_f.copy_(gate[:, inputs:].t())
-        cell.U_h.copy_(candidate[:, inputs:].t())
-        cell.bias.copy_(torch.cat([state["project1.0.bias"], state["project2.0.bias"]]))
-        readout.weight.copy_(state["project3.0.weight"])
-        readout.bias.copy_(state["project3.0.bias"])
+    split(state, _layout(network), "DLStudio's pmGRU")
 
 
 def to_published(network: Forecaster) -> dict[str, Tensor]:
-    """The network's weights as DLStudio's pmGRU names and lays them out (copies)."""
-    cell, readout = _parts(network)
-    gate, candidate = cell.input_weight.detach().t().chunk(2)  # (H, I) each
-    gate_bias, candidate_bias = cell.bias.detach().chunk(2)
-    return {
-        "project1.0.weight": torch.cat([gate, cell.U_f.detach().t()], dim=1),
-        "project1.0.bias": gate_bias.clone(),
-        "project2.0.weight": torch.cat([candidate, cell.U_h.detach().t()], dim=1),
-        "project2.0.bias": candidate_bias.clone(),
-        "project3.0.weight": readout.weight.detach().clone(),
-        "project3.0.bias": readout.bias.detach().clone(),
-    }
+    """The network's weights as DLStudio's pmGRU names and lays them out (copies).
+
+    Raises:
+        ValueError: the network is not one layer of MGU.
+    """
+    return join(_layout(network))
 
 
-def _parts(network: Forecaster) -> tuple[MGU, Linear]:
-    recurrence, readout = network.recurrence, network.readout
+def _layout(network: Forecaster) -> Layout:
+    """Where our weights stand in DLStudio's."""
     levels = network.inputs == ("level",) and network.target == "level"
-    if levels and isinstance(recurrence, CellRecurrence) and isinstance(readout, LastHidden):
-        cell, *others = recurrence.layers
-        if isinstance(cell, MGU) and not others and isinstance(readout.activation, Tanh):
-            return cell, readout.linear
+    match cells_of(network.recurrence), network.readout:
+        case [MGU() as cell], LastHidden(
+            before=nn.Identity(), activation=nn.Tanh(), linear=out
+        ) if levels:
+            gate, candidate = cell.input_weight.chunk(2, dim=1)  # (I, H) each
+            gate_bias, candidate_bias = cell.bias.chunk(2)
+            return (
+                linear("project1.0", [gate, cell.U_f], gate_bias)
+                | linear("project2.0", [candidate, cell.U_h], candidate_bias)
+                | linear("project3.0", [out.weight.t()], out.bias)
+            )
     raise ValueError(
         "only one MGU layer that reads levels, and gives a level through tanh after its last "
         "step, has the form of DLStudio's pmGRU"

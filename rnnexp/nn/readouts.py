@@ -1,42 +1,186 @@
 """Readouts: from hidden states to outputs.
 
-Each is called with every hidden state (T, B, H), the final state and the lengths. The output
-activation is the readout's.
+Each is called with the representation, every hidden state (T, B, H) and the final state. The
+output activation is the readout's.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from rnnexp.nn.cells import State
+from rnnexp.nn.representations import Sequences
 
-Activation = Literal["identity", "tanh", "sigmoid"]
+Activation = Literal["identity", "tanh", "sigmoid", "relu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
 }
 
 
-class LastHidden(nn.Module):
-    """activation(W_o h_T + b_o): one output a sequence, (B, 1, out)."""
+class Readout(nn.Module):
+    """What every readout shares.
 
-    def __init__(self, hidden_size: int, outputs: int, activation: Activation = "identity") -> None:
+    input_size: of the representation; hidden_size: of the hidden states; outputs: how many.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, outputs: int) -> None:
         super().__init__()
+
+    def check(self, num_layers: int, bidirectional: bool, states: int) -> None:
+        """Refuse a recurrence that cannot be read; states: how many tensors its state has.
+
+        Raises:
+            ValueError: what it must be instead.
+        """
+
+    def run_over(self, x: Sequences) -> Sequences:
+        """The part of x that the recurrence is to run over: all of it."""
+        return x
+
+    def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
+        """x: the whole representation, hidden: (T, B, H) -> (B, K, outputs), K = T or 1."""
+        raise NotImplementedError
+
+
+class LastHidden(Readout):
+    """activation(W_o before(h_T) + b_o): one output a sequence, (B, 1, out).
+
+    before: an activation of the hidden state, as GRUnet's relu. dropout: of the hidden state.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        outputs: int,
+        activation: Activation = "identity",
+        before: Activation = "identity",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(input_size, hidden_size, outputs)
         self.linear = nn.Linear(hidden_size, outputs)
-        self.activation = ACTIVATIONS[activation]()
+        self.activation, self.before = ACTIVATIONS[activation](), ACTIVATIONS[before]()
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, hidden: Tensor, final: State, lengths: Tensor | None) -> Tensor:
-        return self.activation(self.linear(final[0])).unsqueeze(1)
+    def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
+        h = self.dropout(self.before(final[0]))
+        return self.activation(self.linear(h)).unsqueeze(1)
 
 
-class EveryStep(nn.Module):
+class EveryStep(Readout):
     """activation(W_o h_t + b_o) for every step: (B, T, out)."""
 
-    def __init__(self, hidden_size: int, outputs: int, activation: Activation = "identity") -> None:
-        super().__init__()
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        outputs: int,
+        activation: Activation = "identity",
+    ) -> None:
+        super().__init__(input_size, hidden_size, outputs)
         self.linear = nn.Linear(hidden_size, outputs)
         self.activation = ACTIVATIONS[activation]()
 
-    def forward(self, hidden: Tensor, final: State, lengths: Tensor | None) -> Tensor:
+    def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
         return self.activation(self.linear(hidden)).transpose(0, 1)
+
+
+class Pooled(Readout):
+    """W_o [mean of h_1 .. h_T; maximum of them] + b_o: one output a sequence, (B, 1, out).
+
+    pooling: which of `mean`, `max`, `last` are put together. dropout: of what was pooled.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        outputs: int,
+        pooling: Sequence[Literal["mean", "max", "last"]] = ("mean", "max"),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(input_size, hidden_size, outputs)
+        if not pooling or not set(pooling) <= {"mean", "max", "last"}:
+            raise ValueError(f"pooling is {list(pooling)}: it lists mean, max, last, at least one")
+        self.pooling = tuple(pooling)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(len(pooling) * hidden_size, outputs)
+
+    def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
+        pooled = torch.cat([self._pool(how, x, hidden, final) for how in self.pooling], dim=1)
+        return self.linear(self.dropout(pooled)).unsqueeze(1)
+
+    def _pool(self, how: str, x: Sequences, hidden: Tensor, final: State) -> Tensor:
+        if how == "last":
+            return final[0]
+        padding = x.padding
+        if padding is None:
+            return hidden.mean(0) if how == "mean" else hidden.amax(0)
+        padding = padding.unsqueeze(2)
+        if how == "max":
+            return hidden.masked_fill(padding, -torch.inf).amax(0)
+        return hidden.masked_fill(padding, 0).sum(0) / (~padding).sum(0)
+
+
+class LastInputAndPreviousHidden(Readout):
+    """The lecture's readout: from the last input and the state before it.
+
+    W_o [x_T; h_{T-1}] + b_o, or with a middle layer
+    W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o: one output a sequence, (B, 1, out).
+
+    states: which tensors of the cell's state at step T-1 are read, by number. 0 is the hidden
+    state; TEXTnetOrder2 reads [0, 2], the cell that is fed at step T beside it.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        outputs: int,
+        middle: int | None = None,
+        dropout: float = 0.0,
+        states: Sequence[int] = (0,),
+    ) -> None:
+        super().__init__(input_size, hidden_size, outputs)
+        if middle is not None and middle < 1:
+            raise ValueError(f"middle is {middle}: it must be at least 1, or null for none")
+        self.states = tuple(states)
+        first = middle or outputs
+        # W_m (or W_o) in two parts, so that a one-hot x_T is a row of the first.
+        self.input_weight = nn.Parameter(torch.empty(input_size, first))
+        self.state_weight = nn.Parameter(torch.empty(len(self.states) * hidden_size, first))
+        self.bias = nn.Parameter(torch.empty(first))
+        bound = (input_size + len(self.states) * hidden_size) ** -0.5  # nn.Linear's
+        for parameter in (self.input_weight, self.state_weight, self.bias):
+            nn.init.uniform_(parameter, -bound, bound)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(middle, outputs) if middle else None
+
+    def check(self, num_layers: int, bidirectional: bool, states: int) -> None:
+        if num_layers > 1 or bidirectional:
+            raise ValueError(
+                "the readout of [x_T; h_{T-1}] is defined for one layer and one direction: set "
+                "model.num_layers=1 and model.bidirectional=false, or choose another readout"
+            )
+        if not self.states or not set(self.states) <= set(range(states)):
+            raise ValueError(
+                f"model.readout.states is {list(self.states)}, and the state of this recurrence "
+                f"has the tensors {list(range(states))}: choose among them, at least one"
+            )
+
+    def run_over(self, x: Sequences) -> Sequences:
+        """All but the last step: h_T is never read."""
+        return x.before_last()
+
+    def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
+        state = torch.cat([final[number] for number in self.states], dim=1)
+        read = x.last().project(self.input_weight, self.bias).squeeze(0)  # (B, first)
+        read = torch.addmm(read, state, self.state_weight)
+        if self.linear is not None:
+            read = self.linear(self.dropout(torch.relu(read)))
+        return read.unsqueeze(1)

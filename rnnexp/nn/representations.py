@@ -1,19 +1,30 @@
 """Representations: a batch of sequences that can be multiplied.
 
 `x.project(W, b)` gives W x_t + b for every step at once and `x.dense()` the raw inputs; `x.lengths`
-says how many steps of each sequence are real.
+says how many steps of each sequence are real. The modules `OneHotTokens` and `Embeddings` make a
+representation of token numbers; an embedding table belongs to them, a gate's weight never does.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from torch import Tensor
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NEVER_BUILT = (
+    "one-hot vectors are never built, and this recurrence needs them: choose a recurrence of "
+    "cells, for example model=grunet, or model/representation=embeddings"
+)
 
 
 @dataclass(frozen=True)
-class Features:
-    """Sequences of feature vectors.
+class Sequences:
+    """What every representation shares: `values` with axes (T, B, ...), and the lengths.
 
-    values: (T, B, F). lengths: (B,) integers, or None where every sequence has T steps.
+    lengths: (B,) integers, or None where every sequence has T steps.
     """
 
     values: Tensor
@@ -27,11 +38,160 @@ class Features:
     def batch(self) -> int:
         return self.values.shape[1]
 
+    @property
+    def padding(self) -> Tensor | None:
+        """(T, B), which steps lie after the last real one; None where none does."""
+        if self.lengths is None:
+            return None
+        return torch.arange(self.steps, device=self.lengths.device).unsqueeze(1) >= self.lengths
+
+    def last(self) -> Self:
+        """The last real step of every sequence, as sequences of one step."""
+        if self.lengths is None:
+            return replace(self, values=self.values[-1:])
+        row = torch.arange(self.batch, device=self.values.device)
+        return replace(self, values=self.values[self.lengths - 1, row].unsqueeze(0), lengths=None)
+
+    def before_last(self) -> Self:
+        """All but the last real step of every sequence; a sequence may have no step left."""
+        lengths = None if self.lengths is None else self.lengths - 1
+        return replace(self, values=self.values[:-1], lengths=lengths)
+
+    def reversed(self) -> Self:
+        """Every sequence backwards; what lies after its last real step stays there."""
+        return replace(self, values=reverse(self.values, self.lengths))
+
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """weight: (F, out), bias: (out,) -> (T, B, out), as one product over all steps."""
-        flat = self.values.reshape(-1, self.values.shape[-1])  # (T * B, F)
-        return bias.addmm(flat, weight).view(self.steps, self.batch, -1)
+        """weight: (I, out), bias: (out,) -> W x_t + b of every step: (T, B, out)."""
+        raise NotImplementedError
 
     def dense(self) -> Tensor:
-        """The inputs themselves: (T, B, F)."""
+        """The inputs themselves: (T, B, I)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Features(Sequences):
+    """Sequences of feature vectors; values: (T, B, F)."""
+
+    def project(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """One product over all steps."""
+        values, padding = self.values, self.padding
+        if padding is not None:  # so that not even NaN there reaches the weight's gradient
+            values = values.masked_fill(padding.unsqueeze(2), 0)
+        flat = values.reshape(-1, values.shape[2])  # (T * B, F)
+        return bias.addmm(flat, weight).view(self.steps, self.batch, weight.shape[1])
+
+    def dense(self) -> Tensor:
         return self.values
+
+
+@dataclass(frozen=True)
+class OneHot(Sequences):
+    """Sequences of one-hot vectors that are never built; values: (T, B), which entry is one."""
+
+    def project(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """A row lookup: the product of a one-hot vector with W is a row of W."""
+        return functional.embedding(self.values, weight) + bias
+
+    def dense(self) -> Tensor:
+        """Refused.
+
+        Raises:
+            ValueError: always; the vectors would be as long as the vocabulary.
+        """
+        raise ValueError(NEVER_BUILT)
+
+
+def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """values (T, B, ...) with the first `lengths` steps of every sequence in reverse order."""
+    if lengths is None:
+        return values.flip(0)
+    step = torch.arange(values.shape[0], device=values.device).unsqueeze(1)  # (T, 1)
+    source = torch.where(step < lengths, lengths - 1 - step, step)  # (T, B)
+    return values[source, torch.arange(values.shape[1], device=values.device)]
+
+
+class OneHotTokens(nn.Module):
+    """Token numbers as one-hot vectors over the vocabulary."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        super().__init__()
+        if spec.get("vectors"):
+            raise ValueError("data.vectors needs model/representation=embeddings")
+        self.size = len_of_vocabulary(spec)
+
+    def forward(self, tokens: Tensor, lengths: Tensor | None) -> OneHot:
+        """tokens: (B, T), lengths: (B,) or None."""
+        return OneHot(tokens.t(), lengths)
+
+
+class Embeddings(nn.Module):
+    """Token numbers as rows of a table (V, E).
+
+    Without vectors of the data the table is learnt from scratch, with E = `dimension`. With them
+    (`take_vectors`) the words that have a vector start from it, and stay with it unless `tune`;
+    the others are learnt. dropout: of single entries of the embedded words, in training.
+    """
+
+    fixed: Tensor
+    place: Tensor
+
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        dimension: int = 100,
+        tune: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if dimension < 1:
+            raise ValueError(f"dimension is {dimension}: it must be at least 1")
+        vocabulary, vectors = len_of_vocabulary(spec), spec.get("vectors")
+        self.size = vectors["dimension"] if vectors else dimension
+        self.dropout = nn.Dropout(dropout)
+        frozen = vectors["known"] if vectors and not tune else 0
+        # Row of the learnt table for each word; those with a frozen vector have none.
+        self.learnt = nn.Parameter(torch.empty(vocabulary - frozen, self.size))
+        nn.init.normal_(self.learnt, std=self.size**-0.5)
+        self.frozen = frozen > 0
+        if self.frozen:
+            self.register_buffer("fixed", torch.zeros(frozen, self.size))
+            self.register_buffer("place", torch.zeros(vocabulary, dtype=torch.int64))
+
+    def take_vectors(self, vectors: Tensor, known: Tensor) -> None:
+        """vectors: (V, E), known: (V,), which words have one."""
+        with torch.no_grad():
+            if not self.frozen:
+                self.learnt[known] = vectors[known]
+                return
+            self.fixed.copy_(vectors[known])
+            # Known words are numbered 0, 1, ...; the others after them, in the learnt table.
+            count = int(known.sum())
+            self.place[known] = torch.arange(count)
+            self.place[~known] = torch.arange(count, len(known))
+
+    def forward(self, tokens: Tensor, lengths: Tensor | None) -> Features:
+        """tokens: (B, T), lengths: (B,) or None -> features (T, B, E)."""
+        rows = tokens.t()
+        embedded = self._frozen(rows) if self.frozen else functional.embedding(rows, self.learnt)
+        return Features(self.dropout(embedded), lengths)
+
+    def _frozen(self, rows: Tensor) -> Tensor:
+        place, count = self.place[rows], len(self.fixed)
+        fixed = functional.embedding(place.clamp(max=count - 1), self.fixed)
+        if len(self.learnt) == 0:
+            return fixed
+        learnt = functional.embedding((place - count).clamp(min=0), self.learnt)
+        return torch.where((place < count).unsqueeze(-1), fixed, learnt)
+
+
+def len_of_vocabulary(spec: dict[str, Any]) -> int:
+    """How many different tokens there are.
+
+    Raises:
+        ValueError: the data have no tokens.
+    """
+    if "vocabulary" not in spec:
+        raise ValueError("these data have no tokens: model.representation is for words and names")
+    return int(spec["vocabulary"])

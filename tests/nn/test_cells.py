@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from rnnexp.nn.cells import MGU, Cell, Vanilla
+from rnnexp.nn.cells import GRU, MGU, Cell, Initial, TEXTnetOrder2, Vanilla
 from rnnexp.nn.recurrence import run
 from rnnexp.nn.representations import Features
 
@@ -88,7 +88,35 @@ def test_vanilla_is_torch_rnn() -> None:
     torch.testing.assert_close(final, expected_final[0])
 
 
-@pytest.mark.parametrize("kind", [MGU, Vanilla])
+def test_gru_is_torchs_gru_cell() -> None:
+    torch.manual_seed(0)
+    reference = torch.nn.GRUCell(5, 7).double()
+    cell = GRU(5, 7).double()
+    with torch.no_grad():
+        cell.input_weight.copy_(reference.weight_ih.t())
+        cell.U.copy_(reference.weight_hh.t())
+        cell.bias.copy_(reference.bias_ih)
+        cell.recurrent_bias.copy_(reference.bias_hh)
+    x, h = torch.randn(3, 5).double(), torch.randn(3, 7).double()
+    (following,) = cell(x @ cell.input_weight + cell.bias, (h,))
+    torch.testing.assert_close(following, reference(x, h), rtol=1e-12, atol=1e-14)
+
+
+def test_textnet_order2_by_hand() -> None:
+    """One unit: the state is h, its cell, and the cell before, which is what the step reads."""
+    cell = TEXTnetOrder2(1, 1).double()
+    with torch.no_grad():
+        for parameter, value in {cell.U: 2.0, cell.V: 3.0, cell.W_c: 4.0, cell.b_c: -1.0}.items():
+            parameter.fill_(value)
+    state = tuple(torch.tensor([[value]], dtype=torch.float64) for value in (0.5, 0.25, 0.125))
+    h, of_h, before = cell(torch.tensor([[-0.7]], dtype=torch.float64), state)
+    expected = math.tanh(-0.7 + 2 * 0.5 + 3 * 0.125)
+    assert h.item() == pytest.approx(expected, rel=1e-12)
+    assert of_h.item() == pytest.approx(sigmoid(4 * expected - 1), rel=1e-12)
+    assert before.item() == 0.25
+
+
+@pytest.mark.parametrize("kind", Cell.__subclasses__())
 def test_gradients(kind: type[Cell]) -> None:
     torch.manual_seed(0)
     cell = kind(2, 3).double()
@@ -116,3 +144,12 @@ def test_every_parameter_starts_within_its_bound() -> None:
     for parameter in (p.detach() for p in cell.parameters()):
         assert parameter.abs().max() <= 256**-0.5
         assert parameter.std().item() == pytest.approx(256**-0.5 / math.sqrt(3), rel=0.15)
+
+
+@pytest.mark.parametrize("kind", Cell.__subclasses__())
+def test_initial_bounds_of_torchs_layers_and_of_a_linear_over_everything(kind: type[Cell]) -> None:
+    read = 256 + 300 + (256 if kind is TEXTnetOrder2 else 0)  # TEXTnetOrder2 reads a cell too
+    bounds: dict[Initial, int] = {"hidden": 256, "inputs_and_hidden": read}
+    for initial, size in bounds.items():
+        weight = kind(300, 256, initial=initial).input_weight.detach()
+        assert weight.abs().max().item() == pytest.approx(size**-0.5, rel=0.001)

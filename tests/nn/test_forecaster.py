@@ -7,7 +7,7 @@ import torch
 
 from rnnexp.nn.cells import MGU
 from rnnexp.nn.forecaster import Forecaster
-from rnnexp.nn.readouts import EveryStep
+from rnnexp.nn.readouts import EveryStep, LastInputAndPreviousHidden
 from rnnexp.nn.recurrence import CellRecurrence
 
 SPEC = {
@@ -56,6 +56,20 @@ def test_prediction_is_in_original_units_and_reads_its_window_alone() -> None:
     values = torch.tensor([[110.0, 114.0, 122.0, 118.0]]).unsqueeze(-1)
     prediction = network.predict(values, torch.empty(1, 4, 0), torch.tensor([0]))
     torch.testing.assert_close(prediction, torch.tensor([118.0 + 2 * 4.0]))
+
+
+def test_the_readout_of_the_last_input_reads_the_state_before_it() -> None:
+    spec = SPEC | {"supervised": "last"}
+    recurrence = partial(CellRecurrence, MGU)
+    network = Forecaster(spec, recurrence, LastInputAndPreviousHidden, hidden_size=4)
+    values = torch.tensor([[110.0, 114.0, 122.0, 118.0]]).unsqueeze(-1)
+    calendar, series = torch.empty(1, 4, 0), torch.tensor([0])
+    x = network.represent(values, calendar, series)
+    hidden, _ = network.recurrence(x)
+    expected = network.readout(x, hidden, (hidden[-2],)).squeeze(-1)
+    torch.testing.assert_close(network(values, calendar, series), expected)
+    with pytest.raises(ValueError, match="is defined for one layer and one direction"):
+        Forecaster(spec, recurrence, LastInputAndPreviousHidden, hidden_size=4, num_layers=2)
 
 
 def test_inputs_without_the_level_are_refused() -> None:

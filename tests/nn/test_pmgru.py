@@ -75,8 +75,9 @@ def test_wrong_weights_are_refused() -> None:
     del state["project2.0.bias"]
     with pytest.raises(ValueError, match=r"no 'project2.0.bias'"):
         load_published(pmgru(16), state)
-    untanned = pmgru(16)
-    untanned.readout = LastHidden(16, 1)
-    for network in (pmgru(16, cell=Vanilla), pmgru(16, layers=2), untanned):
+    untanned, bent = pmgru(16), pmgru(16)
+    untanned.readout = LastHidden(5, 16, 1)
+    bent.readout = LastHidden(5, 16, 1, activation="tanh", before="relu")
+    for network in (pmgru(16, cell=Vanilla), pmgru(16, layers=2), untanned, bent):
         with pytest.raises(ValueError, match="only one MGU layer"):
             to_published(network)

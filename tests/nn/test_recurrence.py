@@ -7,16 +7,17 @@ from typing import Any, cast
 import pytest
 import torch
 from torch import nn
+from torch.nn import Parameter
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnexp.nn.cells import MGU, Vanilla
-from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
+from rnnexp.nn.cells import GRU, Cell, Vanilla
+from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence, run
 from rnnexp.nn.representations import Features
 
-RECURRENCES: dict[str, Callable[..., nn.Module]] = {
-    "mgu": partial(CellRecurrence, MGU),
-    "vanilla": partial(CellRecurrence, Vanilla),
-    "gru": partial(TorchRecurrence, nn.GRU),
-    "lstm": partial(TorchRecurrence, nn.LSTM),
+RECURRENCES: dict[str, Callable[..., Any]] = {
+    **{cell.__name__: partial(CellRecurrence, cell) for cell in Cell.__subclasses__()},
+    "torch_gru": partial(TorchRecurrence, nn.GRU),
+    "torch_lstm": partial(TorchRecurrence, nn.LSTM),
 }
 
 
@@ -50,24 +51,88 @@ def test_a_stack_feeds_each_layer_with_the_one_below() -> None:
     torch.testing.assert_close(recurrence(Features(x))[0], reference(x)[0])
 
 
-@pytest.mark.parametrize("name", RECURRENCES)
-def test_padding_changes_nothing(name: str) -> None:
+def test_dropout_is_between_the_layers_in_training_alone() -> None:
+    recurrence = CellRecurrence(Vanilla, 4, 6, num_layers=2, dropout=1.0)
+    x = Features(torch.randn(5, 3, 4))
+    below, _ = run(cast(Cell, recurrence.layers[0]), x)
+    for training, fed in {True: torch.zeros(5, 3, 6), False: below}.items():
+        expected, _ = run(cast(Cell, recurrence.layers[1]), Features(fed))
+        assert torch.equal(recurrence.train(training)(x)[0], expected)
+
+
+def gru_weights(recurrence: CellRecurrence) -> dict[str, Parameter]:
+    """Of every layer and direction, by the names of torch.nn.GRU."""
+    directions = {"": recurrence.layers, "_reverse": recurrence.backward_layers}
+    return {
+        f"{name}_l{number}{direction}": weight
+        for direction, cells in directions.items()
+        for number, cell in enumerate(cast(Any, cells))
+        for name, weight in {
+            "weight_ih": cell.input_weight,
+            "weight_hh": cell.U,
+            "bias_ih": cell.bias,
+            "bias_hh": cell.recurrent_bias,
+        }.items()
+    }
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([2, 5, 1])])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_gru_cells_are_torchs_gru(
+    layers: int, bidirectional: bool, lengths: torch.Tensor | None
+) -> None:
+    """Hidden states, the last layer's final state, and the gradients of every weight."""
     torch.manual_seed(0)
-    recurrence = RECURRENCES[name](input_size=4, hidden_size=6, num_layers=2)
-    lengths = torch.tensor([5, 2, 3])
-    x = torch.randn(5, 3, 4)
-    more = torch.cat([x, torch.full((4, 3, 4), 99.0)])
+    recurrence = CellRecurrence(GRU, 4, 6, layers, bidirectional=bidirectional).double()
+    reference = nn.GRU(4, 6, layers, bidirectional=bidirectional).double()
+    weights = gru_weights(recurrence)
+    reference.load_state_dict({name: weight.detach().t() for name, weight in weights.items()})
+    x = Features(torch.randn(5, 3, 4).double(), lengths)
+
+    hidden, (final,) = recurrence(x)
+    if x.padding is not None and lengths is not None:
+        packed = pack_padded_sequence(x.values, lengths, enforce_sorted=False)
+        expected_packed, states = reference(packed)
+        expected, _ = pad_packed_sequence(expected_packed)
+        hidden = hidden.masked_fill(x.padding.unsqueeze(2), 0)
+    else:
+        expected, states = reference(x.values)
+    expected_final = torch.cat([*states[-2:]], dim=1) if bidirectional else states[-1]
+    torch.testing.assert_close(hidden, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(final, expected_final, rtol=1e-12, atol=1e-12)
+
+    count, count_final = torch.randn_like(hidden), torch.randn_like(final)
+    ((hidden * count).sum() + (final * count_final).sum()).backward()
+    ((expected * count).sum() + (expected_final * count_final).sum()).backward()
+    for name, parameter in reference.named_parameters():
+        gradient = weights[name].grad
+        assert gradient is not None
+        torch.testing.assert_close(gradient.t(), parameter.grad, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_padding_changes_nothing(name: str, bidirectional: bool) -> None:
+    """Not even NaN; a sequence without a step keeps the zero state."""
+    torch.manual_seed(0)
+    recurrence = RECURRENCES[name](
+        input_size=4, hidden_size=6, num_layers=2, bidirectional=bidirectional
+    ).double()
+    lengths = torch.tensor([5, 0, 2, 3])
+    x = Features(torch.randn(7, 4, 4).double(), lengths)
+    assert x.padding is not None
+    x.values[x.padding] = torch.nan
+    x.values[0, 1] = 1.0  # torch's layers read it, since they cannot pack nothing
+    hidden, final = recurrence(x)
+    assert len(final) == recurrence.states
     for b, length in enumerate(lengths.tolist()):
-        more[length:, b] = 99.0
-    hidden, final = recurrence(Features(x, lengths))
-    padded_hidden, padded_final = recurrence(Features(more, lengths))
-    for part, padded_part in zip(final, padded_final, strict=True):
-        torch.testing.assert_close(part, padded_part)
-    for b, length in enumerate(lengths.tolist()):
-        alone_hidden, alone_final = recurrence(Features(x[:length, b : b + 1]))
-        torch.testing.assert_close(padded_hidden[:length, b], alone_hidden[:, 0])
-        torch.testing.assert_close(hidden[:length, b], alone_hidden[:, 0])
-        torch.testing.assert_close(final[0][b], alone_final[0][0])
+        alone, alone_final = recurrence(Features(x.values[:length, b : b + 1]))
+        assert alone.shape == (length, 1, recurrence.output_size)
+        torch.testing.assert_close(hidden[:length, b], alone[:, 0], rtol=1e-12, atol=1e-12)
+        for part, alone_part in zip(final, alone_final, strict=True):
+            torch.testing.assert_close(part[b], alone_part[0], rtol=1e-12, atol=1e-12)
+            assert length > 0 or (part[b] == 0).all()
 
 
 def test_projection_is_one_product_over_all_steps() -> None:
