@@ -7,6 +7,7 @@ allow-list, and its keys and values with the signature of the class, before any 
 import functools
 import itertools
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -255,6 +256,10 @@ def _plain(node: Any) -> Any:
 # Explaining what Hydra, OmegaConf and YAML say in several lines ---------------------------------
 
 
+def _twice(group: str) -> str:
+    return f"{group} is chosen twice: give one option, without a plus sign"
+
+
 def _explain(error: Exception, parsed: list[Override]) -> str:
     said = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -263,10 +268,13 @@ def _explain(error: Exception, parsed: list[Override]) -> str:
     for override in parsed:
         if override.key_or_group in _groups() and not isinstance(override.value(), (str, list)):
             return _no_option(override.key_or_group, override.get_value_string())
+        # A second choice of a group that others are chosen by is not found as such.
+        if override.is_add() and "interpolation" in said and override.key_or_group in TOP_LEVEL:
+            return _twice(override.key_or_group)
     if match := re.match(r"Could not (?:override|delete)(?: from config\.)? '([^'=]+)", said):
         return _unknown_key(match[1], parsed)
     if match := re.match(r"Multiple values for (\S+)\.", said):
-        return f"{match[1]} is chosen twice: give one option, without a plus sign"
+        return _twice(match[1])
     if match := re.match(r"Error merging override (\+*([^=]+).*)", said):
         return f"{match[1]}: " + _first_line(error.__cause__).removeprefix(f"{match[2]}: ")
     if isinstance(error, YAMLError):
@@ -338,7 +346,10 @@ def help_text(config_dir: Path | None = None) -> str:
     """What `rnnexp train --help` says: Hydra's template, without the files that options share."""
     with _hydra(config_dir):
         template = _compose([]).hydra.help.template
-        lines = [f"{group}: {', '.join(_options(group))}" for group in _all_groups("")]
+        lines = [
+            textwrap.fill(f"{group}: {', '.join(_options(group))}", 100, subsequent_indent="  ")
+            for group in _all_groups("")
+        ]
     return Template(template).substitute(APP_CONFIG_GROUPS="\n".join(lines) + "\n")
 
 

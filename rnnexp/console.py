@@ -38,22 +38,26 @@ def show_network(name: str, parameters: int) -> None:
 
 
 def show_metrics(task: Task, metrics: dict[str, float], baselines: dict[str, float]) -> None:
-    """The test metrics beside those of the baselines on the same windows."""
+    """The test metrics beside those of the baselines on the same windows or documents, and what
+    else the task shows."""
     table = Table(title=f"Test: {task.spec['title']}", title_justify="left")
     table.add_column("")
     for name in task.headline:
         table.add_column(name, justify="right")
-    tested = [_number(metrics[f"test/{name}"]) for name in task.headline]
-    table.add_row("this run, best checkpoint", *tested, style="bold", end_section=True)
+    values = [_number(metrics[f"test/{name}"]) for name in task.headline]
+    table.add_row("this run, best checkpoint", *values, style="bold", end_section=True)
     for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
         values = [_number(baselines[f"baseline/{baseline}/{name}"]) for name in task.headline]
         table.add_row(baseline.replace("_", " "), *values)
     console.print(table)
-    if len(task.predictions["target"]) < task.spec["windows"]:
+    tested = len(task.predictions["target"])
+    if tested < task.spec["tested"]:
         console.print(
-            f"only the first {len(task.predictions['target']):,} windows were tested "
+            f"only {tested:,} of {task.spec['tested']:,} {task.spec['things']} were tested "
             "(trainer.limit_test_batches); the baselines are on all of them"
         )
+    for further in task.tables():
+        console.print(further)
 
 
 def show_end(seconds: dict[str, float], folder: Path) -> None:

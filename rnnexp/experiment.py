@@ -58,6 +58,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
 
         data = build_data(config)
         record.save(**data.facts())
+        record.vocabulary(data.tokens)
         console.show(data.report())
 
         task = build_task(config, data)
@@ -88,7 +89,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         }
         digest["weights/best"] = hash_tensors(task.state_dict())
         digest["predictions"] = hash_tensors(task.predictions)
-        with console.working("computing the baselines on the same windows"):
+        with console.working(f"computing the baselines on the same {data.spec['things']}"):
             baselines = baseline_metrics(data)
 
         record.digest(digest)
@@ -172,6 +173,7 @@ def build_task(config: DictConfig, data: DataModule) -> Task:
     """The network at its initial weights, inside its task."""
     with determinism.global_stream(config.seed, "weights"):
         network = instantiate(config.model, spec=data.spec)
+    data.initialize(network)
     return instantiate(
         config.task,
         network=network,
@@ -251,14 +253,16 @@ def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, floa
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:
     """{"model.hidden_size": 192, "optimizer": "Adam", ...}: what one compares runs by, a class by
-    its name alone."""
-    compared = ("seed", "task", "model", "data", "optimizer", "scheduler", "trainer")
+    its name alone. Left out is what only watches a run, and what run.json has as its ground."""
+    groups = ("name", "mode", "logger", "paths")
+    watching = [f"callbacks.{name}" for name in ("progress_bar", "figures", "learning_rate")]
+    left_out = ("_partial_", "data.root", "determinism.threads", *watching)
     plain = OmegaConf.to_container(config)
     assert isinstance(plain, dict)
     return {
         name.removesuffix("._target_"): value.rpartition(".")[2] if "_target_" in name else value
-        for name, value in _leaves({group: plain[group] for group in compared})
-        if not name.endswith("_partial_")
+        for name, value in _leaves({key: plain[key] for key in plain if key not in groups})
+        if not any(part in name for part in left_out)
     }
 
 

@@ -20,7 +20,17 @@ OPTIONS = sorted(
     for path in config.config_dir().rglob("*.yaml")
     if path.name != "train.yaml" and path.parent.name != "hydra" and path.name[0] != "_"
 )
-NEEDED = {"data/series_csv": ["data.root=folder", "data.datetime_column=time"]}
+REVIEWS, WORDS = ["data=reviews"], ["task=classification"]
+NEEDED = {  # what an option needs beside itself
+    "data/series_csv": ["data.root=folder", "data.datetime_column=time"],
+    "data/lecture_reviews": ["data.root=folder"],
+    "data/tokenization/lecture": REVIEWS,
+    "data/tokenization/words": REVIEWS,
+    "data/vectors/glove": REVIEWS,
+    "data/vectors/word2vec": REVIEWS,
+    "model/representation/embeddings": WORDS,
+    "model/representation/one_hot": WORDS,
+}
 
 
 def refusal(call: Callable[..., object], *arguments: Any) -> str:

@@ -1,17 +1,22 @@
-"""Baselines: what every result is compared with, on the same windows."""
+"""Baselines: what every result is compared with, on the same windows or documents."""
 
+from collections.abc import Callable
 from typing import Any
 
-from rnnexp.baselines.cache import cached
-from rnnexp.baselines.forecasting import VERSION, forecasting_baselines
+from rnnexp.baselines import classification, forecasting
+from rnnexp.baselines.cache import Baselines, cached
 
-BASELINES = {"forecasting": forecasting_baselines}
+# Task -> what computes them, and its version.
+BASELINES: dict[str, tuple[Callable[[Any], Baselines], int]] = {
+    "classification": (classification.classification_baselines, classification.VERSION),
+    "forecasting": (forecasting.forecasting_baselines, forecasting.VERSION),
+}
 
 
 def baseline_metrics(data: Any) -> dict[str, float]:
     """Flat, as metrics.json has them: `baseline/last_value/smape` -> value."""
-    compute = BASELINES[data.spec["task"]]
-    computed = cached({"version": VERSION, **data.identity()}, lambda: compute(data))
+    compute, version = BASELINES[data.spec["task"]]
+    computed = cached({"version": version, **data.identity()}, lambda: compute(data))
     return {
         f"baseline/{name}/{metric}": value
         for name, metrics in computed.items()

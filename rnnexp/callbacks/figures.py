@@ -1,7 +1,8 @@
-"""Figures of a forecast: drawn once the test windows are predicted, as PNG and in TensorBoard."""
+"""Figures: drawn once the test set is predicted, as PNG and in TensorBoard. Here those that every
+task has, and those of a forecast."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import matplotlib
 import matplotlib.dates
@@ -22,7 +23,27 @@ matplotlib.use("Agg")  # no window system is needed, or asked for
 TARGET, PREDICTION, SECOND = "#4c4c4c", "#d1495b", "#2e86ab"
 
 
-class ForecastFigures(Callback):
+class Figures(Callback):
+    """figures/NAME.png in the run's folder, and NAME in TensorBoard, for all that `draw` gives."""
+
+    def draw(self, task: Task, data: Any, history: pd.DataFrame) -> dict[str, Figure]:
+        """Name -> figure, after the test. history: a row an epoch; empty if nothing was trained."""
+        raise NotImplementedError
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        callbacks = cast(Any, trainer).callbacks
+        rows = [row for one in callbacks if isinstance(one, History) for row in one.rows]
+        data = cast(Any, trainer).datamodule
+        figures = self.draw(cast(Task, pl_module), data, pd.DataFrame(rows))
+        for name, figure in figures.items():
+            path = Path(trainer.default_root_dir) / "figures" / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=110)
+            if isinstance(trainer.logger, TensorBoardLogger):
+                trainer.logger.experiment.add_figure(name, figure, close=False)
+
+
+class ForecastFigures(Figures):
     """loss.png, predictions/SERIES.png and error_by_hour.png, in the run's folder.
 
     days: how long each shown stretch of a series is. stretches: how many, spread over the test
@@ -32,42 +53,41 @@ class ForecastFigures(Callback):
     def __init__(self, days: int = 4, stretches: int = 3) -> None:
         self.days, self.stretches = days, stretches
 
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        task, data = cast(Task, pl_module), cast(Any, trainer).datamodule
+    def draw(self, task: Task, data: Any, history: pd.DataFrame) -> dict[str, Figure]:
         table = task.predictions_table(data)
         table["timestamp"] = pd.to_datetime(table["timestamp"])
         unit = task.spec["unit"]
         figures = {"error_by_hour": error_by_hour(table)}
         for name, one in table.groupby("file", sort=False):
             figures[f"predictions/{name}"] = stretches(one, unit, self.days, self.stretches)
-        for callback in cast(Any, trainer).callbacks:
-            if isinstance(callback, History) and callback.rows:
-                figures["loss"] = loss_curve(pd.DataFrame(callback.rows))
-        for name, figure in figures.items():
-            path = Path(trainer.default_root_dir) / "figures" / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=110)
-            if isinstance(trainer.logger, TensorBoardLogger):
-                trainer.logger.experiment.add_figure(name, figure, close=False)
+        if len(history):
+            figures["loss"] = loss_curve(history, "loss (scaled units)", "smape", "sMAPE, %", "log")
+        return figures
 
 
-def loss_curve(history: pd.DataFrame) -> Figure:
-    """Training and validation loss by epoch, and the validation error where there is one."""
+def loss_curve(
+    history: pd.DataFrame, loss: str, metric: str, label: str, scale: Literal["linear", "log"]
+) -> Figure:
+    """Training and validation loss by epoch, and the metric of the validation where there is one.
+
+    loss, label: what the left and the right axis say. scale: of the left one.
+    """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(history["epoch"], history["train/loss"], "o-", color=TARGET, label="training")
     if "val/loss" in history:
         axes.plot(history["epoch"], history["val/loss"], "o-", color=PREDICTION, label="validation")
-    axes.set(xlabel="epoch", ylabel="loss (scaled units)", yscale="log", title="Loss")
+    axes.set(xlabel="epoch", ylabel=loss, yscale=scale, title="Loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    if scale == "log":
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(frameon=False)
-    _finish(axes)
-    if "val/smape" in history:
+    finish(axes)
+    if f"val/{metric}" in history:
         right = axes.twinx()
-        right.plot(history["epoch"], history["val/smape"], "--", color=SECOND)
-        right.set_ylabel("validation sMAPE, % (dashed)", color=SECOND)
+        right.plot(history["epoch"], history[f"val/{metric}"], "--", color=SECOND)
+        right.set_ylabel(f"validation {label} (dashed)", color=SECOND)
     return figure
 
 
@@ -91,7 +111,7 @@ def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
         axes.set(ylabel=unit if number == 0 else "", xlabel=f"from {since:%Y-%m-%d}")
         axes.xaxis.set_major_locator(matplotlib.dates.DayLocator())
         axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%a"))
-        _finish(axes)
+        finish(axes)
     lines = panels[0].get_legend_handles_labels()
     figure.legend(*lines, loc="outside upper right", ncols=2, frameon=False)
     figure.suptitle(f"{table['file'].iloc[0]}: one step ahead, test span")
@@ -116,10 +136,11 @@ def error_by_hour(table: pd.DataFrame) -> Figure:
     )
     axes.set_xticks(range(0, 24, 3))
     axes.legend(frameon=False)
-    _finish(axes)
+    finish(axes)
     return figure
 
 
-def _finish(axes: Axes) -> None:
+def finish(axes: Axes) -> None:
+    """What all axes have in common."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -166,7 +166,8 @@ class ForecastingData(DataModule):
         self.spec = {
             "task": "forecasting",
             "title": f"{len(self.series)} series, {tested:,} windows",
-            "windows": tested,
+            "tested": tested,
+            "things": "windows",
             "series": [one.name for one in self.series],
             "columns": self.columns,
             "unit": self.unit,

@@ -3,17 +3,28 @@
 from typing import Any
 
 import pytorch_lightning as pl
-from rich.table import Table
+from rich.console import RenderableType
+from torch import nn
 
 
 class DataModule(pl.LightningDataModule):
     """A LightningDataModule that can say what it read.
 
     spec: after `setup`, the sizes and names that the data decide, as plain values. The run passes
-    it to the network and records it. Its keys `task` and `title` every task has.
+    it to the network and records it. Every task has its keys `task`, `title`, `tested` (how many
+    are in the test) and `things` (what they are called).
+
+    tokens: the vocabulary, in the order of the numbers; None where there are no tokens.
     """
 
     spec: dict[str, Any]
+
+    @property
+    def tokens(self) -> list[str] | None:
+        return None
+
+    def initialize(self, network: nn.Module) -> None:
+        """Give a new network the initial weights that come with the data, if there are any."""
 
     @property
     def place(self) -> str | list[str]:
@@ -29,7 +40,7 @@ class DataModule(pl.LightningDataModule):
         """All that a baseline on the test set depends on, as plain values."""
         raise NotImplementedError
 
-    def report(self) -> Table:
+    def report(self) -> RenderableType:
         """What was found in the files, for the console."""
         raise NotImplementedError
 

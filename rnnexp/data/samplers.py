@@ -16,6 +16,10 @@ class ShuffledBatches:
     items: epoch -> (n,) tensor of whatever a batch is gathered by; n is the same in every epoch.
     The permutation comes from its own generator, so what happens elsewhere never changes it.
     Without reshuffle every epoch is the first one again.
+
+    lengths: of the items, where they are sequences of different lengths. The order is then still
+    shuffled, but sequences of about the same length come together in a batch (`bucket` below), so
+    that there is little padding.
     """
 
     def __init__(
@@ -25,8 +29,10 @@ class ShuffledBatches:
         seed: int,
         drop_last: bool = False,
         reshuffle: bool = True,
+        lengths: Tensor | None = None,
     ) -> None:
         self.items, self.batch_size, self.seed, self.drop_last = items, batch_size, seed, drop_last
+        self.lengths = lengths
         self.reshuffle = reshuffle
         self.epoch = 0
         self.count = len(items(0))
@@ -44,10 +50,54 @@ class ShuffledBatches:
         items = self.items(self.epoch)
         draw = generator(self.seed, "batch order", self.epoch)
         order = torch.randperm(len(items), generator=draw)
+        if self.lengths is not None and self.batch_size > 1:
+            order = bucket(order, self.lengths[items], self.batch_size, draw)
         for step in range(len(self)):
             batch = items[order[step * self.batch_size : (step + 1) * self.batch_size]]
             self.seen.update(batch.numpy().data)
             yield batch
+
+
+POOL = 50  # batches that are sorted by length together
+
+
+def bucket(order: Tensor, lengths: Tensor, batch_size: int, draw: torch.Generator) -> Tensor:
+    """A shuffled order (n,) in which the items of a batch have about the same length.
+
+    Every POOL batches are sorted by length; then the batches are shuffled, but for the last one,
+    which may not be full.
+    """
+    pools = [
+        pool[torch.argsort(lengths[pool], stable=True)] for pool in order.split(POOL * batch_size)
+    ]
+    *full, last = torch.cat(pools).split(batch_size)
+    shuffled = torch.randperm(len(full), generator=draw).tolist()
+    return torch.cat([*(full[number] for number in shuffled), last])
+
+
+class BatchesByLength:
+    """Every item once, the short ones first, in batches of limited size: for evaluation.
+
+    A batch has at most `batch_size` items and, padded, at most `steps` steps; an item with more
+    steps is a batch of its own. Memory is bounded however long one of them is.
+    """
+
+    def __init__(self, lengths: Tensor, batch_size: int, steps: int = 65_536) -> None:
+        order = torch.argsort(lengths, stable=True)
+        self.batches: list[Tensor] = []
+        begin = 0
+        for end, length in enumerate(lengths[order].tolist()):
+            size = end - begin  # of the batch without this item, the longest so far
+            if size == batch_size or (size > 0 and (size + 1) * length > steps):
+                self.batches.append(order[begin:end])
+                begin = end
+        self.batches.append(order[begin:])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.batches)
 
 
 class SequentialBatches:

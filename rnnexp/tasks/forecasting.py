@@ -45,7 +45,7 @@ class Forecasting(Task):
 
     def training_step(self, batch: SeriesBatch, batch_index: int) -> Tensor:
         loss = self._loss(*self._outputs(batch), batch)
-        self.report_loss(loss)
+        self.report_loss(loss, len(batch.series))
         return loss
 
     def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:

@@ -1,13 +1,16 @@
-"""Metrics of forecasts, in original units; a metric has its unit in its name."""
+"""Metrics. Those of forecasts are in original units, and a metric has its unit in its name; those
+of classifications are fractions from 0 to 1."""
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torchmetrics.functional import (
     mean_absolute_error,
     mean_absolute_percentage_error,
     mean_squared_error,
     symmetric_mean_absolute_percentage_error,
 )
+from torchmetrics.functional.classification import multiclass_f1_score
 
 
 def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str, float]:
@@ -46,3 +49,28 @@ def forecast_metrics_by_series(
                 alone = forecast_metrics(prediction[own], target[own], unit)
                 metrics |= {f"{metric}/{name}": value for metric, value in alone.items()}
     return metrics
+
+
+def classification_metrics(log_probability: Tensor, target: Tensor) -> dict[str, float]:
+    """log_probability: (n, C), target: (n,) class numbers.
+
+    accuracy           share of the documents whose likeliest class is the right one
+    balanced_accuracy  the mean over the classes in `target` of the share of each that is right
+    macro_f1           the mean of F1 over the classes in `target` or among the likeliest ones
+    top3_accuracy      share whose right class is among the three likeliest; with over 3 classes
+    nll                the mean negative log-likelihood of the right class, in nats
+    """
+    log_probability, classes = log_probability.double(), log_probability.shape[1]
+    prediction = log_probability.argmax(1)
+    correct = (prediction == target).double()
+    by_class = torch.stack([correct[target == one].mean() for one in target.unique()])
+    metrics = {
+        "accuracy": correct.mean(),
+        "balanced_accuracy": by_class.mean(),
+        "macro_f1": multiclass_f1_score(prediction, target, classes, average="macro"),
+    }
+    if classes > 3:
+        likeliest = log_probability.topk(3, dim=1).indices
+        metrics["top3_accuracy"] = (likeliest == target.unsqueeze(1)).any(1).double().mean()
+    metrics["nll"] = functional.nll_loss(log_probability, target)
+    return {name: float(value) for name, value in metrics.items()}

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from rich.table import Table
 from torch import Tensor, nn
 
 from rnnexp.data.module import DataModule
@@ -56,7 +57,11 @@ class Task(pl.LightningModule):
         """One row for everything that was predicted in the test."""
         raise NotImplementedError
 
-    def report_loss(self, loss: Tensor) -> None:
+    def tables(self) -> list[Table]:
+        """What else a person should see of the test, below the headline."""
+        return []
+
+    def report_loss(self, loss: Tensor, batch_size: int) -> None:
         """Log a training loss.
 
         Raises:
@@ -67,7 +72,9 @@ class Task(pl.LightningModule):
                 f"the training loss became {loss.item()} at epoch {self.current_epoch}, step "
                 f"{self.global_step}: lower optimizer.lr or set trainer.gradient_clip_val"
             )
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True)
+        self.log(
+            "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=batch_size
+        )
 
     def report_metrics(self, span: str, metrics: dict[str, float], shown: str) -> None:
         """Log the metrics of the `val` or `test` span; the progress bar has the one to show."""

@@ -1,0 +1,293 @@
+"""The data module of every classification task: from documents to batches of token numbers.
+
+read -> validation split off -> vocabulary -> numbers -> batches. A source (reviews, the lecture's
+archives, the synthetic ones) only says how its documents are read.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from rich.console import Group, RenderableType
+from rich.table import Table
+from torch import nn
+
+from rnnexp.data.documents import Document
+from rnnexp.data.module import DataModule
+from rnnexp.data.samplers import BatchesByLength, BatchLoader, ShuffledBatches
+from rnnexp.data.splits import stratified_split
+from rnnexp.data.tokens import TokenStore
+from rnnexp.data.vectors import Loaded, WordVectors
+from rnnexp.data.vocabulary import UNKNOWN, Vocabulary, count_tokens
+from rnnexp.errors import UserError
+from rnnexp.nn.representations import Embeddings
+
+PARTS = ("training", "validation", "test")
+
+
+class ClassificationData(DataModule):
+    """Labelled documents in three parts, as numbers of the tokens of a vocabulary.
+
+    split_seed: decides the split; the run's seed decides everything else.
+    validation_fraction: of the training part, of every group and class.
+    vocabulary: `train` has the tokens of the training part and `<unknown>`; `everything` has those
+    of all parts and no other, as in the lecture. min_count: of a token in it.
+    max_tokens: longer documents keep their first and last halves of it; None: all of it.
+    vectors: word vectors; words without one are left out or learnt, as it says.
+    reshuffle: False gives the first epoch's batches in every epoch.
+
+    After `setup`: documents (part -> list), not_tested (those of training and validation, in the
+    order in which they were read), vocabulary, stores (part -> TokenStore), spec.
+    """
+
+    things = "documents"
+    classes: Sequence[str]
+
+    def __init__(
+        self,
+        split_seed: int,
+        validation_fraction: float,
+        vocabulary: Literal["train", "everything"],
+        min_count: int,
+        max_tokens: int | None,
+        batch_size: int,
+        eval_batch_size: int,
+        reshuffle: bool,
+        vectors: WordVectors | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for key, value in {
+            "min_count": min_count,
+            "max_tokens": 2 if max_tokens is None else max_tokens - 1,
+            "batch_size": batch_size,
+            "eval_batch_size": eval_batch_size,
+        }.items():
+            if value < 1:
+                least = 2 if key == "max_tokens" else 1
+                raise UserError(f"data.{key} is too small: it must be at least {least}")
+        if not 0 <= validation_fraction <= 0.5:
+            raise UserError(
+                f"data.validation_fraction is {validation_fraction}: it must lie between 0 and 0.5"
+            )
+        self.split_seed, self.validation_fraction = split_seed, validation_fraction
+        self.vocabulary_from, self.min_count = vocabulary, min_count
+        self.max_tokens, self.vectors = max_tokens, vectors
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.reshuffle, self.seed = reshuffle, seed
+        self.spec: dict[str, Any] = {}
+
+    # What a source says -------------------------------------------------------------------------
+
+    def read(self) -> tuple[list[Document], list[Document]]:
+        """The documents to train on (validation is taken from them), and those of the test."""
+        raise NotImplementedError
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how the documents were chosen."""
+        return []
+
+    def words(self) -> list[str] | None:
+        """The vocabulary, where the source has one of its own."""
+        return None
+
+    # From documents to numbers ------------------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, split, build the vocabulary. A second call does nothing.
+
+        Raises:
+            UserError: a file or a setting is wrong.
+        """
+        if self.spec:
+            return
+        rest, test = self.read()
+        self.not_tested = rest
+        strata = [(document.group, document.label) for document in rest]
+        kept, validation = stratified_split(
+            strata, self.validation_fraction, self.split_seed, "validation"
+        )
+        self.documents = {
+            "training": [rest[number] for number in kept],
+            "validation": [rest[number] for number in validation],
+            "test": test,
+        }
+        for part in ("training", "test"):
+            if not self.documents[part]:
+                raise UserError(f"no {self.things} are left for the {part} part: give more of them")
+        self.vocabulary, self.loaded_vectors = self._build_vocabulary()
+        self.stores = {part: self._encode(part) for part in PARTS}
+        training = self.stores["training"]
+        everything = torch.arange(len(training))
+        self._training_batches = ShuffledBatches(
+            lambda epoch: everything,
+            self.batch_size,
+            self.seed,
+            reshuffle=self.reshuffle,
+            lengths=training.lengths,
+        )
+        groups = sorted({document.group for document in rest + test} - {""})
+        tested = len(test)
+        self.spec = {
+            "task": "classification",
+            "title": f"{_count(len(groups), 'category', 'categories')}{tested:,} {self.things}",
+            "tested": tested,
+            "things": self.things,
+            "classes": list(self.classes),
+            "groups": groups,
+            "vocabulary": len(self.vocabulary),
+            "unknown": self.vocabulary.unknown,
+            "vectors": self._vectors_spec(),
+        }
+
+    def _build_vocabulary(self) -> tuple[Vocabulary, Loaded | None]:
+        """The vocabulary, and the vectors of its words where there are any."""
+        own = self.words() if self.vocabulary_from == "everything" else None
+        if own is None:
+            parts = ("training",) if self.vocabulary_from == "train" else PARTS
+            sequences = (one.tokens for part in parts for one in self.documents[part])
+            own = count_tokens(sequences, self.min_count)
+        if self.vectors is None:
+            closed = self.vocabulary_from == "everything" and self.min_count == 1
+            return Vocabulary(own if closed else [UNKNOWN, *own]), None
+        tokens = [UNKNOWN, *own]
+        loaded = self.vectors.load(tokens)
+        if self.vectors.unknown == "skip":
+            kept = loaded.known.clone()
+            kept[0] = True  # a document of which no word is left has this one
+            tokens = [token for token, keep in zip(tokens, kept.tolist(), strict=True) if keep]
+            loaded = replace(loaded, vectors=loaded.vectors[kept], known=loaded.known[kept])
+        return Vocabulary(tokens), loaded
+
+    def _encode(self, part: str) -> TokenStore:
+        skip = self.vectors is not None and self.vectors.unknown == "skip"
+        sequences = []
+        for document in self.documents[part]:
+            tokens = document.tokens
+            if skip:
+                tokens = [token for token in tokens if token in self.vocabulary]
+            numbers = self.vocabulary.encode(tokens) or [self.vocabulary.unknown or 0]
+            sequences.append(cut(numbers, self.max_tokens))
+        return TokenStore(sequences, [document.label for document in self.documents[part]])
+
+    def _vectors_spec(self) -> dict[str, Any] | None:
+        if self.loaded_vectors is None:
+            return None
+        known = self.loaded_vectors.known
+        return {"dimension": self.loaded_vectors.vectors.shape[1], "known": int(known.sum())}
+
+    def initialize(self, network: nn.Module) -> None:
+        """Give the network's embeddings the word vectors."""
+        representation = getattr(network, "representation", None)
+        if self.loaded_vectors is not None and isinstance(representation, Embeddings):
+            representation.take_vectors(self.loaded_vectors.vectors, self.loaded_vectors.known)
+
+    # What a run records -------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """Fingerprints of the data, the split and the vocabulary, and the sizes of the parts."""
+        split = {
+            part: {
+                "documents": len(documents),
+                "sha256": _fingerprint([_content(one) for one in documents]),
+            }
+            for part, documents in self.documents.items()
+        }
+        fingerprints = {
+            "data": _fingerprint(sorted(map(_content, self._everything()))),
+            "split": _fingerprint(split),
+            "vocabulary": self.vocabulary.fingerprint,
+        }
+        if self.loaded_vectors is not None:
+            fingerprints["vectors"] = self.loaded_vectors.fingerprint
+        return {"data": self.place, "fingerprints": fingerprints, "split": split}
+
+    @property
+    def tokens(self) -> list[str]:
+        return self.vocabulary.tokens
+
+    def _everything(self) -> list[Document]:
+        return [one for part in PARTS for one in self.documents[part]]
+
+    def identity(self) -> dict[str, Any]:
+        """All that a baseline on the test documents depends on."""
+        tokens = [list(one.tokens) for one in self._everything()]
+        fingerprints = self.facts()["fingerprints"]
+        return {
+            "task": self.spec["task"],
+            "data": fingerprints["data"],
+            "split": fingerprints["split"],
+            "tokens": _fingerprint(tokens),
+        }
+
+    def report(self) -> RenderableType:
+        """How many documents of each group and class there are, and what became of their tokens."""
+        counts = Counter((one.group, one.label) for one in self._everything())
+        table = Table(title=f"The {self.things}", title_justify="left")
+        table.add_column("")
+        for name in self.classes:
+            table.add_column(name, justify="right")
+        groups = self.spec["groups"] or [""]
+        for group in groups:
+            numbers = [counts[group, label] for label in range(len(self.classes))]
+            table.add_row(group, *map("{:,}".format, numbers), end_section=group == groups[-1])
+        for part in PARTS:
+            labels = Counter(one.label for one in self.documents[part])
+            numbers = [labels[label] for label in range(len(self.classes))]
+            table.add_row(f"in the {part} part", *map("{:,}".format, numbers))
+        return Group(table, *self.notes, *self._token_notes())
+
+    def _token_notes(self) -> list[str]:
+        lengths = self.stores["training"].lengths.double()
+        median, longest = int(lengths.median()), int(lengths.max())
+        notes = [
+            f"{len(self.vocabulary):,} tokens in the vocabulary; the {self.things} to train on "
+            f"have {median:,} of them (median), at most {longest:,}"
+        ]
+        if self.loaded_vectors is not None:
+            notes.append(self.loaded_vectors.coverage)
+        return notes
+
+    @property
+    def batch_order(self) -> str:
+        """Hash over every training batch given so far."""
+        return self._training_batches.seen.hexdigest()
+
+    # What Lightning asks for --------------------------------------------------------------------
+
+    def train_dataloader(self) -> BatchLoader:
+        return BatchLoader(self._training_batches, self.stores["training"].batch)
+
+    def val_dataloader(self) -> BatchLoader | list[Any]:
+        return self._evaluation_loader("validation") if self.documents["validation"] else []
+
+    def test_dataloader(self) -> BatchLoader:
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, part: str) -> BatchLoader:
+        store = self.stores[part]
+        return BatchLoader(BatchesByLength(store.lengths, self.eval_batch_size), store.batch)
+
+
+def cut(numbers: list[int], most: int | None) -> list[int]:
+    """The first and the last half of `most` tokens of a longer sequence."""
+    if most is None or len(numbers) <= most:
+        return numbers
+    return numbers[: most - most // 2] + numbers[-(most // 2) :]
+
+
+def _content(document: Document) -> list[Any]:
+    return [document.group, document.label, document.text]
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}, " if number else ""
+
+
+def _fingerprint(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

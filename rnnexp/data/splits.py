@@ -1,0 +1,29 @@
+"""Splits of labelled documents, stratified: every stratum gives the same share."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+import torch
+
+from rnnexp.determinism import generator
+
+
+def stratified_split(
+    strata: Sequence[Hashable], fraction: float, seed: int, name: str
+) -> tuple[list[int], list[int]]:
+    """Numbers of the items that stay, and of those that are split off, both in their old order.
+
+    Of n items of a stratum round(fraction * n) are split off, chosen by the seed; at least one
+    stays.
+    """
+    members = defaultdict(list)
+    for number, stratum in enumerate(strata):
+        members[stratum].append(number)
+    off: set[int] = set()
+    for stratum, numbers in members.items():
+        draw = generator(seed, name, str(stratum))
+        order = torch.randperm(len(numbers), generator=draw).tolist()
+        count = min(round(fraction * len(numbers)), len(numbers) - 1)
+        off |= {numbers[place] for place in order[:count]}
+    everything = range(len(strata))
+    return [n for n in everything if n not in off], sorted(off)
