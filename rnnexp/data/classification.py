@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,6 +19,7 @@ from torch import nn
 
 from rnnexp.data.documents import Document
 from rnnexp.data.module import DataModule
+from rnnexp.data.ngrams import LogCountRatios
 from rnnexp.data.samplers import BatchesByLength, BatchLoader, ShuffledBatches
 from rnnexp.data.splits import stratified_split
 from rnnexp.data.tokens import TokenStore
@@ -38,6 +40,7 @@ class ClassificationData(DataModule):
     of all parts and no other, as in the lecture. min_count: of a token in it.
     max_tokens: longer documents keep their first and last halves of it; None: all of it.
     vectors: word vectors; words without one are left out or learnt, as it says.
+    ngrams: what n-grams say of the class, as further inputs of every step.
     reshuffle: False gives the first epoch's batches in every epoch.
 
     After `setup`: documents (part -> list), not_tested (those of training and validation, in the
@@ -58,6 +61,7 @@ class ClassificationData(DataModule):
         eval_batch_size: int,
         reshuffle: bool,
         vectors: WordVectors | None = None,
+        ngrams: LogCountRatios | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -76,7 +80,7 @@ class ClassificationData(DataModule):
             )
         self.split_seed, self.validation_fraction = split_seed, validation_fraction
         self.vocabulary_from, self.min_count = vocabulary, min_count
-        self.max_tokens, self.vectors = max_tokens, vectors
+        self.max_tokens, self.vectors, self.ngrams = max_tokens, vectors, ngrams
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.reshuffle, self.seed = reshuffle, seed
         self.spec: dict[str, Any] = {}
@@ -121,7 +125,8 @@ class ClassificationData(DataModule):
             if not self.documents[part]:
                 raise UserError(f"no {self.things} are left for the {part} part: give more of them")
         self.vocabulary, self.loaded_vectors = self._build_vocabulary()
-        self.stores = {part: self._encode(part) for part in PARTS}
+        extra = self.ngrams.inputs(self.documents, self.split_seed) if self.ngrams else {}
+        self.stores = {part: self._encode(part, extra.get(part)) for part in PARTS}
         training = self.stores["training"]
         everything = torch.arange(len(training))
         self._training_batches = ShuffledBatches(
@@ -143,6 +148,7 @@ class ClassificationData(DataModule):
             "vocabulary": len(self.vocabulary),
             "unknown": self.vocabulary.unknown,
             "vectors": self._vectors_spec(),
+            "extra": len(self.ngrams.kinds) if self.ngrams else 0,
         }
 
     def _build_vocabulary(self) -> tuple[Vocabulary, Loaded | None]:
@@ -164,16 +170,24 @@ class ClassificationData(DataModule):
             loaded = replace(loaded, vectors=loaded.vectors[kept], known=loaded.known[kept])
         return Vocabulary(tokens), loaded
 
-    def _encode(self, part: str) -> TokenStore:
+    def _encode(self, part: str, extra: list[np.ndarray] | None) -> TokenStore:
+        """Numbers of the tokens that are kept, and the further inputs of those."""
+        sequences, inputs = [], []
+        for row, document in enumerate(self.documents[part]):
+            places = cut(self._kept(document.tokens), self.max_tokens)
+            numbers = self.vocabulary.encode(document.tokens[place] for place in places)
+            sequences.append(numbers or [self.vocabulary.unknown or 0])
+            if extra is not None:
+                inputs.append(extra[row][places] if places else np.zeros_like(extra[row][:1]))
+        labels = [document.label for document in self.documents[part]]
+        return TokenStore(sequences, labels, inputs if extra is not None else None)
+
+    def _kept(self, tokens: Sequence[str]) -> list[int]:
+        """The places of the tokens that have a number, or become the unknown one."""
         skip = self.vectors is not None and self.vectors.unknown == "skip"
-        sequences = []
-        for document in self.documents[part]:
-            tokens = document.tokens
-            if skip:
-                tokens = [token for token in tokens if token in self.vocabulary]
-            numbers = self.vocabulary.encode(tokens) or [self.vocabulary.unknown or 0]
-            sequences.append(cut(numbers, self.max_tokens))
-        return TokenStore(sequences, [document.label for document in self.documents[part]])
+        if self.vocabulary.unknown is not None and not skip:
+            return list(range(len(tokens)))
+        return [place for place, token in enumerate(tokens) if token in self.vocabulary]
 
     def _vectors_spec(self) -> dict[str, Any] | None:
         if self.loaded_vectors is None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,17 +15,27 @@ class TokenBatch(NamedTuple):
     lengths: Tensor | None  # (B,) int64; None where every sequence has T steps
     label: Tensor  # (B,) int64
     row: Tensor  # (B,) int64, which sequences of the store these are
+    extra: Tensor | None = None  # (B, T, K) float32, further inputs of every step
 
 
 class TokenStore:
-    """n sequences of token numbers with their labels; sequence i has tokens first[i] on."""
+    """n sequences of token numbers with their labels; sequence i has tokens first[i] on.
 
-    def __init__(self, sequences: Sequence[Sequence[int]], labels: Sequence[int]) -> None:
+    extra: for every sequence of T tokens (T, K), further inputs of its steps.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[Sequence[int]],
+        labels: Sequence[int],
+        extra: Sequence[np.ndarray] | None = None,
+    ) -> None:
         self.lengths = torch.tensor([len(one) for one in sequences], dtype=torch.int64)
         self.first = torch.cumsum(self.lengths, 0) - self.lengths
         flat = [token for one in sequences for token in one]
         self.tokens = torch.tensor(flat, dtype=torch.int64)
         self.label = torch.tensor(labels, dtype=torch.int64)
+        self.extra = torch.from_numpy(np.concatenate(extra)) if extra else None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -38,4 +49,7 @@ class TokenStore:
         place = (self.first[rows].unsqueeze(1) + step).where(real, torch.tensor(0))
         tokens = self.tokens[place].where(real, torch.tensor(0))
         padded = int(lengths.min()) < steps
-        return TokenBatch(tokens, lengths if padded else None, self.label[rows], rows)
+        extra = None
+        if self.extra is not None:
+            extra = self.extra[place] * real.unsqueeze(2)
+        return TokenBatch(tokens, lengths if padded else None, self.label[rows], rows, extra)

@@ -68,14 +68,17 @@ class Classifier(nn.Module):
             raise ValueError("a sequence has one class: choose another readout than every_step")
         self.readout.check(num_layers, bidirectional, self.recurrence.states)
 
-    def forward(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
-        """tokens: (B, T) integers, lengths: (B,), or None where all have T steps.
+    def forward(
+        self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
+    ) -> Tensor:
+        """tokens: (B, T) integers, lengths: (B,), or None where all have T steps, extra:
+        (B, T, K), further inputs of every step where the data have some.
 
         Returns log-probabilities (B, classes).
         """
         if self.training and self.token_dropout:
             dropped = torch.rand(tokens.shape, device=tokens.device) < self.token_dropout
             tokens = tokens.masked_fill(dropped, self.unknown)
-        x = self.representation(tokens, lengths)
+        x = self.representation(tokens, lengths, extra)
         hidden, final = self.recurrence(self.readout.run_over(x))
         return functional.log_softmax(self.readout(x, hidden, final).squeeze(1), dim=-1)

@@ -119,9 +119,13 @@ class OneHotTokens(nn.Module):
         super().__init__()
         if spec.get("vectors"):
             raise ValueError("data.vectors needs model/representation=embeddings")
+        if spec.get("extra"):
+            raise ValueError("data.ngrams needs model/representation=embeddings")
         self.size = len_of_vocabulary(spec)
 
-    def forward(self, tokens: Tensor, lengths: Tensor | None) -> OneHot:
+    def forward(
+        self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
+    ) -> OneHot:
         """tokens: (B, T), lengths: (B,) or None."""
         return OneHot(tokens.t(), lengths)
 
@@ -132,6 +136,9 @@ class Embeddings(nn.Module):
     Without vectors of the data the table is learnt from scratch, with E = `dimension`. With them
     (`take_vectors`) the words that have a vector start from it, and stay with it unless `tune`;
     the others are learnt. dropout: of single entries of the embedded words, in training.
+
+    Further inputs of a step, K of them where the data have some, stand beside its embedded word.
+    size: E + K.
     """
 
     fixed: Tensor
@@ -148,15 +155,16 @@ class Embeddings(nn.Module):
         if dimension < 1:
             raise ValueError(f"dimension is {dimension}: it must be at least 1")
         vocabulary, vectors = len_of_vocabulary(spec), spec.get("vectors")
-        self.size = vectors["dimension"] if vectors else dimension
+        embedded = vectors["dimension"] if vectors else dimension
+        self.size = embedded + spec.get("extra", 0)
         self.dropout = nn.Dropout(dropout)
         frozen = vectors["known"] if vectors and not tune else 0
         # Row of the learnt table for each word; those with a frozen vector have none.
-        self.learnt = nn.Parameter(torch.empty(vocabulary - frozen, self.size))
-        nn.init.normal_(self.learnt, std=self.size**-0.5)
+        self.learnt = nn.Parameter(torch.empty(vocabulary - frozen, embedded))
+        nn.init.normal_(self.learnt, std=embedded**-0.5)
         self.frozen = frozen > 0
         if self.frozen:
-            self.register_buffer("fixed", torch.zeros(frozen, self.size))
+            self.register_buffer("fixed", torch.zeros(frozen, embedded))
             self.register_buffer("place", torch.zeros(vocabulary, dtype=torch.int64))
 
     def take_vectors(self, vectors: Tensor, known: Tensor) -> None:
@@ -171,11 +179,16 @@ class Embeddings(nn.Module):
             self.place[known] = torch.arange(count)
             self.place[~known] = torch.arange(count, len(known))
 
-    def forward(self, tokens: Tensor, lengths: Tensor | None) -> Features:
-        """tokens: (B, T), lengths: (B,) or None -> features (T, B, E)."""
+    def forward(
+        self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
+    ) -> Features:
+        """tokens: (B, T), lengths: (B,) or None, extra: (B, T, K) -> features (T, B, E + K)."""
         rows = tokens.t()
         embedded = self._frozen(rows) if self.frozen else functional.embedding(rows, self.learnt)
-        return Features(self.dropout(embedded), lengths)
+        values = self.dropout(embedded)
+        if extra is not None:
+            values = torch.cat([values, extra.transpose(0, 1)], dim=-1)
+        return Features(values, lengths)
 
     def _frozen(self, rows: Tensor) -> Tensor:
         place, count = self.place[rows], len(self.fixed)

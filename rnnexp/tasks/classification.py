@@ -44,7 +44,8 @@ class Classification(Task):
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: TokenBatch, batch_index: int) -> Tensor:
-        loss = functional.nll_loss(self.network(batch.tokens, batch.lengths), batch.label)
+        output = self.network(batch.tokens, batch.lengths, batch.extra)
+        loss = functional.nll_loss(output, batch.label)
         self.report_loss(loss, len(batch.label))
         return loss
 
@@ -68,7 +69,7 @@ class Classification(Task):
         self.report_metrics("test", metrics | self._by_group(), shown="accuracy")
 
     def _evaluate(self, batch: TokenBatch) -> Tensor:
-        output = self.network(batch.tokens, batch.lengths)
+        output = self.network(batch.tokens, batch.lengths, batch.extra)
         self._evaluated.append((batch.row, output, batch.label))
         return output
 

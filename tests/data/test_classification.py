@@ -3,11 +3,13 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from rnnexp.data.classification import ClassificationData, cut
 from rnnexp.data.documents import Document
+from rnnexp.data.ngrams import LogCountRatios
 from rnnexp.data.vectors import Loaded
 from rnnexp.data.vocabulary import UNKNOWN
 from rnnexp.errors import UserError
@@ -134,10 +136,39 @@ def test_words_without_a_vector_are_left_out_or_learnt() -> None:
     assert learning.facts()["fingerprints"]["vectors"] == "print"
 
 
+class PlaceOfToken(LogCountRatios):
+    """The place of every token in its document, as its further input."""
+
+    def inputs(
+        self, documents: dict[str, list[Document]], seed: int
+    ) -> dict[str, list[np.ndarray]]:
+        return {
+            part: [np.arange(len(one.tokens), dtype=np.float32)[:, None] for one in listed]
+            for part, listed in documents.items()
+        }
+
+
+def test_further_inputs_stay_with_their_tokens() -> None:
+    places = PlaceOfToken(["unigram"])
+    data = ready(ngrams=places, max_tokens=4)
+    assert data.spec["extra"] == 1 and ready().spec["extra"] == 0
+    longest = max(range(12), key=lambda row: len(data.documents["training"][row].tokens))
+    size = len(data.documents["training"][longest].tokens)
+    batch = data.stores["training"].batch(torch.tensor([longest]))
+    assert batch.extra is not None
+    assert batch.extra[0, :, 0].tolist() == [0, 1, size - 2, size - 1]
+    # "awful" and "fine" stand last, and are all that is kept
+    skipping = ready(ngrams=places, vectors=TwoVectors("skip"))
+    batch = skipping.stores["training"].batch(torch.arange(12))
+    assert batch.extra is not None
+    sizes = [len(one.tokens) for one in skipping.documents["training"]]
+    assert batch.extra[:, 0, 0].tolist() == [size - 1 for size in sizes]
+
+
 def test_a_document_without_any_known_word_keeps_the_unknown_one() -> None:
     data = ready(vectors=TwoVectors("skip"), max_tokens=2)
     data.documents["test"] = [document("nothing known", 0, "lamps")]
-    store = data._encode("test")
+    store = data._encode("test", None)
     assert store.tokens.tolist() == [data.vocabulary.unknown]
 
 

@@ -1,5 +1,6 @@
 """Padded batches, and the orders in which they come."""
 
+import numpy as np
 import torch
 
 from rnnexp.data.samplers import POOL, BatchesByLength, ShuffledBatches
@@ -21,6 +22,14 @@ def test_sequences_of_one_length_need_no_lengths() -> None:
     batch = TokenStore(SEQUENCES, [0, 1, 0, 1]).batch(torch.tensor([3, 0]))
     assert batch.tokens.tolist() == [[11, 12, 13], [5, 6, 7]]
     assert batch.lengths is None
+
+
+def test_further_inputs_come_with_their_tokens_and_padding_has_none() -> None:
+    extra = [np.array([[token, -token] for token in one], dtype=np.float32) for one in SEQUENCES]
+    batch = TokenStore(SEQUENCES, [0, 1, 0, 1], extra).batch(torch.tensor([2, 0]))
+    assert batch.extra is not None
+    assert batch.extra[:, :, 0].tolist() == [[9, 10, 0], [5, 6, 7]]
+    assert torch.equal(batch.extra[:, :, 1], -batch.extra[:, :, 0])
 
 
 def many_lengths(count: int) -> torch.Tensor:

@@ -188,3 +188,14 @@ def test_dropout_of_entries_in_training_alone() -> None:
     kept, full = table(tokens, None).values, table.eval()(tokens, None).values
     assert (kept == 0).double().mean().item() == pytest.approx(0.3, abs=0.02)
     torch.testing.assert_close(kept[kept != 0], full[kept != 0] / 0.7)
+
+
+def test_further_inputs_stand_beside_the_embedded_word() -> None:
+    spec = {"vocabulary": 7, "vectors": None, "extra": 2}
+    embeddings = Embeddings(spec, dimension=3, dropout=0.5)
+    assert embeddings.size == 5
+    tokens, extra = torch.tensor([[1, 2], [3, 4]]), torch.randn(2, 2, 2)
+    x = embeddings(tokens, None, extra).values  # dropout leaves them alone
+    assert torch.equal(x[:, :, 3:], extra.transpose(0, 1))
+    with pytest.raises(ValueError, match=r"data\.ngrams needs"):
+        OneHotTokens(spec)

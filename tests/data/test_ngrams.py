@@ -1,0 +1,95 @@
+"""Log-count ratios of n-grams, against counting by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rnnexp.data.documents import Document
+from rnnexp.data.ngrams import Kind, LogCountRatios
+from rnnexp.errors import UserError
+
+
+def documents(*texts: tuple[str, int]) -> list[Document]:
+    return [Document(text.split(), label, "lamps", text) for text, label in texts]
+
+
+TRAINING = documents(
+    ("good lamp good", 1), ("good light", 1), ("fine lamp", 1), ("not good", 0), ("bad lamp", 0)
+)
+TEST = documents(("not good lamp", 0), ("unheard of", 1), ("", 1))
+
+
+def by_hand(positive: int, negative: int, positives: int = 3, negatives: int = 2) -> float:
+    """With smoothing 1: the ratio of the shares of documents that hold an n-gram."""
+    return math.log((positive + 1) / (positives + 1)) - math.log((negative + 1) / (negatives + 1))
+
+
+def test_ratios_are_those_of_document_counts() -> None:
+    kinds: list[Kind] = ["unigram", "bigram", "skip_bigram", "trigram"]
+    found = LogCountRatios(kinds, parts=2).inputs({"training": TRAINING, "test": TEST}, seed=0)
+    not_good_lamp = found["test"][0]
+    assert not_good_lamp.shape == (3, 4) and not_good_lamp.dtype == np.float32
+    expected = [
+        # not; good; lamp: each counted once a document
+        [by_hand(0, 1), by_hand(2, 1), by_hand(2, 1)],
+        # <before> not; not good; good lamp
+        [by_hand(0, 1), by_hand(0, 1), by_hand(1, 0)],
+        # <before> _ not; <before> _ good; not _ lamp
+        [by_hand(0, 1), by_hand(2, 1), by_hand(0, 0)],
+        # <before> <before> not; <before> not good; not good lamp
+        [by_hand(0, 1), by_hand(0, 1), by_hand(0, 0)],
+    ]
+    for column, values in enumerate(expected):
+        ratios = not_good_lamp[:, column]
+        unit = values[0] / ratios[0]  # one standard deviation of the training part
+        assert unit > 0
+        np.testing.assert_allclose(ratios * unit, values, rtol=1e-5, atol=1e-6)
+    unheard = by_hand(0, 0)
+    assert np.allclose(found["test"][1][:, 0] / found["test"][0][0, 0], unheard / by_hand(0, 1))
+    assert found["test"][2].shape == (0, 4)
+
+
+def test_a_document_to_train_on_never_sees_its_own_label() -> None:
+    """Each text has a word of its own: with its own label counted, that word would tell."""
+    many = documents(*((f"word{number} and more", number % 2) for number in range(40)))
+    found = LogCountRatios(["unigram"], parts=4).inputs({"training": many, "test": many}, seed=0)
+    own_word = np.array([rows[0, 0] for rows in found["training"]])
+    told = np.array([rows[0, 0] for rows in found["test"]])  # evaluated as if they were new
+    labels = np.array([document.label for document in many])
+    assert (np.sign(told) == np.where(labels == 1, 1, -1)).all()
+    assert np.abs(own_word).max() < 0.2 * np.abs(told).min()
+
+
+def test_equal_texts_are_left_out_together() -> None:
+    twins = documents(*((f"word{number // 2} here", number // 2 % 2) for number in range(40)))
+    found = LogCountRatios(["unigram"], parts=4).inputs({"training": twins, "test": []}, seed=0)
+    own_word = np.array([rows[0, 0] for rows in found["training"]])
+    known = documents(*((f"word{number} here", number % 2) for number in range(20)))
+    told = LogCountRatios(["unigram"], parts=4).inputs({"training": twins, "test": known}, seed=0)
+    assert np.abs(own_word).max() < np.abs([rows[0, 0] for rows in told["test"]]).min()
+
+
+def test_the_seed_divides_the_training_part() -> None:
+    many = documents(*((f"word{number % 7} of {number}", number % 2) for number in range(40)))
+
+    def inputs(seed: int) -> np.ndarray:
+        found = LogCountRatios(["unigram"], parts=2).inputs({"training": many}, seed)
+        return np.concatenate(found["training"])
+
+    assert np.array_equal(inputs(0), inputs(0))
+    assert not np.array_equal(inputs(0), inputs(1))
+
+
+def test_what_cannot_be_is_refused_in_one_sentence() -> None:
+    with pytest.raises(UserError, match=r"data\.ngrams\.kinds"):
+        LogCountRatios(["fourgram"])  # type: ignore[list-item]
+    with pytest.raises(UserError, match=r"data\.ngrams\.parts is 1"):
+        LogCountRatios(["unigram"], parts=1)
+    with pytest.raises(UserError, match=r"data\.ngrams\.smoothing is 0"):
+        LogCountRatios(["unigram"], smoothing=0)
+    with pytest.raises(UserError, match="one class has 2 documents"):
+        LogCountRatios(["unigram"], parts=3).inputs({"training": TRAINING}, 0)
+    three = documents(("a", 0), ("b", 1), ("c", 2))
+    with pytest.raises(UserError, match="two classes, and these data have 3"):
+        LogCountRatios(["unigram"], parts=2).inputs({"training": three}, 0)
