@@ -1,0 +1,1 @@
+"""Studies. The package rnnexp never imports from here."""

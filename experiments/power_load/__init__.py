@@ -1,0 +1,1 @@
+"""One network after another on hourly electric load."""

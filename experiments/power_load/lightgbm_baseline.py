@@ -1,0 +1,101 @@
+"""LightGBM on the test windows of a forecast: gradient-boosted trees, an extra of this study."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnnexp import determinism
+from rnnexp.baselines.cache import cached
+from rnnexp.baselines.forecasting import _lag
+from rnnexp.data.forecasting import ForecastingData
+from rnnexp.errors import UserError
+from rnnexp.tasks.metrics import forecast_metrics
+
+TREES: dict[str, Any] = {
+    "n_estimators": 400,
+    "num_leaves": 63,
+    "deterministic": True,
+    "random_state": 0,
+}
+# Whether the hours are given as differences from the last one.
+VARIANTS = {"lightgbm": False, "lightgbm_differences": True}
+
+
+def require_lightgbm() -> str:
+    """LightGBM's version.
+
+    Raises:
+        UserError: it is not installed, or a library that it needs is not.
+    """
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise UserError(
+            "--lightgbm needs the package lightgbm: pip install -c constraints.txt -e '.[studies]'"
+        ) from error
+    except OSError as error:  # OpenMP's library, where the system does not have it
+        raise UserError(f"LightGBM is installed and cannot be loaded: {error}") from error
+    return str(lightgbm.__version__)
+
+
+def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, float], float]:
+    """The metrics pooled over the test windows, and the seconds of training; computed once for
+    the same data, split and version, and kept where the baselines are."""
+    identity = {"variant": variant, "version": require_lightgbm(), **TREES, **data.identity()}
+
+    def compute() -> dict[str, dict[str, float]]:
+        prediction, seconds = lightgbm_prediction(data, VARIANTS[variant])
+        target = data.windows("test").target
+        metrics = forecast_metrics(torch.from_numpy(prediction), target, data.unit)
+        return {"metrics": metrics, "seconds": {"train": seconds}}
+
+    found = cached(identity, compute)
+    return found["metrics"], found["seconds"]["train"]
+
+
+def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.ndarray, float]:
+    """One model a series, fitted on its training windows.
+
+    The target is the change from the last value: trees cannot predict a level that they have not
+    seen.
+
+    Returns the predictions (n,) of the test windows in original units, and the seconds of fitting.
+    """
+    from lightgbm import LGBMRegressor
+
+    windows = data.windows("test")
+    number = data.store.series_of(windows.start)
+    prediction, seconds = np.empty(len(windows)), 0.0
+    for series, (first, end) in enumerate(data.training_spans()):
+        tested = number == series
+        training = torch.arange(first + data.look_back, end)
+        training = training[data.store.observed[training]]
+        inputs, last = _inputs(data, training, differences)
+        change = data.store.values[training, 0].double().numpy() - last
+        model = LGBMRegressor(**TREES, n_jobs=determinism.available_cores(), verbosity=-1)
+        started = time.perf_counter()
+        model.fit(inputs, change)
+        seconds += time.perf_counter() - started
+        inputs, last = _inputs(data, windows.start[tested] + data.look_back, differences)
+        prediction[tested.numpy()] = last + np.asarray(model.predict(inputs))
+    return prediction, round(seconds, 3)
+
+
+def _inputs(
+    data: ForecastingData, following: torch.Tensor, differences: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a model reads before each position (n,), in original units, and the last value of each.
+
+    As the baseline `ridge_week`: the look-back, y(t-168) and y(t-169), hour and day of the week.
+    """
+    start = following - data.look_back
+    lags = data.store.values[:, 0].unfold(0, data.look_back, 1)[start].double().numpy()
+    last = lags[:, -1]
+    week = [_lag(data, following, lag) for lag in (7 * data.season, 7 * data.season + 1)]
+    hours = np.column_stack([lags[:, :-1], *week])
+    if differences:
+        hours -= last[:, None]
+    minute, weekday = data.store.calendar[following - 1, :2].numpy().T
+    return np.column_stack([hours, last, minute // 60, weekday]), last

@@ -1,0 +1,110 @@
+"""The next hour of electric load: which network, trained how, beats what?"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from matplotlib.figure import Figure
+from rich.markdown import Markdown
+
+import rnnexp
+from experiments import study
+from experiments.power_load.lightgbm_baseline import VARIANTS, lightgbm_metrics, require_lightgbm
+from rnnexp import console
+from rnnexp.data.forecasting import ForecastingData
+from rnnexp.leaderboard import Entry
+from rnnexp.paired import check
+
+HERE = Path(__file__).parent
+# The lecture's takes half an hour a seed, so it comes last.
+EXPERIMENTS = ["power_load_pmgru", "power_load_gru", "power_load_lstm", "power_load_pmgru_lecture"]
+METRICS = ["smape", "mae_MW", "rmse_MW"]
+NETWORK, BASELINE = "#d1495b", "#4c4c4c"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = study.parser(__doc__, EXPERIMENTS)
+    parser.add_argument(
+        "--lightgbm", action="store_true", help="gradient-boosted trees as a further baseline"
+    )
+    options = parser.parse_intermixed_args(argv)
+    return study.exit_code(lambda: answer(options))
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
+    failed or an expectation is missed."""
+    if options.lightgbm:
+        require_lightgbm()
+    jobs = study.plan(options.only, options.seeds, options.overrides)
+    folder = study.study_folder(HERE.name, options.fresh)
+    completed, failed = study.complete(jobs, folder, options.runs)
+    if not completed:
+        return 1
+
+    runs = [study.by_name(run, METRICS) for run in completed]
+    others = study.baseline_rows(runs[0])
+    if options.lightgbm:
+        others += lightgbm_rows(runs[0])
+    table = study.markdown(runs, others)
+    console.show(Markdown(table))
+    if failed:
+        return 1
+    if not study.is_whole(options, EXPERIMENTS):
+        print("README.md stays as it is: the whole study alone writes its table there")
+        return 0
+    study.write_between_markers(HERE / "README.md", table)
+    draw(runs, others).savefig(HERE / "smape.png", dpi=110)
+    return check([*runs, *others], HERE / "expected.yaml")
+
+
+def lightgbm_rows(run: Entry) -> list[Entry]:
+    """LightGBM on the data of a run."""
+    data = cast(ForecastingData, rnnexp.load(run.folder).data)
+    data.setup("test")
+    with console.working("training LightGBM, one model a series"):
+        return [study.row(run, name, *lightgbm_metrics(data, name)) for name in VARIANTS]
+
+
+def draw(runs: list[Entry], others: list[Entry]) -> Figure:
+    """Test sMAPE of every run as a point, a row a network, the baselines as lines."""
+    names = list(dict.fromkeys(run.config["name"] for run in runs))
+    figure = Figure(figsize=(8, 1.6 + 0.5 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    for height, name in enumerate(names):
+        values = [run.metrics["test/smape"] for run in runs if run.config["name"] == name]
+        axes.plot(values, [height] * len(values), "o", color=NETWORK, alpha=0.6)
+        axes.plot(sum(values) / len(values), height, "|", color=NETWORK, ms=18, mew=2)
+    worst = max(run.metrics["test/smape"] for run in runs)
+    beyond = []
+    for other in others:
+        name, value = other.config["name"].replace("_", " "), other.metrics["test/smape"]
+        if value > 1.25 * worst:
+            beyond.append(f"{name} {value:.3g}")
+            continue
+        axes.axvline(value, color=BASELINE, lw=1, ls="--")
+        axes.annotate(
+            name,
+            (value, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            rotation=30,
+            color=BASELINE,
+            fontsize=9,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel(
+        "test sMAPE, % (a point a seed, a bar their mean)"
+        + (f"\nfurther right: {', '.join(beyond)}" if beyond else "")
+    )
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

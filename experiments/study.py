@@ -1,0 +1,265 @@
+"""What studies share: trainings that are done once, and tables that nobody types.
+
+A study trains experiments with several seeds. Each training is a job: one `rnnexp train` in a
+process of its own, its run folder below the study's. A job that has a completed run is not run
+again, so that an interrupted study goes on where it was.
+"""
+
+import argparse
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rnnexp import targets
+from rnnexp.config import check, compose
+from rnnexp.errors import UserError
+from rnnexp.experiment import build_data, hyperparameters, resolve
+from rnnexp.files import write_text
+from rnnexp.leaderboard import Entry, find_runs, tables, to_markdown
+from rnnexp.record import read_config, read_run
+
+SEEDS = [0, 1, 2]
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+
+
+# The command ------------------------------------------------------------------------------------
+
+
+def parser(description: str, experiments: Sequence[str]) -> argparse.ArgumentParser:
+    """The options of every study."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "overrides",
+        metavar="KEY=VALUE",
+        nargs="*",
+        help="as for rnnexp train, in every run: a study to try things with, whose table is shown "
+        "and not kept",
+    )
+    parser.add_argument("--seeds", type=seeds, default=SEEDS, help="by default 0,1,2")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        nargs="+",
+        choices=experiments,
+        default=list(experiments),
+        help=f"some of {', '.join(experiments)}",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="start again; the runs that are there stay"
+    )
+    parser.add_argument(
+        "--runs",
+        metavar="DIR",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders with more runs: a completed one of the same config, seed and data counts",
+    )
+    return parser
+
+
+def seeds(text: str) -> list[int]:
+    """`0,1,2` as a list."""
+    return [int(seed) for seed in text.split(",")]
+
+
+def is_whole(options: argparse.Namespace, experiments: Sequence[str]) -> bool:
+    """Whether everything is asked for, unchanged: only then is the table the study's."""
+    asked = (options.only, options.seeds, options.overrides)
+    return asked == (list(experiments), SEEDS, [])
+
+
+def exit_code(story: Callable[[], int]) -> int:
+    """Run a study; a mistake is one sentence on stderr, with rnnexp's exit codes."""
+    try:
+        return story()
+    except UserError as error:
+        print(f"study: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("study: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+# Jobs -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: its overrides, and what a run of it is known by."""
+
+    overrides: tuple[str, ...]
+    identity: str
+
+    def __str__(self) -> str:
+        return " ".join(self.overrides)
+
+
+def plan(experiments: Sequence[str], seeds: Sequence[int], overrides: Sequence[str]) -> list[Job]:
+    """Every experiment with every seed. The data are read, to know which they are.
+
+    Raises:
+        UserError: an experiment's config or data are wrong.
+    """
+    jobs = []
+    for experiment in experiments:
+        asked = (f"experiment={experiment}", *overrides)
+        config = resolve(compose(asked))
+        check(config)
+        data = build_data(config).facts()["fingerprints"]["data"]
+        for seed in seeds:
+            config.seed = seed
+            jobs.append(Job((*asked, f"seed={seed}"), identity(config, data)))
+    return jobs
+
+
+def identity(config: DictConfig, data: str | None) -> str:
+    """What a run is known by, whatever code made it: name, hyperparameters with the seed, and the
+    fingerprint of the data.
+
+    What the config leaves to the default of a class is written out, so that runs from before an
+    option was added are still known.
+
+    Raises:
+        UserError: the config names a class that there is not.
+    """
+    known = hyperparameters(config)
+    for key, node in targets.nodes(OmegaConf.to_container(config), ""):
+        if key in known:  # the class itself
+            defaults = _defaults(targets.locate(node, key))
+            known = {f"{key}.{name}": value for name, value in defaults.items()} | known
+    return json.dumps([config.name, known, data], sort_keys=True, default=str)
+
+
+def _defaults(constructor: type) -> dict[str, Any]:
+    """The defaults of a constructor's arguments; one with **kwargs hands them on to its base's."""
+    found: dict[str, Any] = {}
+    for base in constructor.__mro__:
+        if "__init__" in vars(base):
+            arguments = inspect.signature(vars(base)["__init__"]).parameters.values()
+            own = {one.name: one.default for one in arguments if one.default is not one.empty}
+            found = own | found
+            if not any(one.kind is one.VAR_KEYWORD for one in arguments):
+                break
+    return found
+
+
+def study_folder(name: str, fresh: bool) -> Path:
+    """Where the study's runs go: its newest folder, or a new one to start again."""
+    place = Path(os.environ.get("RNNEXP_OUTPUTS", "outputs")) / "studies" / name
+    before = sorted(path for path in place.glob("*") if path.is_dir())
+    return before[-1] if before and not fresh else place / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
+
+
+def complete(jobs: list[Job], folder: Path, others: list[Path]) -> tuple[list[Entry], list[Job]]:
+    """Run every job that has no completed run in the study's folder or in the others.
+
+    A job that fails is named, and the next one is run. Returns the runs, in the order of the jobs,
+    and the jobs that have none.
+
+    Raises:
+        UserError: another process runs one of the jobs right now.
+    """
+    running = _runs("running", folder, others)
+    for job in jobs:
+        if job.identity in running:
+            place = running[job.identity].folder
+            raise UserError(f"{place} is still running, and it is a job of this study: wait for it")
+    done = _runs("completed", folder, others)
+    for number, job in enumerate(jobs, start=1):
+        print(f"job {number} of {len(jobs)}: {job}", flush=True)
+        if job.identity in done:
+            print(f"  completed in {done[job.identity].folder}", flush=True)
+        elif code := train(job, folder):
+            print(f"  failed with exit code {code}", flush=True)
+
+    done = _runs("completed", folder, others)
+    failed = [job for job in jobs if job.identity not in done]
+    if failed:
+        print(f"study: {len(failed)} of {len(jobs)} jobs have no completed run:", file=sys.stderr)
+        for job in failed:
+            print(f"  {job}", file=sys.stderr)
+    return [done[job.identity] for job in jobs if job.identity in done], failed
+
+
+def _runs(status: str, folder: Path, others: list[Path]) -> dict[str, Entry]:
+    """The runs that ended so, by what they are known by; the study's own win over others, and a
+    later one over an earlier one."""
+    places = [*others, folder] if any(folder.rglob("run.json")) else others
+    found = {}
+    for entry in find_runs(places) if places else []:
+        if entry.status == status:
+            with suppress(UserError):  # a config of other code, or damaged: a stranger
+                found[identity(read_config(entry.folder), entry.data)] = entry
+    return found
+
+
+def train(job: Job, folder: Path) -> int:
+    """`rnnexp train`, its run folder below `folder`. Returns the exit code."""
+    command = [sys.executable, "-m", "rnnexp", "train", *job.overrides]
+    process = subprocess.Popen(command, env=os.environ | {"RNNEXP_OUTPUTS": str(folder)})
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # the terminal interrupts it as well, and it records what it has
+        raise
+
+
+# The table --------------------------------------------------------------------------------------
+
+
+def by_name(run: Entry, metrics: list[str]) -> Entry:
+    """A run as the study's table has it: known by its name, with its number of parameters and the
+    metrics that are shown, the one to sort by first."""
+    parameters = f"{read_run(run.folder)['parameters']:,}"
+    known = {"name": run.config["name"], "parameters": parameters}
+    return replace(run, config=known, headline=metrics)
+
+
+def row(like: Entry, name: str, metrics: dict[str, float], seconds: float = float("nan")) -> Entry:
+    """What rnnexp did not train, on the test set of the run `like`, as a row of its table."""
+    tested = {f"test/{metric}": value for metric, value in metrics.items()}
+    return replace(like, seed="", config={"name": name}, metrics=tested, seconds=seconds)
+
+
+def baseline_rows(run: Entry) -> list[Entry]:
+    """The baselines that a run was compared with."""
+    found: dict[str, dict[str, float]] = {}
+    for key, value in run.metrics.items():
+        kind, *rest = key.split("/", maxsplit=2)
+        if kind == "baseline":
+            name, metric = rest
+            found.setdefault(name, {})[metric] = value
+    return [row(run, name, metrics) for name, metrics in found.items()]
+
+
+def markdown(runs: list[Entry], others: list[Entry]) -> str:
+    """The leaderboard's table of runs and other rows, mean and sample standard deviation over the
+    seeds, and what the runs were trained on."""
+    records = [read_run(run.folder) for run in runs]
+    machines = dict.fromkeys(f"{run['device']}, {run['threads']} threads" for run in records)
+    parts = [to_markdown(title, table) for title, table in tables([*runs, *others]).items()]
+    return "\n".join([*parts, f"Trained on: {'; '.join(machines)}."])
+
+
+def write_between_markers(path: Path, text: str) -> None:
+    """Replace what stands between the two markers; the rest of the file is written by hand.
+
+    Raises:
+        UserError: the file does not have the two markers.
+    """
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UserError(f"{path} has no place for the table: add the lines {BEGIN} and {END}")
+    write_text(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
