@@ -159,31 +159,37 @@ def leaderboard(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
 
     from rnnexp import console
-    from rnnexp.leaderboard import find_runs, tables, to_markdown, to_rich
+    from rnnexp.leaderboard import find_runs, tables, to_markdown, to_rich, whole_table
     from rnnexp.paired import check, compare
 
     entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])
+    for entry in entries:
+        if entry.damage:
+            print(f"rnnexp: not ranked: {entry.damage}", file=sys.stderr)
     if arguments.check:
         return check(entries, arguments.check)
     if arguments.compare:
         return compare(entries, *arguments.compare)
-    for title, table in tables(entries).items():
-        match arguments.form:
-            case "markdown":
+    match arguments.form:
+        case "csv":
+            print(whole_table(entries).to_csv(index=False), end="")
+        case "json":
+            print(whole_table(entries).to_json(orient="records", indent=2, double_precision=15))
+        case "markdown":
+            for title, table in tables(entries).items():
                 print(to_markdown(title, table))
-            case "csv":
-                print(table.to_csv(index=False), end="")
-            case "json":
-                print(table.to_json(orient="records", indent=2))
-            case _:
+        case _:
+            for title, table in tables(entries).items():
                 console.show(to_rich(title, table))
     return 0
 
 
 def data(argv: list[str]) -> int:
-    """List the sources of data, check that one can be read, or fetch one."""
+    """List the sources of data, check that one can be read, fetch one, or convert it."""
     parser = _parser(data)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list | check | fetch")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="list | check | fetch | convert"
+    )
     actions.add_parser("list", help="the sources, and which of them are here")
     check = actions.add_parser("check", help="read a source as a run would and report on it")
     check.add_argument("name", metavar="NAME", help="an option of the config group data")
@@ -191,6 +197,13 @@ def data(argv: list[str]) -> int:
     fetch = actions.add_parser("fetch", help="download a source")
     fetch.add_argument("name", metavar="NAME", help="a source of `rnnexp data list`")
     fetch.add_argument("--url", help="load the archive from here instead of its home")
+    convert = actions.add_parser(
+        "convert", help="write reviews as JSON lines, or in the format of the lecture's archives"
+    )
+    convert.add_argument("name", metavar="NAME", help="an option of the config group data")
+    convert.add_argument("folder", type=Path, metavar="FOLDER", help="where to write, a new folder")
+    convert.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
+    convert.add_argument("--to", choices=("json", "lecture"), default="json", help="default: json")
     arguments = parser.parse_args(argv)
 
     from rnnexp import sources
@@ -198,6 +211,10 @@ def data(argv: list[str]) -> int:
     match arguments.action:
         case "check":
             return sources.check_source(arguments.name, arguments.overrides)
+        case "convert":
+            return sources.convert_source(
+                arguments.name, arguments.folder, arguments.overrides, arguments.to
+            )
         case "fetch":
             return sources.fetch_source(arguments.name, arguments.url)
     return sources.list_sources()

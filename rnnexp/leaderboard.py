@@ -1,8 +1,8 @@
 """`rnnexp leaderboard [DIR ...]`: all runs as one table.
 
 Runs that differ in their seed alone are one row, with mean and standard deviation; runs on the
-same data stand in one table, best first by the task's own metric; failed and interrupted runs are
-counted, not hidden; only the config keys that differ are columns.
+same data stand in one table, best first by the task's own metric; failed, interrupted and damaged
+runs are counted, not hidden; only the config keys that differ are columns.
 """
 
 import json
@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
+from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.experiment import hyperparameters
-from rnnexp.record import read_config, read_metrics, read_run
+from rnnexp.record import read_config, read_digest, read_metrics, read_run
 
-DEVIATION = " sd"  # the end of the name of a deviation's column
-MOST_KEYS = 5  # config keys in a table on the console
+# Columns of a table, besides config keys and metrics; a deviation's name ends with DEVIATION.
+SEEDS, NOT_COMPLETED, SECONDS, DEVIATION = "seeds", "not completed", "training s", " sd"
 LOWER_IS_BETTER = ("smape", "mape", "mae", "rmse", "loss")  # how the names of errors begin
 
 
@@ -32,9 +33,10 @@ class Entry:
 
     folder: Path
     status: str
+    damage: str  # what of a damaged run cannot be read, as a sentence; else empty
     seed: Any
     config: dict[str, Any]  # name and hyperparameters, without the seed
-    data: str  # what was tested on: runs are comparable where this is the same
+    data: str | None  # fingerprint: runs are comparable where it is the same; None: never read
     title: str
     headline: list[str]
     metrics: dict[str, float]
@@ -58,24 +60,49 @@ def find_runs(folders: Iterable[Path]) -> list[Entry]:
 
 
 def _entry(folder: Path) -> Entry:
-    run = read_run(folder)
+    """A run as far as it can be read: a damaged one must not hide the others."""
+    run: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    damage = ""
+    try:
+        run = read_run(folder)
+        status = _status(run)
+        if status == "completed":
+            metrics = _results(folder, run)
+    except UserError as error:
+        status, damage = "damaged", str(error)
     try:
         recorded = read_config(folder)
         config = {"name": recorded.name, **hyperparameters(recorded)}
-    except UserError:  # it failed before there was one
+    except UserError:  # it failed before there was one, or is damaged
         config = {"name": folder.parent.name}
-    status = _status(run)
     return Entry(
         folder=folder,
         status=status,
+        damage=damage,
         seed=config.pop("seed", None),
         config=config,
-        data=run.get("fingerprints", {}).get("data", "unknown"),
-        title=run.get("spec", {}).get("title", "data never read"),
+        data=run.get("fingerprints", {}).get("data"),
+        title=run.get("spec", {}).get("title") or str(run.get("data")),
         headline=run.get("headline", []),
-        metrics=read_metrics(folder) if status == "completed" else {},
+        metrics=metrics,
         seconds=run.get("seconds", {}).get("train", float("nan")),
     )
+
+
+def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
+    """The metrics of a completed run.
+
+    Raises:
+        UserError: something that a completed run has is missing or cannot be read.
+    """
+    read_config(folder)
+    read_digest(folder)
+    metrics = read_metrics(folder)
+    for name in run.get("headline", []):
+        if f"test/{name}" not in metrics:
+            raise UserError(f"{folder / 'metrics.json'} is damaged: it has no test/{name}")
+    return metrics
 
 
 def _status(run: dict[str, Any]) -> str:
@@ -102,24 +129,54 @@ def tables(entries: list[Entry]) -> dict[str, pd.DataFrame]:
     completed`, for each headline metric its mean and its standard deviation over the seeds (NaN
     for one), and the mean training time in seconds.
     """
-    found = {}
-    completed = [entry for entry in entries if entry.status == "completed"]
-    for data in dict.fromkeys(entry.data for entry in completed):
-        same = [entry for entry in entries if entry.data in (data, "unknown")]
-        title = next(entry.title for entry in completed if entry.data == data)
-        found[f"{title} (data {data[:8]})"] = _table(same)
-    return found or {"no run was completed": _table(entries)}
+    return {title: _table(same, differing(same)) for title, same in by_data(entries).items()}
 
 
-def _table(entries: list[Entry]) -> pd.DataFrame:
-    headline = next((entry.headline for entry in entries if entry.metrics and entry.headline), [])
+def whole_table(entries: list[Entry]) -> pd.DataFrame:
+    """The tables as one, for other programs: `tested on` is the title of the table that a row is
+    from, and the config keys are those that differ anywhere."""
+    keys, rows = differing(entries), []
+    for title, same in by_data(entries).items():
+        found = _table(same, keys).to_dict(orient="records")
+        rows += [{"tested on": title, **row} for row in found]
+    return pd.DataFrame(rows)
+
+
+def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Runs on the same data, by title. One that ended before its data were read stands with those
+    from the same kind of source."""
+    found, unread = {}, [entry for entry in entries if entry.data is None]
+    for data in dict.fromkeys(entry.data for entry in entries if entry.data):
+        same = [entry for entry in entries if entry.data == data]
+        source = same[0].config.get("data")
+        title = max(same, key=lambda entry: entry.status == "completed").title
+        found[f"{title} (data {data[:8]})"] = [
+            *same,
+            *(entry for entry in unread if entry.config.get("data") == source),
+        ]
+    placed = {entry.folder for same in found.values() for entry in same}
+    alone = [entry for entry in unread if entry.folder not in placed]
+    return found | ({"data never read": alone} if alone else {})
+
+
+def differing(entries: list[Entry]) -> list[str]:
+    """The name, and the config keys in which the runs that have a config differ."""
+    configs = [entry.config for entry in entries if len(entry.config) > 1]
+    keys = dict.fromkeys(key for config in configs for key in config if key != "name")
+    values = {key: {str(config.get(key, "absent")) for config in configs} for key in keys}
+    return ["name", *(key for key in keys if len(values[key]) > 1)]
+
+
+def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
+    headline = next((entry.headline for entry in entries if entry.metrics), [])
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(json.dumps(entry.config, sort_keys=True, default=str), []).append(entry)
-    configs = pd.DataFrame([group[0].config for group in groups.values()])
-    keys = [key for key in configs if key == "name" or configs[key].map(str).nunique() > 1]
-    results = pd.DataFrame([_row(group, headline) for group in groups.values()])
-    table = pd.concat([configs[keys], results], axis=1)
+    rows = [
+        {key: group[0].config.get(key, np.nan) for key in keys} | _row(group, headline)
+        for group in groups.values()
+    ]
+    table = pd.DataFrame(rows)
     if headline:
         ascending = headline[0].startswith(LOWER_IS_BETTER)
         table = table.sort_values(headline[0], ascending=ascending, kind="stable")
@@ -131,14 +188,14 @@ def _row(group: list[Entry], headline: list[str]) -> dict[str, Any]:
     done = {entry.seed: entry for entry in group if entry.status == "completed"}
     ends = [entry.status for entry in group if entry.status != "completed"]
     row: dict[str, Any] = {
-        "seeds": " ".join(map(str, sorted(done, key=str))),
-        "not completed": ", ".join(f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)),
+        SEEDS: " ".join(map(str, sorted(done))),
+        NOT_COMPLETED: ", ".join(f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)),
     }
     for name in headline:
-        values = np.array([entry.metrics[f"test/{name}"] for entry in done.values()])
+        values = np.array([entry.metrics.get(f"test/{name}", np.nan) for entry in done.values()])
         row[name] = values.mean() if len(values) else np.nan
         row[f"{name}{DEVIATION}"] = values.std(ddof=1) if len(values) > 1 else np.nan
-    row["training s"] = np.mean([e.seconds for e in done.values()]) if done else np.nan
+    row[SECONDS] = np.mean([e.seconds for e in done.values()]) if done else np.nan
     return row
 
 
@@ -146,24 +203,44 @@ def _row(group: list[Entry], headline: list[str]) -> dict[str, Any]:
 
 
 def to_rich(title: str, table: pd.DataFrame) -> Table:
-    """For the console: keys by their last word, and no more of them than can be read."""
-    keys = [str(key) for key in table.columns[1 : table.columns.get_loc("seeds")]]
-    left_out = keys[MOST_KEYS:]
-    caption = f"differing too, in --csv: {', '.join(left_out)}" if left_out else None
-    shown = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    texts = _texts(table.drop(columns=left_out))
-    short = [key.rpartition(".")[2] for key in keys]
-    for name in map(str, texts):
-        last = name.rpartition(".")[2]
+    """For the console: keys by their last word, and as many columns as have room, so that no cell
+    is broken. The first metric comes before the keys, these before the other metrics; of the keys
+    those come first that tell most rows apart."""
+    texts, keys = _texts(table), _keys(table)
+    last = [key.rpartition(".")[2] for key in keys]
+    heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}
+    metric = next((name for name in texts if f"{name}{DEVIATION}" in table), SECONDS)
+    keys = _telling(texts[keys])
+    order = dict.fromkeys([keys[0], SEEDS, NOT_COMPLETED, metric, *keys[1:], SECONDS, *texts])
+    shown = [name for name in order if name in texts]
+    while len(shown) > 1 and _width(texts[shown].rename(columns=heads)) > console.console.width:
+        shown.pop()
+    left_out = [str(name) for name in texts if name not in shown]
+    found = Table(title=title, title_justify="left", caption_justify="left")
+    found.caption = f"no room for {', '.join(left_out)}: see --csv" if left_out else None
+    for name in map(str, texts.drop(columns=left_out)):
         number = pd.api.types.is_numeric_dtype(table[name])
-        shown.add_column(
-            last if name in keys and short.count(last) == 1 else name,
-            justify="right" if number else "left",
-            overflow="fold",
+        found.add_column(
+            heads.get(name, name), justify="right" if number else "left", overflow="fold"
         )
-    for row in texts.itertuples(index=False):
-        shown.add_row(*row)
-    return shown
+    for row in texts.drop(columns=left_out).itertuples(index=False):
+        found.add_row(*row)
+    return found
+
+
+def _telling(texts: pd.DataFrame) -> list[str]:
+    """The first column, then always the one that tells most rows apart that were alike so far."""
+    found, *rest = map(str, texts)
+    order = [found]
+    while rest:
+        order.append(max(rest, key=lambda key: len(texts[[*order, key]].drop_duplicates())))
+        rest.remove(order[-1])
+    return order
+
+
+def _width(texts: pd.DataFrame) -> int:
+    """Characters of a table with a border and a space on either side of every cell."""
+    return 1 + sum(3 + max(len(str(name)), texts[name].map(len).max()) for name in texts)
 
 
 def to_markdown(title: str, table: pd.DataFrame) -> str:
@@ -173,20 +250,38 @@ def to_markdown(title: str, table: pd.DataFrame) -> str:
     return "\n".join([f"**{title}**", "", *lines, ""])
 
 
+def _keys(table: pd.DataFrame) -> list[str]:
+    """The columns of the config: those before the seeds."""
+    names = list(table.columns)
+    return names[: names.index(SEEDS)]
+
+
 def _texts(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as a person reads it: mean and deviation in one cell."""
-    texts = pd.DataFrame(index=table.index)
-    for name in table:
-        if str(name).endswith(DEVIATION):
-            continue
-        texts[name] = table[name].map(_text)
-        if f"{name}{DEVIATION}" in table:
-            deviation = table[f"{name}{DEVIATION}"].map(_text)
-            texts[name] += deviation.map(lambda text: f" ± {text}" if text else "")
+    """The table as a person reads it: mean and deviation in one cell, nothing where nothing is."""
+    texts = table[_keys(table)].map(_exact)
+    for name in table.columns[len(texts.columns) :]:
+        values = table[name]
+        if name == SECONDS:
+            texts[name] = values.map(lambda x: "" if np.isnan(x) else f"{x:,.1f}")
+        elif f"{name}{DEVIATION}" in table:
+            deviations = table[f"{name}{DEVIATION}"].map(lambda x: _rounded(x, digits=2))
+            texts[name] = values.map(lambda x: _rounded(x, digits=4))
+            texts[name] += deviations.map(lambda text: f" ± {text}" if text else "")
+        elif not name.endswith(DEVIATION) and not (name == NOT_COMPLETED and not values.any()):
+            texts[name] = values.map(_exact)
     return texts
 
 
-def _text(value: Any) -> str:
+def _exact(value: Any) -> str:
     if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.4g}"
+        return "" if np.isnan(value) else f"{value:.10g}"
     return str(value)
+
+
+def _rounded(value: float, digits: int) -> str:
+    """To so many significant digits, but to no less than a whole number."""
+    if np.isnan(value):
+        return ""
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:#.{digits}g}".rstrip(".")

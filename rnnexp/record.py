@@ -2,6 +2,7 @@
 
 config.yaml      the resolved config, seed included; nothing in it says `auto`
 run.json         status, argv, versions, git state, machine, data, spec, times, parameters
+vocabulary.json  the tokens in the order of their numbers, where the data have tokens
 metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
 history.csv      one row an epoch
 predictions.csv  the target and the prediction of every test window
@@ -78,6 +79,10 @@ class RunRecord:
         write_text(self.folder / "config.yaml", text)
         self.save(config_sha256=hashlib.sha256(text.encode()).hexdigest())
 
+    def vocabulary(self, tokens: list[str] | None) -> None:
+        if tokens is not None:
+            write_json(self.folder / "vocabulary.json", tokens)
+
     def metrics(self, metrics: dict[str, float]) -> None:
         write_json(self.folder / "metrics.json", metrics)
 
@@ -100,8 +105,12 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
         UserError: the folder already holds a run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "run.json").exists():
-        raise UserError(f"{folder} already holds a run: a run folder is never written twice")
+    try:
+        (folder / "run.json").touch(exist_ok=False)  # of two launches at once, one gets the folder
+    except FileExistsError as error:
+        raise UserError(
+            f"{folder} already holds a run: a run folder is never written twice"
+        ) from error
     record = RunRecord(folder, argv)
     record.save()
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
@@ -139,17 +148,13 @@ def read_run(folder: Path) -> dict[str, Any]:
     """run.json of a run folder.
 
     Raises:
-        UserError: the folder is missing or is not a run folder.
+        UserError: the folder is missing or is not a run folder, or run.json is damaged.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
-    path = folder / "run.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} is not a run folder: it has no run.json") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error})") from error
+    if not (folder / "run.json").exists():
+        raise UserError(f"{folder} is not a run folder: it has no run.json")
+    return _read_json(folder / "run.json")
 
 
 def read_config(folder: Path) -> DictConfig:
@@ -175,11 +180,37 @@ def read_config(folder: Path) -> DictConfig:
 
 
 def read_metrics(folder: Path) -> dict[str, float]:
-    """metrics.json of a completed run."""
+    """metrics.json of a completed run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    metrics = _read_json(folder / "metrics.json")
+    for name, value in metrics.items():
+        if not isinstance(value, (int, float)):
+            raise UserError(f"{folder / 'metrics.json'} is damaged: {name} is {value!r}")
+    return metrics
+
+
+def read_digest(folder: Path) -> dict[str, Any]:
+    """digest.json of a completed run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return _read_json(folder / "digest.json")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} has no readable metrics.json: was the run completed?") from error
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: it is not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it does not hold names and values")
+    return content
 
 
 def best_checkpoint(folder: Path) -> Path:
@@ -235,7 +266,7 @@ def read_result(folder: Path) -> Result:
         CannotRerun: a file of it is missing or cannot be read.
     """
     try:
-        digest = json.loads((folder / "digest.json").read_text(encoding="utf-8"))
+        digest = read_digest(folder)
         history = pd.read_csv(folder / "history.csv")
         return Result(
             batch_order=digest["batch_order"],

@@ -7,7 +7,9 @@ that a difference of numbers can be told from another machine, version, file or 
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from rnnexp import console
@@ -34,9 +36,12 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     ground, 4 different numbers on different ground.
 
     Raises:
-        UserError: the folder is no run folder, or its config is not one that may be run.
+        UserError: the folder is no run folder, its config is not one that may be run, or the
+            overrides are wrong.
         CannotRerun: something that a repetition needs is missing.
+        RunFailed: the training cannot go on.
     """
+    folder = folder.resolve()  # what is recorded of it must be true from every folder
     recorded = read_run(folder)
     try:
         config = read_config(folder)
@@ -56,10 +61,30 @@ def rerun(folder: Path, overrides: list[str]) -> int:
             "result to compare with"
         )
     before = read_result(folder)
+    check_device(config, recorded)
     again = new_folder(config)
-    run(config, again, rerun_of=str(folder))
+    try:
+        run(config, again, rerun_of=str(folder))
+    except UserError as error:  # what the completed run had, its data for one, is not here
+        raise CannotRerun(f"{folder} cannot be run again: {error}") from error
     ground = ground_differences(folder, read_run(again))
-    return show_verdict(ground, result_differences(before, read_result(again)), again)
+    results = result_differences(before, read_result(again))
+    if results and not config.determinism.deterministic:
+        console.show("determinism   fast: the last digits may differ from run to run")
+    return show_verdict(ground, results, again)
+
+
+def check_device(config: DictConfig, recorded: dict[str, Any]) -> None:
+    """Refuse to repeat on the processor what was run on a GPU.
+
+    Raises:
+        CannotRerun: there is no GPU here.
+    """
+    if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
+        raise CannotRerun(
+            f"this was run on a GPU ({recorded.get('device')}), and there is none here that torch "
+            "can use: with trainer.accelerator=cpu it is a new experiment"
+        )
 
 
 def new_folder(config: DictConfig) -> Path:

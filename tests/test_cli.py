@@ -1,11 +1,16 @@
 """The command: what it answers, its exit codes, and how launches go on when a job fails."""
 
+import itertools
+import json
 import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -16,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnexp import __version__, cli, config
 from rnnexp.errors import RunFailed, UserError
+from rnnexp.record import recording
 
 Capture = pytest.CaptureFixture[str]
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -102,7 +108,8 @@ def test_doctor_without_data(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -
 def test_train_help_lists_groups_experiments_and_examples(empty_folder: Path) -> None:
     answer = command("train", "--help")
     assert answer.returncode == 0
-    lines = dict(line.split(": ", 1) for line in answer.stdout.splitlines() if ": " in line)
+    unwrapped = answer.stdout.replace(",\n  ", ", ").splitlines()
+    lines = dict(line.split(": ", 1) for line in unwrapped if ": " in line)
     assert "pmgru" in lines["model"].split(", ")
     assert "quickstart" in lines["experiment"].split(", ")
     assert "  rnnexp train -m seed=0,1,2" in answer.stdout
@@ -213,6 +220,50 @@ def test_train_runs_the_composed_config_in_a_new_folder(
     assert capsys.readouterr().out == "a line for the log\n" * 2
     assert experiments.argv == [["rnnexp", "as", "typed"]] * 2
     assert sys.argv == ["rnnexp", "as", "typed"]
+
+
+def test_launches_in_the_same_second_have_folders_of_their_own(
+    experiments: Experiments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single ones and sweeps, with a clock that goes on by a microsecond a look."""
+
+    class Clock:
+        looks = itertools.count()
+
+        @classmethod
+        def now(cls) -> datetime:
+            return datetime(2026, 1, 2, 3, 4, 5, next(cls.looks))
+
+    monkeypatch.setattr("hydra.core.utils.datetime", Clock)
+    launches = []
+    for flags in (["seed=0"], ["seed=0"], ["-m", "seed=0,1"], ["-m", "seed=0,1"]):
+        experiments.runs.clear()
+        assert cli.main(["train", *flags]) == 0
+        launches.append({folder for _, folder in experiments.runs})
+    assert [len(folders) for folders in launches] == [1, 1, 2, 2]
+    assert len(set.union(*launches)) == 6
+    assert "2026-01-02_03-04-05-" in str(launches[0]) and "2026-01-02_03-04-05-" in str(launches[3])
+
+
+def test_of_launches_at_the_same_time_one_gets_the_folder(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def launch(number: int) -> str:
+        together.wait()
+        try:
+            with recording(tmp_path / "run", [str(number)]):
+                together.wait(timeout=10)  # nobody is done before everybody has tried
+        except UserError as error:
+            together.wait(timeout=10)
+            return str(error)
+        return str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(launch, range(8)))
+    refused = [sentence for sentence in said if "already holds a run" in sentence]
+    assert len(refused) == 7
+    [winner] = set(said) - set(refused)
+    assert json.loads((tmp_path / "run/run.json").read_text())["argv"] == [winner]
 
 
 def test_outputs_can_lie_elsewhere(

@@ -1,8 +1,11 @@
 """Seeds and generators."""
 
+from collections.abc import Iterator
+
+import pytest
 import torch
 
-from rnnexp.determinism import available_cores, derive, generator, global_stream
+from rnnexp.determinism import available_cores, derive, generator, global_stream, prepare
 
 
 def test_seeds_differ_by_name_and_seed_and_zero_is_a_seed() -> None:
@@ -34,3 +37,22 @@ def test_global_stream_gives_back_what_was_outside() -> None:
 
 def test_at_least_one_core() -> None:
     assert available_cores() >= 1
+
+
+@pytest.fixture
+def settings_of_torch() -> Iterator[None]:
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(strict)
+
+
+@pytest.mark.usefixtures("settings_of_torch")
+def test_strict_refuses_what_has_no_deterministic_form_and_fast_allows_it() -> None:
+    places, values = torch.tensor([1, 1]), torch.tensor([1.0, 2.0])
+    prepare(deterministic=True, threads=1)
+    assert torch.get_num_threads() == 1
+    with pytest.raises(RuntimeError, match="deterministic"):
+        torch.zeros(3).put_(places, values)
+    prepare(deterministic=False, threads=1)
+    assert torch.zeros(3).put_(places, values)[1] in (1.0, 2.0)

@@ -1,15 +1,21 @@
 """The leaderboard, on run folders written by hand."""
 
+import functools
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from rnnexp import console
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.leaderboard import find_runs, tables, to_markdown
 from rnnexp.record import RunRecord
+
+composed = functools.cache(lambda *overrides: compose(overrides))
 
 
 def write_run(
@@ -17,7 +23,7 @@ def write_run(
 ) -> None:
     folder.mkdir(parents=True)
     record = RunRecord(folder, ["rnnexp"])
-    record.config(compose(overrides))
+    record.config(composed(*overrides))
     known = {
         "fingerprints": {"data": "a" * 64},
         "headline": ["smape"],
@@ -26,6 +32,7 @@ def write_run(
     record.save(**(known | {"seconds": {"train": 2.0}, "status": status} | facts))
     if smape is not None:
         record.metrics({"test/smape": smape})
+        record.digest({"losses": []})
 
 
 @pytest.fixture
@@ -66,9 +73,76 @@ def test_only_what_differs_is_a_column(runs: Path) -> None:
     assert "data.batch_size" not in table.columns
 
 
+@pytest.mark.parametrize(
+    "overrides", [["callbacks=early_stopping"], ["determinism=fast"], ["monitor=val/loss"]]
+)
+def test_what_changes_the_result_is_another_row(runs: Path, overrides: list[str]) -> None:
+    [before] = tables(find_runs([runs])).values()
+    shown = ["determinism.threads=7", "~callbacks.progress_bar", "logger=none"]
+    write_run(runs / "same", ["model=gru", *shown], 1.0)
+    [same] = tables(find_runs([runs])).values()
+    assert len(same) == len(before) and list(same.columns) == list(before.columns)
+    write_run(runs / "other", ["model=gru", *overrides], 1.0)
+    [table] = tables(find_runs([runs])).values()
+    assert len(table) == len(before) + 1
+
+
 def test_other_data_are_another_table(runs: Path) -> None:
     write_run(runs / "other", [], 0.1, fingerprints={"data": "b" * 64})
     assert [len(table) for table in tables(find_runs([runs])).values()] == [3, 1]
+
+
+def test_data_on_which_every_run_failed_are_shown(runs: Path) -> None:
+    write_run(runs / "other", [], None, "failed", fingerprints={"data": "b" * 64}, data="/a/place")
+    _, (title, table) = tables(find_runs([runs])).items()
+    assert title == "2 series (data bbbbbbbb)" and table["not completed"].tolist() == ["1 failed"]
+
+
+def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> None:
+    """It has no fingerprint, so it is placed by the kind of its source."""
+    never_read: dict[str, Any] = {"fingerprints": {}, "spec": {}, "headline": []}
+    [before] = tables(find_runs([runs])).values()
+    write_run(runs / "like", ["model=gru"], None, "failed", **never_read)
+    write_run(runs / "unlike", ["data=power_load"], None, "failed", **never_read)
+    (runs / "no_config").mkdir()
+    RunRecord(runs / "no_config", ["rnnexp"]).save(status="failed")
+    found = tables(find_runs([runs]))
+    assert list(found) == ["2 series (data aaaaaaaa)", "data never read"]
+    assert list(found["2 series (data aaaaaaaa)"].columns) == list(before.columns)
+    assert found["2 series (data aaaaaaaa)"]["not completed"].tolist()[0] == "2 failed"
+    assert found["data never read"]["name"].tolist() == ["outputs", "quickstart"]
+    assert list(found["data never read"].columns)[:2] == ["name", "seeds"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("metrics.json", "{unclosed", "metrics.json is damaged: it is not valid JSON"),
+        ("metrics.json", "[1]", "metrics.json is damaged: it does not hold names and values"),
+        ("metrics.json", '{"test/smape": "low"}', "test/smape is 'low'"),
+        ("metrics.json", "{}", "metrics.json is damaged: it has no test/smape"),
+        ("metrics.json", None, "metrics.json cannot be read: No such file or directory"),
+        ("digest.json", "{unclosed", "digest.json is damaged: it is not valid JSON"),
+        ("config.yaml", "[nonsense", "config.yaml cannot be read as a config"),
+        ("run.json", "{unclosed", "run.json is damaged: it is not valid JSON"),
+        ("run.json", "null", "run.json is damaged: it does not hold names and values"),
+    ],
+)
+def test_a_damaged_run_does_not_hide_the_others(
+    runs: Path, name: str, text: str | None, sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if text is None:
+        (runs / "gru1" / name).unlink()
+    else:
+        (runs / "gru1" / name).write_text(text)
+    assert main(["leaderboard", "--json"]) == 0
+    said = capfd.readouterr()
+    assert said.err.startswith("rnnexp: not ranked: ") and said.err.count("\n") == 1
+    assert f"gru1/{name}" in said.err and sentence in said.err
+    rows = json.loads(said.out)
+    assert rows[0]["smape"] == 0.9 and rows[0]["seeds"] == "0"
+    assert rows[1]["smape"] == pytest.approx(1.2) and rows[1]["seeds"] == "0 1"
+    assert sum(row["not completed"].count("1 damaged") for row in rows) == 1
 
 
 def test_forms(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -77,22 +151,55 @@ def test_forms(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert rows[0]["smape"] == pytest.approx(1.0) and rows[2]["smape"] is None
     assert main(["leaderboard", "--csv", str(runs)]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[0].startswith("name,") and len(lines) == 4
+    assert lines[0].startswith("tested on,name,") and len(lines) == 4
     assert main(["leaderboard", "--markdown"]) == 0
     said = capfd.readouterr().out
-    assert "| quickstart |" in said and "| 1 failed | 1 ± 0.1414 |" in said
+    assert "| quickstart |" in said and "| 1 failed | 1.000 ± 0.14 |" in said
     assert main(["leaderboard"]) == 0
     assert "1 interrupted" in capfd.readouterr().out.replace("\n", " ")
     assert to_markdown("t", next(iter(tables(find_runs([runs])).values()))).startswith("**t**")
 
 
-def test_a_console_table_can_be_read(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_other_programs_get_one_document(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also of runs on several data, whose tables have columns of their own."""
+    more = ["optimizer.lr=0.5", "data.look_back=24"]
+    facts: dict[str, Any] = {"headline": ["accuracy"], "spec": {"title": "300 reviews"}}
+    write_run(runs / "other", more, 1.0, fingerprints={"data": "b" * 64}, **facts)
+    (runs / "other/metrics.json").write_text('{"test/accuracy": 0.75}')
+    assert main(["leaderboard", "--json"]) == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert main(["leaderboard", "--csv"]) == 0
+    table = pd.read_csv(io.StringIO(capfd.readouterr().out))
+    for found in (rows, table.to_dict(orient="records")):
+        assert [row["tested on"] for row in found] == (
+            ["2 series (data aaaaaaaa)"] * 3 + ["300 reviews (data bbbbbbbb)"]
+        )
+        assert [row["optimizer.lr"] for row in found] == [0.02] * 3 + [0.5]
+        assert found[0]["smape"] == pytest.approx(1.0) and found[3]["accuracy"] == 0.75
+    assert rows[3]["smape"] is None and rows[0]["accuracy"] is None
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_a_console_table_can_be_read(
+    runs: Path, width: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No line is too long and no cell is broken; what has no room is named."""
+    monkeypatch.setattr(console.console, "width", width)
     many = ["data=power_load", "task.loss=mse", "optimizer.lr=0.5", "model.hidden_size=3"]
     write_run(runs / "other", many, 3.0)
+    write_run(runs / "same", [*many, "data.normalization.fit=file"], None, status="failed")
+    [table] = tables(find_runs([runs])).values()
     assert main(["leaderboard"]) == 0
     said = capfd.readouterr().out
-    assert "differing too, in --csv:" in said
-    assert max(map(len, said.splitlines())) <= 120
+    lines = said.splitlines()
+    assert max(map(len, lines)) <= width
+    rows = [line for line in lines if line.startswith("│")]
+    assert len(set(rows)) == len(table) and all(row.startswith("│ quickstart ") for row in rows)
+    [head] = [line for line in lines if line.startswith("┃")]
+    _, _, missing = said.partition("no room for ")
+    for name in (str(name) for name in table if not str(name).endswith(" sd")):
+        assert f" {name} " in head or f" {name.rpartition('.')[2]} " in head or name in missing
+    assert " seeds " in head and " smape " in head and "1 interrupted" in said
 
 
 def test_nothing_to_show(empty_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.experiment import run
+from rnnexp.tasks.forecasting import Forecasting
 
 IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_GROUND = 0, 1, 2, 3, 4
 
@@ -132,6 +134,66 @@ def test_a_failed_run_cannot_be_compared(recorded: Path, capfd: pytest.CaptureFi
     change_json(recorded / "run.json", lambda r: r.update(status="failed"))
     assert main(["rerun", str(recorded)]) == CANNOT
     assert "only a completed run" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_here(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    """Named before anything is done; on the processor it is another experiment."""
+    change_config(recorded, "trainer.accelerator", "gpu")
+    change_json(recorded / "run.json", lambda r: r.update(device="NVIDIA H200"))
+    assert main(["rerun", str(recorded)]) == CANNOT
+    said = capfd.readouterr().err
+    assert "was run on a GPU (NVIDIA H200), and there is none here" in said
+    assert said.count("\n") == 1 and not (recorded.parent / "outputs").exists()
+    assert main(["rerun", str(recorded), "trainer.accelerator=cpu"]) == 0
+
+
+def test_data_that_are_gone(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    files = recorded.parent / "load"
+    (files / "BB_hourly.csv").unlink()  # the other is still there: other data
+    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    assert "other ground  data fingerprint" in capfd.readouterr().out
+    (files / "AA_hourly.csv").unlink()
+    assert main(["rerun", str(recorded)]) == CANNOT
+    said = capfd.readouterr().err.strip()
+    assert f"{files}: the folder has no file NAME_hourly.csv" in said and "\n" not in said
+    files.rmdir()
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert f"data.root={files}: there is no such folder" in capfd.readouterr().err
+    assert main(["rerun", str(recorded), f"data.root={files}"]) == MISTAKE  # nothing to repeat
+
+
+@pytest.mark.parametrize("option", ["strict", "fast"])
+def test_determinism_is_recorded_and_repeated(
+    recorded: Path,
+    option: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture,
+) -> None:
+    """Fast may differ in the last digits, and a verdict that they differ says so."""
+    trained = []
+    step = Forecasting.training_step
+
+    def spy(task: Forecasting, *arguments: Any) -> Any:
+        trained.append(torch.are_deterministic_algorithms_enabled())
+        return step(task, *arguments)
+
+    monkeypatch.setattr(Forecasting, "training_step", spy)
+    folder = recorded.parent / option
+    files = f"data.root={recorded.parent / 'load'}"
+    run(compose([*OURS, files, f"determinism={option}", "determinism.threads=1"]), folder)
+    assert OmegaConf.load(folder / "config.yaml").determinism.deterministic == (option == "strict")
+    capfd.readouterr()
+    assert main(["rerun", str(folder)]) == IDENTICAL
+    said = capfd.readouterr().out
+    assert "verdict       identical" in said and "last digits" not in said
+    assert set(trained) == {option == "strict"}
+
+    change_json(folder / "digest.json", lambda d: d["losses"].__setitem__(0, "0x1.8p+0"))
+    assert main(["rerun", str(folder)]) == DIFFERENT
+    assert ("determinism   fast: the last digits may differ" in capfd.readouterr().out) == (
+        option == "fast"
+    )
 
 
 HOSTILE = ["os.system", "builtins.eval", "torch.load", "torch.hub.load", "rnnexp.data.fetch.fetch"]
