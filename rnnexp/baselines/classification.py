@@ -20,7 +20,7 @@ from rnnexp.data.classification import ClassificationData
 from rnnexp.tasks.metrics import classification_metrics
 
 # Part of the cache's key: raise it whenever a baseline's numbers change.
-VERSION = 1
+VERSION = 2
 
 
 def classification_baselines(data: ClassificationData) -> dict[str, dict[str, float]]:
@@ -42,7 +42,7 @@ def classification_baselines(data: ClassificationData) -> dict[str, dict[str, fl
 
     counts = np.bincount([document.label for document in parts["training"]], minlength=number)
     shares = np.tile(counts / counts.sum(), (len(tested), 1))
-    baselines = {"majority": _metrics(shares, target)}
+    baselines = {"majority": _metrics(shares, target, data.classes)}
     if len(np.unique(label)) == 1:
         return baselines
     for name, model in _models().items():
@@ -51,7 +51,7 @@ def classification_baselines(data: ClassificationData) -> dict[str, dict[str, fl
         probability[:, model.classes_] = model.predict_proba(
             [document.tokens for document in tested]
         )
-        baselines[name] = _metrics(probability, target)
+        baselines[name] = _metrics(probability, target, data.classes)
     return baselines
 
 
@@ -108,8 +108,10 @@ def log_count_ratio(features: spmatrix, positive: np.ndarray) -> np.ndarray:
     return np.log(p / p.sum()) - np.log(q / q.sum())
 
 
-def _metrics(probability: np.ndarray, target: torch.Tensor) -> dict[str, float]:
+def _metrics(
+    probability: np.ndarray, target: torch.Tensor, classes: Sequence[str]
+) -> dict[str, float]:
     # A class that was never seen has no probability; its loss is large, but a number.
     floor = np.finfo(probability.dtype).eps
     log_probability = torch.from_numpy(np.log(np.maximum(probability, floor)))
-    return classification_metrics(log_probability, target)
+    return classification_metrics(log_probability, target, classes)

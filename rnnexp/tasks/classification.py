@@ -56,7 +56,7 @@ class Classification(Task):
 
     def on_validation_epoch_end(self) -> None:
         _, log_probability, target = self._collected()
-        metrics = classification_metrics(log_probability, target)
+        metrics = classification_metrics(log_probability, target, self.spec["classes"])
         self.report_metrics("val", metrics, shown="accuracy")
 
     def test_step(self, batch: TokenBatch, batch_index: int) -> None:
@@ -65,7 +65,7 @@ class Classification(Task):
     def on_test_epoch_end(self) -> None:
         row, log_probability, target = self._collected()
         self.predictions = {"row": row, "log_probability": log_probability, "target": target}
-        metrics = classification_metrics(log_probability, target)
+        metrics = classification_metrics(log_probability, target, self.spec["classes"])
         self.report_metrics("test", metrics | self._by_group(), shown="accuracy")
 
     def _evaluate(self, batch: TokenBatch) -> Tensor:

@@ -10,6 +10,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     f1_score,
     log_loss,
+    recall_score,
     top_k_accuracy_score,
 )
 
@@ -32,7 +33,8 @@ def predicted(n: int, classes: int, seed: int) -> torch.Tensor:
 def test_against_scikit_learn(classes: int, occurring: list[int]) -> None:
     log_probability = predicted(60, classes, seed=classes)
     target = torch.tensor(occurring * 60)[:60]
-    metrics = classification_metrics(log_probability, target)
+    names = [f"class{number}" for number in range(classes)]
+    metrics = classification_metrics(log_probability, target, names)
     probability = log_probability.double().exp().numpy()
     true, likeliest = target.numpy(), probability.argmax(1)
     numbers = np.arange(classes)
@@ -42,6 +44,9 @@ def test_against_scikit_learn(classes: int, occurring: list[int]) -> None:
     macro_f1 = f1_score(true, likeliest, average="macro")
     assert metrics["macro_f1"] == pytest.approx(macro_f1, rel=1e-6)
     assert metrics["nll"] == pytest.approx(log_loss(true, probability, labels=numbers), rel=1e-6)
+    recalls = recall_score(true, likeliest, average=None, labels=occurring)
+    for number, recall in zip(occurring, recalls, strict=True):
+        assert metrics[f"recall/class{number}"] == pytest.approx(recall)
     if classes > 3:
         top3 = top_k_accuracy_score(true, probability, k=3, labels=numbers)
         assert metrics["top3_accuracy"] == pytest.approx(top3)
@@ -52,7 +57,7 @@ def test_against_scikit_learn(classes: int, occurring: list[int]) -> None:
 def test_by_hand_with_a_class_that_does_not_occur() -> None:
     """Three of four right; class 2 is guessed once and never true."""
     probability = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.2, 0.5], [0.2, 0.6, 0.2], [0.8, 0.1, 0.1]])
-    metrics = classification_metrics(probability.log(), torch.tensor([0, 0, 1, 0]))
+    metrics = classification_metrics(probability.log(), torch.tensor([0, 0, 1, 0]), ["a", "b", "c"])
     assert metrics["accuracy"] == 0.75
     assert metrics["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
     assert metrics["macro_f1"] == pytest.approx((4 / 5 + 1 + 0) / 3)
