@@ -1,0 +1,1 @@
+"""The lecture's networks on product reviews, and networks that learn."""
