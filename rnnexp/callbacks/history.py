@@ -6,7 +6,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from torch import Tensor
 
 
 class History(Callback):
@@ -19,11 +18,18 @@ class History(Callback):
         self.losses: list[float] = []
         self.train_seconds = 0.0
         self.validation_seconds = 0.0
-        self._new_losses: list[Tensor] = []
+        self._epoch_losses = torch.empty(0)
+        self._seen = 0
         self._since = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # One tensor an epoch: a small one a step would lie between the large ones of the training
+        # and keep their memory from being used again.
+        batches = int(trainer.num_training_batches)
+        self._epoch_losses = torch.empty(batches, dtype=torch.double, device=pl_module.device)
 
     def on_train_batch_end(
         self,
@@ -33,7 +39,8 @@ class History(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self._new_losses.append(outputs["loss"].detach().clone())
+        self._epoch_losses[batch_idx] = outputs["loss"].detach()
+        self._seen = batch_idx + 1
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == "fit":
@@ -44,8 +51,7 @@ class History(Callback):
             self.validation_seconds += self._lap()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.losses += torch.stack(self._new_losses).double().tolist()  # one transfer an epoch
-        self._new_losses.clear()
+        self.losses += self._epoch_losses[: self._seen].tolist()  # one transfer an epoch
         self.train_seconds += self._lap()
         row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
