@@ -303,6 +303,8 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         config = hydra.compose("train", [_line(x) for x in parsed if x not in wrong])
     except (HydraException, OmegaConfBaseException, ValueError):
         config = hydra.compose("train")
+    if key in _all_groups(""):
+        return f"the group {key} is not one of the data or the task that are chosen: leave it out"
     start = f"the config has no key {key}"
     offering = [g for g in _groups() if any(x.value() in _options(g) for x in wrong)]
     if get_close_matches(key, offering):

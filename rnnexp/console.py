@@ -18,7 +18,8 @@ if not console.is_terminal:
 
 
 def begin(config: DictConfig, folder: Path) -> None:
-    machine = f"{config.trainer.accelerator}, {config.determinism.threads} threads"
+    threads = config.determinism.threads
+    machine = f"{config.trainer.accelerator}, {threads} thread{'s' * (threads > 1)}"
     place = _from_here(folder)
     console.print(f"[bold]{config.name}[/bold]  seed {config.seed}, {machine} -> {place}")
 

@@ -70,6 +70,9 @@ def find_data(config: DictConfig, run: dict[str, Any]) -> None:
     paths = place if isinstance(place, list) else [place]
     if "root" in config.data and all(isinstance(p, str) and Path(p).exists() for p in paths):
         config.data.root = place
+    vectors = run.get("vectors")
+    if config.data.get("vectors") and isinstance(vectors, str) and Path(vectors).exists():
+        config.data.vectors.file = vectors
 
 
 def _do_without_gpu(config: DictConfig) -> None:
@@ -79,9 +82,16 @@ def _do_without_gpu(config: DictConfig) -> None:
 
 
 def _check_same_data(run: dict[str, Any], facts: dict[str, Any]) -> None:
-    for kind, fingerprint in facts["fingerprints"].items():
-        if run.get("fingerprints", {}).get(kind) != fingerprint:
+    recorded = run.get("fingerprints", {})
+    differing = [kind for kind, now in facts["fingerprints"].items() if recorded.get(kind) != now]
+    for kind in ("data", "vectors"):  # read from files, and what decides all else
+        if kind in differing:
             raise UserError(
-                f"the {kind} of this run cannot be found again: the files in {facts['data']} "
-                f"are not those that the run read from {run.get('data')}"
+                f"the {kind} of this run cannot be found again: what is in {facts[kind]} is not "
+                f"what the run read from {run.get(kind)}"
             )
+    if differing:
+        raise UserError(
+            f"the {differing[0]} of this run cannot be made again from the same data: config.yaml "
+            "has been edited, or the code is another one"
+        )

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from rnnexp import console, determinism
+from rnnexp import console, determinism, targets
 from rnnexp.baselines import baseline_metrics
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
@@ -33,7 +33,11 @@ from rnnexp.record import (
     recording,
     versions,
 )
+from rnnexp.tasks.classification import Classification
+from rnnexp.tasks.forecasting import Forecasting
 from rnnexp.tasks.task import Task
+
+TASKS: dict[str, type[Task]] = {"classification": Classification, "forecasting": Forecasting}
 
 
 def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
@@ -66,6 +70,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         trainer = build_trainer(config, folder, history, checkpoint)
         parameters = count_parameters(task.network)
         record.save(spec=data.spec, headline=task.headline, parameters=parameters)
+        check_limits(config, data)
         check_monitor(config, task, data)
         console.show_network(type(task.network).__name__, parameters)
 
@@ -170,7 +175,12 @@ def build_data(config: DictConfig) -> DataModule:
 
 
 def build_task(config: DictConfig, data: DataModule) -> Task:
-    """The network at its initial weights, inside its task."""
+    """The network at its initial weights, inside its task.
+
+    Raises:
+        UserError: the task is not that of the data, or task and network refuse their settings.
+    """
+    _check_task(config, data)
     with determinism.global_stream(config.seed, "weights"):
         network = instantiate(config.model, spec=data.spec)
     data.initialize(network)
@@ -181,6 +191,16 @@ def build_task(config: DictConfig, data: DataModule) -> Task:
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler) if config.scheduler else None,
     )
+
+
+def _check_task(config: DictConfig, data: DataModule) -> None:
+    wanted = data.spec["task"]
+    if not issubclass(targets.locate(config.task, "task"), TASKS[wanted]):
+        chosen = config.task._target_.rpartition(".")[2]
+        raise UserError(
+            f"task is {chosen}, and the data {type(data).__name__} are for {wanted}: set "
+            f"task={wanted}, or choose other data"
+        )
 
 
 def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.Trainer:
@@ -201,6 +221,22 @@ def count_parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
+def check_limits(config: DictConfig, data: DataModule) -> None:
+    """Refuse trainer.limit_PART_batches that leaves no batch of a part.
+
+    Raises:
+        UserError: it is 0, or too small a part of the batches that there are.
+    """
+    loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
+    for part, loader in zip(("train", "val", "test"), loaders, strict=True):
+        limit = config.trainer.get(f"limit_{part}_batches")
+        batches = limit * len(loader) if isinstance(limit, float) else limit
+        if loader and batches is not None and batches < 1:
+            raise UserError(
+                f"trainer.limit_{part}_batches={limit} leaves no batch of {len(loader)}: raise it"
+            )
+
+
 def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
     """Refuse to train for a metric that there will not be.
 
@@ -211,8 +247,8 @@ def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
         return
     if not data.val_dataloader():
         raise UserError(
-            f"monitor={config.monitor} needs a validation span: set monitor=null to keep the last "
-            "checkpoint, or give data.validation_fraction"
+            f"monitor={config.monitor} needs data to validate on: set monitor=null to keep the "
+            "last checkpoint, or a larger data.validation_fraction"
         )
     if config.monitor not in task.monitors:
         offer = did_you_mean(config.monitor, task.monitors)
@@ -259,11 +295,16 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
     left_out = ("_partial_", "data.root", "determinism.threads", *watching)
     plain = OmegaConf.to_container(config)
     assert isinstance(plain, dict)
-    return {
+    found = {
         name.removesuffix("._target_"): value.rpartition(".")[2] if "_target_" in name else value
         for name, value in _leaves({key: plain[key] for key in plain if key not in groups})
         if not any(part in name for part in left_out)
     }
+    if file := found.get("data.vectors.file"):  # by its name; the one that is found needs none
+        name = Path(str(file)).name
+        by_itself = Path(name).match(str(found.get("data.vectors.pattern")))
+        found["data.vectors.file"] = None if by_itself else name
+    return found
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

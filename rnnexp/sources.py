@@ -64,7 +64,7 @@ def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> 
         UserError: the source cannot be read or has no reviews, or the folder cannot be written.
     """
     data = _read(name, overrides)
-    if not isinstance(data, ClassificationData) or data.things != "reviews":
+    if not isinstance(data, ClassificationData) or not data.things.endswith("reviews"):
         raise UserError(f"{name} has no reviews to convert: convert serves sources of reviews")
     train, test = as_archives(data)
     if form == "json":

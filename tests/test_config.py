@@ -24,6 +24,7 @@ REVIEWS, WORDS = ["data=reviews"], ["task=classification"]
 NEEDED = {  # what an option needs beside itself
     "data/series_csv": ["data.root=folder", "data.datetime_column=time"],
     "data/lecture_reviews": ["data.root=folder"],
+    "data/ngrams/log_count_ratios": REVIEWS,
     "data/tokenization/lecture": REVIEWS,
     "data/tokenization/words": REVIEWS,
     "data/vectors/glove": REVIEWS,

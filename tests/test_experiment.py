@@ -206,7 +206,7 @@ def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
     ("override", "sentence"),
     [
         ("monitor=val/smap", "monitor=val/smap is not validated; did you mean val/smape?"),
-        ("data.validation_fraction=0.0", "monitor=val/smape needs a validation span"),
+        ("data.validation_fraction=0.0", "monitor=val/smape needs data to validate on"),
         ("trainer.accelerator=tpu", "trainer.accelerator is 'tpu': it must be auto, cpu or gpu"),
         ("determinism.threads=0", "determinism.threads is 0"),
         ("determinism.threads=many", "determinism.threads is 'many'"),

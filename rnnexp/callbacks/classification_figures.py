@@ -124,7 +124,7 @@ def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], thi
         ylabel=f"tested {things}",
         title="How sure the network is, by true class",
     )
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper center")
     finish(axes)
     return figure
 

@@ -123,7 +123,9 @@ class ClassificationData(DataModule):
         }
         for part in ("training", "test"):
             if not self.documents[part]:
-                raise UserError(f"no {self.things} are left for the {part} part: give more of them")
+                raise UserError(
+                    f"{self.place}: there are no {self.things} for the {part} part: give it some"
+                )
         self.vocabulary, self.loaded_vectors = self._build_vocabulary()
         extra = self.ngrams.inputs(self.documents, self.split_seed) if self.ngrams else {}
         self.stores = {part: self._encode(part, extra.get(part)) for part in PARTS}
@@ -217,9 +219,11 @@ class ClassificationData(DataModule):
             "split": _fingerprint(split),
             "vocabulary": self.vocabulary.fingerprint,
         }
+        facts = {"data": self.place, "fingerprints": fingerprints, "split": split}
         if self.loaded_vectors is not None:
             fingerprints["vectors"] = self.loaded_vectors.fingerprint
-        return {"data": self.place, "fingerprints": fingerprints, "split": split}
+            facts["vectors"] = self.loaded_vectors.place
+        return facts
 
     @property
     def tokens(self) -> list[str]:

@@ -5,6 +5,8 @@ logarithm of how much more often documents of one class hold it than documents o
 network that reads those ratios starts from what naive Bayes knows, and adds the order of words.
 """
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
@@ -112,9 +114,16 @@ class LogCountRatios:
     def _parts(
         self, training: list[Document], labels: np.ndarray, seed: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Each part as (the documents of all others, its own). Equal texts are in one part."""
+        """Each part as (the documents of all others, its own). Equal texts are in one part.
+
+        Every part has its share of each group and class, as far as there are enough of them.
+        """
         strata = [f"{document.group}/{document.label}" for document in training]
+        if max(Counter(strata).values()) < self.parts:
+            strata = [str(document.label) for document in training]
         texts = [document.text for document in training]
         state = derive(seed, "n-grams") % 2**32
         folds = StratifiedGroupKFold(self.parts, shuffle=True, random_state=state)
-        return iter(folds.split(texts, strata, texts))
+        with warnings.catch_warnings():  # of a group that is smaller than the number of parts
+            warnings.filterwarnings("ignore", message="The least populated class")
+            return iter(list(folds.split(texts, strata, texts)))

@@ -76,7 +76,10 @@ def categories(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
             raise UserError(f"{root}: no category {category!r}{did_you_mean(category, found)}")
         for label in LABELS:
             if not (path := _path(root, category, label)).is_file():
-                raise UserError(f"{path}: this file is missing, a category needs both kinds")
+                raise UserError(
+                    f"{path}: this file is missing, and a category needs both kinds: get it, or "
+                    f"name other categories"
+                )
     return chosen
 
 
@@ -106,7 +109,9 @@ def read_first(
         )
         first[label] = list(islice(reviews, number))
         if not first[label]:
-            raise UserError(f"{path}: the file has no review, and both kinds are needed")
+            raise UserError(
+                f"{path}: the file has no review, and both kinds are needed: get it anew"
+            )
     return first
 
 
@@ -137,7 +142,10 @@ def read_reviews(
                     fields = {tag: html.unescape(held).strip() for tag, held in fields.items()}
                 if not fields.get("review_text"):
                     fault = "an empty" if "review_text" in fields else "no"
-                    raise UserError(f"{path}, line {start}: this review has {fault} <review_text>")
+                    raise UserError(
+                        f"{path}, line {start}: this review has {fault} <review_text>: "
+                        "write one, or take the review out"
+                    )
                 yield Review(
                     category=category,
                     label=label,
@@ -233,7 +241,7 @@ def _fields(path: Path, start: int, lines: Lines) -> dict[str, str]:
         if line == "<review>":
             raise UserError(
                 f"{path}, line {start}: this review has no </review> before the next one begins "
-                f"(line {number})"
+                f"(line {number}): close it there"
             )
         if tag := _OPENING.match(line):
             rest = chain([(number, line[tag.end() :] + "\n")], lines)
@@ -255,7 +263,7 @@ def _held(path: Path, review: int, start: int, tag: str, lines: Lines) -> str:
         if stripped in ("<review>", "</review>"):
             raise UserError(
                 f"{path}, line {start}: <{tag}> has no {closing} before its review ends "
-                f"(line {number})"
+                f"(line {number}): close it there"
             )
         held.append(line)
     raise _cut(path, review)
@@ -263,9 +271,12 @@ def _held(path: Path, review: int, start: int, tag: str, lines: Lines) -> str:
 
 def _misplaced(path: Path, line: int, text: str) -> UserError:
     if closing := _CLOSING.match(text):
-        return UserError(f"{path}, line {line}: {closing[0]} closes a tag that is not open")
+        return UserError(
+            f"{path}, line {line}: {closing[0]} closes a tag that is not open: take it out"
+        )
     return UserError(
-        f"{path}, line {line}: {text[:30]!r} is in no tag; the file is damaged or cut off"
+        f"{path}, line {line}: {text[:30]!r} is in no tag; the file is damaged or cut off, "
+        "get it anew"
     )
 
 

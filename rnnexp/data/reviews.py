@@ -20,6 +20,7 @@ class Reviews(ClassificationData):
     categories: their names; None: all that are found.
     per_class: how many positive and how many negative ones of a category, the first of each file;
     None: all. Where there are fewer, all are taken and the report says so; strict=True refuses.
+    encoding: of the files; None: found for each file, UTF-8 or Latin-1.
     """
 
     things = "reviews"
@@ -33,6 +34,7 @@ class Reviews(ClassificationData):
         per_class: int | None = None,
         strict: bool = False,
         test_fraction: float = 0.2,
+        encoding: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
@@ -42,6 +44,7 @@ class Reviews(ClassificationData):
             raise UserError(f"data.test_fraction is {test_fraction}: it must lie between 0 and 1")
         self.tokenization, self.root, self.categories = tokenization, root, categories
         self.per_class, self.strict, self.test_fraction = per_class, strict, test_fraction
+        self.encoding = encoding
         self._notes: list[str] = []
 
     @property
@@ -62,6 +65,11 @@ class Reviews(ClassificationData):
             self.split_seed,
             "test",
         )
+        if not test:
+            raise UserError(
+                f"data.test_fraction={self.test_fraction} leaves no review to test on: raise "
+                "it, or take more reviews (data.per_class)"
+            )
         return [documents[number] for number in kept], [documents[number] for number in test]
 
     def read_documents(self) -> list[Document]:
@@ -75,6 +83,7 @@ class Reviews(ClassificationData):
                 root,
                 category,
                 self.per_class,
+                encoding=self.encoding,
                 decode_entities=self.tokenization.decode_entities,
             )
             for label, name in enumerate(LABELS):

@@ -89,6 +89,8 @@ class SyntheticReviews(Reviews):
     generator_seed: seed of the generator; the run's own seed does not change the data.
     """
 
+    things = "SYNTHETIC reviews"
+
     def __init__(self, generator_seed: int = 0, per_class: int = 500, **settings: Any) -> None:
         if per_class is None or per_class < 1:
             raise UserError(f"data.per_class is {per_class}: it must be at least 1")

@@ -134,7 +134,10 @@ def _read_header(path: Path, file: BinaryIO, dimension: int) -> int:
 
 def _compare(path: Path, found: int, dimension: int) -> None:
     if found != dimension:
-        raise UserError(f"data.vectors.dimension is {dimension}, {path} has {found}")
+        raise UserError(
+            f"data.vectors.dimension is {dimension}, {path} has {found}: set "
+            f"data.vectors.dimension={found}, or name another file with data.vectors.file=FILE"
+        )
 
 
 def _show(word: bytes) -> str:
@@ -162,12 +165,16 @@ def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, announced: int | Non
             _compare(path, spaces, dimension)
         rows += 1
         if spaces < dimension:
-            raise UserError(f"{place}: {spaces} values where {dimension} are expected")
+            raise UserError(
+                f"{place}: {spaces} values where {dimension} are expected: get the file again"
+            )
         if spaces == dimension and line[: line.index(b" ")] not in wanted.beginnings:
             continue
         word, *values = line.rsplit(b" ", dimension)
         if spaces > dimension and _is_number(word.rpartition(b" ")[2]):
-            raise UserError(f"{place}: more values than the {dimension} that are expected")
+            raise UserError(
+                f"{place}: more values than the {dimension} that are expected: get the file again"
+            )
         if word in wanted.rows:
             wanted.take(word, _numbers(values, place), place)
     if announced is not None and rows != announced:

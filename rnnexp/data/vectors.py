@@ -32,6 +32,7 @@ class Loaded:
     vectors: Tensor  # (V, D) float32; zeros where the file has no such word
     known: Tensor  # (V,) bool: the file has the word
     fingerprint: str  # sha256 of the file's content
+    place: str  # the file, an absolute path
     coverage: str  # how many of the words have a vector, as a person reads it
 
 
@@ -98,7 +99,13 @@ class WordVectors:
         coverage = (
             f"{count:,} of {size:,} words ({100 * count / size:.1f} %) have a vector in {path.name}"
         )
-        return Loaded(torch.from_numpy(vectors), torch.from_numpy(known), fingerprint, coverage)
+        return Loaded(
+            vectors=torch.from_numpy(vectors),
+            known=torch.from_numpy(known),
+            fingerprint=fingerprint,
+            place=str(path.resolve()),
+            coverage=coverage,
+        )
 
     def _kept(self, fingerprint: str, vocabulary: Sequence[str]) -> Path:
         """Where in the cache they lie, by all that decides them."""

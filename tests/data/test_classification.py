@@ -123,7 +123,7 @@ class TwoVectors:
     def load(self, vocabulary: list[str]) -> Loaded:
         known = torch.tensor([word in ("fine", "awful") for word in vocabulary])
         vectors = torch.arange(len(vocabulary)).unsqueeze(1) * torch.ones(3)
-        return Loaded(vectors * known.unsqueeze(1), known, "print", "2 words have a vector")
+        return Loaded(vectors * known.unsqueeze(1), known, "print", "file", "2 words have a vector")
 
 
 def test_words_without_a_vector_are_left_out_or_learnt() -> None:

@@ -81,6 +81,22 @@ def test_the_seed_divides_the_training_part() -> None:
     assert not np.array_equal(inputs(0), inputs(1))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("of_the_last", [2, 12])
+def test_groups_smaller_than_the_number_of_parts(of_the_last: int) -> None:
+    """Four documents of a class in each group, at most so many of a class in one of them."""
+    training = [
+        Document(["word", f"{group}{number}"], number % 2, f"group{group}", f"{group}{number}")
+        for group in range(4)
+        for number in range(8 if group < 3 else 2 * of_the_last)
+    ]
+    parts = {"training": training, "test": training}
+    found = LogCountRatios(["unigram"], parts=10).inputs(parts, seed=0)
+    own_word = np.abs([rows[1, 0] for rows in found["training"]])
+    told = np.abs([rows[1, 0] for rows in found["test"]])  # evaluated as if they were new
+    assert len(own_word) == len(training) and own_word.max() < told.min()
+
+
 def test_what_cannot_be_is_refused_in_one_sentence() -> None:
     with pytest.raises(UserError, match=r"data\.ngrams\.kinds"):
         LogCountRatios(["fourgram"])  # type: ignore[list-item]
