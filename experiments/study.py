@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from rnnexp import targets
@@ -247,9 +248,15 @@ def markdown(runs: list[Entry], others: list[Entry]) -> str:
     """The leaderboard's table of runs and other rows, mean and sample standard deviation over the
     seeds, and what the runs were trained on."""
     records = [read_run(run.folder) for run in runs]
-    machines = dict.fromkeys(f"{run['device']}, {run['threads']} threads" for run in records)
+    machines = dict.fromkeys(f"{run['device']}, threads: {run['threads']}" for run in records)
     parts = [to_markdown(title, table) for title, table in tables([*runs, *others]).items()]
     return "\n".join([*parts, f"Trained on: {'; '.join(machines)}."])
+
+
+def markdown_table(title: str, table: pd.DataFrame) -> str:
+    """A table of texts."""
+    rows = [list(map(str, table.columns)), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join([f"**{title}**", "", *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 def write_between_markers(path: Path, text: str) -> None:
