@@ -47,7 +47,7 @@ HISTORY = [
 class FirstTokenTells(nn.Module):
     """Log-probabilities of two classes by the number n of the first token: p(1) = n / 8."""
 
-    def forward(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
+    def forward(self, tokens: Tensor, *rest: Tensor | None) -> Tensor:
         probability = tokens[:, 0] / 8
         return torch.stack([1 - probability, probability], dim=1).log()
 
@@ -57,7 +57,7 @@ class AlwaysTheFirst(nn.Module):
         super().__init__()
         self.scores = torch.eye(classes)[:1]
 
-    def forward(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
+    def forward(self, tokens: Tensor, *rest: Tensor | None) -> Tensor:
         return self.scores.log_softmax(1).expand(len(tokens), -1)
 
 

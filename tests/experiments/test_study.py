@@ -116,7 +116,7 @@ def test_the_whole_study_writes_table_and_figure(place: Path, trained: list[str]
     assert (ours["seeds"], ours["parameters"]) == ("0 1 2", "12,800")
     baseline = dict(zip(head, found["last_value"], strict=True))
     assert (baseline["smape"], baseline["seeds"], baseline["parameters"]) == ("3.250", "", "")
-    assert "Trained on: some processor, 2 threads." in table
+    assert "Trained on: some processor, threads: 2." in table
     assert (place / "smape.png").stat().st_size > 5000
 
 
