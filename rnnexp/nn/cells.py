@@ -1,8 +1,8 @@
 """Cells: the equations of one step, and nothing else.
 
 A cell maps (input projection at step t, state at step t-1) to the state at step t. The input
-projection W x_t + b of every step is made beforehand by the recurrence, as one product. The state
-is a tuple of tensors of shape (B, H) whose first item is the hidden state h.
+projection W x_t + b of every step is made beforehand, as one product. The state is a tuple of
+tensors of shape (B, H) whose first item is the hidden state h.
 
 In the equations sigma is the logistic sigmoid, * is element-wise and h_0 = 0.
 """
@@ -11,10 +11,11 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from rnnexp.nn.representations import Sequences
 
 State = tuple[Tensor, ...]
-
-
 Initial = Literal["hidden", "inputs_and_hidden"]
 
 
@@ -51,6 +52,10 @@ class Cell(nn.Module):
         zero = self.bias.new_zeros(batch, self.hidden_size)
         return (zero,) * self.states
 
+    def project(self, x: Sequences) -> Tensor:
+        """W x_t + b of every step, what `forward` receives one by one: (T, B, projections * H)."""
+        return x.project(self.input_weight, self.bias)
+
     def forward(self, x: Tensor, state: State) -> State:
         """x: (B, projections * H), state: tensors (B, H) -> the next state."""
         raise NotImplementedError
@@ -59,6 +64,15 @@ class Cell(nn.Module):
 def recurrent(hidden_size: int, projections: int = 1) -> nn.Parameter:
     """An uninitialised recurrent weight U, stored (H, projections * H) for `h @ U`."""
     return nn.Parameter(torch.empty(hidden_size, projections * hidden_size))
+
+
+def mix(old: Tensor, new: Tensor, gate: Tensor) -> Tensor:
+    """(1 - gate) * old + gate * new, each (B, H), in the widest precision of the three.
+
+    Under autocast products come out in a lower precision than the state, and torch.lerp wants one.
+    """
+    precision = torch.promote_types(torch.promote_types(old.dtype, new.dtype), gate.dtype)
+    return torch.lerp(old.to(precision), new.to(precision), gate.to(precision))
 
 
 class Vanilla(Cell):
@@ -165,7 +179,64 @@ class GRU(Cell):
         gates = torch.sigmoid(x[:, : 2 * size] + recurrent[:, : 2 * size])
         r, z = gates.chunk(2, dim=1)
         candidate = torch.tanh(torch.addcmul(x[:, 2 * size :], r, recurrent[:, 2 * size :]))
-        return (torch.lerp(candidate, h, z),)  # (1 - z) * candidate + z * h
+        return (mix(candidate, h, z),)  # (1 - z) * candidate + z * h
+
+
+class GRUChung(Cell):
+    """The gated recurrent unit of the lecture (Chung et al. 2014, arXiv 1412.3555, section 3.2),
+    with the reset gate before the recurrent product.
+
+    z_t  = sigma(W_z x_t + b_z + U_z h_{t-1})
+    r_t  = sigma(W_r x_t + b_r + U_r h_{t-1})
+    h~_t = tanh(W_h x_t + b_h + U_h (r_t * h_{t-1}))
+    h_t  = (1 - z_t) * h_{t-1} + z_t * h~_t
+
+    `GRU` differs twice: its reset gate follows the product, and its z_t has the opposite sense.
+    """
+
+    projections = 3
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__(input_size, hidden_size, initial)
+        self.U = recurrent(hidden_size, 2)  # U_z, U_r side by side
+        self.U_h = recurrent(hidden_size)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (h,) = state
+        size = self.hidden_size
+        z, r = torch.sigmoid(torch.addmm(x[:, : 2 * size], h, self.U)).chunk(2, dim=1)
+        candidate = torch.tanh(torch.addmm(x[:, 2 * size :], r * h, self.U_h))
+        return (mix(h, candidate, z),)  # (1 - z) * h + z * candidate
+
+
+class LSTM(Cell):
+    """Long short-term memory as in torch.nn.LSTM (Hochreiter and Schmidhuber 1997, with the forget
+    gate of Gers et al. 2000 and without peepholes).
+
+    i_t = sigma(W_i x_t + b_i + U_i h_{t-1})
+    f_t = sigma(W_f x_t + b_f + U_f h_{t-1})
+    g_t = tanh(W_g x_t + b_g + U_g h_{t-1})
+    o_t = sigma(W_o x_t + b_o + U_o h_{t-1})
+    c_t = f_t * c_{t-1} + i_t * g_t
+    h_t = o_t * tanh(c_t)
+
+    The state is (h_t, c_t). b is the sum of torch's two biases, bias_ih and bias_hh.
+    """
+
+    projections = 4
+    states = 2
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__(input_size, hidden_size, initial)
+        self.U = recurrent(hidden_size, 4)  # U_i, U_f, U_g, U_o side by side
+        self.reset_parameters()
+
+    def forward(self, x: Tensor, state: State) -> State:
+        h, c = state
+        i, f, g, o = torch.addmm(x, h, self.U).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
 
 
 class MGU(Cell):
@@ -189,4 +260,152 @@ class MGU(Cell):
         x_f, x_h = x.chunk(2, dim=-1)  # W_f x_t + b_f, W_h x_t + b_h
         f = torch.sigmoid(torch.addmm(x_f, h, self.U_f))
         candidate = torch.tanh(torch.addmm(x_h, f * h, self.U_h))
-        return (torch.lerp(h, candidate, f),)  # (1 - f) * h + f * candidate
+        return (mix(h, candidate, f),)  # (1 - f) * h + f * candidate
+
+
+class MGU1(Cell):
+    """MGU whose gate does not see the input (Heck and Salem 2017, arXiv 1701.03452, "MGU1").
+
+    f_t  = sigma(U_f h_{t-1} + b_f)
+    h~_t = tanh(W_h x_t + U_h (f_t * h_{t-1}) + b_h)
+    h_t  = (1 - f_t) * h_{t-1} + f_t * h~_t
+    """
+
+    projections = 1
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__(input_size, hidden_size, initial)
+        self.U_f = recurrent(hidden_size)
+        self.b_f = nn.Parameter(torch.empty(hidden_size))
+        self.U_h = recurrent(hidden_size)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (h,) = state
+        f = torch.sigmoid(torch.addmm(self.b_f, h, self.U_f))
+        candidate = torch.tanh(torch.addmm(x, f * h, self.U_h))
+        return (mix(h, candidate, f),)  # (1 - f) * h + f * candidate
+
+
+class MGU2(Cell):
+    """MGU whose gate sees the hidden state alone (Heck and Salem 2017, arXiv 1701.03452, "MGU2").
+
+    f_t  = sigma(U_f h_{t-1})
+    h~_t = tanh(W_h x_t + U_h (f_t * h_{t-1}) + b_h)
+    h_t  = (1 - f_t) * h_{t-1} + f_t * h~_t
+    """
+
+    projections = 1
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__(input_size, hidden_size, initial)
+        self.U_f = recurrent(hidden_size)
+        self.U_h = recurrent(hidden_size)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (h,) = state
+        f = torch.sigmoid(torch.mm(h, self.U_f))
+        candidate = torch.tanh(torch.addmm(x, f * h, self.U_h))
+        return (mix(h, candidate, f),)  # (1 - f) * h + f * candidate
+
+
+class MGU3(Cell):
+    """MGU whose gate is a constant that is learnt (Heck and Salem 2017, arXiv 1701.03452, "MGU3").
+
+    f    = sigma(b_f)
+    h~_t = tanh(W_h x_t + U_h (f * h_{t-1}) + b_h)
+    h_t  = (1 - f) * h_{t-1} + f * h~_t
+    """
+
+    projections = 1
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__(input_size, hidden_size, initial)
+        self.b_f = nn.Parameter(torch.empty(hidden_size))
+        self.U_h = recurrent(hidden_size)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (h,) = state
+        f = torch.sigmoid(self.b_f)  # (H,)
+        candidate = torch.tanh(torch.addmm(x, f * h, self.U_h))
+        return (mix(h, candidate, f),)  # (1 - f) * h + f * candidate
+
+
+class LiGRU(Cell):
+    """The light gated recurrent unit (Ravanelli et al. 2018, arXiv 1803.10225, section III).
+
+    z_t  = sigma(BN(W_z x_t) + U_z h_{t-1})
+    h~_t = relu(BN(W_h x_t) + U_h h_{t-1})
+    h_t  = z_t * h_{t-1} + (1 - z_t) * h~_t
+
+    BN(a) = gain * (a - mean) / sqrt(variance + 1e-5) + bias, each entry of a by itself. In training
+    mean and variance are those of all real steps of the batch, so a sequence is seen differently in
+    another batch; padding never counts. In evaluation they are running ones, gathered in training.
+    """
+
+    projections = 2
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__(input_size, hidden_size, initial)
+        self.U = recurrent(hidden_size, 2)  # U_z, U_h side by side
+        self.gain = nn.Parameter(torch.empty(2 * hidden_size))
+        self.register_buffer("running_mean", torch.zeros(2 * hidden_size))
+        self.register_buffer("running_var", torch.ones(2 * hidden_size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights as `initial` says; BN begins as a plain normalisation."""
+        super().reset_parameters()
+        nn.init.ones_(self.gain)
+        nn.init.zeros_(self.bias)
+
+    def project(self, x: Sequences) -> Tensor:
+        """BN(W x_t) of every step: (T, B, 2 H); zero where there is padding."""
+        projected = x.project(self.input_weight, torch.zeros_like(self.bias))
+        if x.padding is None:
+            return self._normalise(projected.flatten(0, 1)).view_as(projected)
+        real, normalised = ~x.padding, torch.zeros_like(projected)
+        normalised[real] = self._normalise(projected[real])
+        return normalised
+
+    def _normalise(self, steps: Tensor) -> Tensor:
+        """steps: (N, 2 H). A single step has no variance: it takes the running one."""
+        return functional.batch_norm(
+            steps,
+            self.running_mean,
+            self.running_var,
+            self.gain,
+            self.bias,
+            training=self.training and len(steps) > 1,
+        )
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (h,) = state
+        z, candidate = torch.addmm(x, h, self.U).chunk(2, dim=1)
+        return (mix(torch.relu(candidate), h, torch.sigmoid(z)),)  # (1 - z) * candidate + z * h
+
+
+class MinGRU(Cell):
+    """The minimal GRU (Feng et al. 2024, arXiv 2410.01201, section 3.1), one step after the other.
+
+    z_t  = sigma(W_z x_t + b_z)
+    h~_t = W_h x_t + b_h
+    h_t  = (1 - z_t) * h_{t-1} + z_t * h~_t
+
+    Neither gate nor candidate sees h_{t-1}, so there are no recurrent weights.
+    """
+
+    projections = 2
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__(input_size, hidden_size, initial)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (h,) = state
+        z, candidate = x.chunk(2, dim=1)
+        return (mix(h, candidate, torch.sigmoid(z)),)  # (1 - z) * h + z * candidate

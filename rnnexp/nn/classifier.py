@@ -80,5 +80,6 @@ class Classifier(nn.Module):
             dropped = torch.rand(tokens.shape, device=tokens.device) < self.token_dropout
             tokens = tokens.masked_fill(dropped, self.unknown)
         x = self.representation(tokens, lengths, extra)
-        hidden, final = self.recurrence(self.readout.run_over(x))
+        read = self.readout.run_over(x)
+        hidden, final = self.recurrence(read, self.readout.reads_every_step)
         return functional.log_softmax(self.readout(x, hidden, final).squeeze(1), dim=-1)

@@ -75,7 +75,8 @@ class Forecaster(nn.Module):
     def forward(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
         """Outputs as the loss sees them, scaled: (B, K), K = T or 1 as the readout has it."""
         x = self.represent(values, calendar, series)
-        hidden, final = self.recurrence(self.readout.run_over(x))
+        read = self.readout.run_over(x)
+        hidden, final = self.recurrence(read, self.readout.reads_every_step)
         return self.readout(x, hidden, final).squeeze(-1)
 
     def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:

@@ -26,7 +26,10 @@ class Readout(nn.Module):
     """What every readout shares.
 
     input_size: of the representation; hidden_size: of the hidden states; outputs: how many.
+    reads_every_step: False where the final state alone is read.
     """
+
+    reads_every_step = True
 
     def __init__(self, input_size: int, hidden_size: int, outputs: int) -> None:
         super().__init__()
@@ -43,7 +46,8 @@ class Readout(nn.Module):
         return x
 
     def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
-        """x: the whole representation, hidden: (T, B, H) -> (B, K, outputs), K = T or 1."""
+        """x: the whole representation, hidden: (T, B, H), or (0, B, H) unless reads_every_step
+        -> (B, K, outputs), K = T or 1."""
         raise NotImplementedError
 
 
@@ -52,6 +56,8 @@ class LastHidden(Readout):
 
     before: an activation of the hidden state, as GRUnet's relu. dropout: of the hidden state.
     """
+
+    reads_every_step = False
 
     def __init__(
         self,
@@ -108,6 +114,7 @@ class Pooled(Readout):
         if not pooling or not set(pooling) <= {"mean", "max", "last"}:
             raise ValueError(f"pooling is {list(pooling)}: it lists mean, max, last, at least one")
         self.pooling = tuple(pooling)
+        self.reads_every_step = self.pooling != ("last",)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(len(pooling) * hidden_size, outputs)
 
@@ -136,6 +143,8 @@ class LastInputAndPreviousHidden(Readout):
     states: which tensors of the cell's state at step T-1 are read, by number. 0 is the hidden
     state; TEXTnetOrder2 reads [0, 2], the cell that is fed at step T beside it.
     """
+
+    reads_every_step = False
 
     def __init__(
         self,

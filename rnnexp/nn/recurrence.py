@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnexp.nn.cells import Cell, State
+from rnnexp.nn.fused import has_fused_path, run_fused
+from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
 
 
@@ -20,14 +22,16 @@ class Recurrence(nn.Module):
     """What every recurrence tells of itself.
 
     output_size: of the hidden states, H, or 2 H in two directions. states: how many tensors its
-    state has.
+    state has. path: which code runs it: fused, plain or torch.
     """
 
     output_size: int
     states: int
+    path: str
 
-    def forward(self, x: Sequences) -> tuple[Tensor, State]:
-        """Every hidden state (T, B, output_size), and the final state."""
+    def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
+        """Every hidden state (T, B, output_size), or none of them (0, B, output_size) unless
+        every_step, and the final state."""
         raise NotImplementedError
 
 
@@ -47,50 +51,46 @@ class CellRecurrence(Recurrence):
         num_layers: int = 1,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        fused: bool = True,
     ) -> None:
         super().__init__()
+        self.fused = fused
         self.output_size = 2 * hidden_size if bidirectional else hidden_size
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
         self.layers = nn.ModuleList(cell(size, hidden_size) for size in sizes)
         self.backward_layers = nn.ModuleList(
             cell(size, hidden_size) for size in (sizes if bidirectional else [])
         )
-        self.states = cast(Cell, self.layers[0]).states
+        first = cast(Cell, self.layers[0])
+        self.states, self.path = first.states, self._path(first)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Sequences) -> tuple[Tensor, State]:
-        hidden, state = self._layer(0, x)
-        for number in range(1, len(self.layers)):
-            hidden, state = self._layer(number, Features(self.dropout(hidden), x.lengths))
-        return hidden, state
+    def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
+        last = len(self.layers) - 1
+        for number in range(last):
+            hidden, _ = self._layer(number, x, every_step=True)
+            x = Features(self.dropout(hidden), x.lengths)
+        return self._layer(last, x, every_step)
 
-    def _layer(self, number: int, x: Sequences) -> tuple[Tensor, State]:
-        hidden, state = run(cast(Cell, self.layers[number]), x)
+    def _layer(self, number: int, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
+        hidden, state = self._run(self.layers[number], x, every_step)
         if not self.backward_layers:
             return hidden, state
-        backward, first = run(cast(Cell, self.backward_layers[number]), x.reversed())
-        both = torch.cat([hidden, reverse(backward, x.lengths)], dim=-1)
-        return both, tuple(torch.cat(pair, dim=-1) for pair in zip(state, first, strict=True))
+        backward, first = self._run(self.backward_layers[number], x.reversed(), every_step)
+        state = tuple(torch.cat(pair, dim=-1) for pair in zip(state, first, strict=True))
+        if every_step:
+            backward = reverse(backward, x.lengths)
+        return torch.cat([hidden, backward], dim=-1), state
 
+    def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
+        cell = cast(Cell, cell)
+        self.path = self._path(cell)
+        return (run_fused if self.path == "fused" else run_plain)(cell, x, every_step)
 
-def run(cell: Cell, x: Sequences) -> tuple[Tensor, State]:
-    """Run one cell over x: every hidden state (T, B, H), and the final state."""
-    # Unbound once: indexing one step inside the loop would make the backward pass O(T^2).
-    projected = x.project(cell.input_weight, cell.bias).unbind(0)
-    state, padding = cell.zero_state(x.batch), x.padding
-    hidden = []
-    for t, x_t in enumerate(projected):
-        following = cell(x_t, state)
-        if padding is not None:
-            ended = padding[t].unsqueeze(1)  # (B, 1)
-            following = tuple(
-                torch.where(ended, old, new) for new, old in zip(following, state, strict=True)
-            )
-        state = following
-        hidden.append(state[0])
-    if not hidden:  # a readout may leave a sequence of one step none
-        return state[0].new_empty(0, x.batch, cell.hidden_size), state
-    return torch.stack(hidden), state
+    def _path(self, cell: Cell) -> str:
+        # Autocast chooses the type of each product by itself, which is for the plain path.
+        autocast = torch.is_autocast_enabled(cell.bias.device.type)
+        return "fused" if self.fused and has_fused_path(cell) and not autocast else "plain"
 
 
 class TorchRecurrence(Recurrence):
@@ -115,9 +115,9 @@ class TorchRecurrence(Recurrence):
             dropout=dropout if num_layers > 1 else 0.0,
             bidirectional=bidirectional,
         )
-        self.states = 2 if isinstance(self.layers, nn.LSTM) else 1
+        self.states, self.path = 2 if isinstance(self.layers, nn.LSTM) else 1, "torch"
 
-    def forward(self, x: Sequences) -> tuple[Tensor, State]:
+    def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
         values = x.dense()
         if x.steps == 0:  # a readout may leave a sequence of one step none
             zero = values.new_zeros(x.batch, self.output_size)

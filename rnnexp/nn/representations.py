@@ -8,6 +8,7 @@ representation of token numbers; an embedding table belongs to them, a gate's we
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any, Self
 
 import torch
@@ -61,6 +62,18 @@ class Sequences:
         """Every sequence backwards; what lies after its last real step stays there."""
         return replace(self, values=reverse(self.values, self.lengths))
 
+    def split(self, rows: int) -> list[Self]:
+        """At most so many sequences at a time."""
+        if self.batch <= rows:
+            return [self]
+        lengths = self.lengths.split(rows) if self.lengths is not None else repeat(None)
+        parts = zip(self.values.split(rows, dim=1), lengths, strict=False)
+        return [replace(self, values=values, lengths=lengths) for values, lengths in parts]
+
+    def without_padding(self) -> Self:
+        """With values after the last real step that do no harm."""
+        return self
+
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
         """weight: (I, out), bias: (out,) -> W x_t + b of every step: (T, B, out)."""
         raise NotImplementedError
@@ -74,12 +87,19 @@ class Sequences:
 class Features(Sequences):
     """Sequences of feature vectors; values: (T, B, F)."""
 
+    def without_padding(self) -> Self:
+        """With zeros there, so that not even NaN reaches the weight's gradient."""
+        padding = self.padding
+        if padding is None:
+            return self
+        return replace(self, values=self.values.masked_fill(padding.unsqueeze(2), 0))
+
+    def _flat(self) -> Tensor:
+        return self.values.reshape(-1, self.values.shape[2])  # (T * B, F)
+
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
         """One product over all steps."""
-        values, padding = self.values, self.padding
-        if padding is not None:  # so that not even NaN there reaches the weight's gradient
-            values = values.masked_fill(padding.unsqueeze(2), 0)
-        flat = values.reshape(-1, values.shape[2])  # (T * B, F)
+        flat = self.without_padding()._flat()
         return bias.addmm(flat, weight).view(self.steps, self.batch, weight.shape[1])
 
     def dense(self) -> Tensor:

@@ -35,9 +35,18 @@ def network(
     recurrence: str, readout: str, representation: type[nn.Module] = Embeddings, **settings: Any
 ) -> Classifier:
     torch.manual_seed(0)
-    return Classifier(
-        SPEC, representation, RECURRENCES[recurrence], READOUTS[readout], hidden_size=4, **settings
-    ).double()
+    return (
+        Classifier(
+            SPEC,
+            representation,
+            RECURRENCES[recurrence],
+            READOUTS[readout],
+            hidden_size=4,
+            **settings,
+        )
+        .double()
+        .eval()
+    )  # in training LiGRU sees the whole batch
 
 
 def gradients(network: Classifier, outputs: Tensor) -> list[Tensor]:

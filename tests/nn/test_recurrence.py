@@ -11,7 +11,8 @@ from torch.nn import Parameter
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnexp.nn.cells import GRU, Cell, Vanilla
-from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence, run
+from rnnexp.nn.plain import run_plain
+from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Features
 
 RECURRENCES: dict[str, Callable[..., Any]] = {
@@ -54,9 +55,9 @@ def test_a_stack_feeds_each_layer_with_the_one_below() -> None:
 def test_dropout_is_between_the_layers_in_training_alone() -> None:
     recurrence = CellRecurrence(Vanilla, 4, 6, num_layers=2, dropout=1.0)
     x = Features(torch.randn(5, 3, 4))
-    below, _ = run(cast(Cell, recurrence.layers[0]), x)
+    below, _ = run_plain(cast(Cell, recurrence.layers[0]), x)
     for training, fed in {True: torch.zeros(5, 3, 6), False: below}.items():
-        expected, _ = run(cast(Cell, recurrence.layers[1]), Features(fed))
+        expected, _ = run_plain(cast(Cell, recurrence.layers[1]), Features(fed))
         assert torch.equal(recurrence.train(training)(x)[0], expected)
 
 
@@ -116,9 +117,11 @@ def test_gru_cells_are_torchs_gru(
 def test_padding_changes_nothing(name: str, bidirectional: bool) -> None:
     """Not even NaN; a sequence without a step keeps the zero state."""
     torch.manual_seed(0)
-    recurrence = RECURRENCES[name](
-        input_size=4, hidden_size=6, num_layers=2, bidirectional=bidirectional
-    ).double()
+    recurrence = (
+        RECURRENCES[name](input_size=4, hidden_size=6, num_layers=2, bidirectional=bidirectional)
+        .double()
+        .eval()
+    )  # in training LiGRU sees the whole batch
     lengths = torch.tensor([5, 0, 2, 3])
     x = Features(torch.randn(7, 4, 4).double(), lengths)
     assert x.padding is not None

@@ -1,0 +1,31 @@
+"""The plain path: a cell over time, step by step, on which autograd does everything.
+
+The reference for the fused path, and the path of every cell that has no other.
+"""
+
+import torch
+from torch import Tensor
+
+from rnnexp.nn.cells import Cell, State
+from rnnexp.nn.representations import Sequences
+
+
+def run_plain(cell: Cell, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
+    """Run one cell over x: every hidden state (T, B, H), or none (0, B, H) unless every_step, and
+    the final state."""
+    # Unbound once: indexing one step inside the loop would make the backward pass O(T^2).
+    projected = cell.project(x).unbind(0)
+    state, padding = cell.zero_state(x.batch), x.padding
+    hidden = []
+    for t, x_t in enumerate(projected):
+        following = cell(x_t, state)
+        if padding is not None:
+            ended = padding[t].unsqueeze(1)  # (B, 1)
+            following = tuple(
+                torch.where(ended, old, new) for new, old in zip(following, state, strict=True)
+            )
+        state = following
+        hidden.append(state[0])
+    if not every_step or not hidden:  # a readout may leave a sequence of one step none
+        return state[0].new_empty(0, x.batch, cell.hidden_size), state
+    return torch.stack(hidden), state

@@ -1,0 +1,324 @@
+"""Steps by hand: what a cell does at one step, forward and backward, in memory that is given.
+
+On the plain path autograd records every operation of a step and allocates what it needs. Here each
+cell's step writes into memory that is there already, and its gradient is written out; the runner in
+`rnnexp.nn.fused` does the rest. So a cell has its equations twice: in `rnnexp.nn.cells` to be read,
+and here to be fast. Tests hold them equal.
+
+A tensor of one step has shape (R, H): R sequences, H hidden units. Those of several steps are
+flattened to (S * R, H). In names, g_x is the gradient of the loss with respect to x.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnexp.nn import cells
+
+# Gradients of a function's input from that of its output y, written into `grad_input`.
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+class Step(NamedTuple):
+    """What a step reads and writes.
+
+    gates: before the step the input projections W x_t + b, after it the activations. kept: what
+    else the gradient needs. before, after: the state.
+    """
+
+    gates: Sequence[Tensor]
+    kept: Sequence[Tensor]
+    before: Sequence[Tensor]
+    after: Sequence[Tensor]
+
+
+class Gradients(NamedTuple):
+    """Of the input projections (gates) and of what is kept, both written by a step."""
+
+    gates: Sequence[Tensor]
+    kept: Sequence[Tensor]
+
+
+class Steps:
+    """The steps of one cell over R sequences.
+
+    gates, kept, states: how many tensors of each a step has.
+    """
+
+    gates: ClassVar[int]
+    kept: ClassVar[int] = 0
+    states: ClassVar[int] = 1
+
+    def __init__(self, cell: Any, rows: int) -> None:
+        self.a, self.b = cell.bias.new_empty(2, rows, cell.hidden_size).unbind(0)  # for anything
+
+    def forward(self, step: Step) -> None:
+        """From the state before to the state after."""
+        raise NotImplementedError
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        """g_state, of the state after, becomes that of the state before; g is written."""
+        raise NotImplementedError
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        """Add the gradients of the recurrent parameters, by name, over several steps."""
+        raise NotImplementedError
+
+
+class VanillaSteps(Steps):
+    """h' = tanh(x + U h)"""
+
+    gates = 1
+
+    def __init__(self, cell: cells.Vanilla, rows: int) -> None:
+        super().__init__(cell, rows)
+        self.U = cell.U.detach()
+
+    def forward(self, step: Step) -> None:
+        torch.tanh(step.gates[0].addmm_(step.before[0], self.U), out=step.after[0])
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        (g_x,), (g_h,) = g.gates, g_state
+        tanh_backward(g_h, step.after[0], grad_input=g_x)
+        torch.mm(g_x, self.U.t(), out=g_h)
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        g_weights["U"].addmm_(step.before[0].t(), g.gates[0])
+
+
+class LinearSteps(Steps):
+    """h' = x + U h"""
+
+    gates = 1
+
+    def __init__(self, cell: cells.Linear, rows: int) -> None:
+        super().__init__(cell, rows)
+        self.U = cell.U.detach()
+
+    def forward(self, step: Step) -> None:
+        torch.addmm(step.gates[0], step.before[0], self.U, out=step.after[0])
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        (g_x,), (g_h,) = g.gates, g_state
+        g_x.copy_(g_h)
+        torch.mm(g_x, self.U.t(), out=g_h)
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        g_weights["U"].addmm_(step.before[0].t(), g.gates[0])
+
+
+class TEXTnetOrder2Steps(Steps):
+    """h' = tanh(x + U h + V fed), cell' = sigma(W_c h' + b_c), fed' = cell
+
+    The gradient before that sigma is what is kept.
+    """
+
+    gates = 1
+    kept = 1
+    states = 3
+
+    def __init__(self, cell: cells.TEXTnetOrder2, rows: int) -> None:
+        super().__init__(cell, rows)
+        self.U, self.V = cell.U.detach(), cell.V.detach()
+        self.W_c, self.b_c = cell.W_c.detach(), cell.b_c.detach()
+        self.tanh = cell.activation is torch.tanh
+
+    def forward(self, step: Step) -> None:
+        h, cell, fed = step.before
+        new_h, new_cell, new_fed = step.after
+        x = step.gates[0].addmm_(h, self.U).addmm_(fed, self.V)
+        torch.tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
+        torch.addmm(self.b_c, new_h, self.W_c, out=new_cell).sigmoid_()
+        new_fed.copy_(cell)
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        (g_x,), (g_sum,) = g.gates, g.kept
+        g_h, g_cell, g_fed = g_state
+        sigmoid_backward(g_cell, step.after[1], grad_input=g_sum)
+        g_h.addmm_(g_sum, self.W_c.t())
+        tanh_backward(g_h, step.after[0], grad_input=g_x) if self.tanh else g_x.copy_(g_h)
+        torch.mm(g_x, self.U.t(), out=g_h)
+        g_cell.copy_(g_fed)
+        torch.mm(g_x, self.V.t(), out=g_fed)
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        h, _, fed = step.before
+        g_weights["U"].addmm_(h.t(), g.gates[0])
+        g_weights["V"].addmm_(fed.t(), g.gates[0])
+        g_weights["W_c"].addmm_(step.after[0].t(), g.kept[0])
+        g_weights["b_c"].add_(g.kept[0].sum(0))
+
+
+class MGUSteps(Steps):
+    """f = sigma(x_f + U_f h), c = tanh(x_h + U_h (f * h)), h' = (1 - f) * h + f * c"""
+
+    gates = 2
+
+    def __init__(self, cell: cells.MGU, rows: int) -> None:
+        super().__init__(cell, rows)
+        self.U_f, self.U_h = cell.U_f.detach(), cell.U_h.detach()
+
+    def forward(self, step: Step) -> None:
+        (f, c), (h,) = step.gates, step.before
+        f.addmm_(h, self.U_f).sigmoid_()
+        torch.mul(f, h, out=self.a)
+        c.addmm_(self.a, self.U_h).tanh_()
+        torch.lerp(h, c, f, out=step.after[0])
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        (f, c), (h,), (g_f, g_c), (g_h,) = step.gates, step.before, g.gates, g_state
+        a, g_fh = self.a, self.b
+        torch.mul(g_h, f, out=a)
+        tanh_backward(a, c, grad_input=g_c)
+        torch.mm(g_c, self.U_h.t(), out=g_fh)
+        torch.sub(c, h, out=a).mul_(g_h).addcmul_(g_fh, h)
+        sigmoid_backward(a, f, grad_input=g_f)
+        torch.lerp(g_h, g_fh, f, out=g_h)
+        g_h.addmm_(g_f, self.U_f.t())
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        (f, _), (h,), (g_f, g_c) = step.gates, step.before, g.gates
+        g_weights["U_f"].addmm_(h.t(), g_f)
+        g_weights["U_h"].addmm_((f * h).t(), g_c)
+
+
+class GRUSteps(Steps):
+    """r, z = sigma(x + U h + d), m = U_h h + d_h, c = tanh(x_h + r * m), h' = (1 - z) * c + z * h
+
+    m is kept.
+    """
+
+    gates = 3
+    kept = 1
+
+    def __init__(self, cell: cells.GRU, rows: int) -> None:
+        super().__init__(cell, rows)
+        self.U = [U.contiguous() for U in cell.U.detach().chunk(3, dim=1)]
+        self.d = cell.recurrent_bias.detach().chunk(3)
+
+    def forward(self, step: Step) -> None:
+        (r, z, c), (m,), (h,) = step.gates, step.kept, step.before
+        r.add_(self.d[0]).addmm_(h, self.U[0]).sigmoid_()
+        z.add_(self.d[1]).addmm_(h, self.U[1]).sigmoid_()
+        torch.addmm(self.d[2], h, self.U[2], out=m)
+        c.addcmul_(r, m).tanh_()
+        torch.lerp(c, h, z, out=step.after[0])
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        (r, z, c), (m,), (h,) = step.gates, step.kept, step.before
+        (g_r, g_z, g_c), (g_m,), (g_h,) = g.gates, g.kept, g_state
+        a = self.a
+        torch.sub(h, c, out=a).mul_(g_h)
+        sigmoid_backward(a, z, grad_input=g_z)
+        g_h_z = torch.mul(g_h, z, out=self.b)
+        torch.sub(g_h, g_h_z, out=a)
+        tanh_backward(a, c, grad_input=g_c)
+        torch.mul(g_c, m, out=a)
+        sigmoid_backward(a, r, grad_input=g_r)
+        torch.mul(g_c, r, out=g_m)
+        torch.addmm(g_h_z, g_r, self.U[0].t(), out=g_h)
+        g_h.addmm_(g_z, self.U[1].t()).addmm_(g_m, self.U[2].t())
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        (h,), parts = step.before, (g.gates[0], g.gates[1], g.kept[0])
+        for g_U, part in zip(g_weights["U"].chunk(3, dim=1), parts, strict=True):
+            g_U.addmm_(h.t(), part)
+        for g_d, part in zip(g_weights["recurrent_bias"].chunk(3), parts, strict=True):
+            g_d.add_(part.sum(0))
+
+
+class GRUChungSteps(Steps):
+    """z, r = sigma(x + U h), c = tanh(x_h + U_h (r * h)), h' = (1 - z) * h + z * c"""
+
+    gates = 3
+
+    def __init__(self, cell: cells.GRUChung, rows: int) -> None:
+        super().__init__(cell, rows)
+        self.U_z, self.U_r = (U.contiguous() for U in cell.U.detach().chunk(2, dim=1))
+        self.U_h = cell.U_h.detach()
+
+    def forward(self, step: Step) -> None:
+        (z, r, c), (h,) = step.gates, step.before
+        z.addmm_(h, self.U_z).sigmoid_()
+        r.addmm_(h, self.U_r).sigmoid_()
+        torch.mul(r, h, out=self.a)
+        c.addmm_(self.a, self.U_h).tanh_()
+        torch.lerp(h, c, z, out=step.after[0])
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        (z, r, c), (h,), (g_z, g_r, g_c), (g_h,) = step.gates, step.before, g.gates, g_state
+        a, g_rh = self.a, self.b
+        torch.sub(c, h, out=a).mul_(g_h)
+        sigmoid_backward(a, z, grad_input=g_z)
+        torch.mul(g_h, z, out=a)
+        g_h.sub_(a)
+        tanh_backward(a, c, grad_input=g_c)
+        torch.mm(g_c, self.U_h.t(), out=g_rh)
+        g_h.addcmul_(g_rh, r)
+        g_rh.mul_(h)
+        sigmoid_backward(g_rh, r, grad_input=g_r)
+        g_h.addmm_(g_z, self.U_z.t()).addmm_(g_r, self.U_r.t())
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        (_, r, _), (h,), (g_z, g_r, g_c) = step.gates, step.before, g.gates
+        for g_U, part in zip(g_weights["U"].chunk(2, dim=1), (g_z, g_r), strict=True):
+            g_U.addmm_(h.t(), part)
+        g_weights["U_h"].addmm_((r * h).t(), g_c)
+
+
+class LSTMSteps(Steps):
+    """i, f, o = sigma(x + U h), g = tanh(x_g + U_g h), c' = f * c + i * g, h' = o * tanh(c')"""
+
+    gates = 4
+    states = 2
+
+    def __init__(self, cell: cells.LSTM, rows: int) -> None:
+        super().__init__(cell, rows)
+        self.U = [U.contiguous() for U in cell.U.detach().chunk(4, dim=1)]
+
+    def forward(self, step: Step) -> None:
+        (h, c), (new_h, new_c) = step.before, step.after
+        for gate, U in zip(step.gates, self.U, strict=True):
+            gate.addmm_(h, U)
+        i, f, g, o = step.gates
+        torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), g.tanh_())
+        torch.tanh(new_c, out=new_h).mul_(o.sigmoid_())
+
+    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+        (i, f, candidate, o), (_, c), (_, new_c) = step.gates, step.before, step.after
+        (g_i, g_f, g_candidate, g_o), (g_h, g_c) = g.gates, g_state
+        a, b = self.a, self.b
+        torch.tanh(new_c, out=a)
+        torch.mul(g_h, a, out=b)
+        sigmoid_backward(b, o, grad_input=g_o)
+        torch.mul(g_h, o, out=b)
+        g_c.add_(tanh_backward(b, a, grad_input=a))
+        torch.mul(g_c, candidate, out=a)
+        sigmoid_backward(a, i, grad_input=g_i)
+        torch.mul(g_c, i, out=a)
+        tanh_backward(a, candidate, grad_input=g_candidate)
+        torch.mul(g_c, c, out=a)
+        sigmoid_backward(a, f, grad_input=g_f)
+        g_c.mul_(f)
+        torch.mm(g_i, self.U[0].t(), out=g_h)
+        for part, U in zip(g.gates[1:], self.U[1:], strict=True):
+            g_h.addmm_(part, U.t())
+
+    def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
+        h = step.before[0]
+        for g_U, part in zip(g_weights["U"].chunk(4, dim=1), g.gates, strict=True):
+            g_U.addmm_(h.t(), part)
+
+
+STEPS: dict[type[cells.Cell], type[Steps]] = {
+    cells.Vanilla: VanillaSteps,
+    cells.Linear: LinearSteps,
+    cells.TEXTnetOrder2: TEXTnetOrder2Steps,
+    cells.MGU: MGUSteps,
+    cells.GRU: GRUSteps,
+    cells.GRUChung: GRUChungSteps,
+    cells.LSTM: LSTMSteps,
+}

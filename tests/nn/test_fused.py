@@ -1,0 +1,276 @@
+"""The fused path against the plain one: values, gradients, padding, nesting, memory."""
+
+import threading
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rnnexp.nn import fused
+from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2
+from rnnexp.nn.fused import has_fused_path, run_fused
+from rnnexp.nn.plain import run_plain
+from rnnexp.nn.recurrence import CellRecurrence
+from rnnexp.nn.representations import Features, OneHot, Sequences
+from rnnexp.nn.steps import STEPS
+
+LENGTHS = torch.tensor([7, 3, 1, 5, 5])
+every_cell = pytest.mark.parametrize("kind", STEPS)
+
+
+@pytest.fixture(autouse=True)
+def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 5 are cut into 3 and 2 sequences, and 7 steps into blocks of 3 or 4."""
+    monkeypatch.setattr(fused, "ROWS", 3)
+    monkeypatch.setattr(fused, "BLOCK", 9)
+    torch.manual_seed(0)
+
+
+def drawn(cell: Any) -> Any:
+    """Weights that are large enough for every gate to matter."""
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.normal_(std=0.7)
+    return cell.double()
+
+
+def sequences(one_hot: bool, lengths: Tensor | None) -> Sequences:
+    if one_hot:
+        return OneHot(torch.randint(6, (7, 5)), lengths)
+    return Features(torch.randn(7, 5, 6, dtype=torch.float64, requires_grad=True), lengths)
+
+
+def gradients(run: Any, cell: Cell, x: Sequences, every_step: bool) -> list[Tensor]:
+    """Outputs, and gradients of a random function of all of them."""
+    hidden, final = run(cell, x, every_step)
+    generator = torch.Generator().manual_seed(1)
+    outputs = [hidden, *final]
+    loss = sum(
+        (one * torch.randn(one.shape, generator=generator, dtype=one.dtype)).sum()
+        for one in outputs
+    )
+    inputs = [x.values] if x.values.is_floating_point() else []
+    return [*outputs, *torch.autograd.grad(loss, [*inputs, *cell.parameters()])]
+
+
+@every_cell
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
+@pytest.mark.parametrize("every_step", [False, True])
+def test_equal_to_the_plain_path(
+    kind: type[Cell], one_hot: bool, lengths: Tensor | None, every_step: bool
+) -> None:
+    cell, x = drawn(kind(6, 4)), sequences(one_hot, lengths)
+    expected = gradients(run_plain, cell, x, every_step)
+    found = gradients(run_fused, cell, x, every_step)
+    assert len(found[0]) == (7 if every_step else 0)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+    with torch.no_grad():
+        hidden, final = run_fused(cell, x, every_step)
+    for one, other in zip([hidden, *final], found, strict=False):
+        assert torch.equal(one, other)
+
+
+@every_cell
+def test_single_precision(kind: type[Cell]) -> None:
+    cell = kind(6, 16)
+    x = Features(torch.randn(30, 5, 6))
+    for one, other in zip(run_fused(cell, x, True), run_plain(cell, x), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@every_cell
+def test_gradcheck_and_the_second_derivative(kind: type[Cell]) -> None:
+    cell = drawn(kind(2, 3))
+    values = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def function(values: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
+        hidden, final = run_fused(cell, Features(values, torch.tensor([4, 2])), True)
+        return hidden, *final
+
+    inputs = (values, *cell.parameters())
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+
+
+@every_cell
+def test_not_even_nan_behind_the_last_step_reaches_anything(kind: type[Cell]) -> None:
+    cell, x = drawn(kind(6, 4)), sequences(False, LENGTHS)
+    expected = gradients(run_fused, cell, x, False)
+    values = x.values.detach().clone()
+    for row, length in enumerate(LENGTHS):
+        values[length:, row] = torch.nan
+    found = gradients(run_fused, cell, Features(values.requires_grad_(), LENGTHS), False)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_no_step(one_hot: bool) -> None:
+    cell, x = MGU(6, 4), sequences(one_hot, None)
+    x = type(x)(x.values[:0].float() if not one_hot else x.values[:0])
+    hidden, (final,) = run_fused(cell, x, True)
+    assert hidden.shape == (0, 5, 4)
+    assert torch.equal(final, torch.zeros(5, 4))
+
+
+# Memory is never shared -------------------------------------------------------------------------
+
+
+@every_cell
+def test_two_forwards_then_their_backwards_in_any_order(kind: type[Cell]) -> None:
+    cell = drawn(kind(6, 4))
+    first, second = sequences(False, None), sequences(False, LENGTHS)
+    alone = [torch.autograd.grad(total(cell, x), cell.parameters()) for x in (first, second)]
+    for order in ([0, 1], [1, 0]):
+        losses = [total(cell, x) for x in (first, second)]
+        for number in order:
+            found = torch.autograd.grad(losses[number], cell.parameters())
+            for one, other in zip(found, alone[number], strict=True):
+                assert torch.equal(one, other)
+
+
+def total(cell: Cell, x: Sequences) -> Tensor:
+    hidden, final = run_fused(cell, x, True)
+    return hidden.square().sum() + sum(state.sum() for state in final)
+
+
+def test_backward_twice_through_one_graph() -> None:
+    cell, x = drawn(MGU(6, 4)), sequences(False, None)
+    loss = total(cell, x)
+    first = torch.autograd.grad(loss, cell.parameters(), retain_graph=True)
+    second = torch.autograd.grad(loss, cell.parameters())
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_nested_a_cell_over_the_states_of_itself() -> None:
+    cell, x = drawn(GRU(4, 4)), Features(torch.randn(7, 5, 4, dtype=torch.float64))
+
+    def twice(run: Any) -> Tensor:
+        below, _ = run(cell, x, True)
+        _, (final,) = run(cell, Features(below), False)
+        return final.square().sum()
+
+    found = torch.autograd.grad(twice(run_fused), cell.parameters())
+    expected = torch.autograd.grad(twice(run_plain), cell.parameters())
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_an_exception_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, x = drawn(LSTM(6, 4)), sequences(False, None)
+    expected = torch.autograd.grad(total(cell, x), cell.parameters())
+    steps, calls = STEPS[LSTM], iter(range(5))
+
+    def fails(self: Any, *arguments: Any) -> None:
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        original(self, *arguments)
+
+    for name in ("forward", "backward"):
+        original, calls = getattr(steps, name), iter(range(5))
+        with monkeypatch.context() as patch:
+            patch.setattr(steps, name, fails)
+            with pytest.raises(KeyboardInterrupt):
+                torch.autograd.grad(total(cell, x), cell.parameters())
+        found = torch.autograd.grad(total(cell, x), cell.parameters())
+        for one, other in zip(found, expected, strict=True):
+            assert torch.equal(one, other)
+
+
+def test_another_thread_at_the_same_time() -> None:
+    cell = drawn(TEXTnetOrder2(6, 4))
+    inputs = [sequences(False, None) for _ in range(4)]
+    expected = [torch.autograd.grad(total(cell, x), cell.parameters()) for x in inputs]
+    found: dict[int, list[Any]] = {number: [] for number in range(4)}
+
+    def work(number: int) -> None:
+        for _ in range(10):
+            loss = total(cell, inputs[number])
+            found[number].append(torch.autograd.grad(loss, cell.parameters()))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(4):
+        assert len(found[number]) == 10
+        for gradient in found[number]:
+            for one, other in zip(gradient, expected[number], strict=True):
+                assert torch.equal(one, other)
+
+
+def test_weights_that_changed_before_backward_are_refused() -> None:
+    cell, x = drawn(Linear(6, 4)), sequences(False, None)
+    loss = total(cell, x)
+    with torch.no_grad():
+        cell.U.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_hidden_states_that_are_changed_in_place_are_refused() -> None:
+    cell, x = drawn(MGU(6, 4)), sequences(False, None).split(3)[0]
+    hidden, _ = run_fused(cell, x, True)
+    hidden.detach().mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        hidden.sum().backward()
+
+
+# Which path is taken ----------------------------------------------------------------------------
+
+
+def test_the_path_is_told_and_can_be_chosen() -> None:
+    class Own(MGU):
+        """Not the cell of which the step is written by hand."""
+
+    assert CellRecurrence(MGU, 6, 4).path == "fused"
+    assert CellRecurrence(MGU, 6, 4, fused=False).path == "plain"
+    assert CellRecurrence(Own, 6, 4).path == "plain"
+    recurrence, x = CellRecurrence(MGU, 6, 4), Features(torch.randn(2, 3, 6))
+    with torch.autocast("cpu", torch.bfloat16):
+        recurrence(x)
+    assert recurrence.path == "plain"
+    recurrence.bfloat16()(Features(x.values.bfloat16()))
+    assert recurrence.path == "plain"
+    recurrence.float()(x)
+    assert recurrence.path == "fused"
+    assert has_fused_path(MGU(6, 4).double())
+
+
+@every_cell
+def test_stacks_in_both_directions(kind: type[Cell]) -> None:
+    options: Any = {"num_layers": 2, "bidirectional": True}
+    one = drawn(CellRecurrence(kind, 6, 4, **options))
+    other = CellRecurrence(kind, 6, 4, **options, fused=False).double()
+    other.load_state_dict(one.state_dict())
+    x = sequences(False, LENGTHS)
+    for every_step in (True, False):
+        hidden, final = one(x, every_step)
+        expected, expected_final = other(x, every_step)
+        torch.testing.assert_close(hidden, expected, rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(final, expected_final, rtol=1e-11, atol=1e-11)
+
+
+# Growth -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [run_plain, run_fused])
+def test_allocations_grow_linearly_with_the_steps(run: Any) -> None:
+    """Indexing one step of a tensor inside the loop would make the backward pass O(T^2): every
+    index writes a gradient as large as the tensor."""
+    cell = MGU(2, 4)
+
+    def allocated(steps: int) -> int:
+        x = Features(torch.randn(steps, 3, 2, requires_grad=True))
+        with torch.profiler.profile(profile_memory=True) as profile:
+            hidden, _ = run(cell, x, True)
+            hidden.sum().backward()
+        return sum(max(0, event.cpu_memory_usage) for event in profile.events())
+
+    few, many = allocated(100), allocated(400)
+    assert 3.5 < many / few < 4.5
