@@ -1,0 +1,1 @@
+"""What torch.nn.GRU does, statement by statement."""
