@@ -14,6 +14,11 @@ from contextlib import contextmanager
 import torch
 
 
+# Numbers stay float32; their products are computed in float32, in TensorFloat-32 (on a GPU that has
+# it), or from bfloat16 copies (on a processor that has them).
+MATMUL_PRECISIONS = ("highest", "high", "medium")
+
+
 def derive(seed: int, *name: str | int) -> int:
     """A 63-bit seed of its own for every name, from the run's seed. Seed 0 is a seed."""
     text = "/".join(str(part) for part in (seed, *name))
@@ -38,9 +43,13 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare(deterministic: bool, threads: int) -> None:
-    """Set the process up for a run: thread count, algorithms, memory."""
+def prepare(deterministic: bool, threads: int, matmul_precision: str = "highest") -> None:
+    """Set the process up for a run: thread count, algorithms, precision of products, memory.
+
+    matmul_precision: one of `MATMUL_PRECISIONS`, of torch.set_float32_matmul_precision.
+    """
     torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(matmul_precision)
     # cuBLAS reads this when it starts; without it deterministic products are refused on a GPU.
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -45,6 +45,7 @@ def settings_of_torch() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(strict)
+    torch.set_float32_matmul_precision("highest")
 
 
 @pytest.mark.usefixtures("settings_of_torch")
@@ -56,3 +57,11 @@ def test_strict_refuses_what_has_no_deterministic_form_and_fast_allows_it() -> N
         torch.zeros(3).put_(places, values)
     prepare(deterministic=False, threads=1)
     assert torch.zeros(3).put_(places, values)[1] in (1.0, 2.0)
+
+
+@pytest.mark.usefixtures("settings_of_torch")
+def test_the_precision_of_products() -> None:
+    prepare(deterministic=True, threads=1, matmul_precision="medium")
+    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    prepare(deterministic=True, threads=1)
+    assert torch.get_float32_matmul_precision() == "highest"
