@@ -1,7 +1,7 @@
 """What recording costs: the training of power_load_pmgru with all of it and with none, in turns.
 
-Recorded are every loss, the order of batches, the run history, TensorBoard's curves,
-two checkpoints an epoch and the hashes of weights. Validation is cut to one batch in both, for it is the same.
+Recorded are every loss, the order of batches, the run history, TensorBoard's curves, two
+checkpoints an epoch and the hashes of weights. Validation is cut to one batch in both.
 """
 
 import argparse

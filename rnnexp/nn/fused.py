@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rnnexp.nn.cells import Cell, State
-from rnnexp.nn.plain import run_plain
+from rnnexp.nn.plain import run_over
 from rnnexp.nn.projections import Projection, projection_of
 from rnnexp.nn.representations import Sequences
 from rnnexp.nn.steps import STEPS, Gradients, Step, Steps
@@ -37,17 +37,23 @@ def run_fused(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State
     """Run one cell over x: every hidden state (T, B, H), or none (0, B, H) unless every_step, and
     the final state."""
     parts = []
-    for rows in x.without_padding().split(ROWS):
-        inputs = (rows.values, *cell.parameters())
+    x, weight = x.without_padding().in_use(cell.input_weight)
+    for rows in x.split(ROWS):
+        inputs = (rows.values, weight, *_other_parameters(cell).values())
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
             parts.append(Fused.apply(cell, rows, every_step, *inputs))
         else:
-            parts.append(_without_gradients(cell, rows, every_step))
+            parts.append(_without_gradients(cell, rows, weight, every_step))
     if len(parts) == 1:
         hidden, *final = parts[0]
     else:
         hidden, *final = (torch.cat(of_rows, dim=-2) for of_rows in zip(*parts, strict=True))
     return hidden, tuple(final)
+
+
+def _other_parameters(cell: Cell) -> dict[str, Tensor]:
+    """All but the input weight, of which only a part may be in use."""
+    return {name: one for name, one in cell.named_parameters() if name != "input_weight"}
 
 
 # Blocks of steps, and their memory --------------------------------------------------------------
@@ -132,10 +138,12 @@ def _forward(
 
 
 @torch.no_grad()
-def _without_gradients(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, ...]:
+def _without_gradients(
+    cell: Cell, x: Sequences, weight: Tensor, every_step: bool
+) -> tuple[Tensor, ...]:
     """What `Fused` gives; the memory of one block is enough."""
     blocks = list(_blocks(x))
-    projection = projection_of(x, cell)
+    projection = projection_of(x, weight, cell.bias, cell.projections)
     steps, memory = _start(cell, x, blocks[0].steps.stop if blocks else 0)
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
@@ -151,12 +159,13 @@ def _without_gradients(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tens
 
 class Fused(torch.autograd.Function):
     """A cell over some sequences -> every hidden state, or none, and the tensors of the final
-    state. The values of x and the cell's parameters are arguments for the sake of gradients."""
+    state. The values of x, the input weight and the cell's other parameters are arguments for the
+    sake of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
         steps, memory = _start(cell, x, x.steps)
-        projection = projection_of(x, cell)
+        projection = projection_of(x, inputs[1], cell.bias, cell.projections)
         for block in _blocks(x):
             _forward(projection, steps, block, memory, block.steps)
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
@@ -181,7 +190,9 @@ class Fused(torch.autograd.Function):
             wanted = ctx.needs_input_grad[3]
             if not ctx.every_step:
                 g_hidden = None
-            gradients = _backward(ctx.cell, ctx.x, Memory(*parts), wanted, g_hidden, g_final)
+            gradients = _backward(
+                ctx.cell, ctx.x, inputs[1], Memory(*parts), wanted, g_hidden, g_final
+            )
         return None, None, None, *gradients
 
 
@@ -196,22 +207,20 @@ def _after_the_first(states: Tensor) -> Tensor:
 def _backward(
     cell: Cell,
     x: Sequences,
+    weight: Tensor,
     memory: Memory,
     of_values: bool,
     g_hidden: Tensor | None,
     g_final: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
-    """The gradients of the values of x (None unless of_values) and of the cell's parameters."""
+    """The gradients of the values of x (None unless of_values), of the input weight and of the
+    cell's other parameters."""
     steps, zeros = STEPS[type(cell)](cell, x.batch), torch.zeros_like(memory.states[0][0])
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
     g_steps = None if g_hidden is None else g_hidden.unbind(0)
-    g_weights = {
-        name: torch.zeros_like(weight)
-        for name, weight in cell.named_parameters()
-        if name not in ("input_weight", "bias")
-    }
+    g_weights = {name: torch.zeros_like(one) for name, one in _other_parameters(cell).items()}
     g_values = torch.empty_like(x.values) if of_values else None
-    projection = projection_of(x, cell)
+    projection = projection_of(x, weight, cell.bias, cell.projections)
     projection.start_gradients()
 
     blocks = list(_blocks(x))
@@ -239,8 +248,8 @@ def _backward(
         steps.weights(memory.of(block.steps), g, g_weights)
         g_block = None if g_values is None else g_values[block.steps]
         projection.add_gradients(block.x.values, [gate[place] for gate in g_memory.gates], g_block)
-    g_weights["input_weight"], g_weights["bias"] = projection.gradients()
-    return [g_values, *(g_weights[name] for name, _ in cell.named_parameters())]
+    g_weight, g_weights["bias"] = projection.gradients()
+    return [g_values, g_weight, *g_weights.values()]
 
 
 def _backward_past(
@@ -257,7 +266,9 @@ def _backward_past(
 
 def _plainly(ctx: Any, inputs: list[Tensor], g_outputs: list[Tensor | None]) -> Sequence[Any]:
     """The same gradients as functions of the inputs and of g_outputs, by autograd."""
-    hidden, final = run_plain(ctx.cell, replace(ctx.x, values=inputs[0]), ctx.every_step)
+    x = replace(ctx.x, values=inputs[0])
+    projected = x.project(inputs[1], ctx.cell.bias)
+    hidden, final = run_over(ctx.cell, projected, x.padding, ctx.every_step)
     outputs = [
         (out, g) for out, g in zip([hidden, *final], g_outputs, strict=True) if g is not None
     ]

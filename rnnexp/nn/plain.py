@@ -13,11 +13,17 @@ from rnnexp.nn.representations import Sequences
 def run_plain(cell: Cell, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
     """Run one cell over x: every hidden state (T, B, H), or none (0, B, H) unless every_step, and
     the final state."""
-    # Unbound once: indexing one step inside the loop would make the backward pass O(T^2).
-    projected = cell.project(x).unbind(0)
-    state, padding = cell.zero_state(x.batch), x.padding
+    return run_over(cell, cell.project(x), x.padding, every_step)
+
+
+def run_over(
+    cell: Cell, projected: Tensor, padding: Tensor | None, every_step: bool
+) -> tuple[Tensor, State]:
+    """The same from the input projections (T, B, projections * H); padding: (T, B), or None."""
+    state = cell.zero_state(projected.shape[1])
     hidden = []
-    for t, x_t in enumerate(projected):
+    # Unbound once: indexing one step inside the loop would make the backward pass O(T^2).
+    for t, x_t in enumerate(projected.unbind(0)):
         following = cell(x_t, state)
         if padding is not None:
             ended = padding[t].unsqueeze(1)  # (B, 1)
@@ -27,5 +33,5 @@ def run_plain(cell: Cell, x: Sequences, every_step: bool = True) -> tuple[Tensor
         state = following
         hidden.append(state[0])
     if not every_step or not hidden:  # a readout may leave a sequence of one step none
-        return state[0].new_empty(0, x.batch, cell.hidden_size), state
+        return state[0].new_empty(0, *state[0].shape), state
     return torch.stack(hidden), state

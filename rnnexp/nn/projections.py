@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rnnexp.nn.cells import Cell
 from rnnexp.nn.representations import OneHot, Sequences
 
 Tensors = Sequence[Tensor]
@@ -93,7 +92,7 @@ class OneHotProjection:
 Projection = FeatureProjection | OneHotProjection
 
 
-def projection_of(x: Sequences, cell: Cell) -> Projection:
+def projection_of(x: Sequences, weight: Tensor, bias: Tensor, gates: int) -> Projection:
     """The one for this kind of sequences."""
     kind = OneHotProjection if isinstance(x, OneHot) else FeatureProjection
-    return kind(cell.input_weight, cell.bias, cell.projections)
+    return kind(weight, bias, gates)

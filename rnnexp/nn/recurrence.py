@@ -62,7 +62,7 @@ class CellRecurrence(Recurrence):
             cell(size, hidden_size) for size in (sizes if bidirectional else [])
         )
         first = cast(Cell, self.layers[0])
-        self.states, self.path = first.states, self._path(first)
+        self.states, self.path = first.states, "fused" if self._can_fuse(first) else "plain"
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
@@ -84,13 +84,13 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        self.path = self._path(cell)
-        return (run_fused if self.path == "fused" else run_plain)(cell, x, every_step)
-
-    def _path(self, cell: Cell) -> str:
         # Autocast chooses the type of each product by itself, which is for the plain path.
-        autocast = torch.is_autocast_enabled(cell.bias.device.type)
-        return "fused" if self.fused and has_fused_path(cell) and not autocast else "plain"
+        fused = self._can_fuse(cell) and not torch.is_autocast_enabled(cell.bias.device.type)
+        self.path = "fused" if fused else "plain"
+        return (run_fused if fused else run_plain)(cell, x, every_step)
+
+    def _can_fuse(self, cell: Cell) -> bool:
+        return self.fused and has_fused_path(cell)
 
 
 class TorchRecurrence(Recurrence):

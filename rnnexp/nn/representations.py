@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnexp.nn.lookup import lookup, rows_in_use
+
 NEVER_BUILT = (
     "one-hot vectors are never built, and this recurrence needs them: choose a recurrence of "
     "cells, for example model=grunet, or model/representation=embeddings"
@@ -78,6 +80,10 @@ class Sequences:
         """weight: (I, out), bias: (out,) -> W x_t + b of every step: (T, B, out)."""
         raise NotImplementedError
 
+    def in_use(self, weight: Tensor) -> tuple[Self, Tensor]:
+        """The same over the part of a weight (I, out) that these sequences touch, and that part."""
+        return self, weight
+
     def dense(self) -> Tensor:
         """The inputs themselves: (T, B, I)."""
         raise NotImplementedError
@@ -108,11 +114,25 @@ class Features(Sequences):
 
 @dataclass(frozen=True)
 class OneHot(Sequences):
-    """Sequences of one-hot vectors that are never built; values: (T, B), which entry is one."""
+    """Sequences of one-hot vectors that are never built; values: (T, B), which entry is one.
+
+    sparse: the gradient of a weight is a sparse tensor of the rows in use.
+    """
+
+    sparse: bool = False
 
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
         """A row lookup: the product of a one-hot vector with W is a row of W."""
+        if self.sparse:
+            return lookup(weight, self.values) + bias
         return functional.embedding(self.values, weight) + bias
+
+    def in_use(self, weight: Tensor) -> tuple[Self, Tensor]:
+        """One-hot vectors over the rows in use."""
+        if not self.sparse:
+            return self, weight
+        rows, place = rows_in_use(weight, self.values)
+        return replace(self, values=place), rows
 
     def dense(self) -> Tensor:
         """Refused.
@@ -133,10 +153,15 @@ def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 class OneHotTokens(nn.Module):
-    """Token numbers as one-hot vectors over the vocabulary."""
+    """Token numbers as one-hot vectors over the vocabulary.
 
-    def __init__(self, spec: dict[str, Any]) -> None:
+    sparse: the gradients of the weights over them touch the rows in use alone, which is worth its
+    overhead from a vocabulary of about a thousand on.
+    """
+
+    def __init__(self, spec: dict[str, Any], sparse: bool = False) -> None:
         super().__init__()
+        self.sparse = sparse
         if spec.get("vectors"):
             raise ValueError("data.vectors needs model/representation=embeddings")
         if spec.get("extra"):
@@ -147,7 +172,7 @@ class OneHotTokens(nn.Module):
         self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
     ) -> OneHot:
         """tokens: (B, T), lengths: (B,) or None."""
-        return OneHot(tokens.t(), lengths)
+        return OneHot(tokens.t(), lengths, self.sparse)
 
 
 class Embeddings(nn.Module):

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from rnnexp.data.module import DataModule
 from rnnexp.errors import RunFailed, UserError
+from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
+from rnnexp.optim.rows import RowOptimizer
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -81,6 +83,30 @@ class Task(pl.LightningModule):
         for name, value in metrics.items():
             self.results[f"{span}/{name}"] = value
             self.log(f"{span}/{name}", value, prog_bar=name == shown)
+
+    # Rows of large tables that are not in use lie behind the others (`rnnexp.optim.rows`). They are
+    # caught up before anything else than a training step reads the weights, and clipped as rows.
+
+    def on_validation_start(self) -> None:
+        self._catch_up()
+
+    def on_train_epoch_end(self) -> None:
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        for optimizer in self.trainer.optimizers:
+            if isinstance(optimizer, RowOptimizer):
+                optimizer.catch_up()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        if gradient_clip_val:
+            clip = clip_grad_value_ if gradient_clip_algorithm == "value" else clip_grad_norm_
+            clip(self.network.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.network.parameters())

@@ -1,6 +1,7 @@
 """The fused path against the plain one: values, gradients, padding, nesting, memory."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,19 @@ def test_equal_to_the_plain_path(
         hidden, final = run_fused(cell, x, every_step)
     for one, other in zip([hidden, *final], found, strict=False):
         assert torch.equal(one, other)
+
+
+@every_cell
+@pytest.mark.parametrize("run", [run_plain, run_fused])
+def test_sparse_gradients_of_one_hot_words(kind: type[Cell], run: Any) -> None:
+    cell = drawn(kind(60, 4))
+    x = OneHot(torch.randint(60, (7, 5)), LENGTHS)
+    expected = gradients(run, cell, x, True)
+    found = gradients(run, cell, replace(x, sparse=True), True)
+    rows = [one for one in found if one.is_sparse]
+    assert len(rows) == 1 and len(rows[0]._values()) == len(x.values.unique())
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.to_dense(), other, rtol=1e-12, atol=1e-12)
 
 
 @every_cell

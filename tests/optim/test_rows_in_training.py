@@ -1,0 +1,60 @@
+"""Rows of one-hot words in a whole run: the same as the dense step, catching up and clipped."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnexp.cli import main
+from rnnexp.nn import lookup
+from rnnexp.record import read_digest, read_run
+
+RUN = [
+    "train",
+    "experiment=quickstart_reviews",
+    "model=grunet",
+    "model/representation=one_hot",
+    "model.hidden_size=8",
+    "data.per_class=40",
+    "data.batch_size=1",
+    "trainer.max_epochs=2",
+    "trainer.gradient_clip_val=0.05",
+    "determinism.threads=1",
+    "+trainer.precision=64-true",  # in single precision rounding grows over the steps
+    "name=run",
+]
+OPTIMIZERS = {
+    "sgd": ["optimizer=sgd", "optimizer.lr=0.03", "optimizer.weight_decay=0.01"],
+    # Idle moves are those of eps = 0.
+    "adamw": ["optimizer=adamw", "optimizer.lr=0.01", "+optimizer.eps=1e-30"],
+}
+
+
+def trained(name: str, *overrides: str) -> tuple[list[float], dict[str, Any]]:
+    """Every training loss, and the metrics of the test."""
+    assert main([*RUN, f"paths.outputs={name}", *overrides]) == 0
+    (folder,) = Path(name, "run").iterdir()
+    assert read_run(folder)["path"] == "fused"
+    losses = [float.fromhex(loss) for loss in read_digest(folder)["losses"]]
+    return losses, json.loads((folder / "metrics.json").read_text())
+
+
+def gap(losses: list[float], expected: list[float]) -> float:
+    """The largest relative difference."""
+    return max(abs(a - b) / b for a, b in zip(losses, expected, strict=True))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_same_run_as_with_dense_gradients(
+    empty_folder: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = OPTIMIZERS[optimizer]
+    sparse, metrics = trained("sparse", *options)
+    dense, expected = trained("dense", *options, "model.representation.sparse=false")
+    assert gap(sparse, dense) < 1e-9
+    assert metrics["test/nll"] == pytest.approx(expected["test/nll"], rel=1e-9)
+    # With rows that are read as they lie it is another training.
+    monkeypatch.setattr(lookup, "current_rows", lambda table, rows: table.index_select(0, rows))
+    stale, _ = trained("stale", *options)
+    assert gap(stale, dense) > 1e-3
