@@ -46,6 +46,7 @@ def settings_of_torch() -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(strict)
     torch.set_float32_matmul_precision("highest")
+    torch.set_flush_denormal(False)
 
 
 @pytest.mark.usefixtures("settings_of_torch")
@@ -65,3 +66,9 @@ def test_the_precision_of_products() -> None:
     assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
     prepare(deterministic=True, threads=1)
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.usefixtures("settings_of_torch")
+def test_what_is_too_small_for_a_normal_number_is_zero() -> None:
+    prepare(deterministic=True, threads=1)
+    assert torch.tensor([1e-38]).mul(0.01).item() == 0
