@@ -137,6 +137,45 @@ def rerun(argv: list[str]) -> int:
     return run_again(arguments.folder, arguments.overrides)
 
 
+def predict(argv: list[str]) -> int:
+    """Tell the classes of new texts, or the next values of series, by a finished run."""
+    parser = _parser(predict)
+    parser.usage = "rnnexp predict DIR [--text TEXT | --csv FILE] [--output FILE] [data.KEY=VALUE]"
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
+    parser.add_argument(
+        "--text",
+        action="append",
+        default=[],
+        help="a text; may be given several times; - for one a line of the standard input, which is "
+        "read where neither --text nor --csv is given",
+    )
+    parser.add_argument(
+        "--csv",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a series as the run's own files have it, or a folder of them; may be given several "
+        "times",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="write to this .csv or .json instead"
+    )
+    parser.add_argument(
+        "overrides",
+        metavar="data.KEY=VALUE",
+        nargs="*",
+        help="how the file is read, where that differs, e.g. data.datetime_format",
+    )
+    arguments = parser.parse_intermixed_args(argv)
+
+    from rnnexp.predict import predict as predict_new
+
+    return predict_new(
+        arguments.folder, arguments.text, arguments.csv, arguments.output, arguments.overrides
+    )
+
+
 def leaderboard(argv: list[str]) -> int:
     """Show all runs as one table, best first, seeds together."""
     parser = _parser(leaderboard)
@@ -234,6 +273,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "test": test,
     "rerun": rerun,
+    "predict": predict,
     "leaderboard": leaderboard,
     "data": data,
     "doctor": doctor,

@@ -45,10 +45,10 @@ def show_metrics(task: Task, metrics: dict[str, float], baselines: dict[str, flo
     table.add_column("")
     for name in task.headline:
         table.add_column(name, justify="right")
-    values = [_number(metrics[f"test/{name}"]) for name in task.headline]
+    values = [number(metrics[f"test/{name}"]) for name in task.headline]
     table.add_row("this run, best checkpoint", *values, style="bold", end_section=True)
     for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
-        values = [_number(baselines[f"baseline/{baseline}/{name}"]) for name in task.headline]
+        values = [number(baselines[f"baseline/{baseline}/{name}"]) for name in task.headline]
         table.add_row(baseline.replace("_", " "), *values)
     console.print(table)
     tested = len(task.predictions["target"])
@@ -84,5 +84,5 @@ def _programs() -> str:
     return "" if shutil.which("rnnexp") else f"{_from_here(Path(sys.executable).parent)}/"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

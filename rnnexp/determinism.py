@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 import torch
 
-
 # Numbers stay float32; their products are computed in float32, in TensorFloat-32 (on a GPU that has
 # it), or from bfloat16 copies (on a processor that has them).
 MATMUL_PRECISIONS = ("highest", "high", "medium")
@@ -38,11 +37,6 @@ def global_stream(seed: int, *name: str | int) -> Iterator[None]:
         yield
 
 
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def prepare(deterministic: bool, threads: int, matmul_precision: str = "highest") -> None:
     """Set the process up for a run: thread count, algorithms, precision of products, memory.
 
@@ -59,7 +53,7 @@ def prepare(deterministic: bool, threads: int, matmul_precision: str = "highest"
     torch.use_deterministic_algorithms(deterministic)
     # Strictness fills new memory with NaN, a help in the search for reads of what was never written
     # that takes up to a fifth of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = False
     keep_freed_memory()

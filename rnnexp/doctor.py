@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rnnexp import determinism
+from rnnexp import cores
 from rnnexp.config import config_dir
 from rnnexp.record import code_state, cpu_name, versions
 
@@ -24,7 +24,7 @@ def report() -> str:
         "configs": str(config_dir()),
         "platform": platform.platform(),
         "cpu": f"{cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
-        "cores": f"{determinism.available_cores()} of {os.cpu_count()}",
+        "cores": f"{len(cores.available())} of {os.cpu_count()}, {cores.free()} free of other runs",
         "threads": str(torch.get_num_threads()),
         "cuda": _cuda(),
         **_data(),

@@ -49,7 +49,7 @@ def evaluate(folder: Path) -> int:
     set_up_process(config)
     data = build_data(config)
     facts = data.facts()
-    _check_same_data(run, facts)
+    check_same_data(run, facts)
     task = build_task(config, data)
     config.logger, config.callbacks = None, {}
     metrics = test_best(build_trainer(config, folder), task, data, folder)
@@ -81,7 +81,12 @@ def _do_without_gpu(config: DictConfig) -> None:
         config.trainer.accelerator = "cpu"
 
 
-def _check_same_data(run: dict[str, Any], facts: dict[str, Any]) -> None:
+def check_same_data(run: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Compare the data that were read with those of a run.
+
+    Raises:
+        UserError: they are not the same.
+    """
     recorded = run.get("fingerprints", {})
     differing = [kind for kind, now in facts["fingerprints"].items() if recorded.get(kind) != now]
     for kind in ("data", "vectors"):  # read from files, and what decides all else

@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from rnnexp import console, determinism, targets
+from rnnexp import console, cores, determinism, targets
 from rnnexp.baselines import baseline_metrics
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
@@ -52,8 +53,9 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         UserError: a mistake in the config or the data.
         RunFailed: the training cannot go on.
     """
-    with recording(folder, sys.argv) as record:
+    with recording(folder, sys.argv) as record, ExitStack() as held:
         config = resolve(config)
+        held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
         record.config(config)
         record.save(**facts_of_this_process(config), **facts)
@@ -63,6 +65,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         data = build_data(config)
         record.save(**data.facts())
         record.vocabulary(data.tokens)
+        record.ngram_table(data.ngram_table)
         console.show(data.report())
 
         task = build_task(config, data)
@@ -79,6 +82,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
                 trainer.fit(task, datamodule=data)
         finally:  # an interrupted run keeps what it knows
             record.history(history.rows)
+            record.save(path=cast(Any, task.network).recurrence.path)
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -126,7 +130,7 @@ def resolve(config: DictConfig) -> DictConfig:
             raise UserError("there is no GPU that torch can use here: set trainer=cpu or auto")
         settings = config.determinism
         if settings.threads == "auto":
-            settings.threads = determinism.available_cores()
+            settings.threads = cores.free()
         if type(settings.threads) is not int or settings.threads < 1:
             raise UserError(
                 f"determinism.threads is {settings.threads!r}: it must be auto or at least 1"
@@ -134,6 +138,12 @@ def resolve(config: DictConfig) -> DictConfig:
         if type(settings.deterministic) is not bool:
             raise UserError(
                 f"determinism.deterministic is {settings.deterministic!r}: it must be true or false"
+            )
+        precision = settings.get("matmul_precision", "highest")  # older runs have none
+        if precision not in determinism.MATMUL_PRECISIONS:
+            raise UserError(
+                f"determinism.matmul_precision is {precision!r}: it must be one of "
+                f"{', '.join(determinism.MATMUL_PRECISIONS)}"
             )
     except OmegaConfBaseException as error:
         raise UserError(f"the config is not whole: {str(error).splitlines()[0]}") from error
@@ -152,7 +162,9 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
 
 def set_up_process(config: DictConfig) -> None:
     """Threads, algorithms and memory as the config says; Lightning's chatter off."""
-    determinism.prepare(config.determinism.deterministic, config.determinism.threads)
+    settings = config.determinism
+    precision = settings.get("matmul_precision", "highest")
+    determinism.prepare(settings.deterministic, settings.threads, precision)
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Batches are gathered whole in this process: worker processes would have nothing to do.
@@ -291,7 +303,8 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
     """{"model.hidden_size": 192, "optimizer": "Adam", ...}: what one compares runs by, a class by
     its name alone. Left out is what only watches a run, and what run.json has as its ground."""
     groups = ("name", "mode", "logger", "paths")
-    watching = [f"callbacks.{name}" for name in ("progress_bar", "figures", "learning_rate")]
+    watchers = ("progress_bar", "figures", "learning_rate", "gradient_flow")
+    watching = [f"callbacks.{name}" for name in watchers]
     left_out = ("_partial_", "data.root", "determinism.threads", *watching)
     plain = OmegaConf.to_container(config)
     assert isinstance(plain, dict)

@@ -3,6 +3,7 @@
 config.yaml      the resolved config, seed included; nothing in it says `auto`
 run.json         status, argv, versions, git state, machine, data, spec, times, parameters
 vocabulary.json  the tokens in the order of their numbers, where the data have tokens
+ngrams.ckpt      what n-grams say of the class, where the data have them; tensors and plain values
 metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
 history.csv      one row an epoch
 predictions.csv  the target and the prediction of every test window
@@ -14,6 +15,7 @@ log.txt          what was logged, tracebacks included
 """
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -35,8 +37,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnexp import __version__
 from rnnexp.config import recorded
+from rnnexp.data.vocabulary import Vocabulary
 from rnnexp.errors import CannotRerun, RunFailed, UserError
-from rnnexp.files import write_json, write_text
+from rnnexp.files import write_bytes, write_json, write_text
 
 PACKAGES = (
     "torch",
@@ -82,6 +85,12 @@ class RunRecord:
     def vocabulary(self, tokens: list[str] | None) -> None:
         if tokens is not None:
             write_json(self.folder / "vocabulary.json", tokens)
+
+    def ngram_table(self, table: dict[str, Any] | None) -> None:
+        if table is not None:
+            content = io.BytesIO()
+            torch.save({"rnnexp_format": CHECKPOINT_FORMATS[-1], **table}, content)
+            write_bytes(self.folder / "ngrams.ckpt", content.getvalue())
 
     def metrics(self, metrics: dict[str, float]) -> None:
         write_json(self.folder / "metrics.json", metrics)
@@ -201,16 +210,49 @@ def read_digest(folder: Path) -> dict[str, Any]:
     return _read_json(folder / "digest.json")
 
 
+def read_vocabulary(folder: Path) -> list[str] | None:
+    """vocabulary.json; None where the run folder has none.
+
+    Raises:
+        UserError: it is damaged, or it is not the one that run.json knows.
+    """
+    path = folder / "vocabulary.json"
+    if not path.exists():
+        return None
+    tokens, run = _parse_json(path), read_run(folder)
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise UserError(f"{path} is damaged: it is not a list of words")
+    size = run.get("spec", {}).get("vocabulary")
+    fingerprint = run.get("fingerprints", {}).get("vocabulary")
+    if not len(tokens) == len(set(tokens)) == size or Vocabulary(tokens).fingerprint != fingerprint:
+        raise UserError(f"{path} is not the vocabulary of this run: it has been changed since")
+    return tokens
+
+
+def read_ngram_table(folder: Path) -> dict[str, Any] | None:
+    """ngrams.ckpt; None where the run folder has none.
+
+    Raises:
+        UserError: it is damaged, or it holds other things than tensors and plain values.
+    """
+    path = folder / "ngrams.ckpt"
+    return read_checkpoint(path) if path.exists() else None
+
+
 def _read_json(path: Path) -> dict[str, Any]:
+    content = _parse_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it does not hold names and values")
+    return content
+
+
+def _parse_json(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged: it is not valid JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: it does not hold names and values")
-    return content
 
 
 def best_checkpoint(folder: Path) -> Path:

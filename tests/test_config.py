@@ -24,6 +24,8 @@ REVIEWS, WORDS = ["data=reviews"], ["task=classification"]
 NEEDED = {  # what an option needs beside itself
     "data/series_csv": ["data.root=folder", "data.datetime_column=time"],
     "data/lecture_reviews": ["data.root=folder"],
+    "data/characters/all": ["data=names"],
+    "data/characters/lecture": ["data=names"],
     "data/ngrams/log_count_ratios": REVIEWS,
     "data/tokenization/lecture": REVIEWS,
     "data/tokenization/words": REVIEWS,

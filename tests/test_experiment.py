@@ -210,6 +210,7 @@ def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
         ("trainer.accelerator=tpu", "trainer.accelerator is 'tpu': it must be auto, cpu or gpu"),
         ("determinism.threads=0", "determinism.threads is 0"),
         ("determinism.threads=many", "determinism.threads is 'many'"),
+        ("determinism.matmul_precision=low", "determinism.matmul_precision is 'low'"),
         ("determinism.deterministic=maybe", "determinism.deterministic is 'maybe'"),
         ("model.hidden_size=0", "hidden_size and num_layers must be at least 1"),
         ("model.num_layers=0", "hidden_size and num_layers must be at least 1"),

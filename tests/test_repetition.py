@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from load_files import write_load_files
+from name_files import write_name_files
 from omegaconf import OmegaConf
 from review_files import write_review_files, write_vectors
 
@@ -58,6 +59,11 @@ SMALL = {
     "Reviews": Small(
         {"data.root": "data/reviews", "data.batch_size": 8, "data.vectors.dimension": 5},
         write_reviews,
+    ),
+    "SyntheticNames": Small({"data.number": 20, "data.batch_size": 8}),
+    "Names": Small(
+        {"data.root": "data/names", "data.batch_size": 8, "trainer.limit_train_batches": 20},
+        lambda data: write_name_files(data / "names"),
     ),
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnnexp import determinism
+from rnnexp import cores
 from rnnexp.baselines.cache import cached
 from rnnexp.baselines.forecasting import _lag
 from rnnexp.data.forecasting import ForecastingData
@@ -74,7 +74,7 @@ def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.nd
         training = training[data.store.observed[training]]
         inputs, last = _inputs(data, training, differences)
         change = data.store.values[training, 0].double().numpy() - last
-        model = LGBMRegressor(**TREES, n_jobs=determinism.available_cores(), verbosity=-1)
+        model = LGBMRegressor(**TREES, n_jobs=cores.free(), verbosity=-1)
         started = time.perf_counter()
         model.fit(inputs, change)
         seconds += time.perf_counter() - started

@@ -21,6 +21,7 @@ from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
 from rnnexp.config import compose
 from rnnexp.errors import UserError
+from rnnexp.record import hash_tensors
 
 BAR = 0.03  # of the training time
 
@@ -87,7 +88,7 @@ def train(overrides: list[str], recording: bool) -> float:
             started = time.perf_counter()
             trainer.fit(task, datamodule=data)
             if recording:
-                experiment.hash_tensors(task.state_dict())
+                hash_tensors(task.state_dict())
                 [loss.hex() for loss in history.losses]
             return time.perf_counter() - started
 

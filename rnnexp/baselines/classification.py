@@ -1,8 +1,11 @@
-"""Baselines of a classification: the most frequent class, and linear models of short n-grams."""
+"""Baselines of a classification: the most frequent class, and simple models of short n-grams; for
+names also tables of whole names."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,9 +17,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
 from rnnexp.data.classification import ClassificationData
+from rnnexp.data.documents import Document
 from rnnexp.tasks.metrics import classification_metrics
 
 # Part of the cache's key: raise it whenever a baseline's numbers change.
@@ -27,13 +32,22 @@ def classification_baselines(data: ClassificationData) -> dict[str, dict[str, fl
     """Every baseline's metrics on the test documents: name -> metric -> value.
 
     majority                   the shares of the classes, so always the most frequent one
+
+    Of words, besides:
     tfidf_logistic_regression  TF-IDF of single tokens and pairs of neighbours, with 1 + log(count)
     nb_svm                     which of them occur at all, weighted by their log-count ratios
 
-    They are fitted on the training part, the last two on the validation part too, for they choose
-    nothing by it: the stronger yardstick. Both read the tokens as the data module made them, whole
-    documents, words outside the vocabulary too. Where everything that they are fitted on has one
-    class, there is nothing to fit, and the majority stands alone.
+    Of characters:
+    memoriser                  the classes that the same name had before; of a new one, the shares
+    ngram_naive_bayes          naive Bayes of the n-grams of up to 5 characters, ends marked
+    ngram_logistic_regression  TF-IDF of those of up to 4, with 1 + log(count)
+    perfect_memoriser          a memoriser that knows the test too: no baseline but the ceiling of
+                               everything that reads the same tokens
+
+    They are fitted on the training part, all but the majority on the validation part too, for they
+    choose nothing by it: the stronger yardstick. They read the tokens as the data module made them,
+    whole documents, words outside the vocabulary too. Where everything that they are fitted on has
+    one class, there is nothing to fit, and the majority stands alone.
     """
     parts, number = data.documents, len(data.classes)
     known, tested = [*parts["training"], *parts["validation"]], parts["test"]
@@ -45,17 +59,21 @@ def classification_baselines(data: ClassificationData) -> dict[str, dict[str, fl
     baselines = {"majority": _metrics(shares, target, data.classes)}
     if len(np.unique(label)) == 1:
         return baselines
-    for name, model in _models().items():
-        model.fit([document.tokens for document in known], label)
+
+    def metrics(model: Any, read: Sequence[Document]) -> dict[str, float]:
+        model.fit([one.tokens for one in read], np.array([one.label for one in read]))
         probability = np.zeros((len(tested), number))
-        probability[:, model.classes_] = model.predict_proba(
-            [document.tokens for document in tested]
-        )
-        baselines[name] = _metrics(probability, target, data.classes)
+        probability[:, model.classes_] = model.predict_proba([one.tokens for one in tested])
+        return _metrics(probability, target, data.classes)
+
+    models = _models_of_words() if data.token == "word" else _models_of_characters()
+    baselines |= {name: metrics(model, known) for name, model in models.items()}
+    if data.token == "character":
+        baselines["perfect_memoriser"] = metrics(Memoriser(), [*known, *tested])
     return baselines
 
 
-def _models() -> dict[str, Any]:
+def _models_of_words() -> dict[str, Any]:
     """C = 30 did best in a cross-validation on the training reviews of three categories."""
     return {
         "tfidf_logistic_regression": make_pipeline(
@@ -71,6 +89,53 @@ def _models() -> dict[str, Any]:
 
 def unigrams_and_bigrams(tokens: Sequence[str]) -> list[tuple[str, ...]]:
     return [*((token,) for token in tokens), *pairwise(tokens)]
+
+
+def _models_of_characters() -> dict[str, Any]:
+    """The lengths, alpha and C did best in a validation on names to train on."""
+    return {
+        "memoriser": Memoriser(),
+        "ngram_naive_bayes": make_pipeline(
+            CountVectorizer(analyzer=partial(character_ngrams, longest=5)),
+            MultinomialNB(alpha=0.1),
+        ),
+        "ngram_logistic_regression": make_pipeline(
+            TfidfVectorizer(analyzer=partial(character_ngrams, longest=4), sublinear_tf=True),
+            LogisticRegression(C=20, max_iter=1000, tol=1e-3),
+        ),
+    }
+
+
+def character_ngrams(tokens: Sequence[str], longest: int) -> list[str]:
+    """Every 1 to `longest` characters that stand together, with a mark at each end of the name."""
+    marked = ["<", *tokens, ">"]
+    return [
+        "".join(marked[first : first + length])
+        for length in range(1, longest + 1)
+        for first in range(len(marked) - length + 1)
+    ]
+
+
+class Memoriser(ClassifierMixin, BaseEstimator):
+    """A table of token sequences and the classes that each had; new ones get the shares of all."""
+
+    def fit(self, documents: Sequence[Sequence[str]], label: np.ndarray) -> Memoriser:
+        """documents: n token sequences, label: (n,)."""
+        self.classes_, number = np.unique(label, return_inverse=True)
+        self.table_ = defaultdict[tuple[str, ...], Counter[int]](Counter)
+        for tokens, one in zip(documents, number.tolist(), strict=True):
+            self.table_[tuple(tokens)][one] += 1
+        self.all_ = Counter(number.tolist())
+        return self
+
+    def predict_proba(self, documents: Sequence[Sequence[str]]) -> np.ndarray:
+        """(n, classes that were fitted)."""
+        probability = np.zeros((len(documents), len(self.classes_)))
+        for row, tokens in enumerate(documents):
+            counts = self.table_.get(tuple(tokens), self.all_)
+            for one, count in counts.items():
+                probability[row, one] = count
+        return probability / probability.sum(axis=1, keepdims=True)
 
 
 class NaiveBayesLogisticRegression(ClassifierMixin, BaseEstimator):

@@ -24,6 +24,7 @@ from rnnexp.tasks.classification_tables import (
 from rnnexp.tasks.task import Task
 
 FEW = 8  # classes: so many have room for all their numbers in a confusion matrix
+WIDE = 14  # characters of a class name: so many fit below a cell of those
 SHOWN = 1000  # characters of a document
 
 
@@ -73,7 +74,7 @@ def confusion_matrix(counts: pd.DataFrame) -> Figure:
         color, size = "white" if share > 35 else "black", 11 if few else 7.5
         axes.text(column, row, text, ha="center", va="center", size=size, color=color)
     axes.set_xticks(range(number), list(counts.columns))
-    if not few:
+    if not few or max(map(len, counts.columns)) > WIDE:
         axes.tick_params("x", rotation=90)
     tested = [f"{name} ({total:,})" for name, total in counts.sum(axis=1).items()]
     axes.set_yticks(range(number), tested)

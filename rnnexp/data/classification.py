@@ -6,6 +6,7 @@ archives, the synthetic ones) only says how its documents are read.
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,8 +20,13 @@ from torch import nn
 
 from rnnexp.data.documents import Document
 from rnnexp.data.module import DataModule
-from rnnexp.data.ngrams import LogCountRatios
-from rnnexp.data.samplers import BatchesByLength, BatchLoader, ShuffledBatches
+from rnnexp.data.ngrams import LogCountRatios, NgramTable
+from rnnexp.data.samplers import (
+    BatchesByLength,
+    BatchLoader,
+    ClassUniformBatches,
+    ShuffledBatches,
+)
 from rnnexp.data.splits import stratified_split
 from rnnexp.data.tokens import TokenStore
 from rnnexp.data.vectors import Loaded, WordVectors
@@ -34,6 +40,7 @@ PARTS = ("training", "validation", "test")
 class ClassificationData(DataModule):
     """Labelled documents in three parts, as numbers of the tokens of a vocabulary.
 
+    things, token: what documents and their tokens are called; baselines choose their n-grams by it.
     split_seed: decides the split; the run's seed decides everything else.
     validation_fraction: of the training part, of every group and class.
     vocabulary: `train` has the tokens of the training part and `<unknown>`; `everything` has those
@@ -41,6 +48,9 @@ class ClassificationData(DataModule):
     max_tokens: longer documents keep their first and last halves of it; None: all of it.
     vectors: word vectors; words without one are left out or learnt, as it says.
     ngrams: what n-grams say of the class, as further inputs of every step.
+    draw: `shuffled` has every document once an epoch; `class_uniform` draws a class, then a
+    document of it, with replacement. iterations: batches of an epoch of the latter; None: as many
+    as `shuffled` has.
     reshuffle: False gives the first epoch's batches in every epoch.
 
     After `setup`: documents (part -> list), not_tested (those of training and validation, in the
@@ -48,6 +58,7 @@ class ClassificationData(DataModule):
     """
 
     things = "documents"
+    token: Literal["word", "character"] = "word"
     classes: Sequence[str]
 
     def __init__(
@@ -62,6 +73,8 @@ class ClassificationData(DataModule):
         reshuffle: bool,
         vectors: WordVectors | None = None,
         ngrams: LogCountRatios | None = None,
+        draw: Literal["shuffled", "class_uniform"] = "shuffled",
+        iterations: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -70,6 +83,7 @@ class ClassificationData(DataModule):
             "max_tokens": 2 if max_tokens is None else max_tokens - 1,
             "batch_size": batch_size,
             "eval_batch_size": eval_batch_size,
+            "iterations": 1 if iterations is None else iterations,
         }.items():
             if value < 1:
                 least = 2 if key == "max_tokens" else 1
@@ -78,11 +92,18 @@ class ClassificationData(DataModule):
             raise UserError(
                 f"data.validation_fraction is {validation_fraction}: it must lie between 0 and 0.5"
             )
+        if iterations is not None and draw == "shuffled":
+            raise UserError(
+                "data.iterations is for draws with replacement: set data.draw=class_uniform, or "
+                "data.iterations=null"
+            )
         self.split_seed, self.validation_fraction = split_seed, validation_fraction
         self.vocabulary_from, self.min_count = vocabulary, min_count
         self.max_tokens, self.vectors, self.ngrams = max_tokens, vectors, ngrams
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.draw, self.iterations = draw, iterations
         self.reshuffle, self.seed = reshuffle, seed
+        self._table: NgramTable | None = None
         self.spec: dict[str, Any] = {}
 
     # What a source says -------------------------------------------------------------------------
@@ -100,6 +121,22 @@ class ClassificationData(DataModule):
         """The vocabulary, where the source has one of its own."""
         return None
 
+    def tokens_of(self, text: str) -> list[str]:
+        """The tokens of a new text, made as those of the documents are."""
+        raise NotImplementedError
+
+    def left_out(self, text: str) -> list[str]:
+        """What of a new text has no token at all and should have had one; by default nothing."""
+        return []
+
+    def split_off(
+        self, documents: list[Document], fraction: float, name: str
+    ) -> tuple[list[int], list[int]]:
+        """Numbers of the documents that stay and of those that are split off: a share of every
+        group and class. name: of the part that is split off."""
+        strata = [(document.group, document.label) for document in documents]
+        return stratified_split(strata, fraction, self.split_seed, name)
+
     # From documents to numbers ------------------------------------------------------------------
 
     def setup(self, stage: str | None = None) -> None:
@@ -112,10 +149,7 @@ class ClassificationData(DataModule):
             return
         rest, test = self.read()
         self.not_tested = rest
-        strata = [(document.group, document.label) for document in rest]
-        kept, validation = stratified_split(
-            strata, self.validation_fraction, self.split_seed, "validation"
-        )
+        kept, validation = self.split_off(rest, self.validation_fraction, "validation")
         self.documents = {
             "training": [rest[number] for number in kept],
             "validation": [rest[number] for number in validation],
@@ -127,17 +161,13 @@ class ClassificationData(DataModule):
                     f"{self.place}: there are no {self.things} for the {part} part: give it some"
                 )
         self.vocabulary, self.loaded_vectors = self._build_vocabulary()
-        extra = self.ngrams.inputs(self.documents, self.split_seed) if self.ngrams else {}
-        self.stores = {part: self._encode(part, extra.get(part)) for part in PARTS}
-        training = self.stores["training"]
-        everything = torch.arange(len(training))
-        self._training_batches = ShuffledBatches(
-            lambda epoch: everything,
-            self.batch_size,
-            self.seed,
-            reshuffle=self.reshuffle,
-            lengths=training.lengths,
-        )
+        extra: dict[str, list[np.ndarray]] = {}
+        if self.ngrams is not None:
+            extra["training"], self._table = self.ngrams.fit(
+                self.documents["training"], self.split_seed
+            )
+        self.stores = {part: self.encode(self.documents[part], extra.get(part)) for part in PARTS}
+        self._training_batches = self._batches(self.stores["training"])
         groups = sorted({document.group for document in rest + test} - {""})
         tested = len(test)
         self.spec = {
@@ -152,6 +182,21 @@ class ClassificationData(DataModule):
             "vectors": self._vectors_spec(),
             "extra": len(self.ngrams.kinds) if self.ngrams else 0,
         }
+
+    def _batches(self, training: TokenStore) -> ShuffledBatches | ClassUniformBatches:
+        if self.draw == "class_uniform":
+            iterations = self.iterations or math.ceil(len(training) / self.batch_size)
+            return ClassUniformBatches(
+                training.label, self.batch_size, iterations, self.seed, self.reshuffle
+            )
+        everything = torch.arange(len(training))
+        return ShuffledBatches(
+            lambda epoch: everything,
+            self.batch_size,
+            self.seed,
+            reshuffle=self.reshuffle,
+            lengths=training.lengths,
+        )
 
     def _build_vocabulary(self) -> tuple[Vocabulary, Loaded | None]:
         """The vocabulary, and the vectors of its words where there are any."""
@@ -172,19 +217,26 @@ class ClassificationData(DataModule):
             loaded = replace(loaded, vectors=loaded.vectors[kept], known=loaded.known[kept])
         return Vocabulary(tokens), loaded
 
-    def _encode(self, part: str, extra: list[np.ndarray] | None) -> TokenStore:
-        """Numbers of the tokens that are kept, and the further inputs of those."""
+    def encode(
+        self, documents: Sequence[Document], extra: list[np.ndarray] | None = None
+    ) -> TokenStore:
+        """Numbers of the tokens that are kept, and the further inputs of those.
+
+        extra: these, (T, K) a document, where they are not those of a new document.
+        """
+        if extra is None and self._table is not None:
+            extra = [self._table.of(document.tokens) for document in documents]
         sequences, inputs = [], []
-        for row, document in enumerate(self.documents[part]):
-            places = cut(self._kept(document.tokens), self.max_tokens)
+        for row, document in enumerate(documents):
+            places = cut(self.kept(document.tokens), self.max_tokens)
             numbers = self.vocabulary.encode(document.tokens[place] for place in places)
             sequences.append(numbers or [self.vocabulary.unknown or 0])
             if extra is not None:
                 inputs.append(extra[row][places] if places else np.zeros_like(extra[row][:1]))
-        labels = [document.label for document in self.documents[part]]
+        labels = [document.label for document in documents]
         return TokenStore(sequences, labels, inputs if extra is not None else None)
 
-    def _kept(self, tokens: Sequence[str]) -> list[int]:
+    def kept(self, tokens: Sequence[str]) -> list[int]:
         """The places of the tokens that have a number, or become the unknown one."""
         skip = self.vectors is not None and self.vectors.unknown == "skip"
         if self.vocabulary.unknown is not None and not skip:
@@ -202,6 +254,19 @@ class ClassificationData(DataModule):
         representation = getattr(network, "representation", None)
         if self.loaded_vectors is not None and isinstance(representation, Embeddings):
             representation.take_vectors(self.loaded_vectors.vectors, self.loaded_vectors.known)
+
+    # New texts ----------------------------------------------------------------------------------
+
+    def restore(self, tokens: list[str], ngram_table: dict[str, Any] | None) -> None:
+        """Take over what a run recorded of its training part (`tokens`, `ngram_table`), so that
+        new texts can be encoded without the data.
+
+        Raises:
+            ValueError: it is not what these settings need.
+        """
+        self.vocabulary = Vocabulary(tokens)
+        if self.ngrams is not None:
+            self._table = NgramTable.from_plain(ngram_table or {}, self.ngrams.kinds)
 
     # What a run records -------------------------------------------------------------------------
 
@@ -229,6 +294,10 @@ class ClassificationData(DataModule):
     def tokens(self) -> list[str]:
         return self.vocabulary.tokens
 
+    @property
+    def ngram_table(self) -> dict[str, Any] | None:
+        return self._table.to_plain() if self._table is not None else None
+
     def _everything(self) -> list[Document]:
         return [one for part in PARTS for one in self.documents[part]]
 
@@ -245,12 +314,17 @@ class ClassificationData(DataModule):
 
     def report(self) -> RenderableType:
         """How many documents of each group and class there are, and what became of their tokens."""
+        table = self._by_group() if self.spec["groups"] else self._by_class()
+        return Group(table, *self.notes, *self._token_notes())
+
+    def _by_group(self) -> Table:
+        """Documents of each group and class, and of each part."""
         counts = Counter((one.group, one.label) for one in self._everything())
         table = Table(title=f"The {self.things}", title_justify="left")
         table.add_column("")
         for name in self.classes:
             table.add_column(name, justify="right")
-        groups = self.spec["groups"] or [""]
+        groups = self.spec["groups"]
         for group in groups:
             numbers = [counts[group, label] for label in range(len(self.classes))]
             table.add_row(group, *map("{:,}".format, numbers), end_section=group == groups[-1])
@@ -258,7 +332,20 @@ class ClassificationData(DataModule):
             labels = Counter(one.label for one in self.documents[part])
             numbers = [labels[label] for label in range(len(self.classes))]
             table.add_row(f"in the {part} part", *map("{:,}".format, numbers))
-        return Group(table, *self.notes, *self._token_notes())
+        return table
+
+    def _by_class(self) -> Table:
+        """Documents of each class and part: without groups there is room for many classes."""
+        table = Table(title=f"The {self.things}", title_justify="left")
+        for heading in ("", *PARTS, "all"):
+            table.add_column(heading, justify="right" if heading else "left")
+        counts = [Counter(one.label for one in self.documents[part]) for part in PARTS]
+        rows = [[count[label] for count in counts] for label in range(len(self.classes))]
+        rows.append([count.total() for count in counts])
+        for name, numbers in zip([*self.classes, "all"], rows, strict=True):
+            shown = map("{:,}".format, [*numbers, sum(numbers)])
+            table.add_row(name, *shown, end_section=name == self.classes[-1])
+        return table
 
     def _token_notes(self) -> list[str]:
         lengths = self.stores["training"].lengths.double()
@@ -288,7 +375,10 @@ class ClassificationData(DataModule):
         return self._evaluation_loader("test")
 
     def _evaluation_loader(self, part: str) -> BatchLoader:
-        store = self.stores[part]
+        return self.loader(self.stores[part])
+
+    def loader(self, store: TokenStore) -> BatchLoader:
+        """Every sequence of a store once, for evaluation."""
         return BatchLoader(BatchesByLength(store.lengths, self.eval_batch_size), store.batch)
 
 

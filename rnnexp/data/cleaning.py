@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -226,14 +226,19 @@ def _absent_steps(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
     return np.maximum(np.diff(time) // step - 1, 0)
 
 
+def usual_distance(time: np.ndarray) -> np.timedelta64 | None:
+    """The median distance of neighbours of different times; None where there are none."""
+    distance = np.diff(time)
+    apart = np.sort(distance[distance > np.timedelta64(0)])
+    return apart[(len(apart) - 1) // 2] if len(apart) else None
+
+
 def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_gap: int) -> None:
-    distance, seconds = np.diff(time), step.astype(np.int64)
-    apart = distance[distance > np.timedelta64(0)].astype(np.int64)
-    usual = np.quantile(apart, 0.5, method="lower") if len(apart) else seconds
-    if usual != seconds:
+    distance, usual = np.diff(time), usual_distance(time)
+    if usual is not None and usual != step:
         raise UserError(
-            f"{raw.path}: rows mostly lie {_span(usual)} apart and not data.frequency "
-            f"({_span(seconds)}): set data.frequency, or data.cleaning.gaps=keep to take "
+            f"{raw.path}: rows mostly lie {span(usual)} apart and not data.frequency "
+            f"({span(step)}): set data.frequency, or data.cleaning.gaps=keep to take "
             "the rows as they are"
         )
     off_grid = distance % step != np.timedelta64(0)
@@ -241,7 +246,7 @@ def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_
         at = int(off_grid.argmax())
         raise UserError(
             f"{raw.path}: {_show(time[at + 1])} is not a whole number of steps of "
-            f"{_span(seconds)} after {_show(time[at])}: correct the file, or set "
+            f"{span(step)} after {_show(time[at])}: correct the file, or set "
             "data.cleaning.gaps=keep to take the rows as they are"
         )
     absent = _absent_steps(time, step)
@@ -320,5 +325,6 @@ def _show(time: np.datetime64) -> str:
     return str(time).replace("T", " ")
 
 
-def _span(seconds: Any) -> str:
-    return str(timedelta(seconds=int(seconds)))
+def span(length: np.timedelta64) -> str:
+    """As a person reads it."""
+    return str(timedelta(seconds=int(length / np.timedelta64(1, "s"))))

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Literal, NamedTuple
 
 from rnnexp.data.folders import place_of
+from rnnexp.data.name_files import read_names
 from rnnexp.data.power_load import read_power_load
 from rnnexp.data.review_files import categories, read_first
 from rnnexp.data.vector_files import read_vectors
@@ -78,6 +79,10 @@ def _reads_vectors(name: str, dimension: int) -> Callable[[Path], object]:
     return lambda folder: read_vectors(folder / name, ["the"], dimension)
 
 
+_LANGUAGES = (
+    "Arabic Chinese Czech Dutch English French German Greek Irish Italian Japanese Korean Polish "
+    "Portuguese Russian Scottish Spanish Vietnamese"
+)
 _ZONES = "AEP COMED DAYTON DEOK DOM DUQ EKPC FE NI PJME PJMW PJM_Load"
 
 SOURCES = {
@@ -110,6 +115,21 @@ SOURCES = {
             largest=16 * GIB,
             read=_read_reviews,
             by_hand="download unprocessed.tar.gz or domain_sentiment_data.tar.gz and unpack it",
+        ),
+        Source(
+            name="names",
+            description="20,074 last names of 18 languages (3 MB)",
+            licence="none stated; from S. Robertson's tutorial on character RNNs",
+            home="https://docs.pytorch.org/tutorials/intermediate/"
+            "char_rnn_classification_tutorial.html",
+            url="https://download.pytorch.org/tutorial/data.zip",
+            checksum=None,  # none is published
+            packing="zip",
+            members=tuple(f"{language}.txt" for language in _LANGUAGES.split()),
+            largest=GIB,
+            read=read_names,
+            by_hand="download data.zip, which is linked there, and unpack the Language.txt files "
+            "of its folder names",
         ),
         Source(
             name="glove",

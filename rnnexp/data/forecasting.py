@@ -6,7 +6,9 @@ synthetic one) only says how its series are read.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,6 +110,10 @@ class ForecastingData(DataModule):
 
     def read(self) -> list[RawSeries]:
         """The series as their files give them."""
+        raise NotImplementedError
+
+    def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
+        """The series of other files in the format of this source."""
         raise NotImplementedError
 
     @property

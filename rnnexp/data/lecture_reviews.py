@@ -13,6 +13,7 @@ from rnnexp.data.review_archives import (
     write_archive,
 )
 from rnnexp.data.review_files import LABELS
+from rnnexp.data.tokenization import LectureWords
 from rnnexp.data.vocabulary import count_tokens
 from rnnexp.errors import UserError
 
@@ -51,6 +52,9 @@ class LectureReviews(ClassificationData):
 
     def words(self) -> list[str]:
         return self._own_words
+
+    def tokens_of(self, text: str) -> list[str]:
+        return LectureWords()(text)
 
 
 def _documents(archive: Archive) -> list[Document]:

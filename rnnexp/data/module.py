@@ -15,12 +15,19 @@ class DataModule(pl.LightningDataModule):
     are in the test) and `things` (what they are called).
 
     tokens: the vocabulary, in the order of the numbers; None where there are no tokens.
+
+    ngram_table: what n-grams say of the class, as tensors and plain values; None where the data
+    have none.
     """
 
     spec: dict[str, Any]
 
     @property
     def tokens(self) -> list[str] | None:
+        return None
+
+    @property
+    def ngram_table(self) -> dict[str, Any] | None:
         return None
 
     def initialize(self, network: nn.Module) -> None:

@@ -5,12 +5,15 @@ logarithm of how much more often documents of one class hold it than documents o
 network that reads those ratios starts from what naive Bayes knows, and adds the order of words.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
 from rnnexp.data.documents import Document
@@ -18,14 +21,68 @@ from rnnexp.determinism import derive
 from rnnexp.errors import UserError
 
 Kind = Literal["unigram", "bigram", "skip_bigram", "trigram"]
-BEFORE = "<before>"  # stands for the words before the first one
-# Of a word, the one before it and the one before that: the n-gram that ends at the word.
-NGRAMS: dict[str, Callable[[str, str, str], tuple[str, ...]]] = {
-    "unigram": lambda word, last, one_before: (word,),
-    "bigram": lambda word, last, one_before: (last, word),
-    "skip_bigram": lambda word, last, one_before: (one_before, "", word),
-    "trigram": lambda word, last, one_before: (one_before, last, word),
+# The n-gram that ends at a word, as one number: of the numbers of the word, the one before it and
+# the one before that, and of how many numbers there are.
+NGRAMS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]] = {
+    "unigram": lambda word, last, one_before, size: word,
+    "bigram": lambda word, last, one_before, size: last * size + word,
+    "skip_bigram": lambda word, last, one_before, size: one_before * size + word,
+    "trigram": lambda word, last, one_before, size: (one_before * size + last) * size + word,
 }
+BEFORE = 0  # stands for the words before the first one
+MOST_WORDS = 2_000_000  # of which three fit into 63 bits
+
+
+class NgramTable:
+    """The log-count ratio of every n-gram of the training part, in units of the standard deviation
+    of its kind.
+
+    words: numbered from 1 on. ngrams: for every kind its n-grams as numbers, int64 (n,), ascending.
+    ratios: for every kind float32 (n + 1,), the last one that of all n-grams that are not there.
+    """
+
+    def __init__(
+        self, words: Sequence[str], ngrams: dict[str, np.ndarray], ratios: dict[str, np.ndarray]
+    ) -> None:
+        self.words, self.ngrams, self.ratios = list(words), ngrams, ratios
+        self._number = {word: number for number, word in enumerate(self.words, start=1)}
+
+    def of(self, tokens: Sequence[str]) -> np.ndarray:
+        """(T, kinds) float32: what the n-grams that end at each token say."""
+        numbers = _ngrams_at(tokens, self._number, list(self.ngrams))
+        columns = []
+        for own, known, ratios in zip(
+            numbers.T, self.ngrams.values(), self.ratios.values(), strict=True
+        ):
+            place = np.searchsorted(known, own)
+            found = known[np.minimum(place, len(known) - 1)] == own
+            columns.append(ratios[np.where(found, place, len(known))])
+        return np.stack(columns, axis=1)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As tensors and plain values."""
+        return {
+            "words": self.words,
+            "ngrams": {kind: torch.from_numpy(values) for kind, values in self.ngrams.items()},
+            "ratios": {kind: torch.from_numpy(values) for kind, values in self.ratios.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, content: dict[str, Any], kinds: Sequence[str]) -> NgramTable:
+        """The inverse of `to_plain`.
+
+        Raises:
+            ValueError: the content is not that of a table of these kinds.
+        """
+        try:
+            words = [str(word) for word in content["words"]]
+            ngrams = {kind: content["ngrams"][kind].long().numpy() for kind in kinds}
+            ratios = {kind: content["ratios"][kind].float().numpy() for kind in kinds}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"it is not a table of {', '.join(kinds)}") from error
+        if any(ratios[kind].shape != (len(ngrams[kind]) + 1,) for kind in kinds):
+            raise ValueError("an n-gram has no ratio, or two")
+        return cls(words, ngrams, ratios)
 
 
 class LogCountRatios:
@@ -42,24 +99,23 @@ class LogCountRatios:
     def __init__(self, kinds: Sequence[Kind], parts: int = 10, smoothing: float = 1.0) -> None:
         if not kinds or not set(kinds) <= set(NGRAMS):
             raise UserError(f"data.ngrams.kinds is {list(kinds)}: it lists {', '.join(NGRAMS)}")
+        if len(set(kinds)) < len(kinds):
+            raise UserError(f"data.ngrams.kinds is {list(kinds)}: it lists each kind once")
         if parts < 2:
             raise UserError(f"data.ngrams.parts is {parts}: it must be at least 2")
         if smoothing <= 0:
             raise UserError(f"data.ngrams.smoothing is {smoothing}: it must be above 0")
         self.kinds, self.parts, self.smoothing = tuple(kinds), parts, smoothing
 
-    def inputs(
-        self, documents: dict[str, list[Document]], seed: int
-    ) -> dict[str, list[np.ndarray]]:
-        """For every part of the split, and every document of it with T tokens, (T, kinds) float32,
-        in units of the standard deviation over the training part.
+    def fit(self, training: list[Document], seed: int) -> tuple[list[np.ndarray], NgramTable]:
+        """The inputs of the documents to train on, (T, kinds) float32 for each, and the table that
+        gives those of all others.
 
-        seed: divides the training part. `documents` has the parts `training` and others.
+        seed: divides the training part.
 
         Raises:
             UserError: the training part does not have two classes, or too few documents of one.
         """
-        training = documents["training"]
         labels = np.array([document.label for document in training])
         counts = np.bincount(labels, minlength=2)
         if len(counts) > 2:
@@ -69,47 +125,54 @@ class LogCountRatios:
                 f"data.ngrams.parts is {self.parts}, and one class has {counts.min()} documents to "
                 "train on: lower it"
             )
-        numbers: dict[tuple[str, ...], int] = {}
-        numbered = {
-            part: [self._number(document, numbers) for document in listed]
-            for part, listed in documents.items()
-        }
-        held = [np.unique(ngrams) for ngrams in numbered["training"]]
+        words = list(dict.fromkeys(word for document in training for word in document.tokens))
+        if len(words) > MOST_WORDS:
+            raise UserError(f"data.ngrams is for at most {MOST_WORDS:,} different words")
+        ngrams, places = self._list_ngrams(training, words)
+        held = [np.unique(own) for own in places]
+        first = np.cumsum([0, *(len(own) for own in ngrams.values())])
 
         def ratios(chosen: np.ndarray) -> np.ndarray:
-            """(n-grams,), counted in the chosen documents of the training part."""
+            """(n-grams + 1,), counted in the chosen documents; the last is of one not counted."""
             logarithm = []
             for label in (1, 0):
                 own = chosen[labels[chosen] == label]
-                count = np.full(len(numbers), self.smoothing)
+                count = np.full(first[-1] + 1, self.smoothing)
                 for document in own:
                     count[held[document]] += 1
                 logarithm.append(np.log(count) - np.log(len(own) + self.smoothing))
             return logarithm[0] - logarithm[1]
 
-        of_all = ratios(np.arange(len(training)))
-        found = {part: [of_all[ngrams] for ngrams in listed] for part, listed in numbered.items()}
+        inputs: list[np.ndarray] = [np.empty(0)] * len(training)
         for others, own in self._parts(training, labels, seed):
             of_others = ratios(others)
             for document in own:
-                found["training"][document] = of_others[numbered["training"][document]]
-        deviation = np.concatenate(found["training"]).std(axis=0)
+                inputs[document] = of_others[places[document]]
+        deviation = np.concatenate(inputs).std(axis=0)
         deviation[deviation == 0] = 1
-        return {
-            part: [(values / deviation).astype(np.float32) for values in listed]
-            for part, listed in found.items()
+        of_all = ratios(np.arange(len(training)))
+        scaled = {
+            kind: (np.append(of_all[a:b], of_all[-1]) / unit).astype(np.float32)
+            for kind, a, b, unit in zip(ngrams, first, first[1:], deviation, strict=False)
         }
+        table = NgramTable(words, ngrams, scaled)
+        return [(values / deviation).astype(np.float32) for values in inputs], table
 
-    def _number(self, document: Document, numbers: dict[tuple[str, ...], int]) -> np.ndarray:
-        """The numbers (T, kinds) of a document's n-grams; new ones are added to `numbers`."""
-        makers = [NGRAMS[kind] for kind in self.kinds]
-        rows = []
-        last = one_before = BEFORE
-        for word in document.tokens:
-            ngrams = (make(word, last, one_before) for make in makers)
-            rows.append([numbers.setdefault(ngram, len(numbers)) for ngram in ngrams])
-            last, one_before = word, last
-        return np.array(rows, dtype=np.int64).reshape(-1, len(makers))
+    def _list_ngrams(
+        self, training: list[Document], words: list[str]
+    ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+        """The n-grams of every kind, ascending, and for every document the places (T, kinds) of
+        its own in the list of all kinds, one after the other."""
+        number = {word: number for number, word in enumerate(words, start=1)}
+        numbers = [_ngrams_at(document.tokens, number, self.kinds) for document in training]
+        ngrams: dict[str, np.ndarray] = {}
+        columns, first = [], 0
+        for kind, column in zip(self.kinds, np.concatenate(numbers).T, strict=True):
+            ngrams[kind], place = np.unique(column, return_inverse=True)
+            columns.append(first + place)
+            first += len(ngrams[kind])
+        ends = np.cumsum([len(own) for own in numbers])[:-1]
+        return ngrams, np.split(np.stack(columns, axis=1), ends)
 
     def _parts(
         self, training: list[Document], labels: np.ndarray, seed: int
@@ -127,3 +190,16 @@ class LogCountRatios:
         with warnings.catch_warnings():  # of a group that is smaller than the number of parts
             warnings.filterwarnings("ignore", message="The least populated class")
             return iter(list(folds.split(texts, strata, texts)))
+
+
+def _ngrams_at(tokens: Sequence[str], number: dict[str, int], kinds: Sequence[str]) -> np.ndarray:
+    """The n-grams of each kind that end at each token, as numbers: (T, kinds) int64.
+
+    number: of every known word, from 1 on. Of an unknown one the number is higher than all.
+    """
+    unknown = len(number) + 1
+    words = np.array([number.get(token, unknown) for token in tokens], dtype=np.int64)
+    last, one_before = (np.concatenate([[BEFORE] * n, words])[: len(words)] for n in (1, 2))
+    size = unknown + 1
+    columns = [NGRAMS[kind](words, last, one_before, size) for kind in kinds]
+    return np.stack(columns, axis=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from rnnexp.data.folders import data_folder
 from rnnexp.data.forecasting import ForecastingData
-from rnnexp.data.series import RawSeries, read_series
+from rnnexp.data.series import RawSeries, read_series, unique_names
 from rnnexp.errors import UserError
 
 SUFFIX = "_hourly.csv"
@@ -38,6 +40,9 @@ class PowerLoad(ForecastingData):
     def read(self) -> list[RawSeries]:
         return read_power_load(Path(self.place), datetime_format=self.datetime_format)
 
+    def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
+        return read_load_files(paths, datetime_format=self.datetime_format)
+
 
 def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[RawSeries]:
     """Every series of the folder, by name. Loads are in MW, times are the local clock.
@@ -47,16 +52,36 @@ def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[R
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
-    paths = sorted(root.glob(f"?*{SUFFIX}"))
-    if not paths:
-        raise UserError(f"{root}: the folder has no file NAME{SUFFIX}")
-    return [
-        read_series(
-            path,
-            name=path.name.removesuffix(SUFFIX),
-            datetime_column="Datetime",
-            columns=None,
-            datetime_format=datetime_format,
-        )
-        for path in paths
-    ]
+    return read_load_files([root], datetime_format=datetime_format)
+
+
+def read_load_files(
+    paths: Sequence[Path], *, datetime_format: str | None = None
+) -> list[RawSeries]:
+    """The series of each file, and of each NAME_hourly.csv of each folder, named after the file. A
+    file has the column `Datetime` and one other.
+
+    Raises:
+        UserError: a file cannot be read, a folder has none, or two files share a name.
+    """
+    return unique_names(
+        [
+            read_series(
+                path,
+                name=path.name.removesuffix(SUFFIX).removesuffix(".csv"),
+                datetime_column="Datetime",
+                columns=None,
+                datetime_format=datetime_format,
+            )
+            for path in chain.from_iterable(map(_files, paths))
+        ]
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob(f"?*{SUFFIX}"))
+    if not files:
+        raise UserError(f"{path}: the folder has no file NAME{SUFFIX}")
+    return files

@@ -7,7 +7,6 @@ from rnnexp.data.classification import ClassificationData
 from rnnexp.data.documents import Document
 from rnnexp.data.folders import data_folder
 from rnnexp.data.review_files import LABELS, categories, read_first
-from rnnexp.data.splits import stratified_split
 from rnnexp.data.tokenization import LectureWords, Words
 from rnnexp.errors import UserError
 
@@ -59,18 +58,16 @@ class Reviews(ClassificationData):
 
     def read(self) -> tuple[list[Document], list[Document]]:
         documents = self.read_documents()
-        kept, test = stratified_split(
-            [(document.group, document.label) for document in documents],
-            self.test_fraction,
-            self.split_seed,
-            "test",
-        )
+        kept, test = self.split_off(documents, self.test_fraction, "test")
         if not test:
             raise UserError(
                 f"data.test_fraction={self.test_fraction} leaves no review to test on: raise "
                 "it, or take more reviews (data.per_class)"
             )
         return [documents[number] for number in kept], [documents[number] for number in test]
+
+    def tokens_of(self, text: str) -> list[str]:
+        return self.tokenization(text)
 
     def read_documents(self) -> list[Document]:
         return self.read_folder(Path(self.place))

@@ -10,12 +10,27 @@ from torch import Tensor
 from rnnexp.determinism import generator
 
 
-class ShuffledBatches:
+class TrainingBatches:
+    """What the samplers of a training share. Without reshuffle every epoch is the first one again.
+
+    seen: a hash over every batch given so far, which is what a rerun compares.
+    """
+
+    def __init__(self, batch_size: int, seed: int, reshuffle: bool = True) -> None:
+        self.batch_size, self.seed, self.reshuffle = batch_size, seed, reshuffle
+        self.epoch = 0
+        self.seen = hashlib.sha256()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch if self.reshuffle else 0
+
+
+class ShuffledBatches(TrainingBatches):
     """Shuffled batches of the items of an epoch.
 
     items: epoch -> (n,) tensor of whatever a batch is gathered by; n is the same in every epoch.
     The permutation comes from its own generator, so what happens elsewhere never changes it.
-    Without reshuffle every epoch is the first one again.
 
     lengths: of the items, where they are sequences of different lengths. The order is then still
     shuffled, but sequences of about the same length come together in a batch (`bucket` below), so
@@ -31,16 +46,9 @@ class ShuffledBatches:
         reshuffle: bool = True,
         lengths: Tensor | None = None,
     ) -> None:
-        self.items, self.batch_size, self.seed, self.drop_last = items, batch_size, seed, drop_last
-        self.lengths = lengths
-        self.reshuffle = reshuffle
-        self.epoch = 0
+        super().__init__(batch_size, seed, reshuffle)
+        self.items, self.drop_last, self.lengths = items, drop_last, lengths
         self.count = len(items(0))
-        self.seen = hashlib.sha256()  # over every batch given so far: what a rerun compares
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch if self.reshuffle else 0
 
     def __len__(self) -> int:
         whole, rest = divmod(self.count, self.batch_size)
@@ -54,6 +62,40 @@ class ShuffledBatches:
             order = bucket(order, self.lengths[items], self.batch_size, draw)
         for step in range(len(self)):
             batch = items[order[step * self.batch_size : (step + 1) * self.batch_size]]
+            self.seen.update(batch.numpy().data)
+            yield batch
+
+
+class ClassUniformBatches(TrainingBatches):
+    """Items drawn with replacement: a class, each as likely as the others, then one of its items.
+
+    label: (n,) integers, the class of every item. iterations: batches of an epoch; with
+    replacement no epoch is complete, so its length is free.
+    """
+
+    def __init__(
+        self,
+        label: Tensor,
+        batch_size: int,
+        iterations: int,
+        seed: int,
+        reshuffle: bool = True,
+    ) -> None:
+        super().__init__(batch_size, seed, reshuffle)
+        self.iterations = iterations
+        self.by_class = torch.argsort(label, stable=True)  # (n,): one class after the other
+        _, self.sizes = torch.unique(label, return_counts=True)  # (C,), of those that have items
+        self.first = torch.cumsum(self.sizes, 0) - self.sizes
+
+    def __len__(self) -> int:
+        return self.iterations
+
+    def __iter__(self) -> Iterator[Tensor]:
+        draw = generator(self.seed, "class-uniform draws", self.epoch)
+        shape = (self.iterations, self.batch_size)
+        chosen = torch.randint(len(self.sizes), shape, generator=draw)
+        place = torch.rand(shape, generator=draw, dtype=torch.double) * self.sizes[chosen]
+        for batch in self.by_class[self.first[chosen] + place.long()]:
             self.seen.update(batch.numpy().data)
             yield batch
 

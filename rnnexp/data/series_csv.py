@@ -46,8 +46,13 @@ class SeriesCsv(ForecastingData):
 
     def read(self) -> list[RawSeries]:
         place = self.place
+        return self.read_files(
+            [Path(path) for path in ([place] if isinstance(place, str) else place)]
+        )
+
+    def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
         return read_series_csv(
-            [Path(path) for path in ([place] if isinstance(place, str) else place)],
+            paths,
             datetime_column=self.datetime_column,
             value_column=self.value_column,
             input_columns=self.input_columns,

@@ -1,6 +1,6 @@
 """Splits of labelled documents, stratified: every stratum gives the same share."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
 import torch
@@ -27,3 +27,24 @@ def stratified_split(
         off |= {numbers[place] for place in order[:count]}
     everything = range(len(strata))
     return [n for n in everything if n not in off], sorted(off)
+
+
+def grouped_split(
+    groups: Sequence[Hashable], strata: Sequence[Hashable], fraction: float, seed: int, name: str
+) -> tuple[list[int], list[int]]:
+    """As `stratified_split`, but items of one group stay together: the share is one of groups.
+
+    The stratum of a group is the most frequent one of its items, of equals the one that comes
+    first.
+    """
+    members = defaultdict[Hashable, list[int]](list)
+    for number, group in enumerate(groups):
+        members[group].append(number)
+    of_group = [
+        Counter(strata[number] for number in numbers).most_common(1)[0][0]
+        for numbers in members.values()
+    ]
+    _, chosen = stratified_split(of_group, fraction, seed, name)
+    together = list(members.values())
+    off = {number for group in chosen for number in together[group]}
+    return [n for n in range(len(groups)) if n not in off], sorted(off)

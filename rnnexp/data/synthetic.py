@@ -7,6 +7,7 @@ reader and the same cleaning.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnnexp.data.forecasting import ForecastingData
-from rnnexp.data.power_load import SUFFIX, read_power_load
+from rnnexp.data.power_load import SUFFIX, read_load_files, read_power_load
 from rnnexp.data.series import RawSeries
 from rnnexp.errors import UserError
 
@@ -58,6 +59,9 @@ class SyntheticLoad(ForecastingData):
         with TemporaryDirectory(prefix="rnnexp-synthetic-") as folder:
             write_synthetic_load(Path(folder), self.series_seed, series=self.number, days=self.days)
             return read_power_load(Path(folder), datetime_format=self.datetime_format)
+
+    def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
+        return read_load_files(paths, datetime_format=self.datetime_format)
 
 
 def write_synthetic_load(

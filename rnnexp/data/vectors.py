@@ -43,7 +43,9 @@ class WordVectors:
         `rnnexp data fetch SOURCE` puts it.
     format: see `rnnexp.data.vector_files`; None: found out from the content.
     dimension: D, numbers of a vector; the file must have it.
-    unknown: words without a vector are skipped when documents are read, or learnt, from zeros on.
+    unknown: words without a vector are skipped when documents are read, or learnt.
+    standardize: shift and scale every dimension so that over the vocabulary's words it has mean 0
+        and standard deviation 1.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class WordVectors:
         format: Format | None,
         dimension: int,
         unknown: Literal["skip", "learn"],
+        standardize: bool = False,
     ) -> None:
         if dimension < 1:
             raise UserError(f"data.vectors.dimension is {dimension}, it must be at least 1")
         self.file, self.pattern, self.source = file, pattern, source
         self.format, self.dimension, self.unknown = format, dimension, unknown
+        self.standardize = standardize
 
     @property
     def path(self) -> Path:
@@ -99,6 +103,8 @@ class WordVectors:
         coverage = (
             f"{count:,} of {size:,} words ({100 * count / size:.1f} %) have a vector in {path.name}"
         )
+        if self.standardize and count > 1:
+            vectors[known] = _standardized(vectors[known])
         return Loaded(
             vectors=torch.from_numpy(vectors),
             known=torch.from_numpy(known),
@@ -112,6 +118,13 @@ class WordVectors:
         identity = [VERSION, fingerprint, list(vocabulary), self.dimension, self.format]
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
         return cache_folder() / "vectors" / f"{key}.npz"
+
+
+def _standardized(rows: np.ndarray) -> np.ndarray:
+    """Rows (N, D) with mean 0 and standard deviation 1 in every column that is not constant."""
+    exact = rows.astype(np.float64)
+    deviation = exact.std(axis=0)
+    return (exact - exact.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
 
 
 def _fingerprint(path: Path) -> str:

@@ -7,7 +7,7 @@ tensors of shape (B, H) whose first item is the hidden state h.
 In the equations sigma is the logistic sigmoid, * is element-wise and h_0 = 0.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,14 @@ from rnnexp.nn.representations import Sequences
 
 State = tuple[Tensor, ...]
 Initial = Literal["hidden", "inputs_and_hidden"]
+
+
+class MemoryGate(NamedTuple):
+    """The gate that decides how much of the old state is kept."""
+
+    bias: str  # the parameter that has its bias
+    place: int  # which H entries of it
+    sign: int  # 1 where the gate at 1 keeps the state, -1 where it replaces it
 
 
 class Cell(nn.Module):
@@ -33,6 +41,7 @@ class Cell(nn.Module):
 
     projections: ClassVar[int]  # how many W x_t + b the equations need
     states: ClassVar[int] = 1  # how many tensors of shape (B, H) make up the state
+    memory_gate: ClassVar[MemoryGate | None] = None  # None: no such gate, or none with a bias
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__()
@@ -46,6 +55,14 @@ class Cell(nn.Module):
         bound = (inputs + self.hidden_size) ** -0.5
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
+
+    @torch.no_grad()
+    def remember(self, bias: float) -> None:
+        """Add to the bias of the memory gate, so that it keeps more; nothing where there is none
+        (Gers et al. 2000 for the LSTM)."""
+        if self.memory_gate is not None:
+            name, place, sign = self.memory_gate
+            getattr(self, name).split(self.hidden_size)[place].add_(sign * bias)
 
     def zero_state(self, batch: int) -> State:
         """h_0 (and the other state tensors): `states` zeros of shape (B, H)."""
@@ -165,6 +182,7 @@ class GRU(Cell):
     """
 
     projections = 3
+    memory_gate = MemoryGate("bias", 1, 1)  # z
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -195,6 +213,7 @@ class GRUChung(Cell):
     """
 
     projections = 3
+    memory_gate = MemoryGate("bias", 0, -1)  # z
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -226,6 +245,7 @@ class LSTM(Cell):
 
     projections = 4
     states = 2
+    memory_gate = MemoryGate("bias", 1, 1)  # f
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -248,6 +268,7 @@ class MGU(Cell):
     """
 
     projections = 2
+    memory_gate = MemoryGate("bias", 0, -1)  # f
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -272,6 +293,7 @@ class MGU1(Cell):
     """
 
     projections = 1
+    memory_gate = MemoryGate("b_f", 0, -1)  # f
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -319,6 +341,7 @@ class MGU3(Cell):
     """
 
     projections = 1
+    memory_gate = MemoryGate("b_f", 0, -1)  # f
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -346,6 +369,7 @@ class LiGRU(Cell):
     """
 
     projections = 2
+    memory_gate = MemoryGate("bias", 0, 1)  # z
     running_mean: Tensor
     running_var: Tensor
 
@@ -400,6 +424,7 @@ class MinGRU(Cell):
     """
 
     projections = 2
+    memory_gate = MemoryGate("bias", 0, -1)  # z
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)

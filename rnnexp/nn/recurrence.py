@@ -41,6 +41,9 @@ class CellRecurrence(Recurrence):
     Where the sequences have lengths, the state of a sequence stays as it is after its last step,
     so the final state never depends on padding. With bidirectional=True every layer has a second
     cell that reads each sequence backwards; hidden states and final states stand side by side.
+
+    forget_bias: added to the initial bias of the gate that keeps the state, so that it begins near
+    sigma(forget_bias) and not near 1/2; a cell without such a gate stays as it is.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class CellRecurrence(Recurrence):
         dropout: float = 0.0,
         bidirectional: bool = False,
         fused: bool = True,
+        forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
         self.fused = fused
@@ -61,6 +65,8 @@ class CellRecurrence(Recurrence):
         self.backward_layers = nn.ModuleList(
             cell(size, hidden_size) for size in (sizes if bidirectional else [])
         )
+        for own in [*self.layers, *self.backward_layers]:
+            cast(Cell, own).remember(forget_bias)
         first = cast(Cell, self.layers[0])
         self.states, self.path = first.states, "fused" if self._can_fuse(first) else "plain"
         self.dropout = nn.Dropout(dropout)

@@ -44,10 +44,13 @@ class Classification(Task):
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: TokenBatch, batch_index: int) -> Tensor:
-        output = self.network(batch.tokens, batch.lengths, batch.extra)
-        loss = functional.nll_loss(output, batch.label)
+        loss = self.batch_loss(batch)
         self.report_loss(loss, len(batch.label))
         return loss
+
+    def batch_loss(self, batch: TokenBatch) -> Tensor:
+        output = self.network(batch.tokens, batch.lengths, batch.extra)
+        return functional.nll_loss(output, batch.label)
 
     def validation_step(self, batch: TokenBatch, batch_index: int) -> None:
         output = self._evaluate(batch)
@@ -105,7 +108,8 @@ class Classification(Task):
 
     @property
     def headline(self) -> list[str]:
-        return ["accuracy", "balanced_accuracy", "macro_f1", "nll"]
+        top3 = ["top3_accuracy"] if len(self.spec["classes"]) > 3 else []
+        return ["accuracy", "balanced_accuracy", "macro_f1", *top3, "nll"]
 
     @property
     def monitors(self) -> list[str]:

@@ -41,11 +41,12 @@ def confusion_table(counts: pd.DataFrame, things: str) -> Table:
     """Per cent of each true class, as the lecture prints them."""
     table = Table(title="Confusion matrix, % of each true class", title_justify="left")
     table.add_column("")
-    for predicted in counts.columns:
-        table.add_column(f"predicted\n{predicted}", justify="right")
+    names = [name.replace("_", " ") for name in counts.columns]  # a line can end at a space
+    for name in names:
+        table.add_column(f"predicted\n{name}", justify="right")
     table.add_column(f"tested\n{things}", justify="right")
     rows = percent_of_true(counts).iterrows()
-    for (name, row), tested in zip(rows, counts.sum(axis=1), strict=True):
+    for name, (_, row), tested in zip(names, rows, counts.sum(axis=1), strict=True):
         percent = ["" if pd.isna(share) else f"{share:.2f}" for share in row]
         table.add_row(f"true {name}", *percent, f"{tested:,}")
     return table

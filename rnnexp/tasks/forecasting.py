@@ -44,9 +44,12 @@ class Forecasting(Task):
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: SeriesBatch, batch_index: int) -> Tensor:
-        loss = self._loss(*self._outputs(batch), batch)
+        loss = self.batch_loss(batch)
         self.report_loss(loss, len(batch.series))
         return loss
+
+    def batch_loss(self, batch: SeriesBatch) -> Tensor:
+        return self._loss(*self._outputs(batch), batch)
 
     def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
         """The network's outputs and the values before the targets, both in the target's shape."""

@@ -55,6 +55,10 @@ class Task(pl.LightningModule):
         """The metrics of a validation, by which a best checkpoint can be chosen."""
         raise NotImplementedError
 
+    def batch_loss(self, batch: Any) -> Tensor:
+        """The loss of a batch, of which nothing is logged."""
+        raise NotImplementedError
+
     def predictions_table(self, data: DataModule) -> pd.DataFrame:
         """One row for everything that was predicted in the test."""
         raise NotImplementedError

@@ -11,7 +11,9 @@ from toy_documents import ToyDocuments, document
 
 from rnnexp.baselines import baseline_metrics
 from rnnexp.baselines.classification import (
+    Memoriser,
     NaiveBayesLogisticRegression,
+    character_ngrams,
     classification_baselines,
     log_count_ratio,
     unigrams_and_bigrams,
@@ -155,6 +157,68 @@ def test_they_are_kept_by_what_they_depend_on(
     upside_down = [Document(one.tokens, 1 - one.label, "", one.text) for one in tested]
     second = baseline_metrics(ToyDocuments(["no", "yes"], known, upside_down))
     assert second["baseline/nb_svm/accuracy"] == 0
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+class ToyNames(ToyDocuments):
+    token = "character"
+
+
+def name(text: str, label: int) -> Document:
+    return Document(list(text), label, "", text)
+
+
+def test_character_ngrams_mark_the_ends() -> None:
+    assert character_ngrams(["a", "b"], longest=3) == [
+        *("<", "a", "b", ">"),
+        *("<a", "ab", "b>"),
+        *("<ab", "ab>"),
+    ]
+    assert character_ngrams([], longest=4) == ["<", ">", "<>"]
+
+
+def test_a_memoriser_gives_the_shares_of_each_name() -> None:
+    known, labels = ["ab", "ab", "ab", "c", "d"], np.array([3, 3, 1, 1, 0])
+    model = Memoriser().fit(known, labels)
+    assert model.classes_.tolist() == [0, 1, 3]
+    found = model.predict_proba(["ab", "c", "new", "a", "b"])
+    new = [1 / 5, 2 / 5, 2 / 5]
+    assert found == pytest.approx(np.array([[0, 1 / 3, 2 / 3], [0, 1, 0], new, new, new]))
+
+
+def test_baselines_of_names() -> None:
+    """The ending tells the class; Ada is in two classes, and Bo tested without being known."""
+    stems = [first + second for first in "BDKLMRSTVZ" for second in "aeiou"]
+    known = [name(stem + "kn"[label], label) for stem in stems for label in (0, 1)]
+    known += [name("Ada", label) for label in (0, 0, 0, 1)] * 3
+    tested = [name("Ada", 0), name("Ada", 1), name("Xyk", 0), name("Xyn", 1), name("Bo", 1)]
+    found = classification_baselines(ToyNames(["East", "West"], known, tested))
+    assert list(found) == [
+        "majority",
+        "memoriser",
+        "ngram_naive_bayes",
+        "ngram_logistic_regression",
+        "perfect_memoriser",
+    ]
+    assert found["majority"]["accuracy"] == 2 / 5
+    assert found["memoriser"]["accuracy"] == 2 / 5  # new names are taken for the majority
+    for model in ("ngram_naive_bayes", "ngram_logistic_regression"):
+        assert found[model]["accuracy"] >= 3 / 5
+    assert found["perfect_memoriser"]["accuracy"] == 4 / 5  # all but one Ada
+
+
+def test_the_perfect_memoriser_reaches_the_ceiling_of_all_real_names(data_root: Path) -> None:
+    """97.15 % of all rows."""
+    from rnnexp.config import compose, instantiate
+
+    data = instantiate(compose(["data=names", f"data.root={data_root / 'names'}"]).data)
+    data.setup()
+    everything = [one for part in data.documents.values() for one in part]
+    tokens, label = zip(*((one.tokens, one.label) for one in everything), strict=True)
+    best = Memoriser().fit(tokens, np.array(label)).predict_proba(tokens).argmax(axis=1)
+    assert np.mean(best == label) == pytest.approx(0.971456, abs=1e-6)
 
 
 @pytest.mark.slow

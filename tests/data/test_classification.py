@@ -1,6 +1,7 @@
 """The data module of documents: split, vocabulary, batches, and what it records."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from rnnexp.data.classification import ClassificationData, cut
 from rnnexp.data.documents import Document
-from rnnexp.data.ngrams import LogCountRatios
+from rnnexp.data.ngrams import LogCountRatios, NgramTable
 from rnnexp.data.vectors import Loaded
 from rnnexp.data.vocabulary import UNKNOWN
 from rnnexp.errors import UserError
@@ -139,13 +140,14 @@ def test_words_without_a_vector_are_left_out_or_learnt() -> None:
 class PlaceOfToken(LogCountRatios):
     """The place of every token in its document, as its further input."""
 
-    def inputs(
-        self, documents: dict[str, list[Document]], seed: int
-    ) -> dict[str, list[np.ndarray]]:
-        return {
-            part: [np.arange(len(one.tokens), dtype=np.float32)[:, None] for one in listed]
-            for part, listed in documents.items()
-        }
+    def fit(self, training: list[Document], seed: int) -> tuple[list[np.ndarray], NgramTable]:
+        table = PlacesOfTokens([], {}, {})
+        return [table.of(document.tokens) for document in training], table
+
+
+class PlacesOfTokens(NgramTable):
+    def of(self, tokens: Sequence[str]) -> np.ndarray:
+        return np.arange(len(tokens), dtype=np.float32)[:, None]
 
 
 def test_further_inputs_stay_with_their_tokens() -> None:
@@ -167,8 +169,7 @@ def test_further_inputs_stay_with_their_tokens() -> None:
 
 def test_a_document_without_any_known_word_keeps_the_unknown_one() -> None:
     data = ready(vectors=TwoVectors("skip"), max_tokens=2)
-    data.documents["test"] = [document("nothing known", 0, "lamps")]
-    store = data._encode("test", None)
+    store = data.encode([document("nothing known", 0, "lamps")])
     assert store.tokens.tolist() == [data.vocabulary.unknown]
 
 

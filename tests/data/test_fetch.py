@@ -19,6 +19,7 @@ import pytest
 from rnnexp.data import fetch as fetching
 from rnnexp.data.fetch import SOURCES, fetch, where
 from rnnexp.data.folders import cache_folder, data_folder
+from rnnexp.data.name_files import read_names
 from rnnexp.data.power_load import read_power_load
 from rnnexp.data.review_files import categories, read_first
 from rnnexp.data.vector_files import read_vectors
@@ -232,6 +233,44 @@ def test_a_zip_bomb(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
     limit(monkeypatch, "power_load", sum(map(len, MEMBERS.values())))
     fetch("power_load", str(tmp_path / "load"), url=serve(GOOD))
+
+
+# --- names --------------------------------------------------------------------------------------
+
+FILES = dict.fromkeys(SOURCES["names"].members, "Kos\nNovák\n")
+TUTORIAL = {f"data/names/{name}": names for name, names in FILES.items()} | {
+    "data/eng-fra.txt": "Go.\tVa !\n",
+    "__MACOSX/data/names/._Czech.txt": "nothing",
+}
+
+
+def test_names_of_the_tutorial_s_archive(serve: Serve, tmp_path: Path) -> None:
+    folder = fetch("names", str(tmp_path / "names"), url=serve(archive(TUTORIAL)))
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+    assert len(FILES) == 18
+    assert [one.text for one in read_names(folder)["Czech"]] == ["Kos", "Novák"]
+    assert where("names", str(folder)) == folder
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"data/names/Czech.txt": ""},
+            r"not what it should be: .*Czech\.txt: the file has no name",
+        ),
+        ({"other/Czech.txt": "Kos\n"}, r"has Czech\.txt twice"),
+    ],
+)
+def test_names_that_are_not_whole(
+    serve: Serve, tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=f"the archive of names .*{message}"):
+        fetch("names", str(tmp_path / "names"), url=serve(archive(TUTORIAL | change)))
+    fewer = {path: names for path, names in TUTORIAL.items() if "Irish" not in path}
+    with pytest.raises(UserError, match=r"the archive of names has no file Irish\.txt"):
+        fetch("names", str(tmp_path / "names"), url=serve(archive(fewer)))
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- tar archives -------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnexp.data.documents import Document
-from rnnexp.data.ngrams import Kind, LogCountRatios
+from rnnexp.data.ngrams import Kind, LogCountRatios, NgramTable
 from rnnexp.errors import UserError
 
 
@@ -20,6 +20,16 @@ TRAINING = documents(
 TEST = documents(("not good lamp", 0), ("unheard of", 1), ("", 1))
 
 
+def inputs_of(
+    ratios: LogCountRatios, documents: dict[str, list[Document]], seed: int
+) -> dict[str, list[np.ndarray]]:
+    """Those of the part `training`, which are fitted to, and those of the others."""
+    training, table = ratios.fit(documents["training"], seed)
+    others = {part: listed for part, listed in documents.items() if part != "training"}
+    found = {part: [table.of(one.tokens) for one in listed] for part, listed in others.items()}
+    return {"training": training, **found}
+
+
 def by_hand(positive: int, negative: int, positives: int = 3, negatives: int = 2) -> float:
     """With smoothing 1: the ratio of the shares of documents that hold an n-gram."""
     return math.log((positive + 1) / (positives + 1)) - math.log((negative + 1) / (negatives + 1))
@@ -27,7 +37,7 @@ def by_hand(positive: int, negative: int, positives: int = 3, negatives: int = 2
 
 def test_ratios_are_those_of_document_counts() -> None:
     kinds: list[Kind] = ["unigram", "bigram", "skip_bigram", "trigram"]
-    found = LogCountRatios(kinds, parts=2).inputs({"training": TRAINING, "test": TEST}, seed=0)
+    found = inputs_of(LogCountRatios(kinds, parts=2), {"training": TRAINING, "test": TEST}, seed=0)
     not_good_lamp = found["test"][0]
     assert not_good_lamp.shape == (3, 4) and not_good_lamp.dtype == np.float32
     expected = [
@@ -53,7 +63,9 @@ def test_ratios_are_those_of_document_counts() -> None:
 def test_a_document_to_train_on_never_sees_its_own_label() -> None:
     """Each text has a word of its own: with its own label counted, that word would tell."""
     many = documents(*((f"word{number} and more", number % 2) for number in range(40)))
-    found = LogCountRatios(["unigram"], parts=4).inputs({"training": many, "test": many}, seed=0)
+    found = inputs_of(
+        LogCountRatios(["unigram"], parts=4), {"training": many, "test": many}, seed=0
+    )
     own_word = np.array([rows[0, 0] for rows in found["training"]])
     told = np.array([rows[0, 0] for rows in found["test"]])  # evaluated as if they were new
     labels = np.array([document.label for document in many])
@@ -63,10 +75,12 @@ def test_a_document_to_train_on_never_sees_its_own_label() -> None:
 
 def test_equal_texts_are_left_out_together() -> None:
     twins = documents(*((f"word{number // 2} here", number // 2 % 2) for number in range(40)))
-    found = LogCountRatios(["unigram"], parts=4).inputs({"training": twins, "test": []}, seed=0)
+    found = inputs_of(LogCountRatios(["unigram"], parts=4), {"training": twins, "test": []}, seed=0)
     own_word = np.array([rows[0, 0] for rows in found["training"]])
     known = documents(*((f"word{number} here", number % 2) for number in range(20)))
-    told = LogCountRatios(["unigram"], parts=4).inputs({"training": twins, "test": known}, seed=0)
+    told = inputs_of(
+        LogCountRatios(["unigram"], parts=4), {"training": twins, "test": known}, seed=0
+    )
     assert np.abs(own_word).max() < np.abs([rows[0, 0] for rows in told["test"]]).min()
 
 
@@ -74,7 +88,7 @@ def test_the_seed_divides_the_training_part() -> None:
     many = documents(*((f"word{number % 7} of {number}", number % 2) for number in range(40)))
 
     def inputs(seed: int) -> np.ndarray:
-        found = LogCountRatios(["unigram"], parts=2).inputs({"training": many}, seed)
+        found = inputs_of(LogCountRatios(["unigram"], parts=2), {"training": many}, seed)
         return np.concatenate(found["training"])
 
     assert np.array_equal(inputs(0), inputs(0))
@@ -91,7 +105,7 @@ def test_groups_smaller_than_the_number_of_parts(of_the_last: int) -> None:
         for number in range(8 if group < 3 else 2 * of_the_last)
     ]
     parts = {"training": training, "test": training}
-    found = LogCountRatios(["unigram"], parts=10).inputs(parts, seed=0)
+    found = inputs_of(LogCountRatios(["unigram"], parts=10), parts, seed=0)
     own_word = np.abs([rows[1, 0] for rows in found["training"]])
     told = np.abs([rows[1, 0] for rows in found["test"]])  # evaluated as if they were new
     assert len(own_word) == len(training) and own_word.max() < told.min()
@@ -100,12 +114,40 @@ def test_groups_smaller_than_the_number_of_parts(of_the_last: int) -> None:
 def test_what_cannot_be_is_refused_in_one_sentence() -> None:
     with pytest.raises(UserError, match=r"data\.ngrams\.kinds"):
         LogCountRatios(["fourgram"])  # type: ignore[list-item]
+    with pytest.raises(UserError, match=r"data\.ngrams\.kinds .* each kind once"):
+        LogCountRatios(["unigram", "unigram"])
     with pytest.raises(UserError, match=r"data\.ngrams\.parts is 1"):
         LogCountRatios(["unigram"], parts=1)
     with pytest.raises(UserError, match=r"data\.ngrams\.smoothing is 0"):
         LogCountRatios(["unigram"], smoothing=0)
     with pytest.raises(UserError, match="one class has 2 documents"):
-        LogCountRatios(["unigram"], parts=3).inputs({"training": TRAINING}, 0)
+        inputs_of(LogCountRatios(["unigram"], parts=3), {"training": TRAINING}, 0)
     three = documents(("a", 0), ("b", 1), ("c", 2))
     with pytest.raises(UserError, match="two classes, and these data have 3"):
-        LogCountRatios(["unigram"], parts=2).inputs({"training": three}, 0)
+        inputs_of(LogCountRatios(["unigram"], parts=2), {"training": three}, 0)
+
+
+def test_a_table_can_be_written_and_read_back() -> None:
+    kinds: list[Kind] = ["trigram", "unigram"]
+    _, table = LogCountRatios(kinds, parts=2).fit(TRAINING, seed=0)
+    again = NgramTable.from_plain(table.to_plain(), kinds)
+    for tokens in (["not", "good"], ["unheard", "of", "good", "lamp"], []):
+        assert np.array_equal(again.of(tokens), table.of(tokens))
+    assert again.of(["unheard", "of"])[0].tolist() == again.of(["bad", "unheard"])[1].tolist()
+
+
+@pytest.mark.parametrize("damage", ["no table", "another kind", "a ratio less", "no words"])
+def test_what_is_no_table_is_refused(damage: str) -> None:
+    _, table = LogCountRatios(["unigram"], parts=2).fit(TRAINING, seed=0)
+    plain = table.to_plain()
+    match damage:
+        case "no table":
+            plain = {}
+        case "another kind":
+            plain["ngrams"] = {"bigram": plain["ngrams"]["unigram"]}
+        case "a ratio less":
+            plain["ratios"]["unigram"] = plain["ratios"]["unigram"][1:]
+        case "no words":
+            plain["words"] = None
+    with pytest.raises(ValueError, match=r"not a table of unigram|an n-gram has no ratio"):
+        NgramTable.from_plain(plain, ["unigram"])

@@ -1,8 +1,8 @@
-"""Stratified splits."""
+"""Stratified splits, of single items and of groups."""
 
 from collections import Counter
 
-from rnnexp.data.splits import stratified_split
+from rnnexp.data.splits import grouped_split, stratified_split
 
 
 def strata() -> list[tuple[str, int]]:
@@ -32,3 +32,31 @@ def test_a_stratum_does_not_depend_on_the_others() -> None:
     _, off = stratified_split(strata(), 0.2, seed=3, name="test")
     _, alone = stratified_split(strata()[:40], 0.2, seed=3, name="test")
     assert [number for number in off if number < 40] == alone
+
+
+GROUPS = [number // 3 if number < 60 else number for number in range(100)]  # 20 triples, 40 alone
+STRATA = ["a"] * 30 + ["b", "b", "a"] * 10 + ["b"] * 40
+
+
+def test_groups_stay_together_and_every_stratum_gives_its_share_of_them() -> None:
+    """Of the stratum a there are 10 groups; of b 10 mixed triples and 40 items alone."""
+    kept, off = grouped_split(GROUPS, STRATA, 0.2, seed=0, name="test")
+    assert sorted(kept + off) == list(range(100)) and off == sorted(off) and kept == sorted(kept)
+    assert not {GROUPS[number] for number in kept} & {GROUPS[number] for number in off}
+    chosen = {GROUPS[number] for number in off}
+    assert sum(group < 10 for group in chosen) == 2
+    assert sum(group >= 10 for group in chosen) == 10
+
+
+def test_a_group_split_is_a_function_of_its_seed_and_name() -> None:
+    split = grouped_split(GROUPS, STRATA, 0.2, seed=0, name="test")
+    assert grouped_split(GROUPS, STRATA, 0.2, seed=0, name="test") == split
+    assert grouped_split(GROUPS, STRATA, 0.2, seed=1, name="test") != split
+    assert grouped_split(GROUPS, STRATA, 0.2, seed=0, name="validation") != split
+    assert grouped_split(GROUPS, STRATA, 0.0, seed=0, name="test") == (list(range(100)), [])
+
+
+def test_items_of_a_group_may_lie_far_apart() -> None:
+    groups = ["x", "y", "z", "x", "y", "z"]
+    kept, off = grouped_split(groups, ["a"] * 6, 0.34, seed=0, name="test")
+    assert len(off) == 2 and off[1] - off[0] == 3 and len(kept) == 4

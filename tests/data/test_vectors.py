@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
+from sklearn.preprocessing import StandardScaler
 
 from rnnexp.config import config_dir, instantiate
 from rnnexp.data import vectors as module
@@ -556,3 +557,13 @@ def test_what_is_fetched_is_what_the_config_looks_for(
     (tmp_path / "embeddings").mkdir()
     (tmp_path / "embeddings" / file).touch()
     assert wanted.path == tmp_path / "embeddings" / file
+
+
+def test_standardized(cache: Path, write: Write) -> None:
+    path = write(rows())
+    plain = word_vectors(path).load([*WORDS, "unheard"])
+    scaled = word_vectors(path, standardize=True).load([*WORDS, "unheard"])
+    known = plain.vectors[plain.known].numpy()
+    expected = StandardScaler().fit_transform(known)
+    np.testing.assert_allclose(scaled.vectors[scaled.known].numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert scaled.vectors[~scaled.known].count_nonzero() == 0

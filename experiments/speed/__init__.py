@@ -1,0 +1,1 @@
+"""How near the time loop comes to the machine's limit."""

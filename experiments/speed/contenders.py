@@ -1,0 +1,84 @@
+"""Who is timed: one network, made in several ways."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from experiments.speed.timing import Work
+from experiments.speed.yardsticks import LAYERS, LOOPS, Layer, products
+from rnnexp import determinism
+from rnnexp.nn.cells import Cell
+from rnnexp.nn.recurrence import CellRecurrence
+from rnnexp.nn.representations import Features
+
+FUSED, PLAIN, LOOP, PRODUCTS = "fused path", "plain path", "literal loop", "products"
+# torch's own layers have their names, say nn.GRU.
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is to be done: with a cell, over a batch of sequences of features.
+
+    every_step: an output is read at every step, else after the last. training: with the gradients
+    of all weights, else without any.
+    """
+
+    cell: type[Cell]
+    batch: int
+    steps: int
+    hidden: int
+    inputs: int = 12
+    every_step: bool = True
+    training: bool = True
+
+    def __str__(self) -> str:
+        return f"batch {self.batch}, {self.steps} steps, hidden {self.hidden}"
+
+
+def contenders(case: Case) -> dict[str, Work]:
+    """The same work in all ways; torch has a layer for some cells only."""
+    with determinism.global_stream(0, "speed"):
+        x = torch.randn(case.steps, case.batch, case.inputs)
+        target = torch.randn(case.steps if case.every_step else 1, case.batch, 1)
+        recurrences: dict[str, nn.Module] = {
+            FUSED: Ours(case, fused=True),
+            PLAIN: Ours(case, fused=False),
+            LOOP: LOOPS[case.cell](case.inputs, case.hidden),
+        }
+        if layer := LAYERS.get(case.cell):
+            recurrences[f"nn.{layer.__name__}"] = Layer(layer, case.inputs, case.hidden)
+        works = {name: _work(one, case, x, target) for name, one in recurrences.items()}
+        cell = case.cell(case.inputs, case.hidden)
+        return works | {PRODUCTS: products(cell, case.batch, case.steps, case.training)}
+
+
+class Ours(nn.Module):
+    """A cell of rnnexp over time, on its fused or on its plain path."""
+
+    def __init__(self, case: Case, fused: bool) -> None:
+        super().__init__()
+        self.recurrence = CellRecurrence(case.cell, case.inputs, case.hidden, fused=fused)
+
+    def forward(self, x: Tensor, every_step: bool) -> Tensor:
+        hidden, (last, *_) = self.recurrence(Features(x), every_step)
+        return hidden if every_step else last
+
+
+def _work(recurrence: nn.Module, case: Case, x: Tensor, target: Tensor) -> Work:
+    """One iteration with a linear output behind the recurrence; the optimiser's step, which is the
+    same for all, is left out."""
+    readout = nn.Linear(case.hidden, 1)
+    network = nn.ModuleList([recurrence, readout])
+
+    def train() -> None:
+        output = readout(recurrence(x, case.every_step))
+        functional.l1_loss(output, target.view_as(output)).backward()
+        network.zero_grad()
+
+    def predict() -> None:
+        with torch.inference_mode():
+            readout(recurrence(x, case.every_step))
+
+    return train if case.training else predict

@@ -1,0 +1,109 @@
+"""How time and memory grow along one axis: steps, batch, hidden size or inputs."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from experiments.speed.contenders import FUSED, PRODUCTS, Case, contenders
+from experiments.speed.memory import peak_bytes
+from experiments.speed.timing import Ratio, Stopwatch, Work, ratio
+
+LABELS = {
+    "steps": "steps",
+    "batch": "sequences in a batch",
+    "hidden": "hidden units",
+    "inputs": "inputs a step",
+}
+COLORS = ["#d1495b", "#edae49", "#00798c", "#30638e", "#4c4c4c"]
+
+
+class Growth(NamedTuple):
+    """Along an axis, from the base's value on.
+
+    times: seconds a sequence and step (rounds, contenders at a value), named as by `at`. memory:
+    hidden states' worth of peak memory a sequence and step, of each contender at each value.
+    """
+
+    axis: str
+    base: int
+    times: pd.DataFrame
+    memory: dict[str, dict[int, float]]
+
+    def time(self, name: str, value: int) -> Ratio:
+        """Of a contender at a value, to the fused path's at the base."""
+        return ratio(self.times, at(name, value), at(FUSED, self.base))
+
+
+def at(name: str, value: int) -> str:
+    return f"{name} at {value}"
+
+
+def grow(stopwatch: Stopwatch, base: Case, axis: str, values: list[int], rounds: int) -> Growth:
+    """Measure the base with other values on one axis."""
+    made: dict[str, Work] = {}
+    sequence_steps: dict[str, int] = {}
+    memory: dict[str, dict[int, float]] = {}
+    for value in values:
+        changed: dict[str, Any] = {axis: value}
+        case = replace(base, **changed)
+        size = case.batch * case.steps
+        for name, work in contenders(case).items():
+            made[at(name, value)], sequence_steps[at(name, value)] = work, size
+            if name != PRODUCTS:
+                states = peak_bytes(work) / (4 * case.hidden * size)
+                memory.setdefault(name, {})[value] = states
+    times = stopwatch.side_by_side(made, rounds) / pd.Series(sequence_steps)
+    return Growth(axis, getattr(base, axis), times, memory)
+
+
+def table(growth: Growth) -> pd.DataFrame:
+    """Texts `time, memory`: a row a contender, a column a value."""
+    rows = {
+        name: {
+            f"{value:,}": f"{growth.time(name, value).median:.2f}, {states:.1f}"
+            for value, states in memory.items()
+        }
+        for name, memory in growth.memory.items()
+    }
+    return pd.DataFrame(rows).T.reset_index(names=LABELS[growth.axis])
+
+
+def title(growth: Growth, base: Case) -> str:
+    others = [f"{LABELS[axis]} {getattr(base, axis)}" for axis in LABELS if axis != growth.axis]
+    return f"pmGRU, growth with {LABELS[growth.axis]} ({', '.join(others)}): time, memory"
+
+
+def draw(growths: list[Growth]) -> Figure:
+    """Time above, memory below, an axis a column."""
+    figure = Figure(figsize=(3.4 * len(growths), 6.5), layout="constrained")
+    grid = figure.subplots(2, len(growths), sharey="row", sharex="col", squeeze=False)
+    for growth, (above, below) in zip(growths, grid.T, strict=True):
+        values = list(growth.memory[FUSED])
+        for name, color in zip([*growth.memory, PRODUCTS], COLORS, strict=True):
+            quartiles = [growth.time(name, value) for value in values]
+            medians = [one.median for one in quartiles]
+            spread = [
+                [one.median - one.low for one in quartiles],
+                [one.high - one.median for one in quartiles],
+            ]
+            style = ":" if name == PRODUCTS else "o-"
+            above.errorbar(values, medians, spread, fmt=style, color=color, ms=4, label=name)
+            if name in growth.memory:
+                below.plot(values, list(growth.memory[name].values()), "o-", color=color, ms=4)
+        above.set(xscale="log", yscale="log")
+        below.set(xscale="log", yscale="log", xlabel=LABELS[growth.axis])
+        below.set_xticks(values, [f"{value:,}" for value in values])
+        below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        for axis in (above.yaxis, below.yaxis):
+            axis.set_major_formatter("{x:g}")
+        below.minorticks_off()
+        for axes in (above, below):
+            axes.grid(alpha=0.3)
+            axes.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].set_ylabel("time a sequence and step,\nto the fused path's at the base")
+    grid[1, 0].set_ylabel("peak memory a sequence and step,\nin hidden states")
+    grid[0, 0].legend(frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,112 @@
+"""The machine: what it is, and whether anybody else is at work on it."""
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from experiments.speed.timing import quartiles
+from rnnexp import cores
+from rnnexp.errors import UserError
+from rnnexp.record import cpu_name
+
+OTHERS = 0.1  # cores that other processes may keep busy
+STEADY = 1.2  # the upper quartile of one and the same product's times may be so much of the lower
+BEFORE = 2.0  # seconds of watching before anything is measured
+STAT = Path("/proc/stat")  # what the cores have been doing, on Linux
+
+
+def description() -> str:
+    """Processor, cores, threads, memory and versions."""
+    facts = [
+        f"{cpu_name()} ({torch.backends.cpu.get_cpu_capability()})",
+        f"{len(cores.available())} of {os.cpu_count()} cores",
+        f"{torch.get_num_threads()} threads",
+        *_memory(),
+        f"torch {torch.__version__}",
+        f"Python {platform.python_version()}",
+        platform.system(),
+    ]
+    return ", ".join(facts)
+
+
+def _memory() -> list[str]:
+    if not hasattr(os, "sysconf"):
+        return []
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return [f"{size / 2**30:.0f} GiB of memory"]
+
+
+class Watch:
+    """How busy others keep the cores of this process, from now on."""
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float | None]:
+        return time.perf_counter(), time.process_time(), _busy()
+
+    def others(self) -> float | None:
+        """In cores, on average; None where the system does not tell."""
+        (start, own, busy), (now, own_now, busy_now) = self._start, self._now()
+        if busy is None or busy_now is None:
+            return None
+        return max(0.0, (busy_now - busy - (own_now - own)) / (now - start))
+
+
+def _busy() -> float | None:
+    """Seconds that the cores of this process have been at work, for whomever, another machine on
+    the same hardware included."""
+    try:
+        lines = STAT.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    ticks = 0
+    for line in lines:
+        name, *fields = line.split()
+        if name in ours:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+            ticks += user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def require_quiet() -> None:
+    """Watch the machine for a moment.
+
+    Raises:
+        UserError: other processes are at work.
+    """
+    watch = Watch()
+    time.sleep(BEFORE)
+    others = watch.others()
+    if others is not None and others > OTHERS:
+        raise UserError(
+            f"other processes keep {others:.1f} cores busy, and times measured now would be theirs "
+            "as well: wait until the machine is quiet, or see how it works with --quick"
+        )
+
+
+def conditions(others: float | None, pulse: Sequence[float]) -> tuple[str, str]:
+    """Under what conditions was measured, as a sentence, and what was wrong with them, if anything.
+
+    others: cores that they kept busy. pulse: the times of one and the same product.
+    """
+    low, _, high = quartiles(pd.Series(pulse) / pd.Series(pulse).median())
+    steadiness = (
+        f"one and the same product took {low:.2f} to {high:.2f} of its median time "
+        f"(quartiles of {len(pulse)} rounds)"
+    )
+    busy = "" if others is None else f"other processes kept {others:.2f} cores busy"
+    wrong = []
+    if others is not None and others > OTHERS:
+        wrong.append(busy)
+    if high / low > STEADY:
+        wrong.append(steadiness)
+    facts = "; ".join(filter(None, (busy, steadiness)))
+    return facts[0].upper() + facts[1:] + ".", "; ".join(wrong)

@@ -1,0 +1,258 @@
+"""What our time loop is compared with: loops as the equations say them, torch's own layers, and the
+matrix products alone.
+
+Loops and layers are called as network(x, every_step) with x: (T, B, I), and give every hidden state
+(T, B, H) or the last one (B, H).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from rnnexp.nn import cells
+
+State = tuple[Tensor, ...]
+
+
+# Literal loops ----------------------------------------------------------------------------------
+
+
+class Loop(nn.Module):
+    """The equations, one step after the other, with torch.nn.Linear over [x_t; h_{t-1}], and
+    autograd for the gradients."""
+
+    states = 1
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.inputs, self.hidden = inputs, hidden
+
+    def forward(self, x: Tensor, every_step: bool) -> Tensor:
+        state: State = (torch.zeros(x.shape[1], self.hidden),) * self.states
+        hidden = []
+        for t in range(x.shape[0]):
+            state = self.step(x[t], *state)
+            hidden.append(state[0])
+        return torch.stack(hidden) if every_step else hidden[-1]
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        """x: (B, I), state: tensors (B, H) -> the next state."""
+        raise NotImplementedError
+
+
+class TEXTnet(Loop):
+    """h_t = tanh(W_h [x_t; h_{t-1}] + b_h)"""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden)
+        self.combined_to_hidden = nn.Linear(inputs + hidden, hidden)
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        (h,) = state
+        return (torch.tanh(self.combined_to_hidden(torch.cat([x, h], dim=1))),)
+
+
+class TEXTnetOfTheSlide(TEXTnet):
+    """h_t = W_h [x_t; h_{t-1}] + b_h"""
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        (h,) = state
+        return (self.combined_to_hidden(torch.cat([x, h], dim=1)),)
+
+
+class TEXTnetOrder2(Loop):
+    """h_t = tanh(W_h [x_t; h_{t-1}; cell_{t-2}] + b_h), cell_t = sigma(W_c h_t + b_c)"""
+
+    states = 3
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden)
+        self.combined_to_hidden = nn.Linear(inputs + 2 * hidden, hidden)
+        self.linear_for_cell = nn.Linear(hidden, hidden)
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        h, cell, fed = state
+        h = torch.tanh(self.combined_to_hidden(torch.cat([x, h, fed], dim=1)))
+        return h, torch.sigmoid(self.linear_for_cell(h)), cell
+
+
+class PmGRU(Loop):
+    """f_t  = sigma(W_f [x_t; h_{t-1}] + b_f)
+    h~_t = tanh(W_h [x_t; f_t * h_{t-1}] + b_h)
+    h_t  = (1 - f_t) * h_{t-1} + f_t * h~_t
+    """
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden)
+        self.project1 = nn.Linear(inputs + hidden, hidden)
+        self.project2 = nn.Linear(inputs + hidden, hidden)
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        (h,) = state
+        f = torch.sigmoid(self.project1(torch.cat([x, h], dim=1)))
+        candidate = torch.tanh(self.project2(torch.cat([x, f * h], dim=1)))
+        return ((1 - f) * h + f * candidate,)
+
+
+class LectureGRU(Loop):
+    """z_t  = sigma(W_z [x_t; h_{t-1}] + b_z)
+    r_t  = sigma(W_r [x_t; h_{t-1}] + b_r)
+    h~_t = tanh(W_h [x_t; r_t * h_{t-1}] + b_h)
+    h_t  = (1 - z_t) * h_{t-1} + z_t * h~_t
+    """
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden)
+        self.update = nn.Linear(inputs + hidden, hidden)
+        self.reset = nn.Linear(inputs + hidden, hidden)
+        self.candidate = nn.Linear(inputs + hidden, hidden)
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        (h,) = state
+        combined = torch.cat([x, h], dim=1)
+        z = torch.sigmoid(self.update(combined))
+        r = torch.sigmoid(self.reset(combined))
+        candidate = torch.tanh(self.candidate(torch.cat([x, r * h], dim=1)))
+        return ((1 - z) * h + z * candidate,)
+
+
+class TorchGRU(Loop):
+    """r_t  = sigma(W_r [x_t; h_{t-1}] + b_r)
+    z_t  = sigma(W_z [x_t; h_{t-1}] + b_z)
+    h~_t = tanh(W_h x_t + b_h + r_t * (U_h h_{t-1} + d_h))
+    h_t  = (1 - z_t) * h~_t + z_t * h_{t-1}
+    """
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden)
+        self.reset = nn.Linear(inputs + hidden, hidden)
+        self.update = nn.Linear(inputs + hidden, hidden)
+        self.candidate_of_input = nn.Linear(inputs, hidden)
+        self.candidate_of_hidden = nn.Linear(hidden, hidden)
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        (h,) = state
+        combined = torch.cat([x, h], dim=1)
+        r = torch.sigmoid(self.reset(combined))
+        z = torch.sigmoid(self.update(combined))
+        candidate = torch.tanh(self.candidate_of_input(x) + r * self.candidate_of_hidden(h))
+        return ((1 - z) * candidate + z * h,)
+
+
+class LSTM(Loop):
+    """i_t, f_t, o_t = sigma(W_i,f,o [x_t; h_{t-1}] + b_i,f,o)
+    g_t = tanh(W_g [x_t; h_{t-1}] + b_g)
+    c_t = f_t * c_{t-1} + i_t * g_t
+    h_t = o_t * tanh(c_t)
+    """
+
+    states = 2
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden)
+        self.input_gate = nn.Linear(inputs + hidden, hidden)
+        self.forget_gate = nn.Linear(inputs + hidden, hidden)
+        self.candidate = nn.Linear(inputs + hidden, hidden)
+        self.output_gate = nn.Linear(inputs + hidden, hidden)
+
+    def step(self, x: Tensor, *state: Tensor) -> State:
+        h, c = state
+        combined = torch.cat([x, h], dim=1)
+        i = torch.sigmoid(self.input_gate(combined))
+        f = torch.sigmoid(self.forget_gate(combined))
+        g = torch.tanh(self.candidate(combined))
+        o = torch.sigmoid(self.output_gate(combined))
+        c = f * c + i * g
+        return o * torch.tanh(c), c
+
+
+LOOPS: dict[type[cells.Cell], type[Loop]] = {
+    cells.Vanilla: TEXTnet,
+    cells.Linear: TEXTnetOfTheSlide,
+    cells.TEXTnetOrder2: TEXTnetOrder2,
+    cells.MGU: PmGRU,
+    cells.GRUChung: LectureGRU,
+    cells.GRU: TorchGRU,
+    cells.LSTM: LSTM,
+}
+
+
+# torch's own layers -----------------------------------------------------------------------------
+
+
+class Layer(nn.Module):
+    """A recurrent layer of torch."""
+
+    def __init__(self, backend: Callable[..., nn.RNNBase], inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.layer = backend(inputs, hidden)
+
+    def forward(self, x: Tensor, every_step: bool) -> Tensor:
+        hidden, final = self.layer(x)
+        last = final[0] if isinstance(final, tuple) else final  # (1, B, H)
+        return hidden if every_step else last[0]
+
+
+# torch's of the same equations, or for the GRU's relatives the GRU; there are cells without.
+LAYERS: dict[type[cells.Cell], type[nn.RNNBase]] = {
+    cells.Vanilla: nn.RNN,
+    cells.MGU: nn.GRU,
+    cells.GRUChung: nn.GRU,
+    cells.GRU: nn.GRU,
+    cells.LSTM: nn.LSTM,
+}
+
+
+# The limit --------------------------------------------------------------------------------------
+
+TOGETHER = 4096  # sequences times steps: products of many steps are of so many rows
+
+
+class Product:
+    """Of one weight (n, m) with so many rows, always the same ones: they stay in the cache."""
+
+    def __init__(self, weight: Tensor, rows: int) -> None:
+        self.weight = weight.detach()
+        self.x, self.g = (torch.randn(rows, size) for size in weight.shape)
+        self.y, self.g_x = torch.empty_like(self.g), torch.empty_like(self.x)
+        self.g_weight = torch.empty_like(self.weight)
+
+    def forward(self) -> None:
+        torch.mm(self.x, self.weight, out=self.y)
+
+    def gradient_of_rows(self) -> None:
+        torch.mm(self.g, self.weight.t(), out=self.g_x)
+
+    def gradient_of_weight(self) -> None:
+        torch.mm(self.x.t(), self.g, out=self.g_weight)
+
+
+def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callable[[], None]:
+    """The matrix products of a cell and nothing else.
+
+    Forward, every recurrent weight is multiplied once a step, and the input weight for many steps
+    together. Backward there are twice as many: every recurrent weight again once a step, and the
+    gradients of all weights for many steps together (the inputs need none).
+    """
+    weights = [weight for weight in cell.parameters() if weight.dim() == 2]
+    recurrent = [Product(weight, batch) for weight in weights if weight is not cell.input_weight]
+    parts = [min(TOGETHER, batch * steps - start) for start in range(0, batch * steps, TOGETHER)]
+    inputs = {rows: Product(cell.input_weight, rows) for rows in set(parts)}
+    whole = {rows: [Product(weight, rows) for weight in weights] for rows in set(parts)}
+
+    def work() -> None:
+        for rows in parts:
+            inputs[rows].forward()
+        for _ in range(steps):
+            for product in recurrent:
+                product.forward()
+        if training:
+            for _ in range(steps):
+                for product in recurrent:
+                    product.gradient_of_rows()
+            for rows in parts:
+                for product in whole[rows]:
+                    product.gradient_of_weight()
+
+    return work

@@ -1,0 +1,85 @@
+"""Reads a folder of names: a file `Language.txt` for each language, one name a line, UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name as its line has it, white space at the ends included. line: its number, from 1."""
+
+    text: str
+    language: str
+    line: int
+
+
+def read_names(root: Path, wanted: Sequence[str] | None = None) -> dict[str, list[Name]]:
+    """The names of every language, both in the order of the files; a line without any is passed
+    over.
+
+    wanted: these languages alone; None: all that are there.
+
+    Raises:
+        UserError: there are not two languages or not what is wanted, or a file cannot be read, has
+            no name, or is not UTF-8.
+    """
+    return {language: _read(root, language) for language in languages(root, wanted)}
+
+
+def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
+    """The languages of a folder, sorted: the names of its text files.
+
+    Raises:
+        UserError: there is no such folder, no file in it, not what is wanted, or one language.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: there is no such folder")
+    found = sorted(path.stem for path in root.glob("*.txt") if path.is_file())
+    if not found:
+        below = sorted(root.glob("*/*.txt")) or sorted(root.glob("*/*/*.txt"))
+        offer = f"; did you mean {below[0].parent}?" if below else ""
+        raise UserError(
+            f"{root}: the folder has no file Language.txt, one for each language with a name a "
+            f"line{offer}"
+        )
+    chosen = found if wanted is None else sorted(set(wanted))
+    for language in chosen:
+        if language not in found:
+            raise UserError(f"{root}: no language {language!r}{did_you_mean(language, found)}")
+    if len(chosen) < 2:
+        there = f"{chosen[0]} is the only language" if chosen else "no language is asked for"
+        raise UserError(f"{root}: {there}, and to tell languages apart takes two of them or more")
+    return chosen
+
+
+def _read(root: Path, language: str) -> list[Name]:
+    path = root / f"{language}.txt"
+    try:
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None
+    names = []
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        text = _decode(path, number, line.removesuffix(b"\r"))
+        if text.strip():
+            names.append(Name(text, language, number))
+    if not names:
+        raise UserError(f"{path}: the file has no name: write some in it, or take it out")
+    return names
+
+
+def _decode(path: Path, number: int, line: bytes) -> str:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UserError(f"{path}, line {number}: this is not UTF-8 text: save the file as UTF-8")
+    return text
