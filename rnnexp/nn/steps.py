@@ -54,6 +54,13 @@ class Steps:
 
     def __init__(self, cell: Any, rows: int) -> None:
         self.a, self.b = cell.bias.new_empty(2, rows, cell.hidden_size).unbind(0)  # for anything
+        self._transposed: dict[Tensor, Tensor] = {}
+
+    def t(self, weight: Tensor) -> Tensor:
+        """A weight transposed in memory, once: every product with it is faster then."""
+        if weight not in self._transposed:
+            self._transposed[weight] = weight.t().contiguous()
+        return self._transposed[weight]
 
     def forward(self, step: Step) -> None:
         """From the state before to the state after."""
@@ -83,7 +90,7 @@ class VanillaSteps(Steps):
     def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
         tanh_backward(g_h, step.after[0], grad_input=g_x)
-        torch.mm(g_x, self.U.t(), out=g_h)
+        torch.mm(g_x, self.t(self.U), out=g_h)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         g_weights["U"].addmm_(step.before[0].t(), g.gates[0])
@@ -104,7 +111,7 @@ class LinearSteps(Steps):
     def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
         g_x.copy_(g_h)
-        torch.mm(g_x, self.U.t(), out=g_h)
+        torch.mm(g_x, self.t(self.U), out=g_h)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         g_weights["U"].addmm_(step.before[0].t(), g.gates[0])
@@ -138,11 +145,11 @@ class TEXTnetOrder2Steps(Steps):
         (g_x,), (g_sum,) = g.gates, g.kept
         g_h, g_cell, g_fed = g_state
         sigmoid_backward(g_cell, step.after[1], grad_input=g_sum)
-        g_h.addmm_(g_sum, self.W_c.t())
+        g_h.addmm_(g_sum, self.t(self.W_c))
         tanh_backward(g_h, step.after[0], grad_input=g_x) if self.tanh else g_x.copy_(g_h)
-        torch.mm(g_x, self.U.t(), out=g_h)
+        torch.mm(g_x, self.t(self.U), out=g_h)
         g_cell.copy_(g_fed)
-        torch.mm(g_x, self.V.t(), out=g_fed)
+        torch.mm(g_x, self.t(self.V), out=g_fed)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         h, _, fed = step.before
@@ -173,11 +180,11 @@ class MGUSteps(Steps):
         a, g_fh = self.a, self.b
         torch.mul(g_h, f, out=a)
         tanh_backward(a, c, grad_input=g_c)
-        torch.mm(g_c, self.U_h.t(), out=g_fh)
+        torch.mm(g_c, self.t(self.U_h), out=g_fh)
         torch.sub(c, h, out=a).mul_(g_h).addcmul_(g_fh, h)
         sigmoid_backward(a, f, grad_input=g_f)
         torch.lerp(g_h, g_fh, f, out=g_h)
-        g_h.addmm_(g_f, self.U_f.t())
+        g_h.addmm_(g_f, self.t(self.U_f))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (f, _), (h,), (g_f, g_c) = step.gates, step.before, g.gates
@@ -219,8 +226,8 @@ class GRUSteps(Steps):
         torch.mul(g_c, m, out=a)
         sigmoid_backward(a, r, grad_input=g_r)
         torch.mul(g_c, r, out=g_m)
-        torch.addmm(g_h_z, g_r, self.U[0].t(), out=g_h)
-        g_h.addmm_(g_z, self.U[1].t()).addmm_(g_m, self.U[2].t())
+        torch.addmm(g_h_z, g_r, self.t(self.U[0]), out=g_h)
+        g_h.addmm_(g_z, self.t(self.U[1])).addmm_(g_m, self.t(self.U[2]))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (h,), parts = step.before, (g.gates[0], g.gates[1], g.kept[0])
@@ -256,11 +263,11 @@ class GRUChungSteps(Steps):
         torch.mul(g_h, z, out=a)
         g_h.sub_(a)
         tanh_backward(a, c, grad_input=g_c)
-        torch.mm(g_c, self.U_h.t(), out=g_rh)
+        torch.mm(g_c, self.t(self.U_h), out=g_rh)
         g_h.addcmul_(g_rh, r)
         g_rh.mul_(h)
         sigmoid_backward(g_rh, r, grad_input=g_r)
-        g_h.addmm_(g_z, self.U_z.t()).addmm_(g_r, self.U_r.t())
+        g_h.addmm_(g_z, self.t(self.U_z)).addmm_(g_r, self.t(self.U_r))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (_, r, _), (h,), (g_z, g_r, g_c) = step.gates, step.before, g.gates
@@ -303,9 +310,9 @@ class LSTMSteps(Steps):
         torch.mul(g_c, c, out=a)
         sigmoid_backward(a, f, grad_input=g_f)
         g_c.mul_(f)
-        torch.mm(g_i, self.U[0].t(), out=g_h)
+        torch.mm(g_i, self.t(self.U[0]), out=g_h)
         for part, U in zip(g.gates[1:], self.U[1:], strict=True):
-            g_h.addmm_(part, U.t())
+            g_h.addmm_(part, self.t(U))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         h = step.before[0]
