@@ -116,10 +116,10 @@ def draw(runs: list[Entry]) -> Figure:
 
 
 def smooth_loss(run: Entry) -> tuple[np.ndarray, np.ndarray]:
-    """Reviews seen, and the mean training loss of the last 500 of them."""
+    """Reviews seen, and the mean training loss of the last 500 of them (at first, of 250)."""
     losses = pd.Series([float.fromhex(loss) for loss in read_digest(run.folder)["losses"]])
     batch = int(run.config["data.batch_size"])
-    smooth = losses.rolling(max(500 // batch, 1), min_periods=1).mean()
+    smooth = losses.rolling(500 // batch, min_periods=250 // batch).mean()
     return batch * np.arange(1, len(losses) + 1), smooth.to_numpy()
 
 
