@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -107,17 +108,28 @@ class Job:
 
 
 def plan(experiments: Sequence[str], seeds: Sequence[int], overrides: Sequence[str]) -> list[Job]:
-    """Every experiment with every seed. The data are read, to know which they are.
+    """Every experiment with every seed.
 
     Raises:
         UserError: an experiment's config or data are wrong.
     """
-    jobs = []
-    for experiment in experiments:
-        asked = (f"experiment={experiment}", *overrides)
+    return jobs_of([(f"experiment={name}", *overrides) for name in experiments], seeds)
+
+
+def jobs_of(trainings: Sequence[tuple[str, ...]], seeds: Sequence[int]) -> list[Job]:
+    """Every training, as its overrides, with every seed. The data are read, to know which they are.
+
+    Raises:
+        UserError: a config or its data are wrong.
+    """
+    jobs, fingerprints = [], dict[str, str]()
+    for asked in trainings:
         config = resolve(compose(asked))
         check(config)
-        data = build_data(config).facts()["fingerprints"]["data"]
+        described = OmegaConf.to_yaml(config.data)
+        if described not in fingerprints:  # the same data are read once
+            fingerprints[described] = build_data(config).facts()["fingerprints"]["data"]
+        data = fingerprints[described]
         for seed in seeds:
             config.seed = seed
             jobs.append(Job((*asked, f"seed={seed}"), identity(config, data)))
@@ -162,11 +174,13 @@ def study_folder(name: str, fresh: bool) -> Path:
     return before[-1] if before and not fresh else place / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
 
 
-def complete(jobs: list[Job], folder: Path, others: list[Path]) -> tuple[list[Entry], list[Job]]:
+def complete(
+    jobs: list[Job], folder: Path, others: list[Path], at_once: int = 1
+) -> tuple[list[Entry], list[Job]]:
     """Run every job that has no completed run in the study's folder or in the others.
 
-    A job that fails is named, and the next one is run. Returns the runs, in the order of the jobs,
-    and the jobs that have none.
+    A job that fails is named, and the next one is run. at_once: how many run at the same time.
+    Returns the runs, in the order of the jobs, and the jobs that have none.
 
     Raises:
         UserError: another process runs one of the jobs right now.
@@ -177,12 +191,20 @@ def complete(jobs: list[Job], folder: Path, others: list[Path]) -> tuple[list[En
             place = running[job.identity].folder
             raise UserError(f"{place} is still running, and it is a job of this study: wait for it")
     done = _runs("completed", folder, others)
-    for number, job in enumerate(jobs, start=1):
+
+    def run(number: int, job: Job) -> None:
         print(f"job {number} of {len(jobs)}: {job}", flush=True)
         if job.identity in done:
             print(f"  completed in {done[job.identity].folder}", flush=True)
         elif code := train(job, folder):
-            print(f"  failed with exit code {code}", flush=True)
+            print(f"  job {number} failed with exit code {code}", flush=True)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            list(pool.map(run, range(1, len(jobs) + 1), jobs))
+        except BaseException:  # those under way are interrupted as well, and record what they have
+            pool.shutdown(cancel_futures=True)
+            raise
 
     done = _runs("completed", folder, others)
     failed = [job for job in jobs if job.identity not in done]
@@ -208,12 +230,7 @@ def _runs(status: str, folder: Path, others: list[Path]) -> dict[str, Entry]:
 def train(job: Job, folder: Path) -> int:
     """`rnnexp train`, its run folder below `folder`. Returns the exit code."""
     command = [sys.executable, "-m", "rnnexp", "train", *job.overrides]
-    process = subprocess.Popen(command, env=os.environ | {"RNNEXP_OUTPUTS": str(folder)})
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.wait()  # the terminal interrupts it as well, and it records what it has
-        raise
+    return subprocess.run(command, env=os.environ | {"RNNEXP_OUTPUTS": str(folder)}).returncode
 
 
 # The table --------------------------------------------------------------------------------------
@@ -247,10 +264,15 @@ def baseline_rows(run: Entry) -> list[Entry]:
 def markdown(runs: list[Entry], others: list[Entry]) -> str:
     """The leaderboard's table of runs and other rows, mean and sample standard deviation over the
     seeds, and what the runs were trained on."""
+    parts = [to_markdown(title, table) for title, table in tables([*runs, *others]).items()]
+    return "\n".join([*parts, trained_on(runs)])
+
+
+def trained_on(runs: list[Entry]) -> str:
+    """A sentence."""
     records = [read_run(run.folder) for run in runs]
     machines = dict.fromkeys(f"{run['device']}, threads: {run['threads']}" for run in records)
-    parts = [to_markdown(title, table) for title, table in tables([*runs, *others]).items()]
-    return "\n".join([*parts, f"Trained on: {'; '.join(machines)}."])
+    return f"Trained on: {'; '.join(machines)}."
 
 
 def markdown_table(title: str, table: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ vocabulary.json  the tokens in the order of their numbers, where the data have t
 ngrams.ckpt      what n-grams say of the class, where the data have them; tensors and plain values
 metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
 history.csv      one row an epoch
+gradient_flow.csv, with the callback of this name: norm of the gradient by hidden state and epoch
 predictions.csv  the target and the prediction of every test window
 digest.json      hashes of weights, predictions and batch order; every training loss exactly
 checkpoints/     best.ckpt, last.ckpt

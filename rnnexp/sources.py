@@ -26,8 +26,8 @@ def list_sources() -> int:
         table.add_row(source.name, source.description, source.licence, place)
     console.show(table)
     console.show(
-        "embedded: synthetic_load, synthetic_names, synthetic_reviews (SYNTHETIC: made by seeded "
-        "generators, always here)"
+        "embedded: synthetic_load, synthetic_names, synthetic_recall, synthetic_reviews "
+        "(SYNTHETIC: made by seeded generators, always here)"
     )
     return 0
 

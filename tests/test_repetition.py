@@ -60,6 +60,7 @@ SMALL = {
         {"data.root": "data/reviews", "data.batch_size": 8, "data.vectors.dimension": 5},
         write_reviews,
     ),
+    "SyntheticRecall": Small({"data.number": 60, "data.distance": 6, "data.batch_size": 8}),
     "SyntheticNames": Small({"data.number": 20, "data.batch_size": 8}),
     "Names": Small(
         {"data.root": "data/names", "data.batch_size": 8, "trainer.limit_train_batches": 20},

@@ -508,6 +508,30 @@ def test_initial_bounds_of_torchs_layers_and_of_a_linear_over_everything(kind: t
         assert weight.abs().max().item() == pytest.approx(size**-0.5, rel=0.001)
 
 
+KEEPING = [GRU, GRUChung, LSTM, MGU, MGU1, MGU3, LiGRU, MinGRU]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_a_large_forget_bias_the_state_stays_as_it_is(kind: type[Cell]) -> None:
+    def layers(bias: float) -> list[Any]:
+        torch.manual_seed(0)
+        made = CellRecurrence(kind, 3, 4, num_layers=2, bidirectional=True, forget_bias=bias)
+        return [*made.layers, *made.backward_layers]
+
+    for drawn, open_cell in zip(layers(0), layers(50), strict=True):
+        if kind not in KEEPING:
+            weights = zip(drawn.parameters(), open_cell.parameters(), strict=True)
+            assert all(torch.equal(old, new) for old, new in weights)
+            continue
+        state = tuple(torch.rand(2, 4) + 0.1 for _ in range(kind.states))
+        before, after = (cell(cell.bias.expand(2, -1), state)[-1] for cell in (drawn, open_cell))
+        if kind is LSTM:  # to its c something is added all the same
+            i, _, g, _ = (open_cell.bias + state[0] @ open_cell.U).chunk(4, dim=1)
+            after = after - torch.sigmoid(i) * torch.tanh(g)
+        torch.testing.assert_close(after, state[-1])
+        assert not torch.allclose(before, state[-1], atol=0.05)
+
+
 # The config group -------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""Where gradients vanish, and what gates do about it."""

@@ -1,0 +1,245 @@
+"""Where do gradients vanish, and do gates keep them?"""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from rich.markdown import Markdown
+
+from experiments import study
+from rnnexp import console
+from rnnexp.callbacks.gradient_flow import FILE
+from rnnexp.leaderboard import Entry
+from rnnexp.paired import check
+
+HERE = Path(__file__).parent
+# Cells in which nothing is kept by a gate, and those in which something is.
+UNGATED = ["vanilla", "linear", "textnet_order2"]
+GATED = ["gru_chung", "gru_cell", "mgu", "mgu1", "mgu2", "mgu3", "ligru", "mingru", "lstm_cell"]
+WITHOUT_BIAS = ["mgu2"]  # its gate has none that could be set
+DISTANCES = [5, 20, 50, 100, 200]
+KEEPING = 5.0  # forget bias: at first the gate keeps about sigma(5) = 99.3 % of the state a step
+FIXED = ["determinism.threads=1", "callbacks.figures=null", "logger=none"]
+
+NO_GATE, HALF, KEPT = (
+    "no gate keeps the state",
+    "a gate keeps half of it at first (as drawn)",
+    "a gate keeps 99 % of it at first (forget bias 5)",
+)
+COLORS = {NO_GATE: "#c8334a", HALF: "#e0912f", KEPT: "#2e6f9e"}
+FLOOR = 1e-16  # of the curves; what is below has no effect on any weight
+# Of a loss of nearly zero float32 rounds the gradients to zero: the last epoch before that counts.
+SMALLEST = 1e-30
+NOTHING = "0 (underflow)"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = study.parser(__doc__, [*UNGATED, *GATED])
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="trainings at the same time, of one thread each"
+    )
+    options = parser.parse_intermixed_args(argv)
+    return study.exit_code(lambda: answer(options))
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
+    failed or an expectation is missed."""
+    jobs = study.jobs_of(trainings(options.only, options.overrides), options.seeds)
+    folder = study.study_folder(HERE.name, options.fresh)
+    completed, failed = study.complete(jobs, folder, options.runs, options.at_once)
+    if not completed:
+        return 1
+
+    rows = rows_of(completed)
+    text = f"{tables(rows)}\n{study.trained_on(completed)}"
+    console.show(Markdown(text))
+    if failed:
+        return 1
+    if not study.is_whole(options, [*UNGATED, *GATED]):
+        print("README.md stays as it is: the whole study alone writes its table there")
+        return 0
+    study.write_between_markers(HERE / "README.md", text)
+    draw(rows).savefig(HERE / "gating.png", dpi=110)
+    return check(completed, HERE / "expected.yaml")
+
+
+def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every cell as it is drawn, and those that can also with a gate that keeps the state; at every
+    distance."""
+    found = []
+    for cell in cells:
+        biases = [0.0, KEEPING] if cell in GATED and cell not in WITHOUT_BIAS else [0.0]
+        found += [
+            (
+                "experiment=gating_probe",
+                f"name={cell}",
+                f"model/recurrence={cell}",
+                f"model.recurrence.forget_bias={bias}",
+                f"data.distance={distance}",
+                *FIXED,
+                *overrides,
+            )
+            for bias in biases
+            for distance in DISTANCES
+        ]
+    return found
+
+
+# What came out ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Row:
+    """A row of table and figure: what a cell has reached whose gate began in one way.
+
+    accuracy: on the test, by distance, one a seed. before, after: the training; by distance, for
+    each seed, at [k] what part of the gradient at the last word is left k words before it.
+    """
+
+    cell: str
+    group: str
+    accuracy: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    before: dict[int, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    after: dict[int, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+
+    def mean(self, distance: int) -> float:
+        return float(np.mean(self.accuracy[distance])) if distance in self.accuracy else np.nan
+
+    def left(self, curves: dict[int, list[np.ndarray]], distance: int) -> np.ndarray:
+        """The geometric mean over the seeds, (distance + 1,); of none NaN."""
+        found = np.stack(curves.get(distance) or [np.full(distance + 1, np.nan)])
+        with np.errstate(divide="ignore"):
+            return np.exp(np.log(found).mean(axis=0))
+
+
+def rows_of(runs: list[Entry]) -> list[Row]:
+    """The rows of some runs, group by group."""
+    rows: dict[tuple[str, str], Row] = {}
+    for run in runs:
+        cell, distance = run.config["name"], run.config["data.distance"]
+        group = group_of(cell, run.config["model.recurrence.forget_bias"])
+        row = rows.setdefault((group, cell), Row(cell, group))
+        row.accuracy[distance].append(run.metrics["test/accuracy"])
+        curves = pd.read_csv(run.folder / FILE)
+        curves = curves.pivot(index="epochs", columns="distance", values="gradient_norm")
+        curves = curves[curves[0] > SMALLEST]
+        relative = curves.div(curves[0], axis=0).to_numpy()
+        row.before[distance].append(relative[0])
+        row.after[distance].append(relative[-1])
+    order = [(group, cell) for group in COLORS for cell in [*UNGATED, *GATED]]
+    return sorted(rows.values(), key=lambda row: order.index((row.group, row.cell)))
+
+
+def group_of(cell: str, forget_bias: float) -> str:
+    if cell in UNGATED:
+        return NO_GATE
+    return KEPT if forget_bias else HALF
+
+
+def distances_of(rows: list[Row]) -> list[int]:
+    return sorted({distance for row in rows for distance in row.accuracy})
+
+
+def tables(rows: list[Row]) -> str:
+    """Test accuracy by distance, and what is left of the gradient over the longest one."""
+    distances = distances_of(rows)
+    longest = distances[-1]
+    reached, left = [], []
+    for row in rows:
+        reached.append([row.cell, row.group, *(written(row.accuracy[one]) for one in distances)])
+        parts = [row.left(curves, longest)[-1] for curves in (row.before, row.after)]
+        left.append([row.cell, row.group, *(f"{part:.0e}" if part else NOTHING for part in parts)])
+    heads, words = ["cell", "group"], [f"{distance} words" for distance in distances]
+    return "\n".join(
+        [
+            study.markdown_table(
+                "Test accuracy by distance of the word that counts",
+                pd.DataFrame(reached, columns=[*heads, *words]),
+            ),
+            study.markdown_table(
+                f"What is left of the gradient over {longest} words (geometric mean)",
+                pd.DataFrame(left, columns=[*heads, "before the training", "after it"]),
+            ),
+        ]
+    )
+
+
+def written(values: Sequence[float]) -> str:
+    """Mean and sample standard deviation; nothing where there is none."""
+    if not values:
+        return ""
+    deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{deviation}"
+
+
+# The figure -------------------------------------------------------------------------------------
+
+
+def draw(rows: list[Row]) -> Figure:
+    """Left what is left of the gradient over the longest distance, before the training and after
+    it, a curve a cell; right the test accuracy of every cell by distance."""
+    figure = Figure(figsize=(15, 7), layout="constrained")
+    before, after, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
+    longest = distances_of(rows)[-1]
+    for row in rows:
+        for axes, curves in ((before, row.before), (after, row.after)):
+            curve = row.left(curves, longest)
+            axes.plot(curve, color=COLORS[row.group], lw=1.6, alpha=0.75)
+    before.set_title("Gradient that is left, before the training")
+    after.set_title("Gradient that is left, after it")
+    before.set_ylabel("parts of the gradient at the last word, a line a cell")
+    for axes in (before, after):
+        axes.set(yscale="log", ylim=(FLOOR, 30), xlim=(0, longest))
+        axes.set(xlabel="words back from the last one", xticks=distances_of(rows))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    lines = [Line2D([], [], color=color, lw=3, label=group) for group, color in COLORS.items()]
+    figure.legend(handles=lines, loc="outside lower left", ncols=3, frameon=False)
+    accuracy_map(right, rows)
+    return figure
+
+
+def accuracy_map(axes: Axes, rows: list[Row]) -> None:
+    """A row a cell, a column a distance: the mean over the seeds, white at chance."""
+    distances = distances_of(rows)
+    height, places = -1.4, []
+    for row, before in zip(rows, [None, *rows], strict=False):
+        height += 1
+        if before is None or row.group != before.group:
+            height += 1.4
+            axes.text(
+                -0.5, height - 1, row.group, color=COLORS[row.group], weight="bold", va="center"
+            )
+        places.append(height)
+        colors = LinearSegmentedColormap.from_list(row.group, ["white", COLORS[row.group]])
+        for column, distance in enumerate(distances):
+            share = row.mean(distance)
+            strength = float(np.clip(2 * share - 1, 0, 1))
+            place = (column - 0.5, height - 0.5)
+            axes.add_patch(Rectangle(place, 1, 1, fc=colors(strength), ec="0.85"))
+            color = "white" if strength > 0.6 else "black"
+            if not np.isnan(share):
+                text = f"{100 * share:.0f}"
+                axes.text(column, height, text, ha="center", va="center", color=color)
+    axes.set_title("Test accuracy, % (guessing: 50)")
+    axes.set_xticks(range(len(distances)), list(map(str, distances)))
+    axes.set_yticks(places, [row.cell for row in rows])
+    axes.set(xlim=(-0.5, len(distances) - 0.5), ylim=(height + 0.6, -0.6))
+    axes.set_xlabel("words back from the last one to the one that counts")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
