@@ -2,8 +2,9 @@
 
 Equal to the plain path (`rnnexp.nn.plain`) up to the order of summation, and faster:
 
-- The input projections are made for a block of steps at a time, right before they are used: they
-  are still in the processor's cache then. The gates take their place.
+- A few features stand beside the hidden state, and one product is over both. Other input
+  projections are made for a block of steps at a time, right before they are used: they are still in
+  the processor's cache then. The gates take their place.
 - Nothing is recorded but gates and states. The gradients of a block of steps go into those of the
   weights as one product, and are forgotten.
 - The batch is cut into rows (sequences) of which the state of a step fits into the cache.
@@ -13,6 +14,7 @@ A second derivative is taken on the plain path.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -78,26 +80,42 @@ def _blocks(x: Sequences) -> Iterator[Block]:
 
 
 class Memory(NamedTuple):
-    """Tensors (T, R, H) of T steps; states: (T + 1, R, H), with the one before the first step."""
+    """Tensors (T, R, H) of T steps; states: (T + 1, R, H), with the one before the first step.
+
+    joined: (T + 1, R, H + J), of which the hidden states are the first H columns, and what stands
+    beside them is the rest.
+    """
 
     gates: list[Tensor]
     kept: list[Tensor]
     states: list[Tensor]
+    joined: Tensor
+
+    @property
+    def beside(self) -> Tensor:
+        """(T + 1, R, J)"""
+        return self.joined[..., self.states[0].shape[2] :]
 
     def of(self, steps: slice) -> Step:
         """Of these steps, flattened: (S * R, H)."""
         later = slice(steps.start + 1, steps.stop + 1)
         taken = (self.gates, steps), (self.kept, steps), (self.states, steps), (self.states, later)
-        return Step(*([t[part].flatten(0, 1) for t in tensors] for tensors, part in taken))
+        return Step(
+            *([t[part].flatten(0, 1) for t in tensors] for tensors, part in taken),
+            self.joined[steps].flatten(0, 1),
+            self.beside[steps].flatten(0, 1),
+        )
 
     def each(self, steps: slice) -> list[Step]:
         """Of each of these steps: (R, H)."""
         states = _unbind(self.states, slice(steps.start, steps.stop + 1))
         gates, kept = _unbind(self.gates, steps), _unbind(self.kept, steps)
-        return [Step(*step) for step in zip(gates, kept, states[:-1], states[1:], strict=True)]
+        joined, beside = self.joined[steps].unbind(0), self.beside[steps].unbind(0)
+        each = zip(gates, kept, states[:-1], states[1:], joined, beside, strict=True)
+        return [Step(*step) for step in each]
 
 
-def _unbind(tensors: list[Tensor], steps: slice) -> list[tuple[Tensor, ...]]:
+def _unbind(tensors: Sequence[Tensor], steps: slice) -> list[tuple[Tensor, ...]]:
     """Of each of these steps."""
     each = [tensor[steps].unbind(0) for tensor in tensors]
     return list(zip(*each, strict=True)) or [()] * (steps.stop - steps.start)
@@ -108,18 +126,25 @@ def _empty(like: Tensor, count: int, steps: int) -> list[Tensor]:
     return [like.new_empty(steps, *like.shape) for _ in range(count)]
 
 
-def _start(cell: Cell, x: Sequences, steps: int) -> tuple[Steps, Memory]:
+def _projection(cell: Cell, x: Sequences, weight: Tensor) -> Projection:
+    return projection_of(x, weight, cell.bias, cell.projections, bool(STEPS[type(cell)].joining))
+
+
+def _start(cell: Cell, x: Sequences, projection: Projection, steps: int) -> tuple[Steps, Memory]:
     """The cell's steps, and memory for so many of them; the state before the first is zero."""
     kind = STEPS[type(cell)]
     zero = cell.bias.new_zeros(x.batch, cell.hidden_size)
+    width = len(projection.joined[0]) if projection.joined else 0
+    joined = zero.new_empty(steps + 1, x.batch, cell.hidden_size + width)
     memory = Memory(
         _empty(zero, kind.gates, steps),
         _empty(zero, kind.kept, steps),
-        _empty(zero, kind.states, steps + 1),
+        [joined[..., : cell.hidden_size], *_empty(zero, kind.states - 1, steps + 1)],
+        joined,
     )
     for state in memory.states:
         state[0] = zero
-    return kind(cell, x.batch), memory
+    return kind(cell, x.batch, projection.joined), memory
 
 
 # Forward and backward ---------------------------------------------------------------------------
@@ -129,7 +154,8 @@ def _forward(
     projection: Projection, steps: Steps, block: Block, memory: Memory, place: slice
 ) -> None:
     """From the state before a block's first step to that after its last, at this place."""
-    projection.write(block.x.values, [gate[place] for gate in memory.gates])
+    gates = [gate[place] for gate in memory.gates]
+    projection.write(block.x.values, gates, memory.beside[place])
     for t, step in enumerate(memory.each(place)):
         steps.forward(step)
         if block.over is not None:  # then the state stays as it is
@@ -143,8 +169,8 @@ def _without_gradients(
 ) -> tuple[Tensor, ...]:
     """What `Fused` gives; the memory of one block is enough."""
     blocks = list(_blocks(x))
-    projection = projection_of(x, weight, cell.bias, cell.projections)
-    steps, memory = _start(cell, x, blocks[0].steps.stop if blocks else 0)
+    projection = _projection(cell, x, weight)
+    steps, memory = _start(cell, x, projection, blocks[0].steps.stop if blocks else 0)
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
     for block in blocks:
@@ -164,8 +190,8 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
-        steps, memory = _start(cell, x, x.steps)
-        projection = projection_of(x, inputs[1], cell.bias, cell.projections)
+        projection = _projection(cell, x, inputs[1])
+        steps, memory = _start(cell, x, projection, x.steps)
         for block in _blocks(x):
             _forward(projection, steps, block, memory, block.steps)
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
@@ -174,25 +200,27 @@ class Fused(torch.autograd.Function):
             if every_step
             else memory.states[0].new_empty(0, x.batch, cell.hidden_size)
         )
-        ctx.sizes = [len(inputs), *map(len, memory)]
+        saved = list(inputs), memory.gates, memory.kept, memory.states, [memory.joined]
+        ctx.sizes = list(map(len, saved))
         # With what is returned, so that autograd notices if somebody changes it.
-        ctx.save_for_backward(*inputs, *memory.gates, *memory.kept, *memory.states, hidden)
+        ctx.save_for_backward(*chain(*saved), hidden)
         ctx.set_materialize_grads(False)
         return hidden, *(state[-1].clone() for state in memory.states)
 
     @staticmethod
     def backward(ctx: Any, g_hidden: Tensor | None, *g_final: Tensor | None) -> Any:
         saved = iter(ctx.saved_tensors)
-        inputs, *parts = [[next(saved) for _ in range(size)] for size in ctx.sizes]
+        inputs, gates, kept, states, (joined,) = (
+            [next(saved) for _ in range(size)] for size in ctx.sizes
+        )
         if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
             gradients = _plainly(ctx, inputs, [g_hidden, *g_final])
         else:
             wanted = ctx.needs_input_grad[3]
             if not ctx.every_step:
                 g_hidden = None
-            gradients = _backward(
-                ctx.cell, ctx.x, inputs[1], Memory(*parts), wanted, g_hidden, g_final
-            )
+            memory = Memory(gates, kept, states, joined)
+            gradients = _backward(ctx.cell, ctx.x, inputs[1], memory, wanted, g_hidden, g_final)
         return None, None, None, *gradients
 
 
@@ -215,23 +243,24 @@ def _backward(
 ) -> list[Tensor | None]:
     """The gradients of the values of x (None unless of_values), of the input weight and of the
     cell's other parameters."""
-    steps, zeros = STEPS[type(cell)](cell, x.batch), torch.zeros_like(memory.states[0][0])
+    projection = _projection(cell, x, weight)
+    projection.start_gradients()
+    steps = STEPS[type(cell)](cell, x.batch, projection.joined)
+    zeros = cell.bias.new_zeros(x.batch, cell.hidden_size)
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
     g_steps = None if g_hidden is None else g_hidden.unbind(0)
     g_weights = {name: torch.zeros_like(one) for name, one in _other_parameters(cell).items()}
+    joining = steps.joining if projection.joined else ()
+    for name in joining:  # the rows of the inputs are below
+        g_weights[name] = zeros.new_zeros(memory.joined.shape[2], g_weights[name].shape[1])
     g_values = torch.empty_like(x.values) if of_values else None
-    projection = projection_of(x, weight, cell.bias, cell.projections)
-    projection.start_gradients()
 
     blocks = list(_blocks(x))
     longest = blocks[0].steps if blocks else slice(0, 0)
-    g_memory = Memory(
-        _empty(zeros, steps.gates, longest.stop), _empty(zeros, steps.kept, longest.stop), []
+    g_memory = Gradients(
+        _empty(zeros, steps.gates, longest.stop), _empty(zeros, steps.kept, longest.stop)
     )
-    g_each = [
-        Gradients(*g)
-        for g in zip(_unbind(g_memory.gates, longest), _unbind(g_memory.kept, longest), strict=True)
-    ]
+    g_each = [Gradients(*g) for g in zip(*(_unbind(g, longest) for g in g_memory), strict=True)]
     for block in reversed(blocks):
         each = memory.each(block.steps)
         for t in reversed(range(len(each))):
@@ -243,12 +272,15 @@ def _backward(
                 _backward_past(steps, each[t], g_each[t], g_state, block.over[t])
         place = slice(0, len(each))
         g = Gradients(
-            *([tensor[place].flatten(0, 1) for tensor in tensors] for tensors in g_memory[:2])
+            *([tensor[place].flatten(0, 1) for tensor in tensors] for tensors in g_memory)
         )
         steps.weights(memory.of(block.steps), g, g_weights)
         g_block = None if g_values is None else g_values[block.steps]
         projection.add_gradients(block.x.values, [gate[place] for gate in g_memory.gates], g_block)
-    g_weight, g_weights["bias"] = projection.gradients()
+    below = [g_weights[name][cell.hidden_size :] for name in joining]
+    g_weight, g_weights["bias"] = projection.gradients(below)
+    for name in joining:
+        g_weights[name] = g_weights[name][: cell.hidden_size]
     return [g_values, g_weight, *g_weights.values()]
 
 

@@ -1,7 +1,10 @@
 """Input projections of the fused path: W x_t + b for a block of steps, and the gradients of it.
 
 Outside of autograd, in memory that is given. A projection holds the weights of all gates, and adds
-up their gradients from block to block.
+up their gradients from block to block. A few features are not projected at all: they stand beside
+the hidden state, as [h; x_t; 1], and the step's own products are over all of it.
+
+In all of them P is the number of gates, weight is (I, P * H) and bias (P * H,).
 """
 
 from collections.abc import Sequence
@@ -13,15 +16,18 @@ from rnnexp.nn.representations import OneHot, Sequences
 
 Tensors = Sequence[Tensor]
 
+FEW = 32  # features, of which there are enough if a product of their own shall pay
+ALIGNED = 16  # numbers; a row of [h; x_t; 1] is a multiple of so many, for the processor's loads
+
 
 class FeatureProjection:
     """Of features: one product a gate.
 
     The bias is the weight of one more feature that is always 1: it costs no pass over memory of its
     own, nor does its gradient.
-
-    weight: (I, P * H), bias: (P * H,), of P gates.
     """
+
+    joined: list[Tensor] | None = None  # weights of the inputs that stand beside the hidden state
 
     def __init__(self, weight: Tensor, bias: Tensor, gates: int) -> None:
         self.weight = torch.cat([weight.detach(), bias.detach().unsqueeze(0)])
@@ -38,8 +44,8 @@ class FeatureProjection:
             [values, values.new_ones(1, 1, 1).expand(*values.shape[:2], 1)], 2
         ).flatten(0, 1)
 
-    def write(self, values: Tensor, gates: Tensors) -> None:
-        """values: (S, R, I) -> P gates (S, R, H)."""
+    def write(self, values: Tensor, gates: Tensors, beside: Tensor) -> None:
+        """values: (S, R, I) -> P gates (S, R, H); beside: (S, R, 0)."""
         inputs = self._with_one(values)
         for gate, weight in zip(gates, self.of_gates, strict=True):
             torch.mm(inputs, weight, out=gate.flatten(0, 1))
@@ -50,20 +56,57 @@ class FeatureProjection:
         for g_gate, gradient in zip(g_gates, self.gradients_of_gates, strict=True):
             gradient.addmm_(inputs.t(), g_gate.flatten(0, 1))
         if g_values is not None:
-            g_values.zero_()
-            for g_gate, weight in zip(g_gates, self.of_gates, strict=True):
-                g_values += g_gate @ weight[:-1].t()
+            _add_values(g_values, g_gates, [weight[:-1] for weight in self.of_gates])
 
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        """Of weight and bias."""
+    def gradients(self, below: Tensors) -> tuple[Tensor, Tensor]:
+        """Of weight and bias; below: empty."""
         return self.gradient[:-1], self.gradient[-1]
 
 
-class OneHotProjection:
-    """Of one-hot vectors: rows of the weight.
+def _add_values(g_values: Tensor, g_gates: Tensors, weights: Tensors) -> None:
+    """The gradient of the values (S, R, I), written; weights: (I, H) for each gate."""
+    g_values.zero_()
+    for g_gate, weight in zip(g_gates, weights, strict=True):
+        g_values += g_gate @ weight.t()
 
-    weight: (I, P * H), bias: (P * H,), of P gates.
+
+class JoinedFeatures:
+    """Of a few features: nothing but a copy of them, and of the 1 whose weight is the bias, to
+    where they stand beside the hidden state. The gates need not be passed over for their sake.
     """
+
+    def __init__(self, weight: Tensor, bias: Tensor, gates: int) -> None:
+        self.features, hidden_size = len(weight), weight.shape[1] // gates
+        filled = -(hidden_size + self.features + 1) % ALIGNED
+        zeros = weight.new_zeros(filled, weight.shape[1])
+        rows = torch.cat([weight.detach(), bias.detach().unsqueeze(0), zeros])
+        self.joined: list[Tensor] | None = list(rows.chunk(gates, dim=1))
+        self.of_gates = weight.detach().chunk(gates, dim=1)
+
+    def start_gradients(self) -> None:
+        """They are added up below those of the recurrent weights."""
+
+    def write(self, values: Tensor, gates: Tensors, beside: Tensor) -> None:
+        """values: (S, R, I) -> beside: (S, R, J); the gates stay as they are."""
+        beside[..., : self.features] = values
+        beside[..., self.features] = 1
+        beside[..., self.features + 1 :] = 0
+
+    def add_gradients(self, values: Tensor, g_gates: Tensors, g_values: Tensor | None) -> None:
+        """Those of the values (S, R, I) are written, from those of P gates (S, R, H)."""
+        if g_values is not None:
+            _add_values(g_values, g_gates, self.of_gates)
+
+    def gradients(self, below: Tensors) -> tuple[Tensor, Tensor]:
+        """Of weight and bias; below: in the order of the gates the gradients of J rows."""
+        rows = torch.cat(list(below), dim=1)
+        return rows[: self.features], rows[self.features]
+
+
+class OneHotProjection:
+    """Of one-hot vectors: rows of the weight."""
+
+    joined: list[Tensor] | None = None
 
     def __init__(self, weight: Tensor, bias: Tensor, gates: int) -> None:
         self.weight, self.bias = weight.detach(), bias.detach()
@@ -72,8 +115,8 @@ class OneHotProjection:
     def start_gradients(self) -> None:
         self.gradient, self.of_bias = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
 
-    def write(self, values: Tensor, gates: Tensors) -> None:
-        """values: (S, R), which entry is one -> P gates (S, R, H)."""
+    def write(self, values: Tensor, gates: Tensors, beside: Tensor) -> None:
+        """values: (S, R), which entry is one -> P gates (S, R, H); beside: (S, R, 0)."""
         rows = (self.weight[values] + self.bias).chunk(self.gates, dim=2)
         for gate, row in zip(gates, rows, strict=True):
             gate.copy_(row)
@@ -84,15 +127,19 @@ class OneHotProjection:
         self.gradient.index_add_(0, values.flatten(), g_rows)
         self.of_bias += g_rows.sum(0)
 
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        """Of weight and bias."""
+    def gradients(self, below: Tensors) -> tuple[Tensor, Tensor]:
+        """Of weight and bias; below: empty."""
         return self.gradient, self.of_bias
 
 
-Projection = FeatureProjection | OneHotProjection
+Projection = FeatureProjection | JoinedFeatures | OneHotProjection
 
 
-def projection_of(x: Sequences, weight: Tensor, bias: Tensor, gates: int) -> Projection:
-    """The one for this kind of sequences."""
-    kind = OneHotProjection if isinstance(x, OneHot) else FeatureProjection
+def projection_of(
+    x: Sequences, weight: Tensor, bias: Tensor, gates: int, can_join: bool
+) -> Projection:
+    """The one for this kind of sequences; can_join: whether inputs may stand beside h."""
+    if isinstance(x, OneHot):
+        return OneHotProjection(weight, bias, gates)
+    kind = JoinedFeatures if can_join and x.values.shape[2] <= FEW else FeatureProjection
     return kind(weight, bias, gates)

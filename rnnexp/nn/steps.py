@@ -26,13 +26,17 @@ class Step(NamedTuple):
     """What a step reads and writes.
 
     gates: before the step the input projections W x_t + b, after it the activations. kept: what
-    else the gradient needs. before, after: the state.
+    else the gradient needs. before, after: the state. joined: [h; x_t; 1], the hidden state before
+    the step with the inputs beside it, inputs: these alone; where the inputs are projected
+    beforehand they have no columns.
     """
 
     gates: Sequence[Tensor]
     kept: Sequence[Tensor]
     before: Sequence[Tensor]
     after: Sequence[Tensor]
+    joined: Tensor
+    inputs: Tensor
 
 
 class Gradients(NamedTuple):
@@ -45,16 +49,35 @@ class Gradients(NamedTuple):
 class Steps:
     """The steps of one cell over R sequences.
 
-    gates, kept, states: how many tensors of each a step has.
+    gates, kept, states: how many tensors of each a step has. joining: the recurrent weights whose
+    products can be taken over [h; x_t; 1], in the order of the gates; none, where that of a gate's
+    input has to stay apart.
+
+    input_weights: of every gate the weight (J, H) of the inputs that stand beside the hidden state;
+    None where the gates hold their projections already.
     """
 
     gates: ClassVar[int]
     kept: ClassVar[int] = 0
     states: ClassVar[int] = 1
+    joining: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, cell: Any, rows: int) -> None:
+    def __init__(self, cell: Any, rows: int, input_weights: Sequence[Tensor] | None) -> None:
+        self.input_weights = input_weights
+        self.beta = 1 if input_weights is None else 0  # whether a gate holds something to add to
         self.a, self.b = cell.bias.new_empty(2, rows, cell.hidden_size).unbind(0)  # for anything
         self._transposed: dict[Tensor, Tensor] = {}
+
+    def join(self, U: Tensor, gate: int) -> Tensor:
+        """The weight of [h; x_t; 1] in a gate."""
+        return U if self.input_weights is None else torch.cat([U, self.input_weights[gate]])
+
+    def room(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Memory for [some h; x_t; 1] of so many sequences; of the h alone; of the inputs alone."""
+        width = 0 if self.input_weights is None else len(self.input_weights[0])
+        hidden_size = self.a.shape[1]
+        joined = self.a.new_empty(rows, hidden_size + width)
+        return joined, joined[:, :hidden_size], joined[:, hidden_size:]
 
     def t(self, weight: Tensor) -> Tensor:
         """A weight transposed in memory, once: every product with it is faster then."""
@@ -71,7 +94,8 @@ class Steps:
         raise NotImplementedError
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
-        """Add the gradients of the recurrent parameters, by name, over several steps."""
+        """Add the gradients of the recurrent parameters, by name, over several steps; those that
+        are joining have below them the rows of the inputs."""
         raise NotImplementedError
 
 
@@ -80,12 +104,15 @@ class VanillaSteps(Steps):
 
     gates = 1
 
-    def __init__(self, cell: cells.Vanilla, rows: int) -> None:
-        super().__init__(cell, rows)
+    joining = ("U",)
+
+    def __init__(self, cell: cells.Vanilla, rows: int, *inputs: Any) -> None:
+        super().__init__(cell, rows, *inputs)
         self.U = cell.U.detach()
+        self.W = self.join(self.U, 0)
 
     def forward(self, step: Step) -> None:
-        torch.tanh(step.gates[0].addmm_(step.before[0], self.U), out=step.after[0])
+        torch.tanh(step.gates[0].addmm_(step.joined, self.W, beta=self.beta), out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
@@ -93,7 +120,7 @@ class VanillaSteps(Steps):
         torch.mm(g_x, self.t(self.U), out=g_h)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
-        g_weights["U"].addmm_(step.before[0].t(), g.gates[0])
+        g_weights["U"].addmm_(step.joined.t(), g.gates[0])
 
 
 class LinearSteps(Steps):
@@ -101,12 +128,15 @@ class LinearSteps(Steps):
 
     gates = 1
 
-    def __init__(self, cell: cells.Linear, rows: int) -> None:
-        super().__init__(cell, rows)
+    joining = ("U",)
+
+    def __init__(self, cell: cells.Linear, rows: int, *inputs: Any) -> None:
+        super().__init__(cell, rows, *inputs)
         self.U = cell.U.detach()
+        self.W = self.join(self.U, 0)
 
     def forward(self, step: Step) -> None:
-        torch.addmm(step.gates[0], step.before[0], self.U, out=step.after[0])
+        torch.addmm(step.gates[0], step.joined, self.W, beta=self.beta, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
@@ -114,7 +144,7 @@ class LinearSteps(Steps):
         torch.mm(g_x, self.t(self.U), out=g_h)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
-        g_weights["U"].addmm_(step.before[0].t(), g.gates[0])
+        g_weights["U"].addmm_(step.joined.t(), g.gates[0])
 
 
 class TEXTnetOrder2Steps(Steps):
@@ -126,17 +156,19 @@ class TEXTnetOrder2Steps(Steps):
     gates = 1
     kept = 1
     states = 3
+    joining = ("U",)
 
-    def __init__(self, cell: cells.TEXTnetOrder2, rows: int) -> None:
-        super().__init__(cell, rows)
+    def __init__(self, cell: cells.TEXTnetOrder2, rows: int, *inputs: Any) -> None:
+        super().__init__(cell, rows, *inputs)
         self.U, self.V = cell.U.detach(), cell.V.detach()
+        self.W = self.join(self.U, 0)
         self.W_c, self.b_c = cell.W_c.detach(), cell.b_c.detach()
         self.tanh = cell.activation is torch.tanh
 
     def forward(self, step: Step) -> None:
-        h, cell, fed = step.before
+        _, cell, fed = step.before
         new_h, new_cell, new_fed = step.after
-        x = step.gates[0].addmm_(h, self.U).addmm_(fed, self.V)
+        x = step.gates[0].addmm_(step.joined, self.W, beta=self.beta).addmm_(fed, self.V)
         torch.tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
         torch.addmm(self.b_c, new_h, self.W_c, out=new_cell).sigmoid_()
         new_fed.copy_(cell)
@@ -152,9 +184,8 @@ class TEXTnetOrder2Steps(Steps):
         torch.mm(g_x, self.t(self.V), out=g_fed)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
-        h, _, fed = step.before
-        g_weights["U"].addmm_(h.t(), g.gates[0])
-        g_weights["V"].addmm_(fed.t(), g.gates[0])
+        g_weights["U"].addmm_(step.joined.t(), g.gates[0])
+        g_weights["V"].addmm_(step.before[2].t(), g.gates[0])
         g_weights["W_c"].addmm_(step.after[0].t(), g.kept[0])
         g_weights["b_c"].add_(g.kept[0].sum(0))
 
@@ -163,16 +194,20 @@ class MGUSteps(Steps):
     """f = sigma(x_f + U_f h), c = tanh(x_h + U_h (f * h)), h' = (1 - f) * h + f * c"""
 
     gates = 2
+    joining = ("U_f", "U_h")
 
-    def __init__(self, cell: cells.MGU, rows: int) -> None:
-        super().__init__(cell, rows)
+    def __init__(self, cell: cells.MGU, rows: int, *inputs: Any) -> None:
+        super().__init__(cell, rows, *inputs)
         self.U_f, self.U_h = cell.U_f.detach(), cell.U_h.detach()
+        self.W_f, self.W_h = self.join(self.U_f, 0), self.join(self.U_h, 1)
+        self.joined, self.fh, self.inputs = self.room(rows)
 
     def forward(self, step: Step) -> None:
         (f, c), (h,) = step.gates, step.before
-        f.addmm_(h, self.U_f).sigmoid_()
-        torch.mul(f, h, out=self.a)
-        c.addmm_(self.a, self.U_h).tanh_()
+        f.addmm_(step.joined, self.W_f, beta=self.beta).sigmoid_()
+        torch.mul(f, h, out=self.fh)
+        self.inputs.copy_(step.inputs)
+        c.addmm_(self.joined, self.W_h, beta=self.beta).tanh_()
         torch.lerp(h, c, f, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
@@ -188,21 +223,24 @@ class MGUSteps(Steps):
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (f, _), (h,), (g_f, g_c) = step.gates, step.before, g.gates
-        g_weights["U_f"].addmm_(h.t(), g_f)
-        g_weights["U_h"].addmm_((f * h).t(), g_c)
+        joined, fh, inputs = self.room(len(h))
+        torch.mul(f, h, out=fh)
+        inputs.copy_(step.inputs)
+        g_weights["U_f"].addmm_(step.joined.t(), g_f)
+        g_weights["U_h"].addmm_(joined.t(), g_c)
 
 
 class GRUSteps(Steps):
     """r, z = sigma(x + U h + d), m = U_h h + d_h, c = tanh(x_h + r * m), h' = (1 - z) * c + z * h
 
-    m is kept.
+    m is kept. The input of c is not multiplied by r, and so it stays apart from m.
     """
 
     gates = 3
     kept = 1
 
-    def __init__(self, cell: cells.GRU, rows: int) -> None:
-        super().__init__(cell, rows)
+    def __init__(self, cell: cells.GRU, rows: int, *inputs: Any) -> None:
+        super().__init__(cell, rows, *inputs)
         self.U = [U.contiguous() for U in cell.U.detach().chunk(3, dim=1)]
         self.d = cell.recurrent_bias.detach().chunk(3)
 
@@ -241,18 +279,24 @@ class GRUChungSteps(Steps):
     """z, r = sigma(x + U h), c = tanh(x_h + U_h (r * h)), h' = (1 - z) * h + z * c"""
 
     gates = 3
+    joining = ("U", "U_h")
 
-    def __init__(self, cell: cells.GRUChung, rows: int) -> None:
-        super().__init__(cell, rows)
+    def __init__(self, cell: cells.GRUChung, rows: int, *inputs: Any) -> None:
+        super().__init__(cell, rows, *inputs)
         self.U_z, self.U_r = (U.contiguous() for U in cell.U.detach().chunk(2, dim=1))
         self.U_h = cell.U_h.detach()
+        self.W_z, self.W_r, self.W_h = (
+            self.join(U, gate) for gate, U in enumerate((self.U_z, self.U_r, self.U_h))
+        )
+        self.joined, self.rh, self.inputs = self.room(rows)
 
     def forward(self, step: Step) -> None:
         (z, r, c), (h,) = step.gates, step.before
-        z.addmm_(h, self.U_z).sigmoid_()
-        r.addmm_(h, self.U_r).sigmoid_()
-        torch.mul(r, h, out=self.a)
-        c.addmm_(self.a, self.U_h).tanh_()
+        z.addmm_(step.joined, self.W_z, beta=self.beta).sigmoid_()
+        r.addmm_(step.joined, self.W_r, beta=self.beta).sigmoid_()
+        torch.mul(r, h, out=self.rh)
+        self.inputs.copy_(step.inputs)
+        c.addmm_(self.joined, self.W_h, beta=self.beta).tanh_()
         torch.lerp(h, c, z, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
@@ -271,9 +315,12 @@ class GRUChungSteps(Steps):
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (_, r, _), (h,), (g_z, g_r, g_c) = step.gates, step.before, g.gates
+        joined, rh, inputs = self.room(len(h))
+        torch.mul(r, h, out=rh)
+        inputs.copy_(step.inputs)
         for g_U, part in zip(g_weights["U"].chunk(2, dim=1), (g_z, g_r), strict=True):
-            g_U.addmm_(h.t(), part)
-        g_weights["U_h"].addmm_((r * h).t(), g_c)
+            g_U.addmm_(step.joined.t(), part)
+        g_weights["U_h"].addmm_(joined.t(), g_c)
 
 
 class LSTMSteps(Steps):
@@ -281,15 +328,17 @@ class LSTMSteps(Steps):
 
     gates = 4
     states = 2
+    joining = ("U",)
 
-    def __init__(self, cell: cells.LSTM, rows: int) -> None:
-        super().__init__(cell, rows)
+    def __init__(self, cell: cells.LSTM, rows: int, *inputs: Any) -> None:
+        super().__init__(cell, rows, *inputs)
         self.U = [U.contiguous() for U in cell.U.detach().chunk(4, dim=1)]
+        self.W = [self.join(U, gate) for gate, U in enumerate(self.U)]
 
     def forward(self, step: Step) -> None:
-        (h, c), (new_h, new_c) = step.before, step.after
-        for gate, U in zip(step.gates, self.U, strict=True):
-            gate.addmm_(h, U)
+        (_, c), (new_h, new_c) = step.before, step.after
+        for gate, W in zip(step.gates, self.W, strict=True):
+            gate.addmm_(step.joined, W, beta=self.beta)
         i, f, g, o = step.gates
         torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), g.tanh_())
         torch.tanh(new_c, out=new_h).mul_(o.sigmoid_())
@@ -315,9 +364,8 @@ class LSTMSteps(Steps):
             g_h.addmm_(part, self.t(U))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
-        h = step.before[0]
         for g_U, part in zip(g_weights["U"].chunk(4, dim=1), g.gates, strict=True):
-            g_U.addmm_(h.t(), part)
+            g_U.addmm_(step.joined.t(), part)
 
 
 STEPS: dict[type[cells.Cell], type[Steps]] = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnexp.nn import fused
+from rnnexp.nn import fused, projections
 from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2
 from rnnexp.nn.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
@@ -22,9 +22,11 @@ every_cell = pytest.mark.parametrize("kind", STEPS)
 
 @pytest.fixture(autouse=True)
 def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of 5 are cut into 3 and 2 sequences, and 7 steps into blocks of 3 or 4."""
+    """Batches of 5 are cut into 3 and 2 sequences, and 7 steps into blocks of 3 or 4; of 6 features
+    the projections are made, and 4 stand beside the hidden state."""
     monkeypatch.setattr(fused, "ROWS", 3)
     monkeypatch.setattr(fused, "BLOCK", 9)
+    monkeypatch.setattr(projections, "FEW", 5)
     torch.manual_seed(0)
 
 
@@ -36,10 +38,10 @@ def drawn(cell: Any) -> Any:
     return cell.double()
 
 
-def sequences(one_hot: bool, lengths: Tensor | None) -> Sequences:
+def sequences(one_hot: bool, lengths: Tensor | None, size: int = 6) -> Sequences:
     if one_hot:
-        return OneHot(torch.randint(6, (7, 5)), lengths)
-    return Features(torch.randn(7, 5, 6, dtype=torch.float64, requires_grad=True), lengths)
+        return OneHot(torch.randint(size, (7, 5)), lengths)
+    return Features(torch.randn(7, 5, size, dtype=torch.float64, requires_grad=True), lengths)
 
 
 def gradients(run: Any, cell: Cell, x: Sequences, every_step: bool) -> list[Tensor]:
@@ -56,13 +58,15 @@ def gradients(run: Any, cell: Cell, x: Sequences, every_step: bool) -> list[Tens
 
 
 @every_cell
-@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
 @pytest.mark.parametrize("every_step", [False, True])
 def test_equal_to_the_plain_path(
-    kind: type[Cell], one_hot: bool, lengths: Tensor | None, every_step: bool
+    kind: type[Cell], one_hot: bool, size: int, lengths: Tensor | None, every_step: bool
 ) -> None:
-    cell, x = drawn(kind(6, 4)), sequences(one_hot, lengths)
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, lengths, size)
     expected = gradients(run_plain, cell, x, every_step)
     found = gradients(run_fused, cell, x, every_step)
     assert len(found[0]) == (7 if every_step else 0)
@@ -110,8 +114,9 @@ def test_gradcheck_and_the_second_derivative(kind: type[Cell]) -> None:
 
 
 @every_cell
-def test_not_even_nan_behind_the_last_step_reaches_anything(kind: type[Cell]) -> None:
-    cell, x = drawn(kind(6, 4)), sequences(False, LENGTHS)
+@pytest.mark.parametrize("size", [4, 6])
+def test_not_even_nan_behind_the_last_step_reaches_anything(kind: type[Cell], size: int) -> None:
+    cell, x = drawn(kind(size, 4)), sequences(False, LENGTHS, size)
     expected = gradients(run_fused, cell, x, False)
     values = x.values.detach().clone()
     for row, length in enumerate(LENGTHS):
@@ -121,9 +126,9 @@ def test_not_even_nan_behind_the_last_step_reaches_anything(kind: type[Cell]) ->
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
-def test_no_step(one_hot: bool) -> None:
-    cell, x = MGU(6, 4), sequences(one_hot, None)
+@pytest.mark.parametrize(("one_hot", "size"), [(False, 4), (False, 6), (True, 6)])
+def test_no_step(one_hot: bool, size: int) -> None:
+    cell, x = MGU(size, 4), sequences(one_hot, None, size)
     x = type(x)(x.values[:0].float() if not one_hot else x.values[:0])
     hidden, (final,) = run_fused(cell, x, True)
     assert hidden.shape == (0, 5, 4)
