@@ -99,18 +99,26 @@ class Memory(NamedTuple):
     def of(self, steps: slice) -> Step:
         """Of these steps, flattened: (S * R, H)."""
         later = slice(steps.start + 1, steps.stop + 1)
-        taken = (self.gates, steps), (self.kept, steps), (self.states, steps), (self.states, later)
+
+        def flat(tensors: list[Tensor], part: slice) -> list[Tensor]:
+            return [tensor[part].flatten(0, 1) for tensor in tensors]
+
         return Step(
-            *([t[part].flatten(0, 1) for t in tensors] for tensors, part in taken),
-            self.joined[steps].flatten(0, 1),
-            self.beside[steps].flatten(0, 1),
+            flat(self.gates, steps),
+            flat(self.kept, steps),
+            flat(self.states, steps),
+            flat(self.states, later),
+            *flat([self.joined, self.beside], steps),
         )
 
     def each(self, steps: slice) -> list[Step]:
         """Of each of these steps: (R, H)."""
         states = _unbind(self.states, slice(steps.start, steps.stop + 1))
         gates, kept = _unbind(self.gates, steps), _unbind(self.kept, steps)
-        joined, beside = self.joined[steps].unbind(0), self.beside[steps].unbind(0)
+        joined: Sequence[Tensor] = [h for h, *_ in states[:-1]]
+        beside: Sequence[Tensor] = [self.beside[0]] * len(gates)
+        if self.beside.shape[2]:  # then it is something else
+            joined, beside = self.joined[steps].unbind(0), self.beside[steps].unbind(0)
         each = zip(gates, kept, states[:-1], states[1:], joined, beside, strict=True)
         return [Step(*step) for step in each]
 
@@ -285,7 +293,7 @@ def _backward(
 
 
 def _backward_past(
-    steps: Steps, step: Step, g: Gradients, g_state: Sequence[Tensor], over: Tensor
+    steps: Steps, step: Step, g: Gradients, g_state: list[Tensor], over: Tensor
 ) -> None:
     """One step back, past which goes the gradient of the sequences that were over."""
     past = [g_s.masked_fill(~over, 0) for g_s in g_state]

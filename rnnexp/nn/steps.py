@@ -22,6 +22,9 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
+LARGE = 2**18  # numbers in a weight
+
+
 class Step(NamedTuple):
     """What a step reads and writes.
 
@@ -66,7 +69,7 @@ class Steps:
         self.input_weights = input_weights
         self.beta = 1 if input_weights is None else 0  # whether a gate holds something to add to
         self.a, self.b = cell.bias.new_empty(2, rows, cell.hidden_size).unbind(0)  # for anything
-        self._transposed: dict[Tensor, Tensor] = {}
+        self._transposed: dict[int, Tensor] = {}
 
     def join(self, U: Tensor, gate: int) -> Tensor:
         """The weight of [h; x_t; 1] in a gate."""
@@ -80,16 +83,20 @@ class Steps:
         return joined, joined[:, :hidden_size], joined[:, hidden_size:]
 
     def t(self, weight: Tensor) -> Tensor:
-        """A weight transposed in memory, once: every product with it is faster then."""
-        if weight not in self._transposed:
-            self._transposed[weight] = weight.t().contiguous()
-        return self._transposed[weight]
+        """A weight transposed in memory, once: every product with it is faster then. But that of
+        one sequence and a large weight takes as long as to read it, in whatever order."""
+        number = id(weight)
+        if number not in self._transposed:
+            turned = weight.t()
+            as_it_lies = len(self.a) == 1 and weight.numel() >= LARGE
+            self._transposed[number] = turned if as_it_lies else turned.contiguous()
+        return self._transposed[number]
 
     def forward(self, step: Step) -> None:
         """From the state before to the state after."""
         raise NotImplementedError
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         """g_state, of the state after, becomes that of the state before; g is written."""
         raise NotImplementedError
 
@@ -114,7 +121,7 @@ class VanillaSteps(Steps):
     def forward(self, step: Step) -> None:
         torch.tanh(step.gates[0].addmm_(step.joined, self.W, beta=self.beta), out=step.after[0])
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
         tanh_backward(g_h, step.after[0], grad_input=g_x)
         torch.mm(g_x, self.t(self.U), out=g_h)
@@ -138,7 +145,7 @@ class LinearSteps(Steps):
     def forward(self, step: Step) -> None:
         torch.addmm(step.gates[0], step.joined, self.W, beta=self.beta, out=step.after[0])
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
         g_x.copy_(g_h)
         torch.mm(g_x, self.t(self.U), out=g_h)
@@ -173,15 +180,15 @@ class TEXTnetOrder2Steps(Steps):
         torch.addmm(self.b_c, new_h, self.W_c, out=new_cell).sigmoid_()
         new_fed.copy_(cell)
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (g_x,), (g_sum,) = g.gates, g.kept
         g_h, g_cell, g_fed = g_state
         sigmoid_backward(g_cell, step.after[1], grad_input=g_sum)
         g_h.addmm_(g_sum, self.t(self.W_c))
         tanh_backward(g_h, step.after[0], grad_input=g_x) if self.tanh else g_x.copy_(g_h)
         torch.mm(g_x, self.t(self.U), out=g_h)
-        g_cell.copy_(g_fed)
-        torch.mm(g_x, self.t(self.V), out=g_fed)
+        torch.mm(g_x, self.t(self.V), out=g_cell)
+        g_state[1], g_state[2] = g_fed, g_cell  # what was fed is the cell of before
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         g_weights["U"].addmm_(step.joined.t(), g.gates[0])
@@ -210,7 +217,7 @@ class MGUSteps(Steps):
         c.addmm_(self.joined, self.W_h, beta=self.beta).tanh_()
         torch.lerp(h, c, f, out=step.after[0])
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (f, c), (h,), (g_f, g_c), (g_h,) = step.gates, step.before, g.gates, g_state
         a, g_fh = self.a, self.b
         torch.mul(g_h, f, out=a)
@@ -252,7 +259,7 @@ class GRUSteps(Steps):
         c.addcmul_(r, m).tanh_()
         torch.lerp(c, h, z, out=step.after[0])
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (r, z, c), (m,), (h,) = step.gates, step.kept, step.before
         (g_r, g_z, g_c), (g_m,), (g_h,) = g.gates, g.kept, g_state
         a = self.a
@@ -299,7 +306,7 @@ class GRUChungSteps(Steps):
         c.addmm_(self.joined, self.W_h, beta=self.beta).tanh_()
         torch.lerp(h, c, z, out=step.after[0])
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (z, r, c), (h,), (g_z, g_r, g_c), (g_h,) = step.gates, step.before, g.gates, g_state
         a, g_rh = self.a, self.b
         torch.sub(c, h, out=a).mul_(g_h)
@@ -343,7 +350,7 @@ class LSTMSteps(Steps):
         torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), g.tanh_())
         torch.tanh(new_c, out=new_h).mul_(o.sigmoid_())
 
-    def backward(self, step: Step, g: Gradients, g_state: Sequence[Tensor]) -> None:
+    def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (i, f, candidate, o), (_, c), (_, new_c) = step.gates, step.before, step.after
         (g_i, g_f, g_candidate, g_o), (g_h, g_c) = g.gates, g_state
         a, b = self.a, self.b
