@@ -72,6 +72,28 @@ def _parser(command: Callable[[list[str]], int]) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(f"rnnexp {command.__name__}", description=_summary(command))
 
 
+def _folder_parser(command: Callable[[list[str]], int]) -> argparse.ArgumentParser:
+    """Of a command that builds what a run folder names."""
+    parser = _parser(command)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
+    parser.add_argument(
+        "--allow",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="let classes of this package of yours be built; its code is run",
+    )
+    return parser
+
+
+def _allow(packages: list[str]) -> None:
+    """In the environment, so that there is one list; a package may lie in the current folder."""
+    if packages:
+        before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
+        os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)
+        sys.path.append(os.getcwd())
+
+
 # Commands ---------------------------------------------------------------------------------------
 
 
@@ -111,13 +133,12 @@ def train(argv: list[str]) -> int:
 
 def test(argv: list[str]) -> int:
     """Evaluate a finished run again, from its folder alone."""
-    parser = _parser(test)
-    parser.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
-    folder = parser.parse_args(argv).folder
+    arguments = _folder_parser(test).parse_args(argv)
+    _allow(arguments.allow)
 
     from rnnexp.evaluate import evaluate
 
-    return evaluate(folder)
+    return evaluate(arguments.folder)
 
 
 def rerun(argv: list[str]) -> int:
@@ -125,12 +146,12 @@ def rerun(argv: list[str]) -> int:
 
     With overrides it is a new experiment instead.
     """
-    parser = _parser(rerun)
-    parser.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
+    parser = _folder_parser(rerun)
     parser.add_argument(
         "overrides", metavar="KEY=VALUE", nargs="*", help="what a new experiment changes"
     )
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
+    _allow(arguments.allow)
 
     from rnnexp.rerun import rerun as run_again
 
@@ -139,9 +160,8 @@ def rerun(argv: list[str]) -> int:
 
 def predict(argv: list[str]) -> int:
     """Tell the classes of new texts, or the next values of series, by a finished run."""
-    parser = _parser(predict)
+    parser = _folder_parser(predict)
     parser.usage = "rnnexp predict DIR [--text TEXT | --csv FILE] [--output FILE] [data.KEY=VALUE]"
-    parser.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
     parser.add_argument(
         "--text",
         action="append",
@@ -168,6 +188,7 @@ def predict(argv: list[str]) -> int:
         help="how the file is read, where that differs, e.g. data.datetime_format",
     )
     arguments = parser.parse_intermixed_args(argv)
+    _allow(arguments.allow)
 
     from rnnexp.predict import predict as predict_new
 
@@ -290,11 +311,7 @@ def _train_options(argv: list[str]) -> tuple[argparse.Namespace, list[str], list
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--allow", action="append", default=[])
     allowed, rest = own.parse_known_args(argv)
-    if allowed.allow:
-        # In the environment, so that there is one list; a package may lie in the current folder.
-        before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
-        os.environ["RNNEXP_ALLOW"] = ",".join(before + allowed.allow)
-        sys.path.append(os.getcwd())
+    _allow(allowed.allow)
 
     parser = get_args_parser()
     parser.prog = "rnnexp train"

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnexp import __version__, cli, config
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.record import recording
+from rnnexp.targets import allowed_packages
 
 Capture = pytest.CaptureFixture[str]
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -351,6 +352,31 @@ def test_allow_a_package_of_the_users(
 
 
 # The other commands hand over -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "function"),
+    [
+        ("test", "rnnexp.evaluate.evaluate"),
+        ("rerun", "rnnexp.rerun.rerun"),
+        ("predict", "rnnexp.predict.predict"),
+    ],
+)
+def test_whatever_builds_a_run_may_be_allowed_a_package(
+    command: str, function: str, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = []
+
+    def built(*_: object) -> int:
+        allowed.append(allowed_packages())
+        assert str(empty_folder) in sys.path  # where the package lies
+        return 0
+
+    monkeypatch.setattr(function, built)
+    monkeypatch.setattr("sys.path", sys.path[:])
+    monkeypatch.setenv("RNNEXP_ALLOW", "another")
+    assert cli.main([command, "a/folder", "--allow", "users_own"]) == 0
+    assert set(allowed[0]) >= {"another", "users_own"}
 
 
 def test_test_hands_the_folder_over(monkeypatch: pytest.MonkeyPatch) -> None:

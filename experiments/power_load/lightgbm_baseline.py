@@ -8,7 +8,7 @@ import torch
 
 from rnnexp import cores
 from rnnexp.baselines.cache import cached
-from rnnexp.baselines.forecasting import _lag
+from rnnexp.baselines.forecasting import lagged
 from rnnexp.data.forecasting import ForecastingData
 from rnnexp.errors import UserError
 from rnnexp.tasks.metrics import forecast_metrics
@@ -93,7 +93,7 @@ def _inputs(
     start = following - data.look_back
     lags = data.store.values[:, 0].unfold(0, data.look_back, 1)[start].double().numpy()
     last = lags[:, -1]
-    week = [_lag(data, following, lag) for lag in (7 * data.season, 7 * data.season + 1)]
+    week = [lagged(data, following, lag) for lag in (7 * data.season, 7 * data.season + 1)]
     hours = np.column_stack([lags[:, :-1], *week])
     if differences:
         hours -= last[:, None]

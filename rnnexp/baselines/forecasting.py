@@ -32,13 +32,13 @@ def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
     seasonal = "same_hour_yesterday" if within_a_day else "one_season_ago"
     change = "yesterdays_change" if within_a_day else "last_seasons_change"
     season = data.season
-    predictions = {"last_value": _lag(data, following, 1)}
+    predictions = {"last_value": lagged(data, following, 1)}
     if season > 1:
-        predictions[seasonal] = _lag(data, following, season)
+        predictions[seasonal] = lagged(data, following, season)
         if within_a_day:
-            predictions["same_hour_last_week"] = _lag(data, following, 7 * season)
+            predictions["same_hour_last_week"] = lagged(data, following, 7 * season)
         predictions[change] = (
-            predictions["last_value"] + predictions[seasonal] - _lag(data, following, season + 1)
+            predictions["last_value"] + predictions[seasonal] - lagged(data, following, season + 1)
         )
     predictions["ridge"] = _ridge(data, windows, week=False)
     if within_a_day:
@@ -49,7 +49,7 @@ def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
     }
 
 
-def _lag(data: ForecastingData, following: torch.Tensor, lag: int) -> np.ndarray:
+def lagged(data: ForecastingData, following: torch.Tensor, lag: int) -> np.ndarray:
     """The value `lag` steps before each position, or the last one where the series is younger."""
     first = data.store.first[data.store.series_of(following - 1)]
     position = torch.where(following - lag >= first, following - lag, following - 1)
@@ -66,7 +66,7 @@ def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
         training = torch.arange(first + data.look_back, end)
         training = training[data.store.observed[training]]
         if len(training) < 2:
-            prediction[tested] = _lag(data, following, 1)
+            prediction[tested] = lagged(data, following, 1)
             continue
         # Levels go from 500 to 25,000 MW: standardized, one penalty fits all.
         span = data.store.values[first:end, 0].double()
@@ -87,7 +87,7 @@ def _ridge_inputs(
     columns = [(lags - mean) / deviation]
     if week:
         for lag in (7 * data.season, 7 * data.season + 1):
-            columns.append(((_lag(data, following, lag) - mean) / deviation)[:, None])
+            columns.append(((lagged(data, following, lag) - mean) / deviation)[:, None])
         calendar = data.store.calendar[(following - 1)].long()
         columns.append(np.eye(24)[calendar[:, 0] // 60])
         columns.append(np.eye(7)[calendar[:, 1]])

@@ -230,7 +230,7 @@ def test_an_interrupted_study_goes_on_where_it_was(
 
     monkeypatch.setattr(study, "train", train)
     assert power_load.main(["--only", OURS]) == 130
-    assert "the same command goes on from here" in capsys.readouterr().err
+    assert "completed runs are not run again" in capsys.readouterr().err
     monkeypatch.setattr(study, "train", good)
     assert power_load.main(["--only", OURS]) == 0
     assert trained == [job_of(OURS, seed) for seed in (0, 1, 2)]
