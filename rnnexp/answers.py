@@ -100,7 +100,7 @@ def _able_to_encode(run: LoadedRun) -> ClassificationData:
     lacking = "vocabulary.json" if tokens is None else "ngrams.ckpt"
     if tokens is not None and (table is not None or data.ngrams is None):
         try:
-            data.restore(tokens, table)
+            data.restore(tokens, table, run.spec["extra"])
         except ValueError as error:
             raise UserError(f"{run.folder / lacking} is not that of this run: {error}") from error
         return data

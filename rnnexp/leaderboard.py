@@ -205,13 +205,15 @@ def _row(group: list[Entry], headline: list[str]) -> dict[str, Any]:
 def to_rich(title: str, table: pd.DataFrame) -> Table:
     """For the console: keys by their last word, and as many columns as have room, so that no cell
     is broken. The first metric comes before the keys, these before the other metrics; of the keys
-    those come first that tell most rows apart."""
+    those come first that tell most rows apart. Settings of single rows that tell no more apart
+    come last."""
     texts, keys = _texts(table), _keys(table)
     last = [key.rpartition(".")[2] for key in keys]
     heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}
     metric = next((name for name in texts if f"{name}{DEVIATION}" in table), SECONDS)
-    keys = _telling(texts[keys])
-    order = dict.fromkeys([keys[0], SEEDS, NOT_COMPLETED, metric, *keys[1:], SECONDS, *texts])
+    others, keys = texts.columns.drop(keys), _telling(texts[keys])
+    first = [keys[0], SEEDS, NOT_COMPLETED, metric, *keys[1:], SECONDS]
+    order = dict.fromkeys([*first, *others, *texts])
     shown = [name for name in order if name in texts]
     while len(shown) > 1 and _width(texts[shown].rename(columns=heads)) > console.console.width:
         shown.pop()
@@ -229,12 +231,17 @@ def to_rich(title: str, table: pd.DataFrame) -> Table:
 
 
 def _telling(texts: pd.DataFrame) -> list[str]:
-    """The first column, then always the one that tells most rows apart that were alike so far."""
+    """The first column, then always the one that tells most rows apart that were alike so far;
+    when none does, those that every row has."""
     found, *rest = map(str, texts)
     order = [found]
     while rest:
-        order.append(max(rest, key=lambda key: len(texts[[*order, key]].drop_duplicates())))
-        rest.remove(order[-1])
+        apart = {key: len(texts[[*order, key]].drop_duplicates()) for key in rest}
+        best = max(rest, key=apart.__getitem__)
+        if apart[best] == len(texts[order].drop_duplicates()):
+            return [*order, *(key for key in rest if texts[key].all())]
+        order.append(best)
+        rest.remove(best)
     return order
 
 

@@ -160,9 +160,9 @@ SETTINGS = {
         ["model.token_dropout=0.1"],
         r"this vocabulary has none: set model\.token_dropout=0 or data\.vocabulary=train",
     ),
-    "ratios of two classes": (
+    "parts of the ratios": (
         ["data/ngrams=log_count_ratios"],
-        r"data\.ngrams is for two classes, and these data have 4",
+        r"data\.ngrams\.parts is 10, and one class has 9 documents to train on: lower it",
     ),
 }
 

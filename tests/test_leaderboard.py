@@ -202,6 +202,26 @@ def test_a_console_table_can_be_read(
     assert " seeds " in head and " smape " in head and "1 interrupted" in said
 
 
+def test_settings_of_a_single_row_give_way_to_metrics(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of cells the name tells them apart; what only one of them can be told comes last."""
+    for cell in ("vanilla", "textnet_order2", "mgu"):
+        overrides = ["model=rnn", f"model/recurrence={cell}"]
+        folder = empty_folder / "outputs" / cell
+        write_run(folder, overrides, 1.0, headline=["smape", "mae_MW"])
+        (folder / "metrics.json").write_text('{"test/smape": 1.0, "test/mae_MW": 50.0}')
+    [table] = tables(find_runs([empty_folder])).values()
+    assert "model.recurrence.cell.tanh" in table
+    for width, shown in ((200, True), (70, False)):
+        monkeypatch.setattr(console.console, "width", width)
+        assert main(["leaderboard"]) == 0
+        said = capfd.readouterr().out
+        [head] = [line for line in said.splitlines() if line.startswith("┃")]
+        assert " cell " in head and " training s " in head and " mae_MW " in head
+        assert (" tanh " in head) is shown and ("no room for" in said) is not shown
+
+
 def test_nothing_to_show(empty_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["leaderboard"]) == 2
     assert "there is no folder outputs" in capfd.readouterr().err

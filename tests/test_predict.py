@@ -448,6 +448,12 @@ def other_ngrams(folder: Path) -> None:
     torch.save({"rnnexp_format": 1, "words": ["a"]}, folder / "ngrams.ckpt")
 
 
+def ngrams_of_more_classes(folder: Path) -> None:
+    table = torch.load(folder / "ngrams.ckpt")
+    table["ratios"] = {kind: values.repeat(1, 3) for kind, values in table["ratios"].items()}
+    torch.save(table, folder / "ngrams.ckpt")
+
+
 def failed_early(folder: Path) -> None:
     record = json.loads((folder / "run.json").read_text())
     del record["spec"]
@@ -483,6 +489,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "vocabulary.json is damaged: it is not a list of words",
     ),
     "other n-grams": (other_ngrams, "ngrams.ckpt is not that of this run"),
+    "n-grams of more classes": (
+        ngrams_of_more_classes,
+        "ngrams.ckpt is not that of this run: it has 12 ratios a token, and the network reads 4",
+    ),
     "other data": (
         change_config("data._target_", "rnnexp.data.vectors.WordVectors"),
         "WordVectors has no argument data.",
@@ -568,9 +578,9 @@ SERIES: dict[str, tuple[str, Change, str]] = {
     "daily": (
         "every step",
         lambda table: table.iloc[::24],
-        "rows mostly lie 1 day, 0:00:00 apart, and the steps of this run are 1:00:00",
+        "rows mostly lie 1 day apart, and the steps of this run are 1:00:00",
     ),
-    "daily, rows as they are": ("last step", lambda table: table.iloc[::24], "1 day, 0:00:00"),
+    "daily, rows as they are": ("last step", lambda table: table.iloc[::24], "1 day"),
     "three columns": ("every step", lambda table: table.assign(more=1), "two columns are expected"),
     "no such column": (
         "every step",

@@ -63,7 +63,12 @@ SMALL = {
     "SyntheticRecall": Small({"data.number": 60, "data.distance": 6, "data.batch_size": 8}),
     "SyntheticNames": Small({"data.number": 20, "data.batch_size": 8}),
     "Names": Small(
-        {"data.root": "data/names", "data.batch_size": 8, "trainer.limit_train_batches": 20},
+        {
+            "data.root": "data/names",
+            "data.batch_size": 8,
+            "data.ngrams.parts": 2,
+            "trainer.limit_train_batches": 20,
+        },
         lambda data: write_name_files(data / "names"),
     ),
 }

@@ -164,7 +164,7 @@ class ClassificationData(DataModule):
         extra: dict[str, list[np.ndarray]] = {}
         if self.ngrams is not None:
             extra["training"], self._table = self.ngrams.fit(
-                self.documents["training"], self.split_seed
+                self.documents["training"], len(self.classes), self.split_seed
             )
         self.stores = {part: self.encode(self.documents[part], extra.get(part)) for part in PARTS}
         self._training_batches = self._batches(self.stores["training"])
@@ -180,7 +180,7 @@ class ClassificationData(DataModule):
             "vocabulary": len(self.vocabulary),
             "unknown": self.vocabulary.unknown,
             "vectors": self._vectors_spec(),
-            "extra": len(self.ngrams.kinds) if self.ngrams else 0,
+            "extra": self._table.size if self._table else 0,
         }
 
     def _batches(self, training: TokenStore) -> ShuffledBatches | ClassUniformBatches:
@@ -257,9 +257,9 @@ class ClassificationData(DataModule):
 
     # New texts ----------------------------------------------------------------------------------
 
-    def restore(self, tokens: list[str], ngram_table: dict[str, Any] | None) -> None:
+    def restore(self, tokens: list[str], ngram_table: dict[str, Any] | None, extra: int) -> None:
         """Take over what a run recorded of its training part (`tokens`, `ngram_table`), so that
-        new texts can be encoded without the data.
+        new texts can be encoded without the data. extra: how many further inputs a step has.
 
         Raises:
             ValueError: it is not what these settings need.
@@ -267,6 +267,10 @@ class ClassificationData(DataModule):
         self.vocabulary = Vocabulary(tokens)
         if self.ngrams is not None:
             self._table = NgramTable.from_plain(ngram_table or {}, self.ngrams.kinds)
+            if self._table.size != extra:
+                raise ValueError(
+                    f"it has {self._table.size} ratios a token, and the network reads {extra}"
+                )
 
     # What a run records -------------------------------------------------------------------------
 

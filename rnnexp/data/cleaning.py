@@ -327,4 +327,4 @@ def _show(time: np.datetime64) -> str:
 
 def span(length: np.timedelta64) -> str:
     """As a person reads it."""
-    return str(timedelta(seconds=int(length / np.timedelta64(1, "s"))))
+    return str(timedelta(seconds=int(length / np.timedelta64(1, "s")))).removesuffix(", 0:00:00")

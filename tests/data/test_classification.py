@@ -140,12 +140,16 @@ def test_words_without_a_vector_are_left_out_or_learnt() -> None:
 class PlaceOfToken(LogCountRatios):
     """The place of every token in its document, as its further input."""
 
-    def fit(self, training: list[Document], seed: int) -> tuple[list[np.ndarray], NgramTable]:
+    def fit(
+        self, training: list[Document], classes: int, seed: int
+    ) -> tuple[list[np.ndarray], NgramTable]:
         table = PlacesOfTokens([], {}, {})
         return [table.of(document.tokens) for document in training], table
 
 
 class PlacesOfTokens(NgramTable):
+    size = 1
+
     def of(self, tokens: Sequence[str]) -> np.ndarray:
         return np.arange(len(tokens), dtype=np.float32)[:, None]
 
