@@ -18,7 +18,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from rnnexp import console, cores, determinism, targets
 from rnnexp.baselines import baseline_metrics
-from rnnexp.callbacks.checkpoint import Checkpoint
+from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
 from rnnexp.callbacks.history import History
 from rnnexp.config import check, instantiate
 from rnnexp.data.module import DataModule
@@ -30,6 +30,7 @@ from rnnexp.record import (
     device_name,
     hash_tensors,
     now,
+    peak_memory,
     read_checkpoint,
     recording,
     versions,
@@ -98,6 +99,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         }
         digest["weights/best"] = hash_tensors(task.state_dict())
         digest["predictions"] = hash_tensors(task.predictions)
+        record.save(peak_memory_bytes=peak_memory())  # of training and test, not of the baselines
         with console.working(f"computing the baselines on the same {data.spec['things']}"):
             baselines = baseline_metrics(data)
 
@@ -222,6 +224,7 @@ def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.
     return instantiate(
         config.trainer,
         callbacks=[*configured, *callbacks],
+        plugins=[CheckpointFiles()],
         logger=logger,
         default_root_dir=str(folder),
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),

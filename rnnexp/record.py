@@ -1,7 +1,7 @@
 """What a run folder holds: written here, read here, nowhere else.
 
 config.yaml      the resolved config, seed included; nothing in it says `auto`
-run.json         status, argv, versions, git state, machine, data, spec, times, parameters
+run.json         status, argv, versions, git state, machine, data, spec, times, memory, parameters
 vocabulary.json  the tokens in the order of their numbers, where the data have tokens
 ngrams.ckpt      what n-grams say of the class, where the data have them; tensors and plain values
 metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
@@ -269,13 +269,14 @@ def best_checkpoint(folder: Path) -> Path:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint, loaded without unpickling anything but tensors and plain values.
+    """A checkpoint, loaded without unpickling anything but tensors and plain values. Of its tensors
+    only those that are used come into memory.
 
     Raises:
         UserError: it is damaged, holds other objects, or is of a format unknown here.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}") from error
     except Exception as error:  # torch raises many kinds; the sentence is the same
@@ -401,6 +402,16 @@ def cpu_name() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def peak_memory() -> int | None:
+    """The most bytes that this process has had in memory so far, Python and torch included, a
+    GPU's not; None where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
 
 
 def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:

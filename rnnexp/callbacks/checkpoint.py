@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
+
+from rnnexp.files import written_beside
 
 FORMAT = 1  # of our checkpoints: tensors and plain values, with our names for the weights
 
@@ -38,3 +42,17 @@ class Checkpoint(ModelCheckpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint["rnnexp_format"] = FORMAT
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Checkpoints that are written straight into their file.
+
+    Lightning's own are built in memory first: as much again as weights and optimiser have.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with written_beside(Path(path)) as beside:
+            torch.save(checkpoint, beside)
