@@ -157,16 +157,24 @@ class OneHotTokens(nn.Module):
 
     sparse: the gradients of the weights over them touch the rows in use alone, which is worth its
     overhead from a vocabulary of about a thousand on.
+    rows: of the weights over them, where there are to be more than words: no word uses the rows
+    beyond the vocabulary. None: as many as words.
     """
 
-    def __init__(self, spec: dict[str, Any], sparse: bool = False) -> None:
+    def __init__(self, spec: dict[str, Any], sparse: bool = False, rows: int | None = None) -> None:
         super().__init__()
         self.sparse = sparse
         if spec.get("vectors"):
             raise ValueError("data.vectors needs model/representation=embeddings")
         if spec.get("extra"):
             raise ValueError("data.ngrams needs model/representation=embeddings")
-        self.size = len_of_vocabulary(spec)
+        words = len_of_vocabulary(spec)
+        self.size = words if rows is None else rows
+        if self.size < words:
+            raise ValueError(
+                f"rows is {rows}, and the vocabulary has {words} tokens, each of which needs one: "
+                "raise it, or set it to null for as many as tokens"
+            )
 
     def forward(
         self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
