@@ -89,7 +89,7 @@ def exit_code(story: Callable[[], int]) -> int:
         print(f"study: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("study: interrupted; the same command goes on from here", file=sys.stderr)
+        print("study: interrupted; completed runs are not run again", file=sys.stderr)
         return 130
 
 
@@ -281,14 +281,16 @@ def markdown_table(title: str, table: pd.DataFrame) -> str:
     return "\n".join([f"**{title}**", "", *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    """Replace what stands between the two markers; the rest of the file is written by hand.
+def write_between_markers(path: Path, text: str, name: str = "table") -> None:
+    """Replace what stands between the two markers of this name; the rest of the file is written by
+    hand.
 
     Raises:
         UserError: the file does not have the two markers.
     """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise UserError(f"{path} has no place for the table: add the lines {BEGIN} and {END}")
-    write_text(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
+    begin, end = BEGIN.replace("table", name), END.replace("table", name)
+    before, found_begin, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise UserError(f"{path} has no place for the table: add the lines {begin} and {end}")
+    write_text(path, f"{before}{begin}\n{text}\n{end}{after}")

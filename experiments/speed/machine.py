@@ -49,7 +49,8 @@ class Watch:
 
     @staticmethod
     def _now() -> tuple[float, float, float | None]:
-        return time.perf_counter(), time.process_time(), _busy()
+        own = sum(os.times()[:4])  # with processes of its own that have ended
+        return time.perf_counter(), own, _busy()
 
     def others(self) -> float | None:
         """In cores, on average; None where the system does not tell."""

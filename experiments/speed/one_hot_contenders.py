@@ -1,0 +1,259 @@
+"""A training step on one-hot words, in two ways: rnnexp's, and a loop over dense one-hot rows."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from experiments.speed.timing import Work
+from rnnexp import determinism, experiment
+from rnnexp.config import compose
+from rnnexp.data.module import DataModule
+from rnnexp.data.samplers import ShuffledBatches
+from rnnexp.data.tokens import TokenStore
+
+# Drawn documents --------------------------------------------------------------------------------
+
+DOCUMENTS = 1600  # batches of about the same length come from so many
+MEDIAN, SPREAD, LONGEST = 84, 0.88, 1300  # words of a review: a log-normal distribution
+
+
+class Document(NamedTuple):
+    words: list[int]
+    label: int
+
+
+class Drawn(DataModule):
+    """Documents of words that are drawn, each the r-th most frequent one with a probability of
+    1/r (Zipf), as long as product reviews are. In 120 words about 85 are different."""
+
+    def __init__(self, vocabulary: int, documents: int = DOCUMENTS, longest: int = LONGEST) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        draw = np.random.default_rng(0)
+        lengths = np.exp(draw.normal(np.log(MEDIAN), SPREAD, documents)).astype(int)
+        frequency = 1 / np.arange(1, vocabulary + 1)
+        labels = draw.integers(2, size=documents).tolist()
+        lengths = lengths.clip(2, longest)
+        words = draw.choice(vocabulary, lengths.sum(), p=frequency / frequency.sum())
+        sequences = np.split(words, np.cumsum(lengths)[:-1])
+        self.store = TokenStore([one.tolist() for one in sequences], labels)
+        self.spec = {
+            "task": "classification",
+            "classes": ["negative", "positive"],
+            "vocabulary": vocabulary,
+            "unknown": None,
+        }
+
+    def batches(self, size: int) -> list[Tensor]:
+        """The documents (B,) of every batch of an epoch."""
+        rows, lengths = torch.arange(len(self.store)), self.store.lengths
+        return list(ShuffledBatches(lambda epoch: rows, size, seed=0, lengths=lengths))
+
+    def document(self, singles: list[Tensor], words: int) -> Document:
+        """Of these batches of one document the one with about so many words."""
+        batches = [self.store.batch(rows) for rows in singles]
+        nearest = min(batches, key=lambda batch: abs(batch.tokens.numel() - words))
+        return Document(nearest.tokens[0].tolist(), int(nearest.label))
+
+    def words(self, batches: list[Tensor]) -> int:
+        return int(sum(self.store.lengths[rows].sum() for rows in batches))
+
+
+# rnnexp -----------------------------------------------------------------------------------------
+
+EXPERIMENTS = {
+    "TEXTnet": "sentiment_textnet_onehot",
+    "TEXTnetOrder2": "sentiment_textnet_order2_onehot",
+    "GRUnet": "sentiment_gru_onehot",
+}
+
+
+class Ours:
+    """The network of an experiment and its optimiser, which touches the rows in use."""
+
+    def __init__(self, network: str, data: Drawn, hidden: int) -> None:
+        overrides = [f"experiment={EXPERIMENTS[network]}", f"model.hidden_size={hidden}"]
+        self.data, self.task = data, experiment.build_task(compose(overrides), data)
+        self.optimizer = self.task.configure_optimizers()
+
+    def train(self, batches: list[Tensor]) -> None:
+        """A step a batch, as Lightning takes it: the batch is gathered, then forward, backward and
+        the optimiser."""
+        for rows in batches:
+            loss = self.task.batch_loss(self.data.store.batch(rows))
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+
+# The literal loop -------------------------------------------------------------------------------
+
+MIDDLE, CLASSES = 100, 2
+
+
+class Literal(nn.Module):
+    """What the three share. Their layers are named as DLStudio names them."""
+
+    def __init__(self, vocabulary: int, hidden: int) -> None:
+        super().__init__()
+        self.vocabulary, self.hidden = vocabulary, hidden
+
+    def one_hot(self, word: int) -> Tensor:
+        row = torch.zeros(1, self.vocabulary)
+        row[0, word] = 1
+        return row
+
+
+class TEXTnet(Literal):
+    """h_t = tanh(W_h [x_t; h_{t-1}] + b_h)
+    output = log-softmax(W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o)
+    """
+
+    def __init__(self, vocabulary: int, hidden: int) -> None:
+        super().__init__(vocabulary, hidden)
+        self.combined_to_hidden = nn.Linear(vocabulary + hidden, hidden)
+        self.combined_to_middle = nn.Linear(vocabulary + hidden, MIDDLE)
+        self.middle_to_out = nn.Linear(MIDDLE, CLASSES)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, words: list[int]) -> Tensor:
+        h = torch.zeros(1, self.hidden)
+        for word in words[:-1]:
+            combined = torch.cat([self.one_hot(word), h], dim=1)
+            h = torch.tanh(self.combined_to_hidden(combined))
+        combined = torch.cat([self.one_hot(words[-1]), h], dim=1)
+        middle = self.dropout(torch.relu(self.combined_to_middle(combined)))
+        return torch.log_softmax(self.middle_to_out(middle), dim=1)
+
+
+class TEXTnetOrder2(Literal):
+    """h_t = tanh(W_h [x_t; h_{t-1}; c_t] + b_h), cell_t = sigma(W_c h_t + b_c), c_t = cell_{t-2}
+    output = log-softmax(W_o dropout(relu(W_m [x_T; h_{T-1}; c_T] + b_m)) + b_o)
+    """
+
+    def __init__(self, vocabulary: int, hidden: int) -> None:
+        super().__init__(vocabulary, hidden)
+        self.combined_to_hidden = nn.Linear(vocabulary + 2 * hidden, hidden)
+        self.combined_to_middle = nn.Linear(vocabulary + 2 * hidden, MIDDLE)
+        self.middle_to_out = nn.Linear(MIDDLE, CLASSES)
+        self.linear_for_cell = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, words: list[int]) -> Tensor:
+        h = cell = c = torch.zeros(1, self.hidden)
+        for word in words[:-1]:
+            combined = torch.cat([self.one_hot(word), h, c], dim=1)
+            h = torch.tanh(self.combined_to_hidden(combined))
+            cell, c = torch.sigmoid(self.linear_for_cell(h)), cell
+        combined = torch.cat([self.one_hot(words[-1]), h, c], dim=1)
+        middle = self.dropout(torch.relu(self.combined_to_middle(combined)))
+        return torch.log_softmax(self.middle_to_out(middle), dim=1)
+
+
+class GRUnet(Literal):
+    """h_t of two layers of torch.nn.GRU, output = log-softmax(W_fc relu(h_T) + b_fc)"""
+
+    def __init__(self, vocabulary: int, hidden: int) -> None:
+        super().__init__(vocabulary, hidden)
+        self.gru = nn.GRU(vocabulary, hidden, num_layers=2)
+        self.fc = nn.Linear(hidden, CLASSES)
+
+    def forward(self, words: list[int]) -> Tensor:
+        h = torch.zeros(2, 1, self.hidden)
+        for word in words:
+            _, h = self.gru(self.one_hot(word).unsqueeze(0), h)
+        return torch.log_softmax(self.fc(torch.relu(h[-1])), dim=1)
+
+
+LITERAL: dict[str, type[Literal]] = {
+    "TEXTnet": TEXTnet,
+    "TEXTnetOrder2": TEXTnetOrder2,
+    "GRUnet": GRUnet,
+}
+
+
+def literal(network: str, document: Document, vocabulary: int, hidden: int) -> Work:
+    """One training step on one document, as one writes it with torch alone."""
+    with determinism.global_stream(0, "weights"):
+        loop = LITERAL[network](vocabulary, hidden)
+    optimizer = torch.optim.SGD(loop.parameters(), lr=1e-5, momentum=0.9)
+
+    def train() -> None:
+        loss = functional.nll_loss(loop(document.words), torch.tensor([document.label]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return train
+
+
+class Apart:
+    """Literal loops in a process of their own, which asks nothing of the system: rnnexp's keeps
+    freed memory (`determinism.keep_freed_memory`), and by that a loop gains in whose every step
+    large gradients come and go.
+
+    loops: network, document, vocabulary and hidden size of each, known by a name.
+    """
+
+    def __init__(self, loops: dict[str, tuple[str, Document, int, int]]) -> None:
+        sizes = torch.get_num_threads(), loops
+        context = multiprocessing.get_context("spawn")  # nothing of this process is in it
+        self._pool = ProcessPoolExecutor(1, context, initializer=_make, initargs=sizes)
+
+    def train(self, name: str) -> None:
+        self._pool.submit(_step, name).result()
+
+    def end(self) -> None:
+        self._pool.shutdown()
+
+
+_loops: dict[str, Work] = {}  # of the process apart
+
+
+def _make(threads: int, loops: dict[str, tuple[str, Document, int, int]]) -> None:
+    torch.set_num_threads(threads)
+    _loops.update((name, literal(*one)) for name, one in loops.items())
+
+
+def _step(name: str) -> None:
+    _loops[name]()
+
+
+# Memory -----------------------------------------------------------------------------------------
+
+STATUS = Path("/proc/self/status")  # what a process is and needs, on Linux
+
+
+def peak_of_training(network: str, vocabulary: int, hidden: int) -> int | None:
+    """The most bytes that a process has in memory in which rnnexp trains, Python and torch
+    included; None where the system does not tell."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(
+            _train_alone, network, vocabulary, hidden, torch.get_num_threads()
+        ).result()
+
+
+def _train_alone(network: str, vocabulary: int, hidden: int, threads: int) -> int | None:
+    """Some steps on single documents, one on many, and all rows brought up to date."""
+    determinism.prepare(deterministic=True, threads=threads)
+    ours = Ours(network, Drawn(vocabulary), hidden)
+    ours.train(ours.data.batches(1)[:8])
+    ours.train(ours.data.batches(32)[:1])
+    ours.optimizer.catch_up()
+    return _peak()
+
+
+def _peak() -> int | None:
+    """Of this process, so far."""
+    if not STATUS.exists():
+        return None
+    lines = STATUS.read_text(encoding="utf-8").splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return 1024 * int(kilobytes)

@@ -1,0 +1,341 @@
+"""What one-hot words and Lightning's Trainer cost: all contenders do the same work, and nothing is
+written that was measured on a busy machine. No time is tested."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from experiments.speed import machine, one_hot, trainer
+from experiments.speed import one_hot_contenders as contenders
+from experiments.speed.growth import at
+from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Bar, Measured
+from experiments.speed.one_hot_contenders import LITERAL, Document, Drawn, Literal, Ours
+from rnnexp import determinism
+from rnnexp.nn import grunet, textnet
+from rnnexp.nn.lookup import current_rows
+
+FOLDER = Path(one_hot.__file__).parent
+VOCABULARY, HIDDEN = 50, 6
+every_network = pytest.mark.parametrize("name", LITERAL)
+
+
+# The same work ----------------------------------------------------------------------------------
+
+
+def published(name: str, network: Any) -> dict[str, Tensor]:
+    """Our weights as DLStudio, and so the literal loop, names them."""
+    return (grunet if name == "GRUnet" else textnet).to_published(network)
+
+
+def both(name: str) -> tuple[Ours, Literal]:
+    """Our network and the literal loop at the same weights, in double precision."""
+    ours = Ours(name, Drawn(VOCABULARY, documents=8, longest=12), HIDDEN)
+    ours.task.double()
+    loop = LITERAL[name](VOCABULARY, HIDDEN).double()
+    loop.load_state_dict(published(name, ours.task.network))
+    return ours, loop
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """The literal loop makes its rows and states in the default type."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@every_network
+@pytest.mark.parametrize("words", [[3], [3, 3], [7, 1, 7, 0, 49, 7, 2]])
+def test_a_literal_loop_has_our_loss_and_gradients(
+    name: str, words: list[int], double: None
+) -> None:
+    ours, loop = both(name)
+    ours.task.eval()  # no dropout: both would draw their own
+    loop.eval()
+    output, expected = ours.task.network(torch.tensor([words]), None), loop(words)
+    torch.testing.assert_close(output, expected)
+    functional.nll_loss(output, torch.tensor([1])).backward()
+    functional.nll_loss(expected, torch.tensor([1])).backward()
+
+    gradients = {}
+    with torch.no_grad():  # in the place of our weights, our gradients can be renamed
+        for parameter in ours.task.network.parameters():
+            gradient = parameter.grad
+            parameter.copy_(torch.zeros(()) if gradient is None else gradient.to_dense())
+        gradients = published(name, ours.task.network)
+    for layer, parameter in loop.named_parameters():
+        found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        torch.testing.assert_close(gradients[layer], found)
+
+
+@every_network
+def test_steps_are_those_of_dense_sgd(name: str, double: None) -> None:
+    """Forward, backward and optimiser, on several documents one after the other."""
+    ours, loop = both(name)
+    for module in [*ours.task.modules(), *loop.modules()]:
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    batches = ours.data.batches(1)
+    optimizer = torch.optim.SGD(loop.parameters(), lr=1e-5, momentum=0.9)
+    assert [(g["lr"], g["momentum"]) for g in ours.optimizer.param_groups] == [(1e-5, 0.9)]
+    for group in [*ours.optimizer.param_groups, *optimizer.param_groups]:
+        group["lr"] = 0.1
+    start = {layer: one.clone() for layer, one in loop.state_dict().items()}
+    ours.train(batches)
+    for rows in batches:
+        document = ours.data.document([rows], 1)
+        loss = functional.nll_loss(loop(document.words), torch.tensor([document.label]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    (table,) = [one for key, one in ours.task.network.named_parameters() if "input" in key][:1]
+    assert not torch.equal(current_rows(table, torch.arange(VOCABULARY)), table)  # it is behind
+    ours.optimizer.catch_up()
+    found = published(name, ours.task.network)
+    for layer, expected in loop.state_dict().items():
+        torch.testing.assert_close(found[layer], expected)
+        assert not torch.equal(expected, start[layer])
+
+
+def test_the_process_apart_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contenders, "_loops", {})
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(contenders, "literal", lambda *one: lambda: calls.append(one))
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: calls.append((threads,)))
+    document = Document([1, 2], 0)
+    contenders._make(2, {"a": ("TEXTnet", document, 9, 4), "b": ("GRUnet", document, 9, 4)})
+    contenders._step("b")
+    assert calls == [(2,), ("GRUnet", document, 9, 4)]
+
+
+def test_drawn_documents_are_as_long_as_reviews_and_use_frequent_words_most() -> None:
+    data = Drawn(20_030)
+    assert data.store.lengths.float().mean() == pytest.approx(120, rel=0.05)
+    assert data.store.lengths.float().median() == pytest.approx(84, rel=0.05)
+    count = torch.bincount(data.store.tokens, minlength=20_030)
+    assert count[0] / count[9] == pytest.approx(10, rel=0.1)  # Zipf's law
+    assert count.argmax() == 0
+    singles, batches = data.batches(1), data.batches(32)
+    assert len(singles) == 1600 and len(batches) == 50
+    assert data.words(singles) == data.words(batches) == int(data.store.lengths.sum())
+    padded = sum(int(data.store.lengths[rows].max()) * len(rows) for rows in batches)
+    assert padded < 1.2 * data.words(batches)
+    document = data.document(singles[:32], 60)
+    lengths = [int(data.store.lengths[rows]) for rows in singles[:32]]
+    assert abs(len(document.words) - 60) == min(abs(length - 60) for length in lengths)
+
+
+def test_peak_memory_is_that_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "status").write_text("VmPeak:\t  999 kB\nVmHWM:\t   12 kB\nVmRSS:\t 5 kB\n")
+    monkeypatch.setattr(contenders, "STATUS", tmp_path / "status")
+    assert contenders._peak() == 12 * 1024
+    monkeypatch.setattr(contenders, "STATUS", tmp_path / "none")
+    assert contenders._peak() is None
+
+
+def test_the_lecture_s_largest_network_is_what_memory_is_measured_of() -> None:
+    with torch.device("meta"):
+        loop = LITERAL["GRUnet"](max(FULL.vocabularies), FULL.hidden)
+    assert sum(one.numel() for one in loop.parameters()) == 101_208_066
+    assert FULL.vocabularies[1] == 15_000 and FULL.vocabulary == 20_030
+
+
+@pytest.mark.parametrize("size", trainer.SIZES)
+def test_trainer_and_bare_loop_end_at_the_same_weights(
+    size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks: list[Any] = []
+    built = trainer.built
+
+    def remembered(overrides: list[str]) -> tuple[Any, Any, Any]:
+        config, data, task = built(overrides)
+        tasks.append(task)
+        return config, data, task
+
+    monkeypatch.setattr(trainer, "built", remembered)
+    tiny = ["data.days=60", "data.number=1", "model.hidden_size=4", "determinism.threads=1"]
+    times = trainer.measure([*trainer.TRAINING, *trainer.SIZES[size], *tiny], rounds=1)
+    assert set(times) == {trainer.BARE, trainer.TRAINER, trainer.RUN} and len(times) == 1
+    assert len(tasks) == 6
+    first, *others = [list(task.network.parameters()) for task in tasks]
+    for weights in others:
+        for one, expected in zip(weights, first, strict=True):
+            assert torch.equal(one, expected)
+
+
+# Judging ----------------------------------------------------------------------------------------
+
+
+def measured(single: float = 0.05) -> Measured:
+    """Two rounds, in milliseconds a word."""
+    at_one = {
+        name: pd.DataFrame({LOOP: [20.0] * 2, KEPT: [5.0] * 2, SINGLE: [single] * 2, BATCH: 0.01})
+        for name in LITERAL
+    }
+    along, loops = (
+        {
+            name: pd.DataFrame({at(name, v): [cost * v**power] * 2 for v in FULL.vocabularies})
+            for name in one_hot.ALONG
+        }
+        for cost, power in ((0.05, 0), (0.001, 1))
+    )
+    return Measured(at_one, along, loops, peak=1_500_000_000)
+
+
+def test_bars_are_multiples_of_the_published_costs() -> None:
+    bars = {bar.measured: bar for bar in one_hot.expectations(measured(0.4), FULL)}
+    of = {
+        network: bars[f"{network}, batch 1: DLStudio's cost of a word to ours"]
+        for network in LITERAL
+    }
+    assert [bar.value for bar in of.values()] == pytest.approx([57.5, 57.5, 165])
+    assert [bar.least for bar in of.values()] == [200, 200, 100]
+    assert [bar.verdict for bar in of.values()] == ["missed", "missed", "aim missed"]
+    batch = bars["GRUnet, batch 32: DLStudio's cost of a word to ours"]
+    assert batch.value == pytest.approx(6600) and batch.least == 400 and batch.met
+    assert bars["TEXTnet, batch 32: DLStudio's cost of a word to ours"].least == 1000
+    growth = bars["GRUnet: a word of 64,350 to one of 15,000"]
+    assert growth.value == pytest.approx(1) and growth.most == 1.1
+    memory = bars["GRUnet, 64,350 words: GB of memory"]
+    assert memory.value == 1.5 and memory.most == 3
+    assert len(bars) == 8
+    assert DLSTUDIO == {"TEXTnet": 23, "TEXTnetOrder2": 23, "GRUnet": 66}
+
+
+def test_a_bar_is_met_at_its_bound() -> None:
+    assert Bar("a", 200, least=200).met and not Bar("a", 199.9, least=200).met
+    assert Bar("a", 1.1, most=1.1).met and not Bar("a", 1.11, most=1.1).met
+    assert Bar("a", 150, least=100, aim=200).verdict == "aim missed"
+    assert str(Bar("a", 1.112345, most=1.1)) == "a is 1.112, at most 1.1"
+
+
+# The commands -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with its page, on a quiet machine of which nothing is changed."""
+    (tmp_path / "README.md").write_text((FOLDER / "README.md").read_text())
+    for command in (one_hot, trainer):
+        monkeypatch.setattr(command, "HERE", tmp_path)
+    monkeypatch.setattr(machine, "BEFORE", 0.0)
+    monkeypatch.setattr(determinism, "prepare", lambda **options: None)
+    watching(monkeypatch, 0.0)
+    return tmp_path
+
+
+def watching(monkeypatch: pytest.MonkeyPatch, others: float) -> None:
+    monkeypatch.setattr(machine.Watch, "others", lambda _: others)
+
+
+def between(page: Path, name: str) -> str:
+    _, _, rest = page.read_text().partition(f"<!-- {name}: begin -->")
+    return rest.partition(f"<!-- {name}: end -->")[0]
+
+
+@pytest.mark.parametrize(("single", "code"), [(0.05, 0), (0.5, 1)])
+def test_table_and_figure(
+    single: float,
+    code: int,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def measure(plan: Any, stopwatch: Any) -> Measured:
+        stopwatch.pulse += [1.0, 1.0]
+        return measured(single)
+
+    monkeypatch.setattr(one_hot, "measure", measure)
+    other = between(here / "README.md", "table")
+    assert one_hot.main([]) == code
+    table = between(here / "README.md", "one-hot")
+    row = "| TEXTnet, batch 32 | 0.010 (0.010 to 0.010) | 20.0, 2,000 (2,000 to 2,000) | "
+    assert f"{row}5.0, 500 (500 to 500) | 23, 2,300 (2,300 to 2,300) |" in table
+    assert "| TEXTnet, literal loop | 5 | 15 | 30 | 64.3 | 4.29 (4.29 to 4.29) |" in table
+    assert "is trained in 1.50 GB" in table
+    assert between(here / "README.md", "table") == other
+    assert (here / "one_hot.png").read_bytes().startswith(b"\x89PNG")
+    missed = capsys.readouterr().err
+    assert missed.count("study: missed: ") == (2 if code else 0)  # of the GRU an aim alone
+
+
+def test_what_was_measured_on_a_busy_machine_is_not_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(plan: Any, stopwatch: Any) -> Measured:
+        stopwatch.pulse += [1.0, 1.0]
+        watching(monkeypatch, 0.5)
+        return measured()
+
+    monkeypatch.setattr(one_hot, "measure", measure)
+    before = (here / "README.md").read_text()
+    assert one_hot.main([]) == 1
+    assert "README.md stays as it is: other processes kept 0.50" in capsys.readouterr().err
+    assert (here / "README.md").read_text() == before
+    assert not (here / "one_hot.png").exists()
+
+
+@pytest.mark.parametrize("command", [one_hot, trainer])
+def test_a_busy_machine_is_refused_at_once(
+    command: ModuleType,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    watching(monkeypatch, 1.5)
+    monkeypatch.setattr(command, "measure", None)
+    assert command.main([]) == 2
+    said = capsys.readouterr().err
+    assert "other processes keep 1.5 cores busy" in said and said.count("\n") == 1
+
+
+def test_quick_really_measures(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But the processes apart, which take seconds to start, are in this one."""
+    apart: dict[str, Any] = {}
+
+    class Here:
+        def __init__(self, loops: dict[str, tuple[Any, ...]]) -> None:
+            self.works = {name: contenders.literal(*one) for name, one in loops.items()}
+            apart.update(loops)
+
+        def train(self, name: str) -> None:
+            self.works[name]()
+
+        def end(self) -> None:
+            self.works.clear()
+
+    monkeypatch.setattr(one_hot, "Apart", Here)
+    monkeypatch.setattr(one_hot, "peak_of_training", lambda *sizes: 10**9)
+    before = (here / "README.md").read_text()
+    assert one_hot.main(["--quick"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for text in ("TEXTnetOrder2,", "GRUnet, literal loop", "trained in 1.00 GB"):
+        assert text in said
+    assert "What is expected" not in said
+    assert set(apart) >= {LOOP, at("GRUnet", 300)}
+    assert (here / "README.md").read_text() == before
+
+
+def test_table_of_the_trainer(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = pd.DataFrame(
+        {trainer.BARE: [0.004] * 3, trainer.TRAINER: [0.0042] * 3, trainer.RUN: [0.005] * 3}
+    )
+
+    def measure(overrides: Sequence[str], rounds: int) -> pd.DataFrame:
+        return times
+
+    monkeypatch.setattr(trainer, "measure", measure)
+    assert trainer.main([]) == 0
+    row = "| 4.00 | 4.20: +0.20, +5.0% (+5.0% to +5.0%) | 5.00: +1.00, +25.0% (+25.0% to +25.0%) |"
+    assert between(here / "README.md", "trainer").count(row) == len(trainer.SIZES)
