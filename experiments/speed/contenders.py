@@ -54,6 +54,17 @@ def contenders(case: Case) -> dict[str, Work]:
         return works | {PRODUCTS: products(cell, case.batch, case.steps, case.training)}
 
 
+def contender(case: Case, name: str) -> Work:
+    """One of them."""
+    return contenders(case)[name]
+
+
+def torchs(case: Case) -> list[str]:
+    """Those that one would write with torch alone."""
+    layer = LAYERS.get(case.cell)
+    return [LOOP] + ([f"nn.{layer.__name__}"] if layer else [])
+
+
 class Ours(nn.Module):
     """A cell of rnnexp over time, on its fused or on its plain path."""
 

@@ -16,10 +16,10 @@ from rich.markdown import Markdown
 
 from experiments import study
 from experiments.speed import machine
+from experiments.speed.apart import Apart
 from experiments.speed.growth import at
 from experiments.speed.one_hot_contenders import (
     LITERAL,
-    Apart,
     Document,
     Drawn,
     Ours,
@@ -195,9 +195,9 @@ def measure_at_one(network: str, data: Drawn, plan: Plan, stopwatch: Stopwatch) 
     singles, batches = data.batches(1)[: plan.singles], data.batches(32)[: plan.batches]
     document = data.document(singles, plan.words)
     loop = network, document, data.vocabulary, plan.hidden
-    apart = Apart({LOOP: loop})
+    apart = Apart(literal, {LOOP: loop})
     works: dict[str, Work] = {
-        LOOP: lambda: apart.train(LOOP),
+        **apart.works,
         KEPT: literal(*loop),
         SINGLE: lambda: ours.train(singles),
         BATCH: lambda: ours.train(batches),
@@ -228,9 +228,8 @@ def measure_loops(
         document = data.document(data.batches(1)[: plan.singles], plan.words)
         start = Document(document.words[: plan.words_along], document.label)
         loops[at(network, data.vocabulary)] = network, start, data.vocabulary, plan.hidden
-    apart = Apart(loops)
-    works: dict[str, Work] = {name: partial(apart.train, name) for name in loops}
-    times = stopwatch.side_by_side(works, plan.rounds[2])
+    apart = Apart(literal, loops)
+    times = stopwatch.side_by_side(apart.works, plan.rounds[2])
     apart.end()
     return 1000 * times / plan.words_along
 

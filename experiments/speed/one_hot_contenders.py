@@ -193,38 +193,6 @@ def literal(network: str, document: Document, vocabulary: int, hidden: int) -> W
     return train
 
 
-class Apart:
-    """Literal loops in a process of their own, which asks nothing of the system: rnnexp's keeps
-    freed memory (`determinism.keep_freed_memory`), and by that a loop gains in whose every step
-    large gradients come and go.
-
-    loops: network, document, vocabulary and hidden size of each, known by a name.
-    """
-
-    def __init__(self, loops: dict[str, tuple[str, Document, int, int]]) -> None:
-        sizes = torch.get_num_threads(), loops
-        context = multiprocessing.get_context("spawn")  # nothing of this process is in it
-        self._pool = ProcessPoolExecutor(1, context, initializer=_make, initargs=sizes)
-
-    def train(self, name: str) -> None:
-        self._pool.submit(_step, name).result()
-
-    def end(self) -> None:
-        self._pool.shutdown()
-
-
-_loops: dict[str, Work] = {}  # of the process apart
-
-
-def _make(threads: int, loops: dict[str, tuple[str, Document, int, int]]) -> None:
-    torch.set_num_threads(threads)
-    _loops.update((name, literal(*one)) for name, one in loops.items())
-
-
-def _step(name: str) -> None:
-    _loops[name]()
-
-
 # Memory -----------------------------------------------------------------------------------------
 
 STATUS = Path("/proc/self/status")  # what a process is and needs, on Linux

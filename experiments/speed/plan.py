@@ -12,13 +12,15 @@ class Plan:
     """The measurements of a study.
 
     tables: the cases of each table, by the row's name. growth: what becomes of `base` with these
-    values on each axis; its own is among them. rounds: of each table, and of growth.
+    values on each axis; its own is among them. rounds: of each table, and of growth. apart: the
+    tables in which torch's own stand as torch comes as well.
     """
 
     tables: dict[str, dict[str, Case]]
     base: Case
     growth: dict[str, list[int]]
     rounds: dict[str, int]
+    apart: tuple[str, ...] = ("training", "inference", "every step")
 
 
 def plan(

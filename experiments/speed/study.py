@@ -11,8 +11,18 @@ from rich.markdown import Markdown
 
 from experiments import study
 from experiments.speed import growth, machine
+from experiments.speed.apart import AS_TORCH_COMES, Apart
 from experiments.speed.bars import Rows, judge, read_bars
-from experiments.speed.contenders import FUSED, LOOP, PLAIN, PRODUCTS, contenders
+from experiments.speed.contenders import (
+    FUSED,
+    LOOP,
+    PLAIN,
+    PRODUCTS,
+    Case,
+    contender,
+    contenders,
+    torchs,
+)
 from experiments.speed.plan import FULL, QUICK, Plan
 from experiments.speed.timing import Stopwatch, ratio
 from rnnexp import console, cores, determinism
@@ -77,8 +87,9 @@ def measure(plan: Plan, stopwatch: Stopwatch) -> tuple[dict[str, Rows], list[gro
     tables: dict[str, Rows] = {}
     for name, cases in plan.tables.items():
         print(f"{name}: {len(cases)} sizes", flush=True)
+        apart = name in plan.apart
         tables[name] = {
-            row: stopwatch.side_by_side(contenders(case), plan.rounds[name])
+            row: measure_case(case, apart, stopwatch, plan.rounds[name])
             for row, case in cases.items()
         }
     growths = []
@@ -88,13 +99,26 @@ def measure(plan: Plan, stopwatch: Stopwatch) -> tuple[dict[str, Rows], list[gro
     return tables, growths
 
 
+def measure_case(case: Case, apart: bool, stopwatch: Stopwatch, rounds: int) -> pd.DataFrame:
+    """All contenders; apart: torch's own as torch comes as well."""
+    if not apart:
+        return stopwatch.side_by_side(contenders(case), rounds)
+    alone = Apart(contender, {name + AS_TORCH_COMES: (case, name) for name in torchs(case)})
+    try:
+        return stopwatch.side_by_side(contenders(case) | alone.works, rounds)
+    finally:
+        alone.end()
+
+
 def ratios(rows: Rows) -> pd.DataFrame:
     """The fused path's time to that of the others, as texts, and which part of it products are."""
     lines = []
     for row, times in rows.items():
         line = {"": row} | {f"to {name}": str(ratio(times, FUSED, name)) for name in (PLAIN, LOOP)}
-        layers = [name for name in map(str, times) if name.startswith("nn.")]
+        apart = [name for name in map(str, times) if name.endswith(AS_TORCH_COMES)]
+        layers = [name for name in map(str, times) if name.startswith("nn.") and name not in apart]
         line["to torch's"] = ", ".join(f"{name} {ratio(times, FUSED, name)}" for name in layers)
+        line |= {f"to {name}": str(ratio(times, FUSED, name)) for name in apart}
         line["products' share"] = f"{ratio(times, PRODUCTS, FUSED).median:.0%}"
         lines.append(line)
     return pd.DataFrame(lines)

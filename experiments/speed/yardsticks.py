@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn import cells
+from rnnexp.nn import cells, kernels
 
 State = tuple[Tensor, ...]
 
@@ -233,8 +233,10 @@ def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callab
 
     Forward, every recurrent weight is multiplied once a step, and the input weight for many steps
     together. Backward there are twice as many: every recurrent weight again once a step, and the
-    gradients of all weights for many steps together (the inputs need none).
+    gradients of all weights for many steps together (the inputs need none). The fused path's
+    kernels make them.
     """
+    size = cell.hidden_size
     weights = [weight for weight in cell.parameters() if weight.dim() == 2]
     recurrent = [Product(weight, batch) for weight in weights if weight is not cell.input_weight]
     parts = [min(TOGETHER, batch * steps - start) for start in range(0, batch * steps, TOGETHER)]
@@ -242,16 +244,18 @@ def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callab
     whole = {rows: [Product(weight, rows) for weight in weights] for rows in set(parts)}
 
     def work() -> None:
-        for rows in parts:
-            inputs[rows].forward()
-        for _ in range(steps):
-            for product in recurrent:
-                product.forward()
-        if training:
+        with kernels.for_products(parts[0], size, size):
+            for rows in parts:
+                inputs[rows].forward()
+        with kernels.for_products(batch, size, size):
             for _ in range(steps):
                 for product in recurrent:
+                    product.forward()
+            for _ in range(steps if training else 0):
+                for product in recurrent:
                     product.gradient_of_rows()
-            for rows in parts:
+        with kernels.for_products(parts[0], size, size):
+            for rows in parts if training else []:
                 for product in whole[rows]:
                     product.gradient_of_weight()
 

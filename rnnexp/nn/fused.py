@@ -13,6 +13,7 @@ A second derivative is taken on the plain path.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnexp.nn import kernels
 from rnnexp.nn.cells import Cell, State
 from rnnexp.nn.plain import run_over
 from rnnexp.nn.projections import Projection, projection_of
@@ -163,12 +165,20 @@ def _forward(
 ) -> None:
     """From the state before a block's first step to that after its last, at this place."""
     gates = [gate[place] for gate in memory.gates]
-    projection.write(block.x.values, gates, memory.beside[place])
-    for t, step in enumerate(memory.each(place)):
-        steps.forward(step)
-        if block.over is not None:  # then the state stays as it is
-            for before, after in zip(step.before, step.after, strict=True):
-                torch.where(block.over[t], before, after, out=after)
+    with _kernels(steps, len(gates[0])):
+        projection.write(block.x.values, gates, memory.beside[place])
+    with _kernels(steps):
+        for t, step in enumerate(memory.each(place)):
+            steps.forward(step)
+            if block.over is not None:  # then the state stays as it is
+                for before, after in zip(step.before, step.after, strict=True):
+                    torch.where(block.over[t], before, after, out=after)
+
+
+def _kernels(steps: Steps, count: int = 1) -> AbstractContextManager[None]:
+    """Those for the products of so many steps together."""
+    rows, hidden_size = steps.a.shape
+    return kernels.for_products(count * rows, hidden_size, hidden_size)
 
 
 @torch.no_grad()
@@ -271,20 +281,23 @@ def _backward(
     g_each = [Gradients(*g) for g in zip(*(_unbind(g, longest) for g in g_memory), strict=True)]
     for block in reversed(blocks):
         each = memory.each(block.steps)
-        for t in reversed(range(len(each))):
-            if g_steps is not None:
-                g_state[0].add_(g_steps[block.steps.start + t])
-            if block.over is None:
-                steps.backward(each[t], g_each[t], g_state)
-            else:
-                _backward_past(steps, each[t], g_each[t], g_state, block.over[t])
+        with _kernels(steps):
+            for t in reversed(range(len(each))):
+                if g_steps is not None:
+                    g_state[0].add_(g_steps[block.steps.start + t])
+                if block.over is None:
+                    steps.backward(each[t], g_each[t], g_state)
+                else:
+                    _backward_past(steps, each[t], g_each[t], g_state, block.over[t])
         place = slice(0, len(each))
         g = Gradients(
             *([tensor[place].flatten(0, 1) for tensor in tensors] for tensors in g_memory)
         )
-        steps.weights(memory.of(block.steps), g, g_weights)
+        g_gates = [gate[place] for gate in g_memory.gates]
         g_block = None if g_values is None else g_values[block.steps]
-        projection.add_gradients(block.x.values, [gate[place] for gate in g_memory.gates], g_block)
+        with _kernels(steps, len(each)):
+            steps.weights(memory.of(block.steps), g, g_weights)
+            projection.add_gradients(block.x.values, g_gates, g_block)
     below = [g_weights[name][cell.hidden_size :] for name in joining]
     g_weight, g_weights["bias"] = projection.gradients(below)
     for name in joining:

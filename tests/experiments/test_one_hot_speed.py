@@ -14,9 +14,10 @@ from torch.nn import functional
 
 from experiments.speed import machine, one_hot, trainer
 from experiments.speed import one_hot_contenders as contenders
+from experiments.speed.apart import Make
 from experiments.speed.growth import at
 from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Bar, Measured
-from experiments.speed.one_hot_contenders import LITERAL, Document, Drawn, Literal, Ours
+from experiments.speed.one_hot_contenders import LITERAL, Drawn, Literal, Ours
 from rnnexp import determinism
 from rnnexp.nn import grunet, textnet
 from rnnexp.nn.lookup import current_rows
@@ -102,17 +103,6 @@ def test_steps_are_those_of_dense_sgd(name: str, double: None) -> None:
     for layer, expected in loop.state_dict().items():
         torch.testing.assert_close(found[layer], expected)
         assert not torch.equal(expected, start[layer])
-
-
-def test_the_process_apart_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contenders, "_loops", {})
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(contenders, "literal", lambda *one: lambda: calls.append(one))
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: calls.append((threads,)))
-    document = Document([1, 2], 0)
-    contenders._make(2, {"a": ("TEXTnet", document, 9, 4), "b": ("GRUnet", document, 9, 4)})
-    contenders._step("b")
-    assert calls == [(2,), ("GRUnet", document, 9, 4)]
 
 
 def test_drawn_documents_are_as_long_as_reviews_and_use_frequent_words_most() -> None:
@@ -305,12 +295,9 @@ def test_quick_really_measures(
     apart: dict[str, Any] = {}
 
     class Here:
-        def __init__(self, loops: dict[str, tuple[Any, ...]]) -> None:
-            self.works = {name: contenders.literal(*one) for name, one in loops.items()}
+        def __init__(self, make: Make, loops: dict[str, tuple[Any, ...]]) -> None:
+            self.works = {name: make(*one) for name, one in loops.items()}
             apart.update(loops)
-
-        def train(self, name: str) -> None:
-            self.works[name]()
 
         def end(self) -> None:
             self.works.clear()

@@ -4,6 +4,7 @@ fail, and nothing is written that was measured on a busy machine. No time is tes
 import os
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +16,20 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import study as studies
-from experiments.speed import growth, machine, study, timing
+from experiments.speed import apart, growth, machine, study, timing
+from experiments.speed.apart import AS_TORCH_COMES
 from experiments.speed.bars import Bar, judge, read_bars
-from experiments.speed.contenders import FUSED, LOOP, PLAIN, PRODUCTS, Case, Ours, contenders
+from experiments.speed.contenders import (
+    FUSED,
+    LOOP,
+    PLAIN,
+    PRODUCTS,
+    Case,
+    Ours,
+    contender,
+    contenders,
+    torchs,
+)
 from experiments.speed.memory import peak_bytes
 from experiments.speed.plan import FULL, QUICK
 from experiments.speed.timing import Ratio, Stopwatch, ratio
@@ -112,9 +124,9 @@ def flops(work: timing.Work) -> int:
 @pytest.mark.parametrize("training", [True, False])
 def test_products_are_those_of_the_network(kind: type[cells.Cell], training: bool) -> None:
     """And all contenders do the same work. The first step's zero state needs no gradient, our bias
-    is one more input, and the output is not the cell's: a few per cent. With the bias there are 80
+    is one more input, and the output is not the cell's: a few per cent. With the bias there are 256
     columns beside each other, which need no zeros to be aligned."""
-    case = Case(kind, batch=8, steps=40, hidden=64, inputs=15, training=training)
+    case = Case(kind, batch=8, steps=40, hidden=240, inputs=15, training=training)
     works = contenders(case)
     cell = kind(case.inputs, case.hidden)
     per_step = {n: w.numel() for n, w in cell.named_parameters() if w.dim() == 2}
@@ -152,6 +164,33 @@ def test_ours_takes_the_path_that_it_is_named_after() -> None:
         assert network(x, every_step=True).shape == (3, 2, HIDDEN)
         assert network(x, every_step=False).shape == (2, HIDDEN)
         assert network.recurrence.path == path
+
+
+def test_torchs_own_are_made_and_run_in_another_process() -> None:
+    case = QUICK.base
+    assert torchs(case) == [LOOP, "nn.GRU"] and torchs(replace(case, cell=cells.Linear)) == [LOOP]
+    alone = apart.Apart(contender, {name: (case, name) for name in torchs(case)})
+    try:
+        assert list(alone.works) == torchs(case)
+        for work in alone.works.values():
+            work()
+        with pytest.raises(KeyError, match="LSTM"):  # it is they that are run, and this is none
+            alone._work("LSTM")
+    finally:
+        alone.end()
+
+
+def test_the_process_apart_is_told_threads_and_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_works", {})
+    calls: list[Any] = []
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: calls.append(threads))
+
+    def make(name: str, size: int) -> timing.Work:
+        return lambda: calls.append((name, size))
+
+    apart._make(2, make, {"a": ("loop", 9), "b": ("layer", 4)})
+    apart._work("b")
+    assert calls == [2, ("layer", 4)]
 
 
 def test_making_contenders_draws_nothing_from_the_global_stream() -> None:
@@ -294,7 +333,7 @@ def test_what_the_lecture_and_torch_are_to_be_beaten_by() -> None:
     assert bars["training", FUSED, LOOP] == (0.8, 0.7)
     assert bars["training", FUSED, "nn.GRU"] == (0.45, 0.4)
     assert bars["inference", FUSED, LOOP] == (0.8, None)
-    assert bars["every step", FUSED, "nn.GRU"] == (0.5, None)
+    assert bars["every step", FUSED, f"nn.GRU{AS_TORCH_COMES}"] == (0.5, None)
     (case,) = FULL.tables["training"].values()
     assert (case.batch, case.steps, case.hidden, case.inputs) == (1024, 90, 256, 12)
     assert case.training and not case.every_step
@@ -325,10 +364,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert prepared == [{"deterministic": True, "threads": len(cores.available())}]
 
 
+class Here:
+    """Not apart at all."""
+
+    def __init__(self, make: apart.Make, arguments: dict[str, tuple[Any, ...]]) -> None:
+        self.works = {name: make(*one) for name, one in arguments.items()}
+
+    def end(self) -> None:
+        self.works.clear()
+
+
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Nothing is run: every contender takes as long as is written here, a second if nothing is."""
     seconds: dict[str, float] = {FUSED: 0.3, PRODUCTS: 0.24, "pulse": 0.01}
+    seconds |= {f"{LOOP}{AS_TORCH_COMES}": 2.0, f"nn.GRU{AS_TORCH_COMES}": 3.0}
 
     def side_by_side(self: Stopwatch, works: dict[str, timing.Work], rounds: int) -> pd.DataFrame:
         self.pulse += [0.01, seconds["pulse"]] * 2
@@ -340,6 +390,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         return pd.DataFrame([times] * rounds)
 
     monkeypatch.setattr(Stopwatch, "side_by_side", side_by_side)
+    monkeypatch.setattr(study, "Apart", Here)
     monkeypatch.setattr(growth, "peak_bytes", lambda _: 2**20)
     monkeypatch.setattr("experiments.speed.contenders.products", lambda *_: None)
     return seconds
@@ -359,10 +410,11 @@ def test_the_whole_study_writes_tables_and_figure(
     assert "Other processes kept 0.00 cores busy" in table
     training = table.partition(f"**{study.TITLES['training']}**")[2].splitlines()[2:5]
     assert training == [
-        "|  | to plain path | to literal loop | to torch's | products' share |",
-        "| --- | --- | --- | --- | --- |",
+        "|  | to plain path | to literal loop | to torch's | to literal loop, as torch comes | "
+        "to nn.GRU, as torch comes | products' share |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         "| batch 1024, 90 steps, hidden 256 | 0.30 (0.30 to 0.30) | 0.30 (0.30 to 0.30) | "
-        "nn.GRU 0.30 (0.30 to 0.30) | 80% |",
+        "nn.GRU 0.30 (0.30 to 0.30) | 0.15 (0.15 to 0.15) | 0.10 (0.10 to 0.10) | 80% |",
     ]
     assert "| LSTM, batch 64, 180 steps, hidden 128 |" in table
     # 2^20 bytes are 32 hidden states of 128 numbers for each of 64 * 100 / 100 sequences and steps.
@@ -423,7 +475,9 @@ def test_what_was_measured_on_a_busy_machine_is_not_kept(
 def test_quick(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Everything is really measured, whoever else is at work."""
+    """Everything is really measured, whoever else is at work. But the processes apart, which take
+    seconds to start, are in this one."""
+    monkeypatch.setattr(study, "Apart", Here)
     watching(monkeypatch, [9.0, 99.0])
     before = (here / "README.md").read_text()
     assert study.main(["--quick"]) == 0

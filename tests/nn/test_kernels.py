@@ -1,0 +1,84 @@
+"""Whichever kernels multiply: products are in float32, and torch's setting is what it was."""
+
+import pytest
+import torch
+
+from rnnexp.nn import kernels
+
+LARGE, SMALL = (512, 256, 256), (8, 16, 16)
+
+
+@pytest.fixture
+def with_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "ONEDNN", True)
+
+
+@pytest.mark.parametrize("sizes", [LARGE, (64, 192, 192), (4096, 272, 256)])
+def test_products_are_in_float32(sizes: tuple[int, int, int]) -> None:
+    """1 + 2^-12 is no number of bfloat16: there it is 1, and each of these sums is off by 2^-12.
+
+    Forward, transposed and added in place, on the kernels that this processor is given.
+    """
+    rows, inner, columns = sizes
+    x, weight = torch.full((rows, inner), 1 + 2.0**-12), torch.ones(inner, columns)
+    expected = torch.full((rows, columns), inner * (1 + 2.0**-12))
+    into = torch.zeros(rows, columns)
+    with kernels.for_products(*sizes):
+        assert torch.equal(torch.mm(x, weight), expected)
+        assert torch.equal(torch.mm(x, torch.ones(columns, inner).t()), expected)
+        assert torch.equal(torch.mm(x.t().contiguous().t(), weight), expected)
+        assert torch.equal(into.addmm_(x, weight), expected)
+
+
+def test_they_agree_with_double_precision() -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(512, 256), torch.randn(256, 256)
+    with kernels.for_products(*LARGE):
+        found = x @ weight
+    torch.testing.assert_close(found, (x.double() @ weight.double()).float(), rtol=0, atol=2e-4)
+
+
+def test_the_setting_holds_inside_alone(with_onednn: None) -> None:
+    before = kernels.PRECISION.fp32_precision
+    with kernels.for_products(*LARGE):
+        assert kernels.PRECISION.fp32_precision == "bf16"
+        with kernels.for_products(*LARGE):
+            pass
+        assert kernels.PRECISION.fp32_precision == "bf16"
+    assert kernels.PRECISION.fp32_precision == before
+    with pytest.raises(RuntimeError, match="in the middle"), kernels.for_products(*LARGE):
+        raise RuntimeError("in the middle")
+    assert kernels.PRECISION.fp32_precision == before
+
+
+def test_small_products_and_other_processors_stay_with_mkl(
+    with_onednn: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = kernels.PRECISION.fp32_precision
+    with kernels.for_products(*SMALL):
+        assert kernels.PRECISION.fp32_precision == before
+    monkeypatch.setattr(kernels, "ONEDNN", False)
+    with kernels.for_products(*LARGE):
+        assert kernels.PRECISION.fp32_precision == before
+
+
+AMD = {"cpu_name": "AMD EPYC", "avx512_f": True, "amx_tile": False}
+
+
+@pytest.mark.parametrize(
+    ("processor", "offers"),
+    [
+        (AMD, True),
+        (AMD | {"amx_tile": True}, False),
+        (AMD | {"avx512_f": False}, False),
+        (AMD | {"cpu_name": "Intel Xeon"}, False),
+        ({}, False),
+    ],
+)
+def test_which_processors(
+    processor: dict[str, object], offers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert kernels._offers_onednn(processor) is offers
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not kernels._offers_onednn(processor)
