@@ -70,6 +70,8 @@ class Steps:
         self.beta = 1 if input_weights is None else 0  # whether a gate holds something to add to
         self.a, self.b = cell.bias.new_empty(2, rows, cell.hidden_size).unbind(0)  # for anything
         self._transposed: dict[int, Tensor] = {}
+        self._cut: dict[int, Tensor] = {}
+        self.cuts = torch.get_num_threads() if rows == 1 and not cell.bias.is_cuda else 1
 
     def join(self, U: Tensor, gate: int) -> Tensor:
         """The weight of [h; x_t; 1] in a gate."""
@@ -91,6 +93,21 @@ class Steps:
             as_it_lies = len(self.a) == 1 and weight.numel() >= LARGE
             self._transposed[number] = turned if as_it_lies else turned.contiguous()
         return self._transposed[number]
+
+    def product(self, into: Tensor, x: Tensor, weight: Tensor, beta: float = 0) -> Tensor:
+        """into (R, m) becomes beta * into + x @ weight, of x (R, n) and weight (n, m).
+
+        That of one sequence and a large weight takes as long as to read the weight, which one core
+        would do alone: it is cut into columns, and every core reads its own.
+        """
+        if self.cuts == 1 or weight.numel() < LARGE or weight.shape[1] % self.cuts:
+            return into.addmm_(x, weight, beta=beta)
+        number = id(weight)
+        if number not in self._cut:
+            self._cut[number] = weight.unflatten(1, (self.cuts, -1)).transpose(0, 1)
+        columns, rows = into.view(self.cuts, 1, -1), x.expand(self.cuts, 1, -1)
+        columns.baddbmm_(rows, self._cut[number], beta=beta)
+        return into
 
     def forward(self, step: Step) -> None:
         """From the state before to the state after."""
@@ -119,12 +136,12 @@ class VanillaSteps(Steps):
         self.W = self.join(self.U, 0)
 
     def forward(self, step: Step) -> None:
-        torch.tanh(step.gates[0].addmm_(step.joined, self.W, beta=self.beta), out=step.after[0])
+        torch.tanh(self.product(step.gates[0], step.joined, self.W, self.beta), out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
         tanh_backward(g_h, step.after[0], grad_input=g_x)
-        torch.mm(g_x, self.t(self.U), out=g_h)
+        self.product(g_h, g_x, self.t(self.U))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         g_weights["U"].addmm_(step.joined.t(), g.gates[0])
@@ -143,12 +160,12 @@ class LinearSteps(Steps):
         self.W = self.join(self.U, 0)
 
     def forward(self, step: Step) -> None:
-        torch.addmm(step.gates[0], step.joined, self.W, beta=self.beta, out=step.after[0])
+        step.after[0].copy_(self.product(step.gates[0], step.joined, self.W, self.beta))
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
         g_x.copy_(g_h)
-        torch.mm(g_x, self.t(self.U), out=g_h)
+        self.product(g_h, g_x, self.t(self.U))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         g_weights["U"].addmm_(step.joined.t(), g.gates[0])
@@ -175,19 +192,20 @@ class TEXTnetOrder2Steps(Steps):
     def forward(self, step: Step) -> None:
         _, cell, fed = step.before
         new_h, new_cell, new_fed = step.after
-        x = step.gates[0].addmm_(step.joined, self.W, beta=self.beta).addmm_(fed, self.V)
+        x = self.product(step.gates[0], step.joined, self.W, self.beta)
+        self.product(x, fed, self.V, beta=1)
         torch.tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
-        torch.addmm(self.b_c, new_h, self.W_c, out=new_cell).sigmoid_()
+        self.product(new_cell, new_h, self.W_c).add_(self.b_c).sigmoid_()
         new_fed.copy_(cell)
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (g_x,), (g_sum,) = g.gates, g.kept
         g_h, g_cell, g_fed = g_state
         sigmoid_backward(g_cell, step.after[1], grad_input=g_sum)
-        g_h.addmm_(g_sum, self.t(self.W_c))
+        self.product(g_h, g_sum, self.t(self.W_c), beta=1)
         tanh_backward(g_h, step.after[0], grad_input=g_x) if self.tanh else g_x.copy_(g_h)
-        torch.mm(g_x, self.t(self.U), out=g_h)
-        torch.mm(g_x, self.t(self.V), out=g_cell)
+        self.product(g_h, g_x, self.t(self.U))
+        self.product(g_cell, g_x, self.t(self.V))
         g_state[1], g_state[2] = g_fed, g_cell  # what was fed is the cell of before
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
@@ -211,10 +229,10 @@ class MGUSteps(Steps):
 
     def forward(self, step: Step) -> None:
         (f, c), (h,) = step.gates, step.before
-        f.addmm_(step.joined, self.W_f, beta=self.beta).sigmoid_()
+        self.product(f, step.joined, self.W_f, self.beta).sigmoid_()
         torch.mul(f, h, out=self.fh)
         self.inputs.copy_(step.inputs)
-        c.addmm_(self.joined, self.W_h, beta=self.beta).tanh_()
+        self.product(c, self.joined, self.W_h, self.beta).tanh_()
         torch.lerp(h, c, f, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
@@ -222,11 +240,11 @@ class MGUSteps(Steps):
         a, g_fh = self.a, self.b
         torch.mul(g_h, f, out=a)
         tanh_backward(a, c, grad_input=g_c)
-        torch.mm(g_c, self.t(self.U_h), out=g_fh)
+        self.product(g_fh, g_c, self.t(self.U_h))
         torch.sub(c, h, out=a).mul_(g_h).addcmul_(g_fh, h)
         sigmoid_backward(a, f, grad_input=g_f)
         torch.lerp(g_h, g_fh, f, out=g_h)
-        g_h.addmm_(g_f, self.t(self.U_f))
+        self.product(g_h, g_f, self.t(self.U_f), beta=1)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (f, _), (h,), (g_f, g_c) = step.gates, step.before, g.gates
@@ -253,9 +271,9 @@ class GRUSteps(Steps):
 
     def forward(self, step: Step) -> None:
         (r, z, c), (m,), (h,) = step.gates, step.kept, step.before
-        r.add_(self.d[0]).addmm_(h, self.U[0]).sigmoid_()
-        z.add_(self.d[1]).addmm_(h, self.U[1]).sigmoid_()
-        torch.addmm(self.d[2], h, self.U[2], out=m)
+        self.product(r.add_(self.d[0]), h, self.U[0], beta=1).sigmoid_()
+        self.product(z.add_(self.d[1]), h, self.U[1], beta=1).sigmoid_()
+        self.product(m, h, self.U[2]).add_(self.d[2])
         c.addcmul_(r, m).tanh_()
         torch.lerp(c, h, z, out=step.after[0])
 
@@ -265,14 +283,15 @@ class GRUSteps(Steps):
         a = self.a
         torch.sub(h, c, out=a).mul_(g_h)
         sigmoid_backward(a, z, grad_input=g_z)
-        g_h_z = torch.mul(g_h, z, out=self.b)
-        torch.sub(g_h, g_h_z, out=a)
+        torch.mul(g_h, z, out=self.b)
+        torch.sub(g_h, self.b, out=a)
+        g_h.copy_(self.b)
         tanh_backward(a, c, grad_input=g_c)
         torch.mul(g_c, m, out=a)
         sigmoid_backward(a, r, grad_input=g_r)
         torch.mul(g_c, r, out=g_m)
-        torch.addmm(g_h_z, g_r, self.t(self.U[0]), out=g_h)
-        g_h.addmm_(g_z, self.t(self.U[1])).addmm_(g_m, self.t(self.U[2]))
+        for part, U in zip((g_r, g_z, g_m), self.U, strict=True):
+            self.product(g_h, part, self.t(U), beta=1)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (h,), parts = step.before, (g.gates[0], g.gates[1], g.kept[0])
@@ -299,11 +318,11 @@ class GRUChungSteps(Steps):
 
     def forward(self, step: Step) -> None:
         (z, r, c), (h,) = step.gates, step.before
-        z.addmm_(step.joined, self.W_z, beta=self.beta).sigmoid_()
-        r.addmm_(step.joined, self.W_r, beta=self.beta).sigmoid_()
+        self.product(z, step.joined, self.W_z, self.beta).sigmoid_()
+        self.product(r, step.joined, self.W_r, self.beta).sigmoid_()
         torch.mul(r, h, out=self.rh)
         self.inputs.copy_(step.inputs)
-        c.addmm_(self.joined, self.W_h, beta=self.beta).tanh_()
+        self.product(c, self.joined, self.W_h, self.beta).tanh_()
         torch.lerp(h, c, z, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
@@ -314,11 +333,12 @@ class GRUChungSteps(Steps):
         torch.mul(g_h, z, out=a)
         g_h.sub_(a)
         tanh_backward(a, c, grad_input=g_c)
-        torch.mm(g_c, self.t(self.U_h), out=g_rh)
+        self.product(g_rh, g_c, self.t(self.U_h))
         g_h.addcmul_(g_rh, r)
         g_rh.mul_(h)
         sigmoid_backward(g_rh, r, grad_input=g_r)
-        g_h.addmm_(g_z, self.t(self.U_z)).addmm_(g_r, self.t(self.U_r))
+        self.product(g_h, g_z, self.t(self.U_z), beta=1)
+        self.product(g_h, g_r, self.t(self.U_r), beta=1)
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         (_, r, _), (h,), (g_z, g_r, g_c) = step.gates, step.before, g.gates
@@ -345,7 +365,7 @@ class LSTMSteps(Steps):
     def forward(self, step: Step) -> None:
         (_, c), (new_h, new_c) = step.before, step.after
         for gate, W in zip(step.gates, self.W, strict=True):
-            gate.addmm_(step.joined, W, beta=self.beta)
+            self.product(gate, step.joined, W, self.beta)
         i, f, g, o = step.gates
         torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), g.tanh_())
         torch.tanh(new_c, out=new_h).mul_(o.sigmoid_())
@@ -366,9 +386,8 @@ class LSTMSteps(Steps):
         torch.mul(g_c, c, out=a)
         sigmoid_backward(a, f, grad_input=g_f)
         g_c.mul_(f)
-        torch.mm(g_i, self.t(self.U[0]), out=g_h)
-        for part, U in zip(g.gates[1:], self.U[1:], strict=True):
-            g_h.addmm_(part, self.t(U))
+        for number, (part, U) in enumerate(zip(g.gates, self.U, strict=True)):
+            self.product(g_h, part, self.t(U), beta=min(number, 1))
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
         for g_U, part in zip(g_weights["U"].chunk(4, dim=1), g.gates, strict=True):

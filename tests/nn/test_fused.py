@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnexp.nn import fused, projections
+from rnnexp.nn import fused, projections, steps
 from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2
 from rnnexp.nn.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
@@ -89,6 +89,24 @@ def test_sparse_gradients_of_one_hot_words(kind: type[Cell], run: Any) -> None:
     assert len(rows) == 1 and len(rows[0]._values()) == len(x.values.unique())
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one.to_dense(), other, rtol=1e-12, atol=1e-12)
+
+
+@every_cell
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
+@pytest.mark.parametrize("threads", [2, 3], ids=["cut", "not to be cut"])
+def test_weights_that_are_cut_for_one_sequence(
+    kind: type[Cell], one_hot: bool, size: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by itself, over weights that count as large, whose columns two cores share."""
+    monkeypatch.setattr(fused, "ROWS", 1)
+    monkeypatch.setattr(steps, "LARGE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
 @every_cell
