@@ -58,6 +58,9 @@ class Forecaster(nn.Module):
             input_size=features, hidden_size=self.recurrence.output_size, outputs=1
         )
         self.readout.check(num_layers, False, self.recurrence.states)
+        # A backward direction's state at the last step is not its final one.
+        one_direction = self.recurrence.output_size == hidden_size
+        self.reads_final_state = isinstance(self.readout, EveryStep) and one_direction
         if spec["supervised"] == "every_step" and not isinstance(self.readout, EveryStep):
             raise ValueError(
                 "data/chunking=every_step has a target at every step and needs "
@@ -72,12 +75,22 @@ class Forecaster(nn.Module):
             columns.append(nn.functional.pad(change, (1, 0)).unsqueeze(-1))
         return Features(torch.cat([*columns, calendar], dim=-1).transpose(0, 1))
 
-    def forward(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
-        """Outputs as the loss sees them, scaled: (B, K), K = T or 1 as the readout has it."""
+    def forward(
+        self, values: Tensor, calendar: Tensor, series: Tensor, last: bool = False
+    ) -> Tensor:
+        """Outputs as the loss sees them, scaled: (B, K), K = T or 1 as the readout has it.
+
+        last: that after the last step alone, (B, 1).
+        """
         x = self.represent(values, calendar, series)
         read = self.readout.run_over(x)
-        hidden, final = self.recurrence(read, self.readout.reads_every_step)
-        return self.readout(x, hidden, final).squeeze(-1)
+        if last and self.reads_final_state:
+            _, final = self.recurrence(read, every_step=False)
+            hidden = final[0].unsqueeze(0)
+        else:
+            hidden, final = self.recurrence(read, self.readout.reads_every_step)
+        outputs = self.readout(x, hidden, final).squeeze(-1)
+        return outputs[:, -1:] if last else outputs
 
     def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:
         """What `forward` should give for these targets; all (B, K), in original units."""
@@ -93,5 +106,5 @@ class Forecaster(nn.Module):
 
     def predict(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
         """The value that follows each window, in original units: (B,)."""
-        outputs = self(values, calendar, series)[:, -1:]
+        outputs = self(values, calendar, series, last=True)
         return self.invert(outputs, values[:, -1:, 0], series).squeeze(1)

@@ -54,7 +54,7 @@ class Forecasting(Task):
     def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
         """The network's outputs and the values before the targets, both in the target's shape."""
         steps = batch.target.shape[1]
-        outputs = self.network(batch.values, batch.calendar, batch.series)
+        outputs = self.network(batch.values, batch.calendar, batch.series, last=steps == 1)
         return outputs[:, -steps:], batch.values[:, -steps:, 0]
 
     def _loss(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> Tensor:

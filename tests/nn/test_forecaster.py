@@ -1,14 +1,16 @@
 """The forecaster: its inputs, its units, and that a window is all it reads."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
 from rnnexp.nn.cells import MGU
 from rnnexp.nn.forecaster import Forecaster
-from rnnexp.nn.readouts import EveryStep, LastInputAndPreviousHidden
-from rnnexp.nn.recurrence import CellRecurrence
+from rnnexp.nn.readouts import EveryStep, LastHidden, LastInputAndPreviousHidden, Pooled, Readout
+from rnnexp.nn.recurrence import CellRecurrence, Recurrence, TorchRecurrence
 
 SPEC = {
     "columns": ["MW"],
@@ -45,6 +47,27 @@ def test_inverse_of_the_scaled_target(target: str) -> None:
     }
     torch.testing.assert_close(scaled, torch.tensor(by_hand[target]))
     torch.testing.assert_close(network.invert(scaled, last, series), values)
+
+
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        partial(CellRecurrence, MGU),
+        partial(CellRecurrence, MGU, bidirectional=True),
+        partial(TorchRecurrence, nn.LSTM),
+    ],
+)
+@pytest.mark.parametrize("readout", [EveryStep, LastHidden, Pooled])
+def test_the_last_output_alone(
+    recurrence: Callable[..., Recurrence], readout: Callable[..., Readout]
+) -> None:
+    spec = SPEC | {"supervised": "last_step"}
+    network = Forecaster(spec, recurrence, readout, hidden_size=4, num_layers=2)
+    values, series = 100 + 50 * torch.rand(2, 5, 1), torch.tensor([0, 1])
+    calendar = torch.empty(2, 5, 0)
+    last = network(values, calendar, series, last=True)
+    assert last.shape == (2, 1)
+    torch.testing.assert_close(last, network(values, calendar, series)[:, -1:])
 
 
 def test_prediction_is_in_original_units_and_reads_its_window_alone() -> None:
