@@ -1,0 +1,92 @@
+"""The study of sentiment: which trainings it has, and its chapter on one-hot words."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.sentiment import one_hot, study
+from rnnexp.config import check, compose
+from rnnexp.experiment import resolve
+from rnnexp.leaderboard import Entry
+
+WORKS = "sentiment_gru_onehot_works"
+
+
+def entry(folder: Path, name: str, seed: int, accuracy: float, memory: int | None) -> Entry:
+    """A completed run of ten seconds an epoch, over 400 reviews."""
+    run: dict[str, Any] = {"parameters": 1_000_000, "split": {"training": {"documents": 400}}}
+    if memory:
+        run["peak_memory_bytes"] = memory
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps(run))
+    return Entry(
+        folder=folder,
+        status="completed",
+        damage="",
+        seed=seed,
+        config={"name": name, "trainer.max_epochs": 2},
+        data="d",
+        title="reviews",
+        headline=["accuracy"],
+        metrics={"test/accuracy": accuracy, "baseline/nb_svm/accuracy": 0.85},
+        seconds=20.0,
+    )
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Entry]:
+    return [
+        entry(tmp_path / "c", "sentiment_best", 0, 0.9, None),
+        entry(tmp_path / "d", "sentiment_gru_embeddings", 0, 0.5, None),
+        entry(tmp_path / "a", WORKS, 0, 0.80, 2 * 10**9),
+        entry(tmp_path / "b", WORKS, 1, 0.84, 10**9),
+    ]
+
+
+def test_costs_are_means_in_the_order_of_the_chapter(runs: list[Entry]) -> None:
+    works, vectors = one_hot.costs(runs)
+    assert (works.name, works.seeds, works.parameters) == (WORKS, [0, 1], 1_000_000)
+    assert (works.memory, works.epoch, works.review) == (2e9, 10.0, 0.025)
+    assert works.accuracy == pytest.approx(0.82)
+    assert works.deviation == pytest.approx(0.04 / math.sqrt(2))
+    assert vectors.name == "sentiment_gru_embeddings"
+    assert math.isnan(vectors.memory) and math.isnan(vectors.deviation)
+    assert one_hot.costs(runs[:1]) == []
+
+
+def test_the_table_has_every_cost_and_the_baselines(runs: list[Entry]) -> None:
+    text = one_hot.table(one_hot.costs(runs), one_hot.baselines(runs))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows[2] == (
+        "| one-hot | 2 x 512 | ours | 1,000,000 | 2.00 | 10 | 25 | 0.8200 ± 0.0283 | 0 1 |"
+    )
+    assert rows[3].startswith("| GloVe | 2 x 200 | the lecture's | 1,000,000 |  | 10 |")
+    assert text.rstrip().endswith("Baselines on the words of our trainings: nb_svm 0.8500.")
+    assert "Baselines" not in one_hot.table(one_hot.costs(runs), {})
+    assert one_hot.baselines(runs[:2]) == {}
+
+
+def test_the_picture_shows_what_was_measured_and_what_was_not(runs: list[Entry]) -> None:
+    figure = one_hot.draw(one_hot.costs(runs), one_hot.baselines(runs))
+    texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert texts == [["1.0", "1.0"], ["2.00", "not recorded"], ["25", "25"], ["82.0", "50.0"]]
+    assert "nb_svm" in figure.axes[3].get_xlabel()
+    assert "dashed" not in one_hot.draw(one_hot.costs(runs), {}).axes[3].get_xlabel()
+
+
+@pytest.mark.parametrize("name", one_hot.TRAININGS)
+def test_every_training_of_the_chapter_is_a_config_of_its_name(name: str) -> None:
+    overrides = [*one_hot.TRAININGS[name].overrides, f"name={name}", "trainer.accelerator=cpu"]
+    config = resolve(compose(overrides))
+    check(config)
+    assert config.name == name
+    is_one_hot = "OneHotTokens" in config.model.representation._target_
+    assert is_one_hot == one_hot.TRAININGS[name].words.startswith("one-hot")
+
+
+def test_the_study_has_every_training_once() -> None:
+    assert len(study.EXPERIMENTS) == len(set(study.EXPERIMENTS))
+    assert set(one_hot.TRAININGS) <= set(study.EXPERIMENTS)
