@@ -1,26 +1,33 @@
-"""The chapter "One-hot against embeddings": what they cost and what they bring, in one network."""
+"""One-hot words against embeddings: what do they cost and what do they bring, in one network?"""
 
+import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich.markdown import Markdown
 
 from experiments import study
+from rnnexp import console
 from rnnexp.leaderboard import Entry
+from rnnexp.paired import check
 from rnnexp.record import read_run
 
+HERE = Path(__file__).parent
 WORKS = "experiment=sentiment_gru_onehot_works"
 LARGE = 64_350  # words of the lecture's largest vocabulary
 ONE_HOT, VECTORS, BASELINE, CHANCE = "#d1495b", "#00798c", "#66a182", "#4c4c4c"
-MARK = "one-hot"  # of the place of the chapter's table
+MARK = "one-hot"  # of the place of the table
 
 
 @dataclass(frozen=True)
 class Training:
-    """A row of the chapter: what stands in it, and the training that it is about."""
+    """A row of the table: what stands in it, and the training that it is about."""
 
     words: str
     network: str
@@ -62,16 +69,45 @@ TRAININGS = {
         ("experiment=sentiment_gru_embeddings", "data.per_class=250", "data/vectors=glove"),
     ),
 }  # fmt: skip
+LEARNING = ("sentiment_gru_onehot_works", "sentiment_gru_glove_works")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = study.parser(__doc__, list(TRAININGS)).parse_intermixed_args(argv)
+    return study.exit_code(lambda: answer(options))
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
+    failed or an expectation is missed."""
+    jobs = [job for name in options.only for job in plan(name, options.overrides, options.seeds)]
+    folder = study.study_folder(HERE.name, options.fresh)
+    completed, failed = study.complete(jobs, folder, options.runs)
+    if not completed:
+        return 1
+    found, others = costs(completed), baselines(completed)
+    text = f"{table(found, others)}\n{study.trained_on(completed)}"
+    console.show(Markdown(text))
+    if failed:
+        return 1
+    if not study.is_whole(options, list(TRAININGS)):
+        print("README.md stays as it is: the whole study alone writes its table there")
+        return 0
+    study.write_between_markers(HERE / "README.md", text, MARK)
+    draw(found, others).savefig(HERE / "one_hot.png", dpi=110)
+    return check(completed, HERE / "expected_one_hot.yaml")
 
 
 def plan(name: str, overrides: Sequence[str], seeds: Sequence[int]) -> list[study.Job]:
-    """The trainings of one row."""
-    return study.jobs_of([(*TRAININGS[name].overrides, f"name={name}", *overrides)], seeds)
+    """The trainings of one row: of what learns with every seed, of the others with one: their loss
+    does not move, or they are there for their cost."""
+    with_seeds = seeds if name in LEARNING else seeds[:1]
+    return study.jobs_of([(*TRAININGS[name].overrides, f"name={name}", *overrides)], with_seeds)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a row of the chapter has been measured to need, means over its seeds.
+    """What a row has been measured to need, means over its seeds.
 
     memory: the largest peak of the process in bytes, NaN where it was not recorded. epoch: seconds.
     review: seconds of training for each that is read.
@@ -96,10 +132,6 @@ class Cost:
         return f"{row.words}\n{row.network}, {row.trained} training"
 
 
-def of_chapter(runs: Sequence[Entry]) -> list[Entry]:
-    return [run for run in runs if run.config["name"] in TRAININGS]
-
-
 def baselines(runs: Sequence[Entry]) -> dict[str, float]:
     """Test accuracy by name of what the network that works is compared with, on its words."""
     for run in runs:
@@ -110,7 +142,7 @@ def baselines(runs: Sequence[Entry]) -> dict[str, float]:
 
 
 def costs(runs: Sequence[Entry]) -> list[Cost]:
-    """Of the completed runs, in the chapter's order."""
+    """Of the completed runs, in the order of the table."""
     found = []
     for name in TRAININGS:
         if same := [run for run in runs if run.config["name"] == name]:
@@ -199,3 +231,7 @@ def _bars(axes: Axes, values: list[float], form: str, colors: list[str]) -> None
     axes.set_xlim(0, 1.25 * max(drawn.max(), 1e-9))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from rich.markdown import Markdown
 
 from experiments import study
-from experiments.sentiment import one_hot
 from rnnexp import console
 from rnnexp.leaderboard import Entry
 from rnnexp.paired import check
@@ -28,21 +27,18 @@ LECTURE = [
     "sentiment_gru_embeddings",
 ]
 OURS = ["sentiment_gru_last_hidden", "sentiment_best"]
-# The chapter's own trainings are long: one seed of each.
-ONE_HOT = [name for name in one_hot.TRAININGS if name not in LECTURE]
-EXPERIMENTS = [*LECTURE, *OURS, *ONE_HOT]
 SPLITS = [1, 2, 3, 4]  # beside split 0, each with one seed: one split may be an easy or a hard one
 METRICS = ["accuracy", "recall/negative", "recall/positive", "nll"]
 CHANCE, COLORS = "#4c4c4c", ("#d1495b", "#edae49", "#00798c", "#66a182", "#7768ae")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = study.parser(__doc__, EXPERIMENTS).parse_intermixed_args(argv)
+    options = study.parser(__doc__, [*LECTURE, *OURS]).parse_intermixed_args(argv)
     return study.exit_code(lambda: answer(options))
 
 
 def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make tables and figures. Returns the exit code: 1 where a training
+    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
     failed or an expectation is missed."""
     jobs = [job for experiment in options.only for job in plan(experiment, options)]
     folder = study.study_folder(HERE.name, options.fresh)
@@ -52,35 +48,23 @@ def answer(options: argparse.Namespace) -> int:
 
     on_split_0 = [run for run in completed if run.config["data.split_seed"] == 0]
     runs = [study.by_name(run, METRICS) for run in on_split_0]
-    of_networks = [run for run in runs if run.config["name"] not in ONE_HOT]
-    first_of_each_test = {run.data: run for run in reversed(of_networks)}.values()
+    first_of_each_test = {run.data: run for run in reversed(runs)}.values()
     others = [row for run in first_of_each_test for row in study.baseline_rows(run)]
-    costs = one_hot.costs(completed)
-    table, chapter = "", ""
-    if of_networks:
-        table = study.markdown(of_networks, others) + "\n\n" + splits_table(completed)
-    if costs:
-        of_chapter = one_hot.of_chapter(completed)
-        chapter = one_hot.table(costs, one_hot.baselines(completed))
-        chapter += "\n" + study.trained_on(of_chapter)
-    console.show(Markdown(f"{table}\n\n{chapter}"))
+    table = study.markdown(runs, others) + "\n\n" + splits_table(completed)
+    console.show(Markdown(table))
     if failed:
         return 1
-    if not study.is_whole(options, EXPERIMENTS):
-        print("README.md stays as it is: the whole study alone writes its tables there")
+    if not study.is_whole(options, [*LECTURE, *OURS]):
+        print("README.md stays as it is: the whole study alone writes its table there")
         return 0
     study.write_between_markers(HERE / "README.md", table)
-    study.write_between_markers(HERE / "README.md", chapter, one_hot.MARK)
     draw(completed).savefig(HERE / "loss.png", dpi=110)
-    one_hot.draw(costs, one_hot.baselines(completed)).savefig(HERE / "one_hot.png", dpi=110)
     return check([*runs, *others], HERE / "expected.yaml")
 
 
 def plan(experiment: str, options: argparse.Namespace) -> list[study.Job]:
     """The trainings of one experiment: the lecture's with one seed, on GloVe where it has word2vec
-    (the published copy of which is 1.7 GB), and so those of the chapter."""
-    if experiment in one_hot.TRAININGS:
-        return one_hot.plan(experiment, options.overrides, options.seeds[:1])
+    (the published copy of which is 1.7 GB)."""
     if experiment in OURS:
         jobs = study.plan([experiment], options.seeds, options.overrides)
         for split in SPLITS:
@@ -93,8 +77,7 @@ def plan(experiment: str, options: argparse.Namespace) -> list[study.Job]:
 
 
 def splits_table(runs: list[Entry]) -> str:
-    """The test accuracy of ours and of the baselines on every split, first seeds; empty where there
-    is none."""
+    """The test accuracy of ours and of the baselines on every split, first seeds."""
     found: dict[int, dict[str, float]] = {}
     for run in runs:
         if run.config["name"] in OURS:
@@ -102,8 +85,6 @@ def splits_table(runs: list[Entry]) -> str:
             accuracy.setdefault(run.config["name"], run.metrics["test/accuracy"])
             accuracy |= {row.config["name"]: row.metrics["test/accuracy"]
                          for row in study.baseline_rows(run)}  # fmt: skip
-    if not found:
-        return ""
     table = pd.DataFrame(found).sort_index(axis=1)
     written = table.map("{:.4f}".format)
     written.columns = pd.Index([f"split {split}" for split in table])

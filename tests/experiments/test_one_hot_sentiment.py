@@ -1,4 +1,4 @@
-"""The study of sentiment: which trainings it has, and its chapter on one-hot words."""
+"""The study of one-hot words against embeddings: its trainings, its table, its picture."""
 
 import json
 import math
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from experiments.sentiment import one_hot, study
+from experiments import study
+from experiments.sentiment import one_hot
 from rnnexp.config import check, compose
 from rnnexp.experiment import resolve
 from rnnexp.leaderboard import Entry
@@ -46,7 +47,7 @@ def runs(tmp_path: Path) -> list[Entry]:
     ]
 
 
-def test_costs_are_means_in_the_order_of_the_chapter(runs: list[Entry]) -> None:
+def test_costs_are_means_in_the_order_of_the_table(runs: list[Entry]) -> None:
     works, vectors = one_hot.costs(runs)
     assert (works.name, works.seeds, works.parameters) == (WORKS, [0, 1], 1_000_000)
     assert (works.memory, works.epoch, works.review) == (2e9, 10.0, 0.025)
@@ -78,7 +79,7 @@ def test_the_picture_shows_what_was_measured_and_what_was_not(runs: list[Entry])
 
 
 @pytest.mark.parametrize("name", one_hot.TRAININGS)
-def test_every_training_of_the_chapter_is_a_config_of_its_name(name: str) -> None:
+def test_every_training_is_a_config_of_its_name(name: str) -> None:
     overrides = [*one_hot.TRAININGS[name].overrides, f"name={name}", "trainer.accelerator=cpu"]
     config = resolve(compose(overrides))
     check(config)
@@ -87,6 +88,56 @@ def test_every_training_of_the_chapter_is_a_config_of_its_name(name: str) -> Non
     assert is_one_hot == one_hot.TRAININGS[name].words.startswith("one-hot")
 
 
-def test_the_study_has_every_training_once() -> None:
-    assert len(study.EXPERIMENTS) == len(set(study.EXPERIMENTS))
-    assert set(one_hot.TRAININGS) <= set(study.EXPERIMENTS)
+class Completed:
+    """In the place of trainings: what is asked for, and some runs."""
+
+    def __init__(self, runs: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[str, list[int]]] = []
+        monkeypatch.setattr(study, "jobs_of", self.jobs_of)
+        monkeypatch.setattr(study, "complete", lambda jobs, folder, others: (runs, []))
+        monkeypatch.setattr(study, "trained_on", lambda runs: "Trained on: some processor.")
+
+    def jobs_of(self, trainings: list[tuple[str, ...]], seeds: list[int]) -> list[study.Job]:
+        (overrides,) = trainings
+        self.asked.append((next(one for one in overrides if one.startswith("name=")), list(seeds)))
+        return []
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    page = "# Question\n<!-- one-hot: begin -->\nold\n<!-- one-hot: end -->\n# Conclusion\n"
+    (tmp_path / "README.md").write_text(page)
+    expect(tmp_path, 0.82)
+    monkeypatch.setattr(one_hot, "HERE", tmp_path)
+    return tmp_path
+
+
+def expect(here: Path, accuracy: float) -> None:
+    (here / "expected_one_hot.yaml").write_text(
+        f"- {{runs: name={WORKS}, metric: accuracy, expected: {accuracy}, tolerance: 0.01}}"
+    )
+
+
+def test_the_whole_study_writes_table_and_figure(
+    here: Path, runs: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    completed = Completed(runs[1:], monkeypatch)
+    assert one_hot.main([]) == 0
+    assert [name for name, _ in completed.asked] == [f"name={name}" for name in one_hot.TRAININGS]
+    seeds = dict(completed.asked)
+    assert seeds[f"name={WORKS}"] == [0, 1, 2] and seeds["name=sentiment_gru_onehot"] == [0]
+    page = (here / "README.md").read_text()
+    assert "old" not in page and "| one-hot | 2 x 512 | ours |" in page
+    assert "Trained on: some processor." in page and page.endswith("# Conclusion\n")
+    assert (here / "one_hot.png").read_bytes().startswith(b"\x89PNG")
+    expect(here, 0.9)
+    assert one_hot.main([]) == 1
+
+
+def test_a_part_is_shown_and_not_written(
+    here: Path, runs: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Completed(runs[1:], monkeypatch)
+    before = (here / "README.md").read_text()
+    assert one_hot.main(["--only", WORKS]) == 0
+    assert (here / "README.md").read_text() == before
