@@ -109,10 +109,16 @@ def train(argv: list[str]) -> int:
     else:
         jobs = config.jobs(overrides, options.multirun, options.config_dir)
     is_run = not (options.help or options.cfg or options.info)
+    mistakes = []
     for job in jobs:
         composed = config.compose(job, options.config_dir)
-        if is_run:
-            config.check(composed)
+        try:
+            if is_run:
+                config.check(composed)
+        except UserError as error:
+            mistakes.append(error)
+    if mistakes and len(mistakes) == len(jobs):  # else those that are right are run
+        raise mistakes[0]
 
     if options.help:
         print(config.help_text(options.config_dir))

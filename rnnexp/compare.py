@@ -45,9 +45,11 @@ def ground_differences(folder: Path, now: dict[str, Any]) -> Ground:
 
 def _ground(run: dict[str, Any]) -> dict[str, Any]:
     fingerprints = {f"{k} fingerprint": v for k, v in run.get("fingerprints", {}).items()}
-    single = {name: run.get(name) for name in ("device", "threads")}
-    code = {"code of rnnexp": run.get("code", {}).get("sha256")}
-    return {**fingerprints, **run.get("versions", {}), **single, **code}
+    single = {name: run.get(name) for name in ("device", "kernels", "threads")}
+    code = run.get("code", {})
+    codes = {"rnnexp": code.get("sha256"), **code.get("allowed", {})}
+    codes = {f"code of {name}": content for name, content in codes.items()}
+    return {**fingerprints, **run.get("versions", {}), **single, **codes}
 
 
 def result_differences(then: Result, now: Result) -> list[str]:
@@ -66,7 +68,10 @@ def result_differences(then: Result, now: Result) -> list[str]:
             )
     if then.predictions != now.predictions:
         found.append("the predictions differ")
-    return found + metric_differences(then.metrics, now.metrics)
+    elif then.predictions_table != now.predictions_table:
+        found.append("predictions.csv differs, and was edited since: the predictions do not")
+    gone = [f"{name}: recorded, and not there now" for name in then.metrics.keys() - now.metrics]
+    return found + metric_differences(then.metrics, now.metrics) + sorted(gone)
 
 
 def metric_differences(then: dict[str, float], now: dict[str, float]) -> list[str]:

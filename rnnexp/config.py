@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from string import Template
 from typing import Any, ClassVar, cast
 
@@ -130,7 +130,11 @@ def override(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
             raise UserError(
                 f"{_line(one)}: {key} holds several values, change one: {key}.KEY=VALUE"
             )
-        OmegaConf.update(changed, key, one.value())
+        try:
+            OmegaConf.update(changed, key, one.value())
+        except OmegaConfBaseException as error:
+            raise UserError(f"{_line(one)}: {_first_line(error)}") from error
+    _check_top_level(changed)
     return changed
 
 
@@ -145,10 +149,33 @@ def recorded(config: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         raise UserError(_first_line(error)) from error
     _check_top_level(closed)
+    tree = _plain(closed)
+    _check_keys(tree, "")
     for group in ("task", "model", "data", "optimizer", "trainer", "determinism", "paths"):
-        if not OmegaConf.is_dict(closed[group]):
-            raise UserError(f"{group} is {closed[group]!r}, it must hold a group of values")
+        if not isinstance(tree[group], dict):
+            raise UserError(f"{group} is {tree[group]!r}, it must hold a group of values")
+    for group in ("task", "model", "data", "optimizer", "trainer", "scheduler", "logger"):
+        _check_names_a_class(tree[group], group, optional=group in ("scheduler", "logger"))
+    if not isinstance(tree["callbacks"], dict):
+        raise UserError(f"callbacks is {tree['callbacks']!r}, it must hold a group of values")
+    for name, node in tree["callbacks"].items():
+        _check_names_a_class(node, f"callbacks.{name}", optional=True)
+    targets.refuse_other_places(tree)
     return closed
+
+
+def _check_keys(tree: Any, key: str) -> None:
+    for name, branch in tree.items() if isinstance(tree, dict) else ():
+        if not isinstance(name, str):
+            raise UserError(f"{key or 'the config'} has the key {name!r}, which is no text")
+        _check_keys(branch, f"{key}.{name}" if key else name)
+
+
+def _check_names_a_class(node: Any, key: str, optional: bool) -> None:
+    if optional and (node is None or node == {}):
+        return
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise UserError(f"{key} is {node!r}, it must name a class (_target_)")
 
 
 def jobs(
@@ -240,6 +267,8 @@ def _check_top_level(config: DictConfig) -> None:
         raise UserError(f"{', '.join(missing)} must be given: add {missing[0]}=VALUE")
     if own.mode not in ("min", "max"):
         raise UserError(f"mode is {own.mode!r}, it must be 'min' or 'max'")
+    if own.name in (None, "", ".", "..") or PurePath(own.name).name != own.name:
+        raise UserError(f"name is {own.name!r}, it must be the name of a folder")
     _plain(own)
 
 

@@ -24,14 +24,16 @@ from rnnexp.config import check, instantiate
 from rnnexp.data.module import DataModule
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
+from rnnexp.nn import kernels
 from rnnexp.record import (
+    NOT_ITS_WEIGHTS,
     best_checkpoint,
     code_state,
     device_name,
     hash_tensors,
     now,
     peak_memory,
-    read_checkpoint,
+    read_state_dict,
     recording,
     versions,
 )
@@ -55,6 +57,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         RunFailed: the training cannot go on.
     """
     with recording(folder, sys.argv) as record, ExitStack() as held:
+        record.asked(config)
         config = resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
@@ -158,6 +161,7 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
         "versions": versions(),
         "code": code_state(),
         "device": device_name(config.trainer.accelerator),
+        "kernels": kernels.description(),
         "threads": config.determinism.threads,
     }
 
@@ -274,8 +278,16 @@ def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
 
 
 def load_best(task: Task, folder: Path) -> None:
-    """Give the task the weights of the run's best checkpoint."""
-    task.load_state_dict(read_checkpoint(best_checkpoint(folder))["state_dict"])
+    """Give the task the weights of the run's best checkpoint.
+
+    Raises:
+        UserError: they are not those of its network.
+    """
+    checkpoint = best_checkpoint(folder)
+    try:
+        task.load_state_dict(read_state_dict(checkpoint))
+    except RuntimeError as error:  # of other names or sizes
+        raise UserError(NOT_ITS_WEIGHTS.format(checkpoint)) from error
 
 
 def test_best(trainer: pl.Trainer, task: Task, data: DataModule, folder: Path) -> dict[str, float]:

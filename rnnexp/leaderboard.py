@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +42,25 @@ class Entry:
     headline: list[str]
     metrics: dict[str, float]
     seconds: float
+    started: float = 0.0  # seconds since 1970
 
 
 def find_runs(folders: Iterable[Path]) -> list[Entry]:
-    """Every run below the folders, at any depth, in the order of their paths.
+    """Every run below the folders, at any depth, each once, in the order of their starts.
 
     Raises:
         UserError: a folder does not exist, or there is no run at all.
     """
-    entries = []
+    found: dict[Path, Entry] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}")
-        entries += [_entry(path.parent) for path in sorted(folder.rglob("run.json"))]
-    if not entries:
+        for path in sorted(folder.rglob("run.json")):
+            if path.resolve() not in found:
+                found[path.resolve()] = _entry(path.parent)
+    if not found:
         raise UserError(f"there is no run in {', '.join(map(str, folders))}")
-    return entries
+    return sorted(found.values(), key=lambda entry: entry.started)
 
 
 def _entry(folder: Path) -> Entry:
@@ -87,7 +91,15 @@ def _entry(folder: Path) -> Entry:
         headline=run.get("headline", []),
         metrics=metrics,
         seconds=run.get("seconds", {}).get("train", float("nan")),
+        started=_timestamp(run.get("started")),
     )
+
+
+def _timestamp(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:

@@ -13,7 +13,13 @@ from rnnexp.config import check, instantiate, override
 from rnnexp.data.module import DataModule
 from rnnexp.errors import UserError
 from rnnexp.evaluate import find_data
-from rnnexp.record import best_checkpoint, read_checkpoint, read_config, read_run
+from rnnexp.record import (
+    NOT_ITS_WEIGHTS,
+    best_checkpoint,
+    read_config,
+    read_run,
+    read_state_dict,
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,10 @@ def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
 
 
 def _load_weights(network: nn.Module, checkpoint: Path) -> None:
-    state = read_checkpoint(checkpoint).get("state_dict", {})
+    state = read_state_dict(checkpoint)
     prefix = "network."
     own = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
     try:
         network.load_state_dict(own)
     except RuntimeError as error:  # of other names or sizes
-        raise UserError(
-            f"{checkpoint} has not the weights of the network in config.yaml: one of the two has "
-            "been changed since"
-        ) from error
+        raise UserError(NOT_ITS_WEIGHTS.format(checkpoint)) from error

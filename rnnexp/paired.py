@@ -1,10 +1,14 @@
 """Questions to many runs: do they give what is expected, and is one group better than another?
 
 A group of runs is named by `KEY=VALUE[,KEY=VALUE]`: the name or hyperparameters as the leaderboard
-has them. Of runs with the same seed the last one counts.
+has them. All of its runs have one config but for the seed; of those with the same seed the last one
+counts.
 """
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -12,7 +16,7 @@ from scipy import stats
 
 from rnnexp import console
 from rnnexp.errors import UserError
-from rnnexp.leaderboard import LOWER_IS_BETTER, Entry
+from rnnexp.leaderboard import LOWER_IS_BETTER, Entry, differing
 from rnnexp.nearest import did_you_mean
 
 
@@ -20,9 +24,11 @@ def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:
     """The completed runs of a group, by seed.
 
     Raises:
-        UserError: the group is misspelt, has no completed run, or was run on different data.
+        UserError: the group is misspelt, has no completed run, holds several configs, or was run on
+            different data.
     """
-    conditions = dict(part.partition("=")[::2] for part in wanted.split(","))
+    outside_brackets = r",(?![^\[]*\])"
+    conditions = dict(part.partition("=")[::2] for part in re.split(outside_brackets, wanted))
     known = {key for entry in entries for key in entry.config}
     for key in conditions:
         if key not in known:
@@ -31,13 +37,29 @@ def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:
         entry
         for entry in entries
         if entry.status == "completed"
-        and all(str(entry.config.get(key)) == value for key, value in conditions.items())
+        and all(_is(entry.config.get(key), value) for key, value in conditions.items())
     ]
     if not found:
         raise UserError(f"no completed run is {wanted}")
     if len({entry.data for entry in found}) > 1:
         raise UserError(f"the runs that are {wanted} are of different data: name one by data.KEY=")
+    if len({json.dumps(entry.config, sort_keys=True, default=str) for entry in found}) > 1:
+        keys = differing(found)
+        several = [key for key in keys if len({str(one.config.get(key)) for one in found}) > 1]
+        raise UserError(f"the runs that are {wanted} differ in {', '.join(several)}: name one more")
     return {str(entry.seed): entry for entry in found}
+
+
+def _is(value: Any, text: str) -> bool:
+    """Whether a value of a config is what is written, as Python or as YAML: 0.01 is 1e-2."""
+    if str(value) == text:
+        return True
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value) == float(text)
+        return bool(value == yaml.safe_load(text))
+    except (ValueError, yaml.YAMLError):
+        return False
 
 
 def compare(entries: list[Entry], first: str, second: str) -> int:
@@ -81,7 +103,7 @@ def check(entries: list[Entry], path: Path) -> int:
     The file is a YAML list of `{runs: KEY=VALUE, metric: smape, expected: 0.73, tolerance: 0.02}`.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or expects nothing.
     """
     try:
         expectations = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -95,6 +117,8 @@ def check(entries: list[Entry], path: Path) -> int:
         raise UserError(
             f"{path} is not a YAML list of runs, metric, expected and tolerance ({error!r})"
         ) from error
+    if not wanted:
+        raise UserError(f"{path} expects nothing: it is an empty list")
     missed = 0
     for runs, metric, expected, tolerance in wanted:
         try:

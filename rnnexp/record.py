@@ -29,18 +29,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp import __version__
 from rnnexp.config import recorded
 from rnnexp.data.vocabulary import Vocabulary
 from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.files import write_bytes, write_json, write_text
+from rnnexp.targets import added_packages
 
 PACKAGES = (
     "torch",
@@ -50,6 +53,7 @@ PACKAGES = (
     "numpy",
     "pandas",
     "scikit-learn",
+    "scipy",
     "torchmetrics",
     "tensorboard",
     "matplotlib",
@@ -57,6 +61,18 @@ PACKAGES = (
     "pooch",
 )
 CHECKPOINT_FORMATS = (1,)
+NOT_ITS_WEIGHTS = (
+    "{} has not the weights of the network in config.yaml: one of the two has been changed since"
+)
+# What is read of run.json by key, where it is there.
+KINDS: dict[str, type] = {
+    "fingerprints": dict,
+    "versions": dict,
+    "code": dict,
+    "spec": dict,
+    "seconds": dict,
+    "headline": list,
+}
 
 
 class RunRecord:
@@ -76,6 +92,14 @@ class RunRecord:
         """Add facts to run.json."""
         self.run |= facts
         write_json(self.folder / "run.json", self.run)
+
+    def asked(self, config: DictConfig) -> None:
+        """config.yaml as it was asked for, so that a run that comes no further can be told."""
+        try:
+            text = OmegaConf.to_yaml(config, resolve=True)
+        except OmegaConfBaseException:  # the run is about to say what is wrong
+            return
+        write_text(self.folder / "config.yaml", text)
 
     def config(self, config: DictConfig) -> None:
         """config.yaml, resolved, as data that can be read back; its hash stands in run.json."""
@@ -164,7 +188,13 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise UserError(f"there is no folder {folder}")
     if not (folder / "run.json").exists():
         raise UserError(f"{folder} is not a run folder: it has no run.json")
-    return _read_json(folder / "run.json")
+    run = _read_json(folder / "run.json")
+    for key, kind in KINDS.items():
+        if not isinstance(run.get(key, kind()), kind):
+            raise UserError(f"{folder / 'run.json'} is damaged: {key} is {run[key]!r}")
+    if not isinstance(run.get("seconds", {}).get("train", 0.0), (int, float)):
+        raise UserError(f"{folder / 'run.json'} is damaged: the seconds are no numbers")
+    return run
 
 
 def read_config(folder: Path) -> DictConfig:
@@ -291,6 +321,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a checkpoint.
+
+    Raises:
+        UserError: as `read_checkpoint`, or it has none.
+    """
+    state = read_checkpoint(path).get("state_dict")
+    if not isinstance(state, dict) or not all(
+        isinstance(one, torch.Tensor) and one.layout is torch.strided and not one.is_meta
+        for one in state.values()
+    ):
+        raise UserError(f"{path} is damaged: it holds no weights")
+    return state
+
+
 @dataclass(frozen=True)
 class Result:
     """What a repetition must match to the bit."""
@@ -300,6 +345,7 @@ class Result:
     epoch_ends: list[int]  # the number of training steps after each epoch
     weights: dict[str, dict[str, str]]  # last, best: tensor -> hash, as the checkpoints are now
     predictions: dict[str, str]
+    predictions_table: str  # sha256 of predictions.csv as it is now
     metrics: dict[str, float]
 
 
@@ -312,6 +358,9 @@ def read_result(folder: Path) -> Result:
     try:
         digest = read_digest(folder)
         history = pd.read_csv(folder / "history.csv")
+        for loss in digest["losses"]:
+            float.fromhex(loss)
+        table = (folder / "predictions.csv").read_bytes()
         return Result(
             batch_order=digest["batch_order"],
             losses=digest["losses"],
@@ -321,6 +370,7 @@ def read_result(folder: Path) -> Result:
                 "best": _hash_checkpoint(best_checkpoint(folder)),
             },
             predictions=digest["predictions"],
+            predictions_table=hashlib.sha256(table).hexdigest(),
             metrics=read_metrics(folder),
         )
     except UserError as error:
@@ -332,7 +382,7 @@ def read_result(folder: Path) -> Result:
 
 
 def _hash_checkpoint(path: Path) -> dict[str, str]:
-    return hash_tensors(read_checkpoint(path)["state_dict"])
+    return hash_tensors(read_state_dict(path))
 
 
 def read_config_hash(folder: Path) -> str:
@@ -359,20 +409,40 @@ def versions() -> dict[str, str]:
 
 
 def code_state() -> dict[str, Any]:
-    """The code that runs: a hash over the package's files, and in a checkout where git answers
-    its commit, and whether there are changes."""
+    """The code that runs: a hash over the package's files, and over those of each package that is
+    allowed besides; in a checkout where git answers its commit, and whether there are changes."""
     package = Path(__file__).parent
-    content = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        content.update(path.relative_to(package).as_posix().encode())
-        content.update(path.read_bytes())
-    state: dict[str, Any] = {"sha256": content.hexdigest()}
+    state: dict[str, Any] = {"sha256": _hash_code(package)}
+    if added := {name: _hash_package(name) for name in added_packages()}:
+        state["allowed"] = added
     if (package.parent / ".git").exists():
         commit = _git(package.parent, "rev-parse", "HEAD")
         changes = _git(package.parent, "status", "--porcelain")
         if commit and changes is not None:
             state |= {"commit": commit, "dirty": bool(changes)}
     return state
+
+
+def _hash_package(name: str) -> str | None:
+    """Of a package or module that --allow names; None where it cannot be found."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    origin = Path(spec.origin)
+    return _hash_code(origin.parent if spec.submodule_search_locations else origin)
+
+
+def _hash_code(place: Path) -> str:
+    """sha256 over the Python files of a folder, or over one file."""
+    folder, files = (place, place.rglob("*.py")) if place.is_dir() else (place.parent, [place])
+    content = hashlib.sha256()
+    for path in sorted(files):
+        content.update(path.relative_to(folder).as_posix().encode())
+        content.update(path.read_bytes())
+    return content.hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -5,6 +5,7 @@ the predictions and the metrics. What the two runs stood on, their ground, is co
 that a difference of numbers can be told from another machine, version, file or line of code.
 """
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     find_data(config, recorded)
     if overrides:
         changed = override(config, overrides)
+        check(changed)
         again = new_folder(changed)
         console.show(f"a new experiment: {folder} with {', '.join(overrides)}")
         run(changed, again, changed_from=str(folder), changes=overrides)
@@ -88,9 +90,9 @@ def check_device(config: DictConfig, recorded: dict[str, Any]) -> None:
 
 
 def new_folder(config: DictConfig) -> Path:
-    """A run folder beside those that `rnnexp train` makes."""
+    """A run folder where `rnnexp train` makes them here, whatever a stranger's config says."""
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    return Path(config.paths.outputs) / config.name / stamp
+    return Path(os.environ.get("RNNEXP_OUTPUTS", "outputs")) / config.name / stamp
 
 
 def show_verdict(ground: Ground, results: list[str], again: Path) -> int:

@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from rnnexp.errors import UserError
@@ -54,8 +55,13 @@ SPECIAL = ("_target_", "_partial_")  # of Hydra's special keys, those that a con
 
 def allowed_packages() -> tuple[str, ...]:
     """Whose classes a config may name: our own rooms, and what the user put in RNNEXP_ALLOW."""
-    added = os.environ.get("RNNEXP_ALLOW", "").split(",")
-    return (*ROOMS, *(package.strip() for package in added if package.strip()))
+    return (*ROOMS, *added_packages())
+
+
+def added_packages() -> tuple[str, ...]:
+    """What the user put in RNNEXP_ALLOW."""
+    names = os.environ.get("RNNEXP_ALLOW", "").split(",")
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
 def locate(node: dict[str, Any], key: str) -> type:
@@ -124,6 +130,21 @@ def refuse_references(tree: Any, key: str) -> None:
         refuse_references(branch, f"{key}.{name}")
     for index, branch in enumerate(tree) if isinstance(tree, list) else ():
         refuse_references(branch, f"{key}[{index}]")
+
+
+def refuse_other_places(tree: Any) -> None:
+    """Of a config from elsewhere: what Lightning writes goes into the run folder alone.
+
+    Raises:
+        UserError: a value of a class of Lightning's is a path out of it.
+    """
+    for key, node in nodes(tree, ""):
+        if node["_target_"] not in LIGHTNING:
+            continue
+        for name, value in node.items():
+            path = PurePath(value) if isinstance(value, str) else PurePath()
+            if path.is_absolute() or ".." in path.parts:
+                raise UserError(f"{key}.{name} is {value!r}: a run writes into its folder alone")
 
 
 # Constructors -----------------------------------------------------------------------------------

@@ -313,6 +313,14 @@ def test_failing_jobs_do_not_stop_a_sweep(
         assert f"seed={run.seed} model={model}" in line and str(folder) in line
 
 
+def test_a_job_with_a_wrong_value_does_not_stop_the_others(experiments: Experiments) -> None:
+    """It fails by itself, in its own folder; if all are wrong nothing is begun."""
+    assert cli.main(["train", "-m", "optimizer.lr=0.1,bad,0.2"]) == 0  # the stand-in takes all
+    assert [run.optimizer.lr for run, _ in experiments.runs] == [0.1, "bad", 0.2]
+    assert cli.main(["train", "-m", "optimizer.lr=bad,worse"]) == 2
+    assert len(experiments.runs) == 3
+
+
 def test_sweep_over_experiments_lies_in_one_folder(experiments: Experiments) -> None:
     names = ["power_load_gru", "quickstart"]
     assert cli.main(["train", "-m", f"experiment={','.join(names)}"]) == 0

@@ -12,7 +12,9 @@ import pytest
 from rnnexp import console
 from rnnexp.cli import main
 from rnnexp.config import compose
+from rnnexp.errors import UserError
 from rnnexp.leaderboard import find_runs, tables, to_markdown
+from rnnexp.paired import select
 from rnnexp.record import RunRecord
 
 composed = functools.cache(lambda *overrides: compose(overrides))
@@ -64,6 +66,24 @@ def test_a_repeated_seed_counts_once(runs: Path) -> None:
     assert table["smape"].tolist()[:2] == pytest.approx([1.0, 1.2])
 
 
+def test_of_a_repeated_seed_the_one_begun_last_counts(runs: Path) -> None:
+    """Wherever it lies, and in whatever zone the clock was read."""
+    early = "2001-01-01T10:00:00+00:00"
+    write_run(runs / "zz_early", ["model=pmgru", "seed=1"], 9.0, started=early)
+    late = "2101-01-01T10:00:00+02:00"
+    write_run(runs / "a_late", ["model=pmgru", "seed=1"], 1.8, started=late)
+    [table] = tables(find_runs([runs])).values()
+    assert table["smape"].tolist()[:2] == pytest.approx([1.0, 1.4])
+
+
+def test_a_folder_that_is_named_twice_counts_once(
+    runs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["leaderboard", str(runs), str(runs / "gru2"), "--json"]) == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert [row["not completed"] for row in rows] == ["1 failed", "", "1 interrupted"]
+
+
 def test_only_what_differs_is_a_column(runs: Path) -> None:
     [table] = tables(find_runs([runs])).values()
     assert "optimizer.lr" not in table.columns
@@ -110,7 +130,7 @@ def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> Non
     assert list(found) == ["2 series (data aaaaaaaa)", "data never read"]
     assert list(found["2 series (data aaaaaaaa)"].columns) == list(before.columns)
     assert found["2 series (data aaaaaaaa)"]["not completed"].tolist()[0] == "2 failed"
-    assert found["data never read"]["name"].tolist() == ["outputs", "quickstart"]
+    assert found["data never read"]["name"].tolist() == ["quickstart", "outputs"]  # as begun
     assert list(found["data never read"].columns)[:2] == ["name", "seeds"]
 
 
@@ -126,6 +146,10 @@ def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> Non
         ("config.yaml", "[nonsense", "config.yaml cannot be read as a config"),
         ("run.json", "{unclosed", "run.json is damaged: it is not valid JSON"),
         ("run.json", "null", "run.json is damaged: it does not hold names and values"),
+        ("run.json", '{"fingerprints": []}', "run.json is damaged: fingerprints is []"),
+        ("run.json", '{"spec": null}', "run.json is damaged: spec is None"),
+        ("run.json", '{"headline": 5}', "run.json is damaged: headline is 5"),
+        ("run.json", '{"seconds": {"train": "x"}}', "damaged: the seconds are no numbers"),
     ],
 )
 def test_a_damaged_run_does_not_hide_the_others(
@@ -260,6 +284,32 @@ def test_compare_needs_pairs(runs: Path, capfd: pytest.CaptureFixture[str]) -> N
         assert sentence in capfd.readouterr().err
 
 
+def test_a_group_has_one_config(
+    runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (0, 1):
+        write_run(runs / f"fast{seed}", ["model=gru", "optimizer.lr=0.5", f"seed={seed}"], 2.0)
+    gru = "model.recurrence.backend=GRU"
+    assert main(["leaderboard", "--compare", gru, f"{gru},optimizer.lr=0.5"]) == 2
+    said = capfd.readouterr().err
+    assert f"the runs that are {gru} differ in optimizer.lr: name one more" in said
+    path = tmp_path / "expected.yaml"
+    path.write_text(f"- {{runs: {gru}, metric: smape, expected: 1.0, tolerance: 9}}")
+    assert main(["leaderboard", "--check", str(path)]) == 1
+    assert "missed" in capfd.readouterr().out
+    for rate in ("5e-1", "0.50"):  # a number however it is written
+        slow, fast = f"{gru},optimizer.lr=0.02", f"{gru},optimizer.lr={rate}"
+        assert main(["leaderboard", "--compare", slow, fast]) == 0
+        assert "over the seeds 0, 1" in capfd.readouterr().out.replace("\n", " ")
+
+
+def test_values_as_yaml_has_them(runs: Path) -> None:
+    wanted = "model.recurrence.cell=MGU,data.reshuffle=true,model.inputs=[level,change]"
+    assert list(select(find_runs([runs]), wanted)) == ["0", "1"]
+    with pytest.raises(UserError, match="no completed run"):
+        select(find_runs([runs]), "data.reshuffle=false")
+
+
 def test_check(runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     line = "{runs: 'model.recurrence.cell=MGU', metric: %s, expected: %s, tolerance: 0.01}"
     path = tmp_path / "expected.yaml"
@@ -272,5 +322,6 @@ def test_check(runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
         assert "missed" in capfd.readouterr().out
     path.write_text("- {runs: 'name=nobody', metric: smape, expected: 1, tolerance: 1}")
     assert main(["leaderboard", "--check", str(path)]) == 1
-    path.write_text("nonsense")
-    assert main(["leaderboard", "--check", str(path)]) == 2
+    for nothing in ("nonsense", "[]"):
+        path.write_text(nothing)
+        assert main(["leaderboard", "--check", str(path)]) == 2

@@ -1,5 +1,6 @@
 """Reruns and their verdicts: each planted change gets its own."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.experiment import run
+from rnnexp.record import code_state
 from rnnexp.tasks.forecasting import Forecasting
 
 IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_GROUND = 0, 1, 2, 3, 4
@@ -213,6 +215,132 @@ def test_a_hostile_target_is_never_called(
     said = capfd.readouterr().err.strip()
     assert "\n" not in said and target.rpartition(".")[0] in said
     assert main(["test", str(recorded)]) == MISTAKE
+
+
+ELSEWHERE: dict[str, tuple[str, object, str]] = {
+    "the name": ("name", "../../away", "it must be the name of a folder"),
+    "a logger": (
+        "logger",
+        {"_target_": "pytorch_lightning.loggers.CSVLogger", "_partial_": True, "version": "/away"},
+        "logger.version is '/away': a run writes into its folder alone",
+    ),
+    "a checkpoint": (
+        "callbacks.more",
+        {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": "a/../../away"},
+        "callbacks.more.dirpath is 'a/../../away': a run writes into its folder alone",
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "said"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_nothing_is_written_elsewhere(
+    recorded: Path, key: str, value: object, said: str, capfd: pytest.CaptureFixture
+) -> None:
+    change_config(recorded, key, value)
+    assert main(["rerun", str(recorded)]) in (MISTAKE, CANNOT)
+    sentence = capfd.readouterr().err.strip()
+    assert said in sentence and "\n" not in sentence
+
+
+def test_where_a_stranger_s_runs_went_is_not_where_ours_go(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_config(recorded, "paths.outputs", str(tmp_path / "theirs"))
+    monkeypatch.setenv("RNNEXP_OUTPUTS", str(tmp_path / "ours"))
+    assert main(["rerun", str(recorded)]) == IDENTICAL
+    assert (tmp_path / "ours/power_load_pmgru").is_dir() and not (tmp_path / "theirs").exists()
+
+
+WRONG = ["seed=abc", "name=null", "mode=sideways", "optimizer.lr=bad", "name=a/b"]
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_wrong_overrides_of_a_recorded_run(
+    recorded: Path, override: str, capfd: pytest.CaptureFixture
+) -> None:
+    assert main(["rerun", str(recorded), override]) == MISTAKE
+    said = capfd.readouterr()
+    assert said.err.startswith("rnnexp: ") and said.err.count("\n") == 1
+    assert "a new experiment" not in said.out and not Path("outputs").exists()
+
+
+NO_CLASSES = {
+    "callbacks": [1],
+    "callbacks.more": 5,
+    "logger": "text",
+    "scheduler": "text",
+    "task": {},
+    "paths": 5,
+    "optimizer._target_": "torch.nn.Linear",
+    "optimizer.lr": -1.0,
+}
+
+
+@pytest.mark.parametrize("key", NO_CLASSES)
+def test_a_config_with_something_else_in_the_place_of_a_class(
+    recorded: Path, key: str, capfd: pytest.CaptureFixture
+) -> None:
+    config: Any = OmegaConf.to_container(OmegaConf.load(recorded / "config.yaml"))
+    *parents, last = key.split(".")
+    functools.reduce(lambda node, name: node[name], parents, config)[last] = NO_CLASSES[key]
+    OmegaConf.save(config, recorded / "config.yaml")
+    assert main(["rerun", str(recorded)]) in (MISTAKE, CANNOT)
+    said = capfd.readouterr().err.strip()
+    assert said.startswith("rnnexp: ") and "\n" not in said
+
+
+def test_weights_of_another_network(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_config(recorded, "model.hidden_size", 5)
+    assert main(["test", str(recorded)]) == MISTAKE
+    assert "has not the weights of the network in config.yaml" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("state", [5, {"a": 1}, {"a": torch.ones(2).to_sparse()}, None])
+def test_a_checkpoint_without_weights(
+    recorded: Path, state: object, capfd: pytest.CaptureFixture
+) -> None:
+    content = {"rnnexp_format": 1} | ({} if state is None else {"state_dict": state})
+    torch.save(content, recorded / "checkpoints/best.ckpt")
+    assert main(["test", str(recorded)]) == MISTAKE
+    assert "best.ckpt is damaged: it holds no weights" in capfd.readouterr().err
+    assert main(["rerun", str(recorded)]) == CANNOT
+
+
+def test_what_is_damaged_is_said_before_anything_is_run(
+    recorded: Path, capfd: pytest.CaptureFixture
+) -> None:
+    change_json(recorded / "digest.json", lambda d: d["losses"].__setitem__(0, "no number"))
+    assert main(["rerun", str(recorded)]) == CANNOT
+    change_json(recorded / "run.json", lambda r: r.update(versions=[1]))
+    assert main(["rerun", str(recorded)]) == MISTAKE
+    assert "run.json is damaged: versions is [1]" in capfd.readouterr().err
+    assert not Path("outputs").exists()
+
+
+def test_an_edited_table_of_predictions_and_a_metric_that_is_gone(
+    recorded: Path, capfd: pytest.CaptureFixture
+) -> None:
+    table = recorded / "predictions.csv"
+    table.write_text(table.read_text().replace("AA", "BB", 1))
+    change_json(recorded / "metrics.json", lambda m: m.update({"test/praise": 1.0}))
+    assert main(["rerun", str(recorded)]) == DIFFERENT
+    said = capfd.readouterr().out
+    assert "predictions.csv differs" in said
+    assert "test/praise: recorded, and not there now" in said
+
+
+def test_code_of_an_allowed_package_is_ground(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("RNNEXP_ALLOW", "theirs, nowhere")
+    (tmp_path / "theirs.py").write_text("x = 1")
+    before = code_state()["allowed"]
+    (tmp_path / "theirs.py").write_text("x = 2")
+    after = code_state()["allowed"]
+    assert before["nowhere"] is None and before["theirs"] != after["theirs"]
+    monkeypatch.delenv("RNNEXP_ALLOW")
+    assert "allowed" not in code_state()
 
 
 def test_a_pickle_in_place_of_a_checkpoint(recorded: Path, capfd: pytest.CaptureFixture) -> None:

@@ -30,6 +30,12 @@ def _offers_onednn(processor: dict[str, Any]) -> bool:
 ONEDNN = _offers_onednn(getattr(torch.cpu, "get_capabilities", dict)())
 
 
+def description() -> str:
+    """Which instructions torch uses on this processor, and who makes large products."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{capability}, large products by {'oneDNN' if ONEDNN else 'torch'}"
+
+
 @contextmanager
 def for_products(rows: int, inner: int, columns: int) -> Iterator[None]:
     """Inside, products (rows, inner) (inner, columns) and those like them are made by the faster

@@ -113,7 +113,10 @@ class Task(pl.LightningModule):
             clip(self.network.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.network.parameters())
+        try:
+            optimizer = self.make_optimizer(self.network.parameters())
+        except (TypeError, ValueError) as error:  # say, a rate below zero
+            raise UserError(f"optimizer: {' '.join(str(error).split())}") from error
         if self.make_scheduler is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
