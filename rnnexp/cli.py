@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 a run or a check failed; 2 the user's mistake; 3 a run can
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -270,17 +271,18 @@ def data(argv: list[str]) -> int:
     convert.add_argument("folder", type=Path, metavar="FOLDER", help="where to write, a new folder")
     convert.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
     convert.add_argument("--to", choices=("json", "lecture"), default="json", help="default: json")
-    arguments = parser.parse_args(argv)
+    # argparse would not take them behind another option.
+    overrides = [argument for argument in argv if re.match(r"data[\w./]*=", argument)]
+    arguments = parser.parse_args([argument for argument in argv if argument not in overrides])
 
     from rnnexp import sources
 
     match arguments.action:
         case "check":
-            return sources.check_source(arguments.name, arguments.overrides)
+            return sources.check_source(arguments.name, [*arguments.overrides, *overrides])
         case "convert":
-            return sources.convert_source(
-                arguments.name, arguments.folder, arguments.overrides, arguments.to
-            )
+            overrides = [*arguments.overrides, *overrides]
+            return sources.convert_source(arguments.name, arguments.folder, overrides, arguments.to)
         case "fetch":
             return sources.fetch_source(arguments.name, arguments.url)
     return sources.list_sources()

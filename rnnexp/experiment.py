@@ -133,6 +133,11 @@ def resolve(config: DictConfig) -> DictConfig:
             )
         if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("there is no GPU that torch can use here: set trainer=cpu or auto")
+        if config.trainer.get("devices", 1) != 1:
+            raise UserError(
+                f"trainer.devices is {config.trainer.devices!r}: a run is one process on one "
+                "device, so that it can be repeated: set it to 1, and start several runs with -m"
+            )
         settings = config.determinism
         if settings.threads == "auto":
             settings.threads = cores.free()

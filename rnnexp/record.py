@@ -489,6 +489,7 @@ def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
     hashes = {}
     for name, tensor in state.items():
         content = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype} ".encode())
-        content.update(tensor.detach().cpu().contiguous().numpy().data)
+        numbers = tensor.detach().cpu().contiguous().flatten()
+        content.update(numbers.view(torch.uint8).numpy().data)  # numpy has no bfloat16
         hashes[name] = content.hexdigest()
     return hashes

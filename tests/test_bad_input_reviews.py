@@ -407,6 +407,32 @@ def test_an_archive_with_nothing_to_test_on(folder: Path, capfd: Capture) -> Non
     assert f"{place}: there are no reviews for the test part" in said
 
 
+def test_archives_that_do_not_belong_together(folder: Path, capfd: Capture) -> None:
+    place = folder / "archives"
+    other = Archive({"books": [["fine"]]}, {"books": [["poor"]]}, ["fine", "poor"])
+    write_archive(place / "sentiment_dataset_train_5.tar.gz", GOOD)
+    write_archive(place / "sentiment_dataset_test_5.tar.gz", other)
+    said = refused(["data", "check", "lecture_reviews", "data.root=archives"], capfd)
+    assert "the vocabularies of train and test differ" in said
+
+
+def test_an_archive_with_one_kind_alone(folder: Path, capfd: Capture) -> None:
+    place = folder / "archives"
+    one_kind = Archive({"books": [["good"]] * 4}, {"books": []}, ["good", "bad"])
+    write_archive(place / "sentiment_dataset_train_5.tar.gz", one_kind)
+    write_archive(place / "sentiment_dataset_test_5.tar.gz", GOOD)
+    said = refused(["data", "check", "lecture_reviews", "data.root=archives"], capfd)
+    assert "train has no negative reviews" in said
+
+
+def test_a_review_without_any_word(folder: Path, capfd: Capture) -> None:
+    """Where there is no unknown word it cannot be told from the first word of the vocabulary."""
+    edit(b"It broke at once, do n't buy it. Word0 of lamps.", b"!!! ...")(folder)
+    everything = ["data/tokenization=lecture", "data.vocabulary=everything"]
+    said = refused(["data", "check", "reviews", *REVIEWS, *everything], capfd)
+    assert "'!!! ...' has no word of the vocabulary: choose another data.tokenization" in said
+
+
 # --- handled, not refused -----------------------------------------------------------------------
 
 

@@ -404,6 +404,11 @@ def test_test_hands_the_folder_over(monkeypatch: pytest.MonkeyPatch) -> None:
             "check_source",
             ("power_load", ["data.root=x"]),
         ),
+        (
+            ["convert", "reviews", "new", "--to", "lecture", "data.root=x"],
+            "convert_source",
+            ("reviews", Path("new"), ["data.root=x"], "lecture"),
+        ),
     ],
 )
 def test_data_hands_over(

@@ -208,6 +208,7 @@ def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
         ("monitor=val/smap", "monitor=val/smap is not validated; did you mean val/smape?"),
         ("data.validation_fraction=0.0", "monitor=val/smape needs data to validate on"),
         ("trainer.accelerator=tpu", "trainer.accelerator is 'tpu': it must be auto, cpu or gpu"),
+        ("trainer.devices=2", "trainer.devices is 2: a run is one process on one device"),
         ("determinism.threads=0", "determinism.threads is 0"),
         ("determinism.threads=many", "determinism.threads is 'many'"),
         ("determinism.matmul_precision=low", "determinism.matmul_precision is 'low'"),

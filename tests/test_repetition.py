@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from load_files import write_load_files
 from name_files import write_name_files
 from omegaconf import OmegaConf
@@ -15,6 +16,7 @@ from review_files import write_review_files, write_vectors
 from rnnexp.cli import main
 from rnnexp.config import compose, config_dir
 from rnnexp.experiment import run
+from rnnexp.record import hash_tensors
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 EVERYWHERE = {
@@ -130,3 +132,11 @@ def test_another_seed_is_another_run(recorded: Path) -> None:
     assert digest.keys() == other_digest.keys()
     assert [key for key in digest if digest[key] == other_digest[key]] == []
     assert predictions != other_predictions
+
+
+def test_numbers_of_any_kind_have_a_hash() -> None:
+    numbers = torch.tensor([1.0, 2.0])
+    kinds = [numbers, numbers.bfloat16(), numbers.int(), numbers > 1, torch.tensor(1.0)]
+    hashes = [hash_tensors({"x": one})["x"] for one in kinds]
+    assert len(set(hashes)) == len(kinds)
+    assert hash_tensors({"x": numbers.clone()})["x"] == hashes[0]

@@ -230,6 +230,11 @@ class ClassificationData(DataModule):
         for row, document in enumerate(documents):
             places = cut(self.kept(document.tokens), self.max_tokens)
             numbers = self.vocabulary.encode(document.tokens[place] for place in places)
+            if not numbers and self.vocabulary.unknown is None and self.vectors is None:
+                raise UserError(
+                    f"{document.text[:60]!r} has no word of the vocabulary: choose another "
+                    "data.tokenization, or data.vocabulary=train, which has an unknown word"
+                )
             sequences.append(numbers or [self.vocabulary.unknown or 0])
             if extra is not None:
                 inputs.append(extra[row][places] if places else np.zeros_like(extra[row][:1]))

@@ -47,6 +47,14 @@ class LectureReviews(ClassificationData):
             train, test = read_converted(folder)
         else:
             train, test = map(read_archive, archive_pair(folder, self.size))
+        if train.vocabulary != test.vocabulary:
+            raise UserError(
+                f"data.root={self.root}: the vocabularies of train and test differ, so the two do "
+                "not belong together"
+            )
+        for kind, reviews in (("negative", train.negative), ("positive", train.positive)):
+            if not any(map(any, reviews.values())):
+                raise UserError(f"data.root={self.root}: train has no {kind} reviews")
         self._own_words = train.vocabulary
         return _documents(train), _documents(test)
 
