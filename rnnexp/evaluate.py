@@ -22,9 +22,10 @@ from rnnexp.experiment import (
     build_task,
     build_trainer,
     facts_of_this_process,
+    load_best,
     resolve,
     set_up_process,
-    test_best,
+    test_weights,
 )
 from rnnexp.record import read_config, read_metrics, read_run
 
@@ -52,7 +53,8 @@ def evaluate(folder: Path) -> int:
     check_same_data(run, facts)
     task = build_task(config, data)
     config.logger, config.callbacks = None, {}
-    metrics = test_best(build_trainer(config, folder), task, data, folder)
+    load_best(task, folder)
+    metrics = test_weights(build_trainer(config, folder), task, data)
     console.show_metrics(task, metrics, baseline_metrics(data))
 
     differing = metric_differences(recorded, metrics)

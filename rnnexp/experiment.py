@@ -93,8 +93,12 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
             "losses": [loss.hex() for loss in history.losses],
         }
 
+        for optimizer in trainer.optimizers:  # as large as the weights, or twice; nobody needs it
+            optimizer.state.clear()
         started = time.perf_counter()
-        metrics = test_best(trainer, task, data, folder)
+        if config.monitor:  # else the last weights are the best, and the task has them
+            load_best(task, folder)
+        metrics = test_weights(trainer, task, data)
         seconds = {
             "train": round(history.train_seconds, 3),
             "validation": round(history.validation_seconds, 3),
@@ -295,9 +299,8 @@ def load_best(task: Task, folder: Path) -> None:
         raise UserError(NOT_ITS_WEIGHTS.format(checkpoint)) from error
 
 
-def test_best(trainer: pl.Trainer, task: Task, data: DataModule, folder: Path) -> dict[str, float]:
-    """Metrics of the best checkpoint. The test set is read here, once, at the end."""
-    load_best(task, folder)
+def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, float]:
+    """Metrics of the task's weights. The test set is read here, once, at the end."""
     metrics = {}
     if data.val_dataloader():
         loggers, trainer.loggers = trainer.loggers, []  # the curve of the epochs stays as it is

@@ -287,13 +287,16 @@ def _parse_json(path: Path) -> Any:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """checkpoints/best.ckpt, or last.ckpt where nothing was validated.
+    """checkpoints/best.ckpt, or last.ckpt where nothing was validated, as yet or at all.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or best.ckpt has been taken away.
     """
     for name in ("best.ckpt", "last.ckpt"):
         if (folder / "checkpoints" / name).exists():
+            completed = read_run(folder).get("status") == "completed"
+            if name == "last.ckpt" and completed and read_config(folder).monitor:
+                raise UserError(f"{folder} has no checkpoints/best.ckpt any more")
             return folder / "checkpoints" / name
     raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
 

@@ -241,7 +241,7 @@ def test_a_failed_run_says_so_and_has_no_metrics(
     def bug(*_: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr("rnnexp.experiment.test_best", bug)
+    monkeypatch.setattr("rnnexp.experiment.test_weights", bug)
     with pytest.raises(ZeroDivisionError):
         run(config(files), tmp_path / "run")
     assert read(tmp_path / "run", "run.json")["status"] == "failed"
