@@ -13,7 +13,7 @@ A second derivative is taken on the plain path.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -72,8 +72,13 @@ class Block(NamedTuple):
     over: Tensor | None
 
 
+def _block_size(rows: int) -> int:
+    """How many steps of so many sequences are a block; the last one of a batch may be shorter."""
+    return max(1, BLOCK // max(1, rows))
+
+
 def _blocks(x: Sequences) -> Iterator[Block]:
-    size = max(1, BLOCK // max(1, x.batch))
+    size = _block_size(x.batch)
     padding, shortest = x.padding, x.steps if x.lengths is None else int(x.lengths.min())
     for start in range(0, x.steps, size):
         steps = slice(start, min(start + size, x.steps))
@@ -176,8 +181,11 @@ def _forward(
 
 
 def _kernels(steps: Steps, count: int = 1) -> AbstractContextManager[None]:
-    """Those for the products of so many steps together."""
+    """Those for the products of one step, or of a whole block together. Blocks of other lengths
+    stay with torch: for every new size oneDNN makes a kernel, and keeps it."""
     rows, hidden_size = steps.a.shape
+    if count not in (1, _block_size(rows)):
+        return nullcontext()
     return kernels.for_products(count * rows, hidden_size, hidden_size)
 
 
