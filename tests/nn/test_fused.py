@@ -1,6 +1,7 @@
 """The fused path against the plain one: values, gradients, padding, nesting, memory."""
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnexp.nn import fused, projections, steps
+from rnnexp.nn import fused, kernels, projections, steps
 from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2
 from rnnexp.nn.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
@@ -107,6 +108,22 @@ def test_weights_that_are_cut_for_one_sequence(
     expected = gradients(run_plain, cell, x, True)
     for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of many lengths: what is not a whole block has a size of its own."""
+    asked = set[int]()
+
+    def for_products(rows: int, inner: int, columns: int) -> AbstractContextManager[None]:
+        asked.add(rows)
+        return nullcontext()
+
+    monkeypatch.setattr(kernels, "for_products", for_products)
+    cell = MGU(6, 4)
+    for steps_of_batch in (4, 5, 7, 8, 11):  # blocks of 3 steps
+        hidden, _ = run_fused(cell, Features(torch.randn(steps_of_batch, 3, 6)), True)
+        hidden.sum().backward()
+    assert asked == {3, 9}  # sequences, and those times steps
 
 
 @every_cell
