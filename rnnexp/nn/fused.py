@@ -167,17 +167,20 @@ def _start(cell: Cell, x: Sequences, projection: Projection, steps: int) -> tupl
 
 def _forward(
     projection: Projection, steps: Steps, block: Block, memory: Memory, place: slice
-) -> None:
-    """From the state before a block's first step to that after its last, at this place."""
+) -> list[Step]:
+    """From the state before a block's first step to that after its last, at this place: what each
+    step has read and written."""
     gates = [gate[place] for gate in memory.gates]
     with _kernels(steps, len(gates[0])):
         projection.write(block.x.values, gates, memory.beside[place])
+    each = memory.each(place)
     with _kernels(steps):
-        for t, step in enumerate(memory.each(place)):
+        for t, step in enumerate(each):
             steps.forward(step)
             if block.over is not None:  # then the state stays as it is
                 for before, after in zip(step.before, step.after, strict=True):
                     torch.where(block.over[t], before, after, out=after)
+    return each
 
 
 def _kernels(steps: Steps, count: int = 1) -> AbstractContextManager[None]:
@@ -218,8 +221,8 @@ class Fused(torch.autograd.Function):
     def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
         projection = _projection(cell, x, inputs[1])
         steps, memory = _start(cell, x, projection, x.steps)
-        for block in _blocks(x):
-            _forward(projection, steps, block, memory, block.steps)
+        # Views of what is saved below, so that the first backward need not make them again.
+        ctx.each = [_forward(projection, steps, block, memory, block.steps) for block in _blocks(x)]
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
         hidden = (
             _after_the_first(memory.states[0])
@@ -246,7 +249,11 @@ class Fused(torch.autograd.Function):
             if not ctx.every_step:
                 g_hidden = None
             memory = Memory(gates, kept, states, joined)
-            gradients = _backward(ctx.cell, ctx.x, inputs[1], memory, wanted, g_hidden, g_final)
+            each, ctx.each = ctx.each, None  # they would keep the memory
+            each = each or [memory.each(block.steps) for block in _blocks(ctx.x)]
+            gradients = _backward(
+                ctx.cell, ctx.x, inputs[1], memory, each, wanted, g_hidden, g_final
+            )
         return None, None, None, *gradients
 
 
@@ -263,6 +270,7 @@ def _backward(
     x: Sequences,
     weight: Tensor,
     memory: Memory,
+    each_of_block: list[list[Step]],
     of_values: bool,
     g_hidden: Tensor | None,
     g_final: Sequence[Tensor | None],
@@ -287,8 +295,7 @@ def _backward(
         _empty(zeros, steps.gates, longest.stop), _empty(zeros, steps.kept, longest.stop)
     )
     g_each = [Gradients(*g) for g in zip(*(_unbind(g, longest) for g in g_memory), strict=True)]
-    for block in reversed(blocks):
-        each = memory.each(block.steps)
+    for block, each in zip(reversed(blocks), reversed(each_of_block), strict=True):
         with _kernels(steps):
             for t in reversed(range(len(each))):
                 if g_steps is not None:

@@ -70,7 +70,7 @@ class Steps:
         self.beta = 1 if input_weights is None else 0  # whether a gate holds something to add to
         self.a, self.b = cell.bias.new_empty(2, rows, cell.hidden_size).unbind(0)  # for anything
         self._transposed: dict[int, Tensor] = {}
-        self._cut: dict[int, Tensor] = {}
+        self._cut: dict[int, Tensor | None] = {}
         self.cuts = torch.get_num_threads() if rows == 1 and not cell.bias.is_cuda else 1
 
     def join(self, U: Tensor, gate: int) -> Tensor:
@@ -100,14 +100,22 @@ class Steps:
         That of one sequence and a large weight takes as long as to read the weight, which one core
         would do alone: it is cut into columns, and every core reads its own.
         """
-        if self.cuts == 1 or weight.numel() < LARGE or weight.shape[1] % self.cuts:
+        if self.cuts == 1:
             return into.addmm_(x, weight, beta=beta)
         number = id(weight)
         if number not in self._cut:
-            self._cut[number] = weight.unflatten(1, (self.cuts, -1)).transpose(0, 1)
-        columns, rows = into.view(self.cuts, 1, -1), x.expand(self.cuts, 1, -1)
-        columns.baddbmm_(rows, self._cut[number], beta=beta)
+            self._cut[number] = self._columns(weight)
+        columns = self._cut[number]
+        if columns is None:
+            return into.addmm_(x, weight, beta=beta)
+        into.view(self.cuts, 1, -1).baddbmm_(x.expand(self.cuts, 1, -1), columns, beta=beta)
         return into
+
+    def _columns(self, weight: Tensor) -> Tensor | None:
+        """A weight (n, m) cut into (cores, n, m / cores); None where it stays whole."""
+        if weight.numel() < LARGE or weight.shape[1] % self.cuts:
+            return None
+        return weight.unflatten(1, (self.cuts, -1)).transpose(0, 1)
 
     def forward(self, step: Step) -> None:
         """From the state before to the state after."""
