@@ -124,8 +124,7 @@ def test_the_whole_study_writes_table_and_figure(
     completed = Completed(runs[1:], monkeypatch)
     assert one_hot.main([]) == 0
     assert [name for name, _ in completed.asked] == [f"name={name}" for name in one_hot.TRAININGS]
-    seeds = dict(completed.asked)
-    assert seeds[f"name={WORKS}"] == [0, 1, 2] and seeds["name=sentiment_gru_onehot"] == [0]
+    assert all(seeds == [0] for _, seeds in completed.asked)
     page = (here / "README.md").read_text()
     assert "old" not in page and "| one-hot | 2 x 512 | ours |" in page
     assert "Trained on: some processor." in page and page.endswith("# Conclusion\n")
