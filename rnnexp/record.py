@@ -61,6 +61,7 @@ PACKAGES = (
     "pooch",
 )
 CHECKPOINT_FORMATS = (1,)
+STATUS = Path("/proc/self/status")  # what a process is and needs, on Linux
 NOT_ITS_WEIGHTS = (
     "{} has not the weights of the network in config.yaml: one of the two has been changed since"
 )
@@ -481,7 +482,7 @@ def peak_memory() -> int | None:
     """The most bytes that this process has had in memory so far, Python and torch included, a
     GPU's not; None where the system does not tell."""
     try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        lines = STATUS.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return None
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)

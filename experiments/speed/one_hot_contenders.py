@@ -2,7 +2,6 @@
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from rnnexp.config import compose
 from rnnexp.data.module import DataModule
 from rnnexp.data.samplers import ShuffledBatches
 from rnnexp.data.tokens import TokenStore
+from rnnexp.record import peak_memory
 
 # Drawn documents --------------------------------------------------------------------------------
 
@@ -195,8 +195,6 @@ def literal(network: str, document: Document, vocabulary: int, hidden: int) -> W
 
 # Memory -----------------------------------------------------------------------------------------
 
-STATUS = Path("/proc/self/status")  # what a process is and needs, on Linux
-
 
 def peak_of_training(network: str, vocabulary: int, hidden: int) -> int | None:
     """The most bytes that a process has in memory in which rnnexp trains, Python and torch
@@ -215,13 +213,4 @@ def _train_alone(network: str, vocabulary: int, hidden: int, threads: int) -> in
     ours.train(ours.data.batches(1)[:8])
     ours.train(ours.data.batches(32)[:1])
     ours.optimizer.catch_up()
-    return _peak()
-
-
-def _peak() -> int | None:
-    """Of this process, so far."""
-    if not STATUS.exists():
-        return None
-    lines = STATUS.read_text(encoding="utf-8").splitlines()
-    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return 1024 * int(kilobytes)
+    return peak_memory()

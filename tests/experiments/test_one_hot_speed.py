@@ -18,7 +18,7 @@ from experiments.speed.apart import Make
 from experiments.speed.growth import at
 from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Bar, Measured
 from experiments.speed.one_hot_contenders import LITERAL, Drawn, Literal, Ours
-from rnnexp import determinism
+from rnnexp import determinism, record
 from rnnexp.nn import grunet, textnet
 from rnnexp.nn.lookup import current_rows
 
@@ -126,10 +126,10 @@ def test_peak_memory_is_that_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "status").write_text("VmPeak:\t  999 kB\nVmHWM:\t   12 kB\nVmRSS:\t 5 kB\n")
-    monkeypatch.setattr(contenders, "STATUS", tmp_path / "status")
-    assert contenders._peak() == 12 * 1024
-    monkeypatch.setattr(contenders, "STATUS", tmp_path / "none")
-    assert contenders._peak() is None
+    monkeypatch.setattr(record, "STATUS", tmp_path / "status")
+    assert record.peak_memory() == 12 * 1024
+    monkeypatch.setattr(record, "STATUS", tmp_path / "none")
+    assert record.peak_memory() is None
 
 
 def test_the_lecture_s_largest_network_is_what_memory_is_measured_of() -> None:
