@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.speed import machine, one_hot, trainer
-from experiments.speed import one_hot_contenders as contenders
 from experiments.speed.apart import Make
 from experiments.speed.growth import at
 from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Bar, Measured
