@@ -26,17 +26,18 @@ def composed(*overrides: str) -> DictConfig:
 
 def classifier(
     *overrides: str,
+    classes: int = 2,
     vocabulary: int = 11,
     unknown: int | None = 0,
     vectors: dict[str, int] | None = None,
     **settings: Any,
 ) -> Classifier:
-    """The network of `rnnexp train task=classification OVERRIDES`, of two classes.
+    """The network of `rnnexp train task=classification OVERRIDES`.
 
     settings: arguments of Classifier that win over the config.
     """
     spec = {
-        "classes": ["no", "yes"],
+        "classes": [f"class {number}" for number in range(classes)],
         "vocabulary": vocabulary,
         "unknown": unknown,
         "vectors": vectors,
