@@ -242,6 +242,21 @@ def read_digest(folder: Path) -> dict[str, Any]:
     return _read_json(folder / "digest.json")
 
 
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """predictions.csv of a completed run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    path = folder / "predictions.csv"
+    try:
+        return pd.read_csv(path, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no predictions.csv: the run has not been tested") from error
+    except ValueError as error:  # pandas' own errors and those of the encoding are of this kind
+        raise UserError(f"{path} is damaged: it is not a table") from error
+
+
 def read_vocabulary(folder: Path) -> list[str] | None:
     """vocabulary.json; None where the run folder has none.
 

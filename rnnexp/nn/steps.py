@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rnnexp.nn import cells
+from rnnexp.nn.kernels import tanh
 
 # Gradients of a function's input from that of its output y, written into `grad_input`.
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
@@ -145,7 +146,7 @@ class VanillaSteps(Steps):
         self.W = self.join(self.U, 0)
 
     def forward(self, step: Step) -> None:
-        torch.tanh(self.product(step.gates[0], step.joined, self.W, self.beta), out=step.after[0])
+        tanh(self.product(step.gates[0], step.joined, self.W, self.beta), out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (g_x,), (g_h,) = g.gates, g_state
@@ -203,7 +204,7 @@ class TEXTnetOrder2Steps(Steps):
         new_h, new_cell, new_fed = step.after
         x = self.product(step.gates[0], step.joined, self.W, self.beta)
         self.product(x, fed, self.V, beta=1)
-        torch.tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
+        tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
         self.product(new_cell, new_h, self.W_c).add_(self.b_c).sigmoid_()
         new_fed.copy_(cell)
 
@@ -241,7 +242,7 @@ class MGUSteps(Steps):
         self.product(f, step.joined, self.W_f, self.beta).sigmoid_()
         torch.mul(f, h, out=self.fh)
         self.inputs.copy_(step.inputs)
-        self.product(c, self.joined, self.W_h, self.beta).tanh_()
+        tanh(self.product(c, self.joined, self.W_h, self.beta), out=c)
         torch.lerp(h, c, f, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
@@ -283,7 +284,7 @@ class GRUSteps(Steps):
         self.product(r.add_(self.d[0]), h, self.U[0], beta=1).sigmoid_()
         self.product(z.add_(self.d[1]), h, self.U[1], beta=1).sigmoid_()
         self.product(m, h, self.U[2]).add_(self.d[2])
-        c.addcmul_(r, m).tanh_()
+        tanh(c.addcmul_(r, m), out=c)
         torch.lerp(c, h, z, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
@@ -331,7 +332,7 @@ class GRUChungSteps(Steps):
         self.product(r, step.joined, self.W_r, self.beta).sigmoid_()
         torch.mul(r, h, out=self.rh)
         self.inputs.copy_(step.inputs)
-        self.product(c, self.joined, self.W_h, self.beta).tanh_()
+        tanh(self.product(c, self.joined, self.W_h, self.beta), out=c)
         torch.lerp(h, c, z, out=step.after[0])
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
@@ -376,14 +377,18 @@ class LSTMSteps(Steps):
         for gate, W in zip(step.gates, self.W, strict=True):
             self.product(gate, step.joined, W, self.beta)
         i, f, g, o = step.gates
-        torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), g.tanh_())
-        torch.tanh(new_c, out=new_h).mul_(o.sigmoid_())
+        torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), tanh(g, out=g))
+        torch.mul(self._tanh_of(new_c), o.sigmoid_(), out=new_h)
+
+    def _tanh_of(self, c: Tensor) -> Tensor:
+        """In self.a."""
+        return tanh(self.a.copy_(c), out=self.a)
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
         (i, f, candidate, o), (_, c), (_, new_c) = step.gates, step.before, step.after
         (g_i, g_f, g_candidate, g_o), (g_h, g_c) = g.gates, g_state
         a, b = self.a, self.b
-        torch.tanh(new_c, out=a)
+        self._tanh_of(new_c)
         torch.mul(g_h, a, out=b)
         sigmoid_backward(b, o, grad_input=g_o)
         torch.mul(g_h, o, out=b)

@@ -127,6 +127,20 @@ def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.Mo
 
 
 @every_cell
+@pytest.mark.parametrize("size", [4, 6], ids=["few", "features"])
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_a_tanh_by_either_kernel(
+    kind: type[Cell], size: int, sigmoid: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "SIGMOID", sigmoid)
+    monkeypatch.setattr(kernels, "MANY", 1)
+    cell, x = drawn(kind(size, 4)), sequences(False, LENGTHS, size)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+@every_cell
 def test_single_precision(kind: type[Cell]) -> None:
     cell = kind(6, 16)
     x = Features(torch.randn(30, 5, 6))

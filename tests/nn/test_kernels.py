@@ -1,5 +1,7 @@
-"""Whichever kernels multiply: products are in float32, and torch's setting is what it was."""
+"""Whichever kernels are taken: products are in float32, and torch's setting is what it was; a tanh
+is one."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -82,3 +84,28 @@ def test_which_processors(
     assert kernels._offers_onednn(processor) is offers
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert not kernels._offers_onednn(processor)
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+@pytest.mark.parametrize("shape", [(1, 64), (64, 128)], ids=["few", "many"])
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 2e-7), (torch.float64, 4e-16)])
+def test_a_tanh_by_either_kernel(
+    sigmoid: bool,
+    shape: tuple[int, int],
+    dtype: torch.dtype,
+    error: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Into memory of its own, into a part of wider rows, and in place; from -100 to 100."""
+    monkeypatch.setattr(kernels, "SIGMOID", sigmoid)
+    x = torch.linspace(-4, 4, shape[0] * shape[1], dtype=dtype).view(shape)
+    x[0, :4] = torch.tensor([0.0, -0.0, -100.0, 100.0])
+    expected = torch.from_numpy(np.tanh(x.double().numpy()))
+    wide = torch.full((shape[0], shape[1] + 16), 7, dtype=dtype)
+    for out in (torch.empty_like(x), wide[:, :-16]):
+        assert kernels.tanh(x.clone(), out=out) is out
+        assert (out - expected).abs().max() < error
+        assert out[0, :4].tolist() == [0, 0, -1, 1]
+    assert bool((wide[:, -16:] == 7).all())
+    kernels.tanh(x, out=x)
+    assert torch.equal(x, out)

@@ -1,0 +1,139 @@
+"""The language of a last name: how well is it told, and how much of that has been seen before?"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.markdown import Markdown
+
+from experiments import study
+from rnnexp import console
+from rnnexp.leaderboard import Entry
+from rnnexp.paired import check
+from rnnexp.record import read_predictions
+
+HERE = Path(__file__).parent
+OURS, LECTURE = ["names_best", "names_gru"], "names_char_rnn"
+EXPERIMENTS = [*OURS, LECTURE]
+METRICS = ["accuracy", "balanced_accuracy", "macro_f1", "top3_accuracy"]
+# By its name in data.split: what is said of it.
+SPLITS = {"rows": "by rows, as usual: names stand in both parts", "names": "no name in two parts"}
+COLORS = {"names_best": "#00798c", "names_gru": "#edae49", LECTURE: "#d1495b"}
+BASELINE = "#4c4c4c"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = study.parser(__doc__, EXPERIMENTS).parse_intermixed_args(argv)
+    return study.exit_code(lambda: answer(options))
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Train what is missing, and make tables and figure. Returns the exit code: 1 where a training
+    failed or an expectation is missed."""
+    jobs = [job for name in options.only for job in plan(name, options)]
+    folder = study.study_folder(HERE.name, options.fresh)
+    completed, failed = study.complete(jobs, folder, options.runs)
+    if not completed:
+        return 1
+
+    rows = {split: rows_of(completed, split) for split in SPLITS}
+    text = "\n".join(
+        f"Split `{split}`, {SPLITS[split]}:\n\n{study.markdown(*found)}\n"
+        for split, found in rows.items()
+        if found[0]
+    ).rstrip()
+    console.show(Markdown(text))
+    if failed:
+        return 1
+    if not study.is_whole(options, EXPERIMENTS):
+        print("README.md stays as it is: the whole study alone writes its table there")
+        return 0
+    study.write_between_markers(HERE / "README.md", text)
+    draw(completed, rows).savefig(HERE / "names.png", dpi=110)
+    return check(completed, HERE / "expected.yaml")
+
+
+def plan(name: str, options: argparse.Namespace) -> list[study.Job]:
+    """Ours on both splits; the lecture's as it is, by rows."""
+    splits = list(SPLITS) if name in OURS else ["rows"]
+    trainings = [(f"experiment={name}", f"data.split={split}", *options.overrides)
+                 for split in splits]  # fmt: skip
+    return study.jobs_of(trainings, options.seeds)
+
+
+def rows_of(runs: Sequence[Entry], split: str) -> tuple[list[Entry], list[Entry]]:
+    """The rows of a split's table: the runs, and the baselines on the same names."""
+    found = [run for run in runs if run.config["data.split"] == split]
+    others = study.baseline_rows(found[0]) if found else []
+    return [study.by_name(run, METRICS) for run in found], others
+
+
+# The figure -------------------------------------------------------------------------------------
+
+
+def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]) -> Figure:
+    """Left the test accuracy on each split, a point a seed, the baselines as lines; right, split by
+    rows, the share of each language that is told, means over the seeds."""
+    figure = Figure(figsize=(14, 7), layout="constrained")
+    parts = figure.subfigures(1, 2, width_ratios=[1, 1.25])
+    panels = parts[0].subplots(2, 1, sharex=True)
+    for axes, (split, (found, others)) in zip(panels, rows.items(), strict=True):
+        accuracy_points(axes, found, others)
+        axes.set_title(f"data.split={split}: {SPLITS[split]}", fontsize=10, loc="left", pad=32)
+    panels[-1].set_xlabel("test accuracy, % (a point a seed; dashed: baselines)")
+    languages(parts[1].subplots(), [run for run in runs if run.config["data.split"] == "rows"])
+    return figure
+
+
+def accuracy_points(axes: Axes, runs: Sequence[Entry], others: Sequence[Entry]) -> None:
+    """A row a network; baselines that are better than a guess are named above."""
+    names = list(dict.fromkeys(run.config["name"] for run in runs))
+    for height, name in enumerate(names):
+        values = [100 * run.metrics["test/accuracy"] for run in runs if run.config["name"] == name]
+        axes.plot(values, [height] * len(values), "o", color=COLORS[name], alpha=0.7)
+        axes.annotate(f"{np.mean(values):.1f}", (np.mean(values), height), xytext=(0, 8),
+                      textcoords="offset points", ha="center", fontsize=9)  # fmt: skip
+    for other in others:
+        value = 100 * other.metrics["test/accuracy"]
+        axes.axvline(value, color=BASELINE, lw=1, ls="--")
+        axes.annotate(other.config["name"].replace("_", " "), (value, 1),
+                      xycoords=("data", "axes fraction"), xytext=(0, 3), rotation=20,
+                      textcoords="offset points", color=BASELINE, fontsize=8)  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.7)
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def languages(axes: Axes, runs: Sequence[Entry]) -> None:
+    """A row a language, the most frequent one of the test first, a bar a network."""
+    tested = read_predictions(runs[0].folder)["target"].value_counts()
+    names = list(dict.fromkeys(run.config["name"] for run in runs))
+    height = 0.8 / len(names)
+    for number, name in enumerate(names):
+        shares = recall([run for run in runs if run.config["name"] == name], tested.index)
+        places = np.arange(len(tested)) + (number - (len(names) - 1) / 2) * height
+        axes.barh(places, 100 * shares, height, color=COLORS[name], label=name)
+    labels = [f"{language}, {count:,}" for language, count in tested.items()]
+    axes.set_yticks(range(len(tested)), labels)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 100), xlabel="of the names of each language, % that are told right")
+    axes.set_title("Languages and their tested names, split by rows", fontsize=10, loc="left")
+    axes.legend(frameon=False, loc="lower right")
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def recall(runs: Sequence[Entry], classes: Sequence[str]) -> np.ndarray:
+    """The mean over the runs of every class's recall."""
+    table = pd.DataFrame([run.metrics for run in runs])
+    return table[[f"test/recall/{one}" for one in classes]].mean().to_numpy()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The study of last names on small files: what is trained, what its tables and its figure show."""
+
+from pathlib import Path
+
+import name_files
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import study
+from experiments.names import study as names
+from rnnexp.config import compose
+from rnnexp.experiment import build_data, resolve
+from rnnexp.leaderboard import Entry, find_runs
+from rnnexp.record import RunRecord
+
+TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
+LANGUAGES = list(name_files.ENDINGS)
+
+
+@pytest.fixture(autouse=True)
+def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the study's own with README and expectations; names in small files."""
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RNNEXP_DATA", str(tmp_path))
+    name_files.write_name_files(tmp_path / "names")
+    here = tmp_path / "study"
+    here.mkdir()
+    (here / "README.md").write_text(TEXT)
+    (here / "expected.yaml").write_text(
+        '- {runs: "name=names_gru,data.split=names", metric: accuracy, expected: 0.6, '
+        "tolerance: 0.001}"
+    )
+    monkeypatch.setattr(names, "HERE", here)
+    return here
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The jobs that were run, by a training that only writes a record: by rows accuracies of 0.7,
+    0.8 and 0.9, by names 0.2 less; the first language is always told, the others never."""
+    jobs: list[str] = []
+
+    def train(job: study.Job, folder: Path) -> int:
+        jobs.append(str(job))
+        place = folder / f"run{len(jobs)}"
+        place.mkdir(parents=True)
+        record = RunRecord(place, ["rnnexp"])
+        config = resolve(compose(job.overrides))
+        data = build_data(config)
+        record.config(config)
+        record.save(**data.facts(), spec=data.spec, headline=["accuracy"], parameters=1,
+                    device="some processor", threads=1, status="completed")  # fmt: skip
+        record.digest({})
+        accuracy = (0.7 if config.data.split == "rows" else 0.5) + 0.1 * config.seed
+        metrics = {f"test/{name}": accuracy for name in names.METRICS}
+        metrics |= {f"test/recall/{one}": float(one == LANGUAGES[0]) for one in LANGUAGES}
+        record.metrics(metrics | {"baseline/ngrams/accuracy": 0.45, "baseline/a_guess/accuracy": 0})
+        tested = LANGUAGES[:1] + LANGUAGES[1:2] * 3 + LANGUAGES[2:] * 2
+        record.predictions(pd.DataFrame({"target": tested}))
+        return 0
+
+    monkeypatch.setattr(study, "train", train)
+    return jobs
+
+
+def test_the_whole_study_writes_a_table_a_split_and_a_figure(
+    place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert names.main([]) == 0
+    ours = [
+        f"experiment={name} data.split={split}" for name in names.OURS for split in names.SPLITS
+    ]
+    asked = [*ours, "experiment=names_char_rnn data.split=rows"]
+    assert trained == [f"{one} seed={seed}" for one in asked for seed in (0, 1, 2)]
+
+    before, _, rest = (place / "README.md").read_text().partition(study.BEGIN)
+    table, _, after = rest.partition(study.END)
+    assert (before, after) == ("# Question\n\n", "\n\n# Conclusion\n")
+    by_rows, by_names = table.split("Split `names`")
+    assert by_rows.count("| 0.8000 ± 0.10 | 0.8000 ± 0.10 |") == 3
+    assert by_names.count("| 0.6000 ± 0.10 | 0.6000 ± 0.10 |") == 2
+    assert "names_char_rnn" in by_rows and "names_char_rnn" not in by_names
+    assert by_rows.count("| ngrams |") == by_names.count("| ngrams |") == 1
+    assert (place / "names.png").stat().st_size > 20_000
+    assert "met" in capsys.readouterr().out
+
+
+def test_a_missed_expectation_is_code_1(place: Path, trained: list[str]) -> None:
+    path = place / "expected.yaml"
+    path.write_text(path.read_text().replace("0.6,", "0.7,"))
+    assert names.main([]) == 1
+
+
+def test_a_part_is_shown_and_not_written(
+    place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert names.main(["--only", names.LECTURE, "--seeds", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "the whole study alone" in shown and "Split names" not in shown
+    assert (place / "README.md").read_text() == TEXT
+    assert trained == ["experiment=names_char_rnn data.split=rows seed=1"]
+
+
+def test_the_figure_shows_every_seed_and_every_language(place: Path, trained: list[str]) -> None:
+    names.main([])
+    runs = find_runs([Path("outputs")])
+    rows = {split: names.rows_of(runs, split) for split in names.SPLITS}
+    figure = names.draw(runs, rows)
+    by_rows, by_names, languages = (axes for part in figure.subfigs for axes in part.axes)
+    for axes, count, values in ((by_rows, 3, [70, 80, 90]), (by_names, 2, [50, 60, 70])):
+        points = [line for line in axes.lines if line.get_linestyle() == "None"]
+        assert len(points) == count
+        for line in points:
+            assert np.sort(np.asarray(line.get_xdata())) == pytest.approx(values)
+    assert {"ngrams", "a guess"} <= {text.get_text() for text in by_rows.texts}
+
+    # The most frequent one of the test first.
+    labels = [label.get_text() for label in languages.get_yticklabels()]
+    assert labels == ["Finnish, 3", "Italian, 2", "Welsh, 2", "Czech, 1"]
+    widths = [[bar.get_width() for bar in bars] for bars in languages.containers]
+    assert widths == [[0, 0, 0, 100]] * 3
