@@ -152,12 +152,12 @@ def watched(recurrence: CellRecurrence) -> Iterator[tuple[list[Sequences], list[
 @contextmanager
 def on_the_plain_path(recurrence: CellRecurrence) -> Iterator[None]:
     """There alone a cell is called at every step."""
-    before = recurrence.fused, recurrence.path
-    recurrence.fused = False
+    before = recurrence.fused, recurrence.compiled, recurrence.path
+    recurrence.fused = recurrence.compiled = False
     try:
         yield
     finally:
-        recurrence.fused, recurrence.path = before
+        recurrence.fused, recurrence.compiled, recurrence.path = before
 
 
 @contextmanager

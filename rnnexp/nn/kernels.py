@@ -1,6 +1,6 @@
 """Which kernels multiply matrices and take a tanh on a processor: those of MKL, or others.
 
-torch leaves both to MKL, which uses half the width of the vector units of AMD's processors, or less.
+torch leaves both to MKL, which uses half of the width of the vector units of AMD's processors.
 
 oneDNN, which torch has along, uses all of it: a large product takes half of the time. torch hands
 it those products that may be made from bfloat16 copies, but oneDNN makes such copies only for units

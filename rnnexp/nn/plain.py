@@ -1,6 +1,6 @@
 """The plain path: a cell over time, step by step, on which autograd does everything.
 
-The reference for the fused path, and the path of every cell that has no other.
+The reference for the other paths, and the path of every cell that has no other.
 """
 
 import torch
@@ -20,7 +20,14 @@ def run_over(
     cell: Cell, projected: Tensor, padding: Tensor | None, every_step: bool
 ) -> tuple[Tensor, State]:
     """The same from the input projections (T, B, projections * H); padding: (T, B), or None."""
-    state = cell.zero_state(projected.shape[1])
+    hidden, state = run_steps(cell, projected, padding, cell.zero_state(projected.shape[1]))
+    return gathered(hidden, state, every_step)
+
+
+def run_steps(
+    cell: Cell, projected: Tensor, padding: Tensor | None, state: State
+) -> tuple[list[Tensor], State]:
+    """From a state on: the hidden state (B, H) after each step, and the state after the last."""
     hidden = []
     # Unbound once: indexing one step inside the loop would make the backward pass O(T^2).
     for t, x_t in enumerate(projected.unbind(0)):
@@ -32,6 +39,12 @@ def run_over(
             )
         state = following
         hidden.append(state[0])
+    return hidden, state
+
+
+def gathered(hidden: list[Tensor], state: State, every_step: bool) -> tuple[Tensor, State]:
+    """What a recurrence gives: the hidden states as one tensor, if they are asked for, and the final
+    state."""
     if not every_step or not hidden:  # a readout may leave a sequence of one step none
         return state[0].new_empty(0, *state[0].shape), state
     return torch.stack(hidden), state

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnexp.nn.cells import Cell, State
+from rnnexp.nn.compiled import can_compile, run_compiled
 from rnnexp.nn.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
@@ -22,7 +23,7 @@ class Recurrence(nn.Module):
     """What every recurrence tells of itself.
 
     output_size: of the hidden states, H, or 2 H in two directions. states: how many tensors its
-    state has. path: which code runs it: fused, plain or torch.
+    state has. path: which code runs it: fused, compiled, plain or torch.
     """
 
     output_size: int
@@ -42,6 +43,8 @@ class CellRecurrence(Recurrence):
     so the final state never depends on padding. With bidirectional=True every layer has a second
     cell that reads each sequence backwards; hidden states and final states stand side by side.
 
+    fused, compiled: which path is taken where it can be, compiled before fused; else plain.
+
     forget_bias: added to the initial bias of the gate that keeps the state, so that it begins near
     sigma(forget_bias) and not near 1/2; a cell without such a gate stays as it is.
     """
@@ -56,9 +59,15 @@ class CellRecurrence(Recurrence):
         bidirectional: bool = False,
         fused: bool = True,
         forget_bias: float = 0.0,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.fused = fused
+        if compiled and not can_compile():
+            raise ValueError(
+                "model.recurrence.compiled=true needs a C++ compiler, and there is neither g++ nor "
+                "clang++: install one, or set it to false"
+            )
+        self.fused, self.compiled = fused, compiled
         self.output_size = 2 * hidden_size if bidirectional else hidden_size
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
         self.layers = nn.ModuleList(cell(size, hidden_size) for size in sizes)
@@ -68,7 +77,7 @@ class CellRecurrence(Recurrence):
         for own in [*self.layers, *self.backward_layers]:
             cast(Cell, own).remember(forget_bias)
         first = cast(Cell, self.layers[0])
-        self.states, self.path = first.states, "fused" if self._can_fuse(first) else "plain"
+        self.states, self.path = first.states, self._path_of(first)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
@@ -90,13 +99,18 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        # Autocast chooses the type of each product by itself, which is for the plain path.
-        fused = self._can_fuse(cell) and not torch.is_autocast_enabled(cell.bias.device.type)
-        self.path = "fused" if fused else "plain"
-        return (run_fused if fused else run_plain)(cell, x, every_step)
+        self.path = self._path_of(cell)
+        return RUN[self.path](cell, x, every_step)
 
-    def _can_fuse(self, cell: Cell) -> bool:
-        return self.fused and has_fused_path(cell)
+    def _path_of(self, cell: Cell) -> str:
+        if self.compiled:
+            return "compiled"
+        # Autocast chooses the type of each product by itself, which is for the plain path.
+        autocast = torch.is_autocast_enabled(cell.bias.device.type)
+        return "fused" if self.fused and has_fused_path(cell) and not autocast else "plain"
+
+
+RUN = {"fused": run_fused, "compiled": run_compiled, "plain": run_plain}
 
 
 class TorchRecurrence(Recurrence):

@@ -11,7 +11,7 @@ from experiments import study
 from experiments.names import study as names
 from rnnexp.config import compose
 from rnnexp.experiment import build_data, resolve
-from rnnexp.leaderboard import Entry, find_runs
+from rnnexp.leaderboard import find_runs
 from rnnexp.record import RunRecord
 
 TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
