@@ -80,13 +80,13 @@ def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]
     """Left the test accuracy on each split, a point a seed, the baselines as lines; right, split by
     rows, the share of each language that is told, means over the seeds."""
     figure = Figure(figsize=(14, 7), layout="constrained")
-    parts = figure.subfigures(1, 2, width_ratios=[1, 1.25])
-    panels = parts[0].subplots(2, 1, sharex=True)
-    for axes, (split, (found, others)) in zip(panels, rows.items(), strict=True):
+    panels = figure.subplot_mosaic("RL;NL", width_ratios=[1, 1.25])
+    for split, (found, others) in rows.items():
+        axes = panels[split[0].upper()]
         accuracy_points(axes, found, others)
-        axes.set_title(f"data.split={split}: {SPLITS[split]}", fontsize=10, loc="left", pad=32)
-    panels[-1].set_xlabel("test accuracy, % (a point a seed; dashed: baselines)")
-    languages(parts[1].subplots(), [run for run in runs if run.config["data.split"] == "rows"])
+        axes.set_title(f"data.split={split}: {SPLITS[split]}", fontsize=10, loc="left", pad=40)
+        axes.set_xlabel("test accuracy, % (a point a seed; dashed: baselines)")
+    languages(panels["L"], [run for run in runs if run.config["data.split"] == "rows"])
     return figure
 
 
@@ -116,7 +116,7 @@ def languages(axes: Axes, runs: Sequence[Entry]) -> None:
     names = list(dict.fromkeys(run.config["name"] for run in runs))
     height = 0.8 / len(names)
     for number, name in enumerate(names):
-        shares = recall([run for run in runs if run.config["name"] == name], tested.index)
+        shares = recall([run for run in runs if run.config["name"] == name], list(tested.index))
         places = np.arange(len(tested)) + (number - (len(names) - 1) / 2) * height
         axes.barh(places, 100 * shares, height, color=COLORS[name], label=name)
     labels = [f"{language}, {count:,}" for language, count in tested.items()]

@@ -1,5 +1,5 @@
-"""The compiled path: the equations of a cell as they stand, some steps at a time made into one piece
-of code by torch.compile.
+"""The compiled path: the equations of a cell as they stand, some steps at a time made into one
+piece of code by torch.compile.
 
 It is for GPUs and cells that cuDNN does not have. There a step of many small operations takes as
 long as to launch them, and the compiler makes one of all that lie between two products. On a

@@ -43,8 +43,7 @@ def run_steps(
 
 
 def gathered(hidden: list[Tensor], state: State, every_step: bool) -> tuple[Tensor, State]:
-    """What a recurrence gives: the hidden states as one tensor, if they are asked for, and the final
-    state."""
+    """What a recurrence gives: all hidden states as one tensor, or none, and the final state."""
     if not every_step or not hidden:  # a readout may leave a sequence of one step none
         return state[0].new_empty(0, *state[0].shape), state
     return torch.stack(hidden), state

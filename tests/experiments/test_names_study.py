@@ -106,8 +106,7 @@ def test_the_figure_shows_every_seed_and_every_language(place: Path, trained: li
     names.main([])
     runs = find_runs([Path("outputs")])
     rows = {split: names.rows_of(runs, split) for split in names.SPLITS}
-    figure = names.draw(runs, rows)
-    by_rows, by_names, languages = (axes for part in figure.subfigs for axes in part.axes)
+    by_rows, languages, by_names = names.draw(runs, rows).axes
     for axes, count, values in ((by_rows, 3, [70, 80, 90]), (by_names, 2, [50, 60, 70])):
         points = [line for line in axes.lines if line.get_linestyle() == "None"]
         assert len(points) == count
