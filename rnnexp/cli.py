@@ -1,7 +1,8 @@
 """The command `rnnexp`: one function for each subcommand, which imports what it needs itself.
 
 Exit codes: 0 done; 1 a run or a check failed; 2 the user's mistake; 3 a run cannot be repeated;
-4 it was repeated on different ground, with different numbers; 130 interrupted.
+4 it was repeated on different ground, with different numbers; 130 interrupted; 141 nobody reads
+what is printed.
 """
 
 import argparse
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit code. A mistake is one sentence on stderr."""
-    name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    try:
+        try:
+            return _answer(*(list(sys.argv[1:] if argv is None else argv) or ["--help"]))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as after `| head`; nor shall Python try, at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _answer(name: str, *arguments: str) -> int:
     try:
         if name in ("-h", "--help"):
             print(_help())
@@ -33,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if name not in COMMANDS:
             raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}")
-        return COMMANDS[name](arguments)
+        return COMMANDS[name](list(arguments))
     except UserError as error:
         return _say(error, code=2)
     except RunFailed as error:

@@ -61,6 +61,24 @@ def test_help_is_quick_and_imports_nothing_heavy(empty_folder: Path) -> None:
     assert all(f"\n  {name} " in answer.stdout for name in cli.COMMANDS)
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]])
+def test_a_reader_that_has_gone_is_no_error(arguments: list[str], empty_folder: Path) -> None:
+    """As `head` does that has seen enough."""
+    command = [sys.executable, "-m", "rnnexp", *arguments]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
 def test_no_arguments_is_help(capsys: Capture) -> None:
     assert cli.main([]) == 0
     without = capsys.readouterr().out

@@ -81,8 +81,8 @@ def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]
     rows, the share of each language that is told, means over the seeds."""
     figure = Figure(figsize=(14, 7), layout="constrained")
     panels = figure.subplot_mosaic("RL;NL", width_ratios=[1, 1.25])
-    for split, (found, others) in rows.items():
-        axes = panels[split[0].upper()]
+    for place, (split, (found, others)) in zip("RN", rows.items(), strict=True):
+        axes = panels[place]
         accuracy_points(axes, found, others)
         axes.set_title(f"data.split={split}: {SPLITS[split]}", fontsize=10, loc="left", pad=40)
         axes.set_xlabel("test accuracy, % (a point a seed; dashed: baselines)")

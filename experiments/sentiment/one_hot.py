@@ -126,7 +126,7 @@ class Cost:
     @property
     def label(self) -> str:
         row = self.training
-        return f"{row.words}\n{row.network}, {row.trained} training"
+        return f"{row.words}\n{row.network}, training: {row.trained}"
 
 
 def baselines(runs: Sequence[Entry]) -> dict[str, float]:

@@ -209,6 +209,8 @@ def _parse_numbers(
         )
     if np.isnan(values).all():
         raise UserError(f"{path}: column {name!r} has no values")
+    if (~np.isnan(values)).sum() == 1:
+        raise UserError(f"{path}: column {name!r} has one value: there is no next one to predict")
     if np.nanmin(values) == np.nanmax(values):
         raise UserError(
             f"{path}: column {name!r} is constant ({np.nanmin(values):g}): there is nothing to "

@@ -93,7 +93,8 @@ def mix(old: Tensor, new: Tensor, gate: Tensor) -> Tensor:
 
 
 class Vanilla(Cell):
-    """The simple recurrent network with tanh (Elman 1990; torch.nn.RNN's equation).
+    """The simple recurrent network with tanh (Elman 1990; Goodfellow, Bengio and Courville 2016,
+    "Deep Learning", eqs. 10.8 and 10.9; torch.nn.RNN's equation).
 
     h_t = tanh(W x_t + b + U h_{t-1})
     """
@@ -201,8 +202,9 @@ class GRU(Cell):
 
 
 class GRUChung(Cell):
-    """The gated recurrent unit of the lecture (Chung et al. 2014, arXiv 1412.3555, section 3.2),
-    with the reset gate before the recurrent product.
+    """The gated recurrent unit of the lecture (Chung et al. 2014, arXiv 1412.3555, section 3.2: eq. 5
+    is h_t, those of gates and candidate have no number), with the reset gate before the recurrent
+    product.
 
     z_t  = sigma(W_z x_t + b_z + U_z h_{t-1})
     r_t  = sigma(W_r x_t + b_r + U_r h_{t-1})
@@ -231,7 +233,7 @@ class GRUChung(Cell):
 
 class LSTM(Cell):
     """Long short-term memory as in torch.nn.LSTM (Hochreiter and Schmidhuber 1997, with the forget
-    gate of Gers et al. 2000 and without peepholes).
+    gate of Gers et al. 2000; Graves 2013, arXiv 1308.0850, eqs. 7-11, without its peepholes).
 
     i_t = sigma(W_i x_t + b_i + U_i h_{t-1})
     f_t = sigma(W_f x_t + b_f + U_f h_{t-1})
