@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _answer(*(list(sys.argv[1:] if argv is None else argv) or ["--help"]))
         finally:
-            sys.stdout.flush()
+            if sys.stdout:  # a process may have none
+                sys.stdout.flush()
     except BrokenPipeError:  # nobody reads on, as after `| head`; nor shall Python try, at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -12,7 +12,14 @@ from rich.table import Table
 
 from rnnexp.tasks.task import Task
 
-console = Console(highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads on: the command decides what that means."""
+        raise
+
+
+console = _Console(highlight=False)
 if not console.is_terminal:
     console.width = 120  # a file or a pipe has no width: tables are written whole
 

@@ -21,8 +21,7 @@ HERE = Path(__file__).parent
 OURS, LECTURE = ["names_best", "names_gru"], "names_char_rnn"
 EXPERIMENTS = [*OURS, LECTURE]
 METRICS = ["accuracy", "balanced_accuracy", "macro_f1", "top3_accuracy"]
-# By its name in data.split: what is said of it.
-SPLITS = {"rows": "by rows, as usual: names stand in both parts", "names": "no name in two parts"}
+SPLITS = {"rows": "as usual: names stand in both parts", "names": "no name in two parts"}
 COLORS = {"names_best": "#00798c", "names_gru": "#edae49", LECTURE: "#d1495b"}
 BASELINE = "#4c4c4c"
 
@@ -77,35 +76,38 @@ def rows_of(runs: Sequence[Entry], split: str) -> tuple[list[Entry], list[Entry]
 
 
 def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]) -> Figure:
-    """Left the test accuracy on each split, a point a seed, the baselines as lines; right, split by
-    rows, the share of each language that is told, means over the seeds."""
+    """Left the test accuracy on each split, a point a seed; right, split by rows, the share of each
+    language that is told, means over the seeds."""
     figure = Figure(figsize=(14, 7), layout="constrained")
-    panels = figure.subplot_mosaic("RL;NL", width_ratios=[1, 1.25])
-    for place, (split, (found, others)) in zip("RN", rows.items(), strict=True):
-        axes = panels[place]
-        accuracy_points(axes, found, others)
-        axes.set_title(f"data.split={split}: {SPLITS[split]}", fontsize=10, loc="left", pad=40)
-        axes.set_xlabel("test accuracy, % (a point a seed; dashed: baselines)")
-    languages(panels["L"], [run for run in runs if run.config["data.split"] == "rows"])
+    left, right = figure.subplots(1, 2)
+    accuracies(left, {split: [*found, *others] for split, (found, others) in rows.items()})
+    languages(right, [run for run in runs if run.config["data.split"] == "rows"])
     return figure
 
 
-def accuracy_points(axes: Axes, runs: Sequence[Entry], others: Sequence[Entry]) -> None:
-    """A row a network; baselines that are better than a guess are named above."""
-    names = list(dict.fromkeys(run.config["name"] for run in runs))
-    for height, name in enumerate(names):
-        values = [100 * run.metrics["test/accuracy"] for run in runs if run.config["name"] == name]
-        axes.plot(values, [height] * len(values), "o", color=COLORS[name], alpha=0.7)
-        axes.annotate(f"{np.mean(values):.1f}", (np.mean(values), height), xytext=(0, 8),
-                      textcoords="offset points", ha="center", fontsize=9)  # fmt: skip
-    for other in others:
-        value = 100 * other.metrics["test/accuracy"]
-        axes.axvline(value, color=BASELINE, lw=1, ls="--")
-        axes.annotate(other.config["name"].replace("_", " "), (value, 1),
-                      xycoords=("data", "axes fraction"), xytext=(0, 3), rotation=20,
-                      textcoords="offset points", color=BASELINE, fontsize=8)  # fmt: skip
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.7)
+def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
+    """A row a network or baseline, the best one by rows first; a marker a split."""
+    found = {
+        split: pd.DataFrame(
+            [(row.config["name"], 100 * row.metrics["test/accuracy"]) for row in of_split],
+            columns=["name", "accuracy"],
+        ).groupby("name")["accuracy"]
+        for split, of_split in rows.items()
+    }
+    names = list(found["rows"].mean().sort_values(ascending=False).index)
+    for split, (marker, above) in {"rows": ("o", -0.17), "names": ("D", 0.17)}.items():
+        for name, values in found[split]:
+            color, height = COLORS.get(name, BASELINE), names.index(name) + above
+            points = axes.plot(values, [height] * len(values), marker, color=color, alpha=0.8)
+            points[0].set_markerfacecolor(color if split == "rows" else "white")
+            axes.annotate(f"{values.mean():.1f}", (values.max(), height), xytext=(8, 0),
+                          textcoords="offset points", va="center", fontsize=9)  # fmt: skip
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(right=104)
+    axes.set(xlabel="test accuracy, % (a point a seed, beside them their mean)")
+    title = "Filled: data.split=rows. Hollow: data.split=names, no name in two parts"
+    axes.set_title(title, fontsize=10, loc="left")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -124,7 +126,7 @@ def languages(axes: Axes, runs: Sequence[Entry]) -> None:
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="of the names of each language, % that are told right")
     axes.set_title("Languages and their tested names, split by rows", fontsize=10, loc="left")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=len(names))
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

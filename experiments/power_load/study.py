@@ -52,8 +52,8 @@ def answer(options: argparse.Namespace) -> int:
     console.show(Markdown(table))
     if failed:
         return 1
-    if not study.is_whole(options, EXPERIMENTS):
-        print("README.md stays as it is: the whole study alone writes its table there")
+    if not (options.lightgbm and study.is_whole(options, EXPERIMENTS)):
+        print("README.md stays as it is: the whole study alone, --lightgbm included, writes it")
         return 0
     study.write_between_markers(HERE / "README.md", table)
     draw(runs, others).savefig(HERE / "smape.png", dpi=110)

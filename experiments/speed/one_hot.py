@@ -43,8 +43,7 @@ CHEAPER = {  # how many times cheaper than that a word is to be, at least, and w
 }
 GROWTH = 1.1  # of a word's cost, at most, along the vocabularies from the second one on
 MEMORY = 3.0  # GB, at most
-ALONG = ("TEXTnet", "GRUnet")  # networks that are measured at other vocabularies as well
-COLORS = {"TEXTnet": "#00798c", "GRUnet": "#d1495b"}
+COLORS = {"TEXTnet": "#00798c", "TEXTnetOrder2": "#edae49", "GRUnet": "#d1495b"}
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ QUICK = Plan(16, 200, (100, 200, 300), 2, 1, 5, 5, (3, 3, 2))
 class Measured(NamedTuple):
     """Milliseconds a word (rounds, contenders), and bytes.
 
-    at_one: of each network at one vocabulary. along, loops: of some networks,
-    at each vocabulary, rnnexp's and the literal loop's, batch 1. peak: of the memory in which
-    GRUnet is trained at the largest vocabulary; None where the system does not tell.
+    at_one: of each network at one vocabulary. along, loops: at each vocabulary, rnnexp's and the
+    literal loop's, batch 1. peak: of the memory in which GRUnet is trained at the largest
+    vocabulary; None where the system does not tell.
     """
 
     at_one: dict[str, pd.DataFrame]
@@ -182,7 +181,7 @@ def measure(plan: Plan, stopwatch: Stopwatch) -> Measured:
         print(f"{network}, {plan.vocabulary:,} words", flush=True)
         at_one[network] = measure_at_one(network, data, plan, stopwatch)
     larger = [Drawn(vocabulary) for vocabulary in plan.vocabularies]
-    for network in ALONG:
+    for network in LITERAL:
         print(f"{network} by vocabulary", flush=True)
         along[network] = measure_along(network, larger, plan, stopwatch)
         loops[network] = measure_loops(network, larger, plan, stopwatch)

@@ -10,6 +10,7 @@ processor needs a C++ compiler for it.
 import functools
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from itertools import repeat
 from typing import Any
@@ -22,12 +23,13 @@ from rnnexp.nn.plain import gathered, run_steps
 from rnnexp.nn.representations import Sequences
 
 STEPS = 15  # that are compiled together: half a minute; of 60 it is a minute, and little faster
-COMPILERS = ("g++", "clang++", "cl")  # any of which torch takes, or what $CXX names
+COMPILERS = {"darwin": "clang++", "win32": "cl"}  # that torch takes, by platform; elsewhere g++
 
 
-def can_compile() -> bool:
-    """Whether there is what torch.compile needs on this machine's processor."""
-    return any(map(shutil.which, filter(None, [os.environ.get("CXX"), *COMPILERS])))
+def missing_compiler() -> str | None:
+    """The compiler that torch would call and that is not there; None where it is."""
+    wanted = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
+    return None if shutil.which(wanted) else wanted
 
 
 @functools.cache

@@ -5,6 +5,7 @@ final state of its last layer, a tuple of tensors (B, H). Both of the classes he
 same way, so that a hand-written cell and a backend of torch are each one word in a config.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import cast
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnexp.nn.cells import Cell, State
-from rnnexp.nn.compiled import can_compile, run_compiled
+from rnnexp.nn.compiled import STEPS, missing_compiler, run_compiled
 from rnnexp.nn.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
@@ -43,7 +44,7 @@ class CellRecurrence(Recurrence):
     so the final state never depends on padding. With bidirectional=True every layer has a second
     cell that reads each sequence backwards; hidden states and final states stand side by side.
 
-    fused, compiled: which path is taken where it can be, compiled before fused; else plain.
+    fused, compiled: which paths may be taken where they can be, compiled before fused; else plain.
 
     forget_bias: added to the initial bias of the gate that keeps the state, so that it begins near
     sigma(forget_bias) and not near 1/2; a cell without such a gate stays as it is.
@@ -62,12 +63,14 @@ class CellRecurrence(Recurrence):
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        if compiled and not can_compile():
-            raise ValueError(
-                "model.recurrence.compiled=true needs a C++ compiler, and there is neither g++ nor "
-                "clang++: install one, or set it to false"
-            )
         self.fused, self.compiled = fused, compiled
+        if compiled and (compiler := missing_compiler()):
+            warnings.warn(
+                f"model.recurrence.compiled=true needs the compiler {compiler}, which is not here: "
+                "another path is taken",
+                stacklevel=2,
+            )
+            self.compiled = False
         self.output_size = 2 * hidden_size if bidirectional else hidden_size
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
         self.layers = nn.ModuleList(cell(size, hidden_size) for size in sizes)
@@ -77,7 +80,7 @@ class CellRecurrence(Recurrence):
         for own in [*self.layers, *self.backward_layers]:
             cast(Cell, own).remember(forget_bias)
         first = cast(Cell, self.layers[0])
-        self.states, self.path = first.states, self._path_of(first)
+        self.states, self.path = first.states, self._path_of(first, STEPS)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
@@ -99,11 +102,11 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        self.path = self._path_of(cell)
+        self.path = self._path_of(cell, x.steps)
         return RUN[self.path](cell, x, every_step)
 
-    def _path_of(self, cell: Cell) -> str:
-        if self.compiled:
+    def _path_of(self, cell: Cell, steps: int) -> str:
+        if self.compiled and steps >= STEPS:  # of fewer, nothing would be compiled
             return "compiled"
         # Autocast chooses the type of each product by itself, which is for the plain path.
         autocast = torch.is_autocast_enabled(cell.bias.device.type)

@@ -184,7 +184,7 @@ class LinearSteps(Steps):
 class TEXTnetOrder2Steps(Steps):
     """h' = tanh(x + U h + V fed), cell' = sigma(W_c h' + b_c), fed' = cell
 
-    The gradient before that sigma is what is kept.
+    What is kept is a gradient alone, that before the sigma.
     """
 
     gates = 1

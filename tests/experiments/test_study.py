@@ -36,6 +36,8 @@ def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         f"- {{runs: name={OURS}, metric: smape, expected: 2.0, tolerance: 0.01}}"
     )
     monkeypatch.setattr(power_load, "HERE", here)
+    monkeypatch.setattr(power_load, "require_lightgbm", lambda: None)
+    monkeypatch.setattr(power_load, "lightgbm_rows", lambda run: [])
     monkeypatch.setattr(power_load, "EXPERIMENTS", [OURS, LECTURE])
     # The small files are too short for the lecture's batches and for windows of 128 hours.
     original = study.plan
@@ -101,7 +103,7 @@ def job_of(experiment: str, seed: int) -> str:
 
 
 def test_the_whole_study_writes_table_and_figure(place: Path, trained: list[str]) -> None:
-    assert power_load.main([]) == 0
+    assert power_load.main(["--lightgbm"]) == 0
     assert trained == [job_of(name, s) for name in (OURS, LECTURE) for s in (0, 1, 2)]
     text = (place / "README.md").read_text()
     before, _, rest = text.partition(study.BEGIN)
@@ -125,14 +127,15 @@ def test_a_missed_expectation_is_code_1(
 ) -> None:
     path = place / "expected.yaml"
     path.write_text(path.read_text().replace("2.0,", "2.5,"))
-    assert power_load.main([]) == 1
+    assert power_load.main(["--lightgbm"]) == 1
     assert "missed" in capsys.readouterr().out
 
 
 def test_a_part_of_the_study_is_shown_and_not_written(
     place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parts = [["--only", OURS], ["--seeds", "0,1"], ["optimizer.lr=0.5", "--seeds", "0,1,2"]]
+    parts = [[], ["--lightgbm", "--only", OURS], ["--lightgbm", "--seeds", "0,1"],
+             ["--lightgbm", "optimizer.lr=0.5", "--seeds", "0,1,2"]]  # fmt: skip
     for part in parts:
         assert power_load.main(part) == 0
         assert "the whole study alone" in capsys.readouterr().out

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnexp.nn import cells, compiled
-from rnnexp.nn.compiled import can_compile, run_compiled
+from rnnexp.nn import cells, compiled, recurrence
+from rnnexp.nn.compiled import missing_compiler, run_compiled
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.nn.representations import Features
 
-pytestmark = pytest.mark.skipif(not can_compile(), reason="no C++ compiler")
+compiling = pytest.mark.skipif(bool(missing_compiler()), reason="no C++ compiler")
 
 LENGTHS = torch.tensor([8, 3, 1])
 
@@ -30,6 +30,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return original(cell, block, *rest)
 
     monkeypatch.setattr(compiled, "STEPS", 3)
+    monkeypatch.setattr(recurrence, "STEPS", 3)
     monkeypatch.setattr(compiled, "_compiled", lambda: run)
     torch.compiler.reset()  # or after some forms nothing more is compiled
     torch.manual_seed(0)
@@ -43,6 +44,7 @@ def outputs_and_gradients(run: Callable[..., Any], cell: Any, x: Features) -> li
     return [hidden, *final, *torch.autograd.grad(loss, [x.values, *cell.parameters()])]
 
 
+@compiling
 @pytest.mark.parametrize("kind", [cells.MGU, cells.LSTM])
 def test_equal_to_the_plain_path(kind: type[cells.Cell], counted: list[int]) -> None:
     cell = kind(4, 5).double()
@@ -55,22 +57,31 @@ def test_equal_to_the_plain_path(kind: type[cells.Cell], counted: list[int]) -> 
     assert counted == [3] * 4
 
 
+@compiling
 def test_a_recurrence_takes_it_where_it_is_asked_for(counted: list[int]) -> None:
     """In both directions, and without a gradient; the final state alone."""
-    recurrence = CellRecurrence(cells.MGU, 4, 5, bidirectional=True, compiled=True)
-    assert recurrence.path == "compiled"
+    both_ways = CellRecurrence(cells.MGU, 4, 5, bidirectional=True, compiled=True)
+    assert both_ways.path == "compiled"
     x = Features(torch.randn(8, 3, 4), LENGTHS)
     with torch.no_grad():
-        hidden, (final,) = recurrence(x, every_step=False)
-        recurrence.compiled = False
-        _, (expected,) = recurrence(x, every_step=False)
+        hidden, (final,) = both_ways(x, every_step=False)
+        both_ways.compiled = False
+        _, (expected,) = both_ways(x, every_step=False)
     assert counted == [3] * 4 and hidden.shape == (0, 3, 10)
     torch.testing.assert_close(final, expected)
-    assert recurrence.path == "fused"
+    assert both_ways.path == "fused"
 
 
-def test_without_a_compiler_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(ValueError, match=r"model\.recurrence\.compiled=true needs a C\+\+ compile"):
-        CellRecurrence(cells.MGU, 4, 5, compiled=True)
+@compiling
+def test_few_steps_are_not_compiled(counted: list[int]) -> None:
+    one = CellRecurrence(cells.MGU, 4, 5, compiled=True)
+    one(Features(torch.randn(2, 3, 4)))
+    assert one.path == "fused" and counted == []
+
+
+def test_without_a_compiler_another_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that whoever has a run from elsewhere can test it, and predict by it."""
+    monkeypatch.setenv("CXX", "a-compiler-that-is-not-there")
+    with pytest.warns(UserWarning, match="needs the compiler a-compiler-that-is-not-there"):
+        one = CellRecurrence(cells.MGU, 4, 5, compiled=True)
+    assert one.path == "fused"

@@ -13,7 +13,6 @@ from rnnexp.record import read_digest, read_run
 RUN = [
     "train",
     "experiment=quickstart_reviews",
-    "model=grunet",
     "model/representation=one_hot",
     "model.hidden_size=8",
     "data.per_class=40",
@@ -21,13 +20,18 @@ RUN = [
     "trainer.max_epochs=2",
     "trainer.gradient_clip_val=0.05",
     "determinism.threads=1",
-    "+trainer.precision=64-true",  # in single precision rounding grows over the steps
+    "trainer.precision=64-true",  # in single precision rounding grows over the steps
     "name=run",
 ]
-OPTIMIZERS = {
-    "sgd": ["optimizer=sgd", "optimizer.lr=0.03", "optimizer.weight_decay=0.01"],
-    # Idle moves are those of eps = 0.
-    "adamw": ["optimizer=adamw", "optimizer.lr=0.01", "+optimizer.eps=1e-30"],
+SGD = ["optimizer=sgd", "optimizer.lr=0.03", "optimizer.weight_decay=0.01"]
+# Idle moves are those of eps = 0.
+ADAMW = ["optimizer=adamw", "optimizer.lr=0.01", "+optimizer.eps=1e-30"]
+TRAININGS = {
+    "grunet, sgd": ["model=grunet", *SGD],
+    "grunet, adamw": ["model=grunet", *ADAMW],
+    "textnet": ["model=textnet", *SGD],
+    "textnet_order2": ["model=textnet_order2", *SGD],
+    "char RNN": ["model=textnet_slide", "model/readout=last_input", *SGD],
 }
 
 
@@ -45,11 +49,10 @@ def gap(losses: list[float], expected: list[float]) -> float:
     return max(abs(a - b) / b for a, b in zip(losses, expected, strict=True))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("options", TRAININGS.values(), ids=TRAININGS)
 def test_the_same_run_as_with_dense_gradients(
-    empty_folder: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
+    empty_folder: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = OPTIMIZERS[optimizer]
     sparse, metrics = trained("sparse", *options)
     dense, expected = trained("dense", *options, "model.representation.sparse=false")
     assert gap(sparse, dense) < 1e-9
