@@ -61,7 +61,7 @@ def test_help_is_quick_and_imports_nothing_heavy(empty_folder: Path) -> None:
     assert all(f"\n  {name} " in answer.stdout for name in cli.COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["data", "list"]])
 def test_a_reader_that_has_gone_is_no_error(arguments: list[str], empty_folder: Path) -> None:
     """As `head` does that has seen enough."""
     command = [sys.executable, "-m", "rnnexp", *arguments]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from rich.markdown import Markdown
 
@@ -204,7 +205,10 @@ def draw(found: Sequence[Cost], others: dict[str, float]) -> Figure:
     }
     colors = [ONE_HOT if one.training.words.startswith("one-hot") else VECTORS for one in found]
     for axes, (title, (values, form)) in zip(panels, quantities.items(), strict=True):
-        _bars(axes, values, form, colors)
+        bars = _bars(axes, values, colors)
+        texts = ["not recorded" if np.isnan(one) else format(one, form) for one in values]
+        inside = {"label_type": "center", "color": "white"} if axes is panels[3] else {"padding": 3}
+        axes.bar_label(bars, texts, fontsize=9, **inside)
         axes.set_title(title, fontsize=11)
     panels[0].set_yticks(range(len(found)), [one.label for one in found])
     panels[0].invert_yaxis()
@@ -219,15 +223,14 @@ def draw(found: Sequence[Cost], others: dict[str, float]) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, values: list[float], form: str, colors: list[str]) -> None:
-    """Each with its value beside it; NaN has no bar."""
+def _bars(axes: Axes, values: list[float], colors: list[str]) -> BarContainer:
+    """NaN has no bar."""
     drawn = np.nan_to_num(np.array(values))
     bars = axes.barh(range(len(values)), drawn, color=colors, height=0.6)
-    axes.bar_label(bars, ["not recorded" if np.isnan(v) else format(v, form) for v in values],
-                   padding=3, fontsize=9)  # fmt: skip
     axes.set_xlim(0, 1.25 * max(drawn.max(), 1e-9))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
+    return bars
 
 
 if __name__ == "__main__":

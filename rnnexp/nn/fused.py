@@ -142,7 +142,8 @@ def _empty(like: Tensor, count: int, steps: int) -> list[Tensor]:
 
 
 def _projection(cell: Cell, x: Sequences, weight: Tensor) -> Projection:
-    return projection_of(x, weight, cell.bias, cell.projections, bool(STEPS[type(cell)].joining))
+    kind = STEPS[type(cell)]
+    return projection_of(x, weight, kind.bias(cell), cell.projections, bool(kind.joining))
 
 
 def _start(cell: Cell, x: Sequences, projection: Projection, steps: int) -> tuple[Steps, Memory]:

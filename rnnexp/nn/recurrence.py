@@ -80,7 +80,7 @@ class CellRecurrence(Recurrence):
         for own in [*self.layers, *self.backward_layers]:
             cast(Cell, own).remember(forget_bias)
         first = cast(Cell, self.layers[0])
-        self.states, self.path = first.states, self._path_of(first, STEPS)
+        self.states, self.path = first.states, self._path_of(first)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
@@ -102,15 +102,15 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        self.path = self._path_of(cell, x.steps)
-        return RUN[self.path](cell, x, every_step)
-
-    def _path_of(self, cell: Cell, steps: int) -> str:
-        if self.compiled and steps >= STEPS:  # of fewer, nothing would be compiled
-            return "compiled"
         # Autocast chooses the type of each product by itself, which is for the plain path.
         autocast = torch.is_autocast_enabled(cell.bias.device.type)
-        return "fused" if self.fused and has_fused_path(cell) and not autocast else "plain"
+        self.path = self._path_of(cell, may_compile=x.steps >= STEPS, may_fuse=not autocast)
+        return RUN[self.path](cell, x, every_step)
+
+    def _path_of(self, cell: Cell, may_compile: bool = True, may_fuse: bool = True) -> str:
+        if self.compiled and may_compile:
+            return "compiled"
+        return "fused" if self.fused and may_fuse and has_fused_path(cell) else "plain"
 
 
 RUN = {"fused": run_fused, "compiled": run_compiled, "plain": run_plain}

@@ -74,6 +74,11 @@ class Steps:
         self._cut: dict[int, Tensor | None] = {}
         self.cuts = torch.get_num_threads() if rows == 1 and not cell.bias.is_cuda else 1
 
+    @staticmethod
+    def bias(cell: Any) -> Tensor:
+        """What is added to the input projections: (P * H,)."""
+        return cell.bias
+
     def join(self, U: Tensor, gate: int) -> Tensor:
         """The weight of [h; x_t; 1] in a gate."""
         return U if self.input_weights is None else torch.cat([U, self.input_weights[gate]])
@@ -205,7 +210,7 @@ class TEXTnetOrder2Steps(Steps):
         x = self.product(step.gates[0], step.joined, self.W, self.beta)
         self.product(x, fed, self.V, beta=1)
         tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
-        self.product(new_cell, new_h, self.W_c).add_(self.b_c).sigmoid_()
+        self.product(new_cell.copy_(self.b_c), new_h, self.W_c, beta=1).sigmoid_()
         new_fed.copy_(cell)
 
     def backward(self, step: Step, g: Gradients, g_state: list[Tensor]) -> None:
@@ -266,9 +271,10 @@ class MGUSteps(Steps):
 
 
 class GRUSteps(Steps):
-    """r, z = sigma(x + U h + d), m = U_h h + d_h, c = tanh(x_h + r * m), h' = (1 - z) * c + z * h
+    """r, z = sigma(x + U h), m = U_h h + d_h, c = tanh(x_h + r * m), h' = (1 - z) * c + z * h
 
-    m is kept. The input of c is not multiplied by r, and so it stays apart from m.
+    m is kept. The input of c is not multiplied by r, and so it stays apart from m. The recurrent
+    biases of r and z are in x.
     """
 
     gates = 3
@@ -277,13 +283,19 @@ class GRUSteps(Steps):
     def __init__(self, cell: cells.GRU, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)
         self.U = [U.contiguous() for U in cell.U.detach().chunk(3, dim=1)]
-        self.d = cell.recurrent_bias.detach().chunk(3)
+        self.d_h = cell.recurrent_bias.detach()[2 * cell.hidden_size :]
+
+    @staticmethod
+    def bias(cell: cells.GRU) -> Tensor:
+        outside = cell.recurrent_bias.clone()
+        outside[2 * cell.hidden_size :] = 0
+        return cell.bias + outside
 
     def forward(self, step: Step) -> None:
         (r, z, c), (m,), (h,) = step.gates, step.kept, step.before
-        self.product(r.add_(self.d[0]), h, self.U[0], beta=1).sigmoid_()
-        self.product(z.add_(self.d[1]), h, self.U[1], beta=1).sigmoid_()
-        self.product(m, h, self.U[2]).add_(self.d[2])
+        self.product(r, h, self.U[0], beta=1).sigmoid_()
+        self.product(z, h, self.U[1], beta=1).sigmoid_()
+        self.product(m.copy_(self.d_h), h, self.U[2], beta=1)
         tanh(c.addcmul_(r, m), out=c)
         torch.lerp(c, h, z, out=step.after[0])
 

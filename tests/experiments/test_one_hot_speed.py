@@ -196,7 +196,7 @@ def test_bars_are_multiples_of_the_published_costs() -> None:
     assert growth.value == pytest.approx(1) and growth.most == 1.1
     memory = bars["GRUnet, 64,350 words: GB of memory"]
     assert memory.value == 1.5 and memory.most == 3
-    assert len(bars) == 8
+    assert len(bars) == 9
     assert DLSTUDIO == {"TEXTnet": 23, "TEXTnetOrder2": 23, "GRUnet": 66}
 
 
