@@ -97,7 +97,7 @@ def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
     names = list(found["rows"].mean().sort_values(ascending=False).index)
     for split, (marker, above) in {"rows": ("o", -0.17), "names": ("D", 0.17)}.items():
         for name, values in found[split]:
-            color, height = COLORS.get(name, BASELINE), names.index(name) + above
+            color, height = COLORS.get(str(name), BASELINE), names.index(name) + above
             points = axes.plot(values, [height] * len(values), marker, color=color, alpha=0.8)
             points[0].set_markerfacecolor(color if split == "rows" else "white")
             axes.annotate(f"{values.mean():.1f}", (values.max(), height), xytext=(8, 0),

@@ -202,9 +202,9 @@ class GRU(Cell):
 
 
 class GRUChung(Cell):
-    """The gated recurrent unit of the lecture (Chung et al. 2014, arXiv 1412.3555, section 3.2: eq. 5
-    is h_t, those of gates and candidate have no number), with the reset gate before the recurrent
-    product.
+    """The gated recurrent unit of the lecture (Chung et al. 2014, arXiv 1412.3555, section 3.2:
+    eq. 5 is h_t, those of gates and candidate have no number), with the reset gate before the
+    recurrent product.
 
     z_t  = sigma(W_z x_t + b_z + U_z h_{t-1})
     r_t  = sigma(W_r x_t + b_r + U_r h_{t-1})

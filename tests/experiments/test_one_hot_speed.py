@@ -173,7 +173,7 @@ def measured(single: float = 0.05) -> Measured:
     along, loops = (
         {
             name: pd.DataFrame({at(name, v): [cost * v**power] * 2 for v in FULL.vocabularies})
-            for name in one_hot.LITERAL
+            for name in LITERAL
         }
         for cost, power in ((0.05, 0), (0.001, 1))
     )
