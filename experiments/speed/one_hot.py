@@ -44,6 +44,7 @@ CHEAPER = {  # how many times cheaper than that a word is to be, at least, and w
 GROWTH = 1.1  # of a word's cost, at most, along the vocabularies from the second one on
 MEMORY = 3.0  # GB, at most
 COLORS = {"TEXTnet": "#00798c", "TEXTnetOrder2": "#edae49", "GRUnet": "#d1495b"}
+BESIDE = {"TEXTnet": "top", "TEXTnetOrder2": "bottom", "GRUnet": "center"}  # of a curve, its name
 
 
 @dataclass(frozen=True)
@@ -313,7 +314,7 @@ def draw(measured: Measured, plan: Plan) -> Figure:
             costs = [times[at(network, vocabulary)].median() for vocabulary in plan.vocabularies]
             axes.plot(plan.vocabularies, costs, style, color=COLORS[network], ms=5)
             label, place = f"  {network}, {name}", (largest, costs[-1])
-            axes.annotate(label, place, color=COLORS[network], va="center")
+            axes.annotate(label, place, color=COLORS[network], va=BESIDE[network])
     for network in measured.along:
         place = plan.vocabulary, DLSTUDIO[network]
         axes.plot(*place, "x", color=COLORS[network], ms=9, mew=2)
