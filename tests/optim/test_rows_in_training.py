@@ -26,12 +26,14 @@ RUN = [
 SGD = ["optimizer=sgd", "optimizer.lr=0.03", "optimizer.weight_decay=0.01"]
 # Idle moves are those of eps = 0.
 ADAMW = ["optimizer=adamw", "optimizer.lr=0.01", "+optimizer.eps=1e-30"]
+# And by how much the losses differ, at least, where rows are read as they lie: less in networks of
+# which the last input alone has a short way to the loss.
 TRAININGS = {
-    "grunet, sgd": ["model=grunet", *SGD],
-    "grunet, adamw": ["model=grunet", *ADAMW],
-    "textnet": ["model=textnet", *SGD],
-    "textnet_order2": ["model=textnet_order2", *SGD],
-    "char RNN": ["model=textnet_slide", "model/readout=last_input", *SGD],
+    "grunet, sgd": (["model=grunet", *SGD], 1e-3),
+    "grunet, adamw": (["model=grunet", *ADAMW], 1e-3),
+    "textnet": (["model=textnet", *SGD], 1e-4),
+    "textnet_order2": (["model=textnet_order2", *SGD], 1e-4),
+    "char RNN": (["model=textnet_slide", "model/readout=last_input", *SGD], 1e-4),
 }
 
 
@@ -49,9 +51,9 @@ def gap(losses: list[float], expected: list[float]) -> float:
     return max(abs(a - b) / b for a, b in zip(losses, expected, strict=True))
 
 
-@pytest.mark.parametrize("options", TRAININGS.values(), ids=TRAININGS)
+@pytest.mark.parametrize(("options", "least"), TRAININGS.values(), ids=TRAININGS)
 def test_the_same_run_as_with_dense_gradients(
-    empty_folder: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
+    empty_folder: Path, options: list[str], least: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sparse, metrics = trained("sparse", *options)
     dense, expected = trained("dense", *options, "model.representation.sparse=false")
@@ -60,4 +62,4 @@ def test_the_same_run_as_with_dense_gradients(
     # With rows that are read as they lie it is another training.
     monkeypatch.setattr(lookup, "current_rows", lambda table, rows: table.index_select(0, rows))
     stale, _ = trained("stale", *options)
-    assert gap(stale, dense) > 1e-5
+    assert gap(stale, dense) > least
