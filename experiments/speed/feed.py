@@ -1,7 +1,6 @@
 """What does the feed cost, and how does it grow with the data? The batches of an epoch as a run
 gathers them, beside a Dataset that is read sample by sample."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from experiments import study
-from experiments.speed import machine
+from experiments.speed import command, machine
 from experiments.speed.timing import Stopwatch, Work, quartiles, ratio
 from rnnexp import console, cores, determinism
 from rnnexp.config import compose
@@ -45,12 +44,8 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="little data, to see how it works: nothing is written"
-    )
-    options = parser.parse_args(argv)
-    return study.exit_code(lambda: answer(options.quick))
+    quick = "little data, to see how it works: nothing is written"
+    return command.run(argv, __doc__, quick, answer)
 
 
 def answer(quick: bool) -> int:

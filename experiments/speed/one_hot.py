@@ -1,7 +1,6 @@
 """What does a word cost as a one-hot vector? A training step of rnnexp, which touches the rows of
 the words in a batch, and one of a literal loop over dense one-hot rows, in one run."""
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.markdown import Markdown
 
 from experiments import study
-from experiments.speed import machine
+from experiments.speed import command, machine
 from experiments.speed.apart import Apart
 from experiments.speed.growth import at
 from experiments.speed.one_hot_contenders import (
@@ -113,14 +112,8 @@ class Bar(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="small sizes and few rounds, to see how it works: nothing is expected or written",
-    )
-    options = parser.parse_args(argv)
-    return study.exit_code(lambda: answer(options.quick))
+    quick = "small sizes and few rounds, to see how it works: nothing is expected or written"
+    return command.run(argv, __doc__, quick, answer)
 
 
 def answer(quick: bool) -> int:

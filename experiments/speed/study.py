@@ -1,6 +1,5 @@
 """How near does the time loop come to the machine's limit? Measures ratios of times, in rounds."""
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ import pandas as pd
 from rich.markdown import Markdown
 
 from experiments import study
-from experiments.speed import growth, machine
+from experiments.speed import command, growth, machine
 from experiments.speed.apart import AS_TORCH_COMES, Apart
 from experiments.speed.bars import Rows, judge, read_bars
 from experiments.speed.contenders import (
@@ -37,14 +36,8 @@ TITLES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="small sizes and few rounds, to see how it works: nothing is expected or written",
-    )
-    options = parser.parse_args(argv)
-    return study.exit_code(lambda: answer(options.quick))
+    quick = "small sizes and few rounds, to see how it works: nothing is expected or written"
+    return command.run(argv, __doc__, quick, answer)
 
 
 def answer(quick: bool) -> int:

@@ -1,7 +1,6 @@
 """What does Lightning's Trainer cost? The same training steps, driven by it as in a run of rnnexp,
 by it alone, and by a bare loop, in turns."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from rich.markdown import Markdown
 
 from experiments import study
-from experiments.speed import machine
+from experiments.speed import command, machine
 from experiments.speed.timing import quartiles
 from rnnexp import console, cores, determinism, experiment
 from rnnexp.callbacks.history import History
@@ -57,12 +56,8 @@ class Clock(Callback):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="two rounds, to see how it works: nothing is written"
-    )
-    options = parser.parse_args(argv)
-    return study.exit_code(lambda: answer(options.quick))
+    quick = "two rounds, to see how it works: nothing is written"
+    return command.run(argv, __doc__, quick, answer)
 
 
 def answer(quick: bool) -> int:
