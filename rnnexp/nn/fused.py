@@ -297,30 +297,43 @@ def _backward(
         _empty(zeros, steps.gates, longest.stop), _empty(zeros, steps.kept, longest.stop)
     )
     g_each = [Gradients(*g) for g in zip(*(_unbind(g, longest) for g in g_memory), strict=True)]
-    with torch.inference_mode():
-        for block, each in zip(reversed(blocks), reversed(each_of_block), strict=True):
-            with _kernels(steps):
-                for t in reversed(range(len(each))):
-                    if g_steps is not None:
-                        g_state[0].add_(g_steps[block.steps.start + t])
-                    if block.over is None:
-                        steps.backward(each[t], g_each[t], g_state)
-                    else:
-                        _backward_past(steps, each[t], g_each[t], g_state, block.over[t])
-            place = slice(0, len(each))
-            g = Gradients(
-                *([tensor[place].flatten(0, 1) for tensor in tensors] for tensors in g_memory)
-            )
-            g_gates = [gate[place] for gate in g_memory.gates]
-            g_block = None if g_values is None else g_values[block.steps]
-            with _kernels(steps, len(each)):
-                steps.weights(memory.of(block.steps), g, g_weights)
-                projection.add_gradients(block.x.values, g_gates, g_block)
+    for block, each in zip(reversed(blocks), reversed(each_of_block), strict=True):
+        _back_through(steps, block, each, g_each, g_steps, g_state)
+        place = slice(0, len(each))
+        g = Gradients(
+            *([tensor[place].flatten(0, 1) for tensor in tensors] for tensors in g_memory)
+        )
+        g_gates = [gate[place] for gate in g_memory.gates]
+        g_block = None if g_values is None else g_values[block.steps]
+        with _kernels(steps, len(each)):
+            steps.weights(memory.of(block.steps), g, g_weights)
+            projection.add_gradients(block.x.values, g_gates, g_block)
     below = [g_weights[name][cell.hidden_size :] for name in joining]
     g_weight, g_weights["bias"] = projection.gradients(below)
     for name in joining:
         g_weights[name] = g_weights[name][: cell.hidden_size]
     return [g_values, g_weight, *g_weights.values()]
+
+
+@torch.inference_mode()
+def _back_through(
+    steps: Steps,
+    block: Block,
+    each: list[Step],
+    g_each: list[Gradients],
+    g_steps: Sequence[Tensor] | None,
+    g_state: list[Tensor],
+) -> None:
+    """g_state, of the state after a block's last step, becomes that of the state before its first;
+    g_each is written."""
+    with _kernels(steps):
+        for t in reversed(range(len(each))):
+            if g_steps is not None:
+                g_state[0].add_(g_steps[block.steps.start + t])
+            if block.over is None:
+                steps.backward(each[t], g_each[t], g_state)
+            else:
+                _backward_past(steps, each[t], g_each[t], g_state, block.over[t])
 
 
 def _backward_past(
