@@ -1,5 +1,7 @@
 """Seeds and generators."""
 
+import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -62,6 +64,23 @@ def test_the_precision_of_products() -> None:
     assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"  # type: ignore[attr-defined]
     prepare(deterministic=True, threads=1)
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.usefixtures("settings_of_torch")
+def test_garbage_is_looked_for_in_what_comes_after() -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.unfreeze()
+    prepare(deterministic=True, threads=1)
+    spared = gc.get_freeze_count()
+    assert spared > 100 * len(gc.get_objects())
+    garbage = weakref.ref(Cycle())
+    prepare(deterministic=True, threads=1)  # of a further run
+    gc.collect()
+    assert garbage() is None
+    assert gc.get_freeze_count() <= spared
 
 
 @pytest.mark.usefixtures("settings_of_torch")

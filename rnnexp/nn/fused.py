@@ -12,9 +12,8 @@ Equal to the plain path (`rnnexp.nn.plain`) up to the order of summation, and fa
 A second derivative is taken on the plain path.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -63,59 +62,54 @@ def _other_parameters(cell: Cell) -> dict[str, Tensor]:
 # Blocks of steps, and their memory --------------------------------------------------------------
 
 
-class Block(NamedTuple):
-    """Some steps of all rows: their inputs, which they are, and (S, R, 1), which sequences are over
-    at each; None where none is."""
+@dataclass(frozen=True)
+class Block:
+    """Some steps of all sequences: their inputs, which they are, and (S, R, 1), which sequences are
+    over at each; None where none is. rows: S * R, or some more, that are multiplied together."""
 
     x: Sequences
     steps: slice
     over: Tensor | None
+    rows: int
+
+    def __len__(self) -> int:
+        return self.steps.stop - self.steps.start
 
 
-def _block_size(rows: int) -> int:
-    """How many steps of so many sequences are a block; the last one of a batch may be shorter."""
-    return max(1, BLOCK // max(1, rows))
-
-
-def _blocks(x: Sequences) -> Iterator[Block]:
-    size = _block_size(x.batch)
+def _blocks(x: Sequences, hidden_size: int) -> list[Block]:
+    size = max(1, BLOCK // max(1, x.batch))
     padding, shortest = x.padding, x.steps if x.lengths is None else int(x.lengths.min())
+    blocks = []
     for start in range(0, x.steps, size):
         steps = slice(start, min(start + size, x.steps))
         over = None if padding is None or steps.stop <= shortest else padding[steps].unsqueeze(2)
-        yield Block(replace(x, values=x.values[steps], lengths=None), steps, over)
+        rows = kernels.rounded((steps.stop - start) * x.batch, hidden_size, hidden_size)
+        blocks.append(Block(replace(x, values=x.values[steps], lengths=None), steps, over, rows))
+    return blocks
 
 
 class Memory(NamedTuple):
     """Tensors (T, R, H) of T steps; states: (T + 1, R, H), with the one before the first step.
 
-    joined: (T + 1, R, H + J), of which the hidden states are the first H columns, and what stands
-    beside them is the rest.
+    joined: (T + 1, R, N * H + J), N of the states side by side, the hidden one first, and inputs.
+    All of them go on with zeros behind the last step, as far as the rows of a block do.
     """
 
     gates: list[Tensor]
     kept: list[Tensor]
     states: list[Tensor]
     joined: Tensor
+    inputs: Tensor  # (T + 1, R, J), the last columns of joined
 
-    @property
-    def beside(self) -> Tensor:
-        """(T + 1, R, J)"""
-        return self.joined[..., self.states[0].shape[2] :]
-
-    def of(self, steps: slice) -> Step:
-        """Of these steps, flattened: (S * R, H)."""
-        later = slice(steps.start + 1, steps.stop + 1)
-
-        def flat(tensors: list[Tensor], part: slice) -> list[Tensor]:
-            return [tensor[part].flatten(0, 1) for tensor in tensors]
-
+    def of(self, block: Block) -> Step:
+        """Of a block's steps together: (rows, H)."""
+        start, rows = block.steps.start, block.rows
         return Step(
-            flat(self.gates, steps),
-            flat(self.kept, steps),
-            flat(self.states, steps),
-            flat(self.states, later),
-            *flat([self.joined, self.beside], steps),
+            _flat(self.gates, start, rows),
+            _flat(self.kept, start, rows),
+            _flat(self.states, start, rows),
+            _flat(self.states, start + 1, rows),
+            *_flat([self.joined, self.inputs], start, rows),
         )
 
     def each(self, steps: slice) -> list[Step]:
@@ -123,11 +117,18 @@ class Memory(NamedTuple):
         states = _unbind(self.states, slice(steps.start, steps.stop + 1))
         gates, kept = _unbind(self.gates, steps), _unbind(self.kept, steps)
         joined: Sequence[Tensor] = [h for h, *_ in states[:-1]]
-        beside: Sequence[Tensor] = [self.beside[0]] * len(gates)
-        if self.beside.shape[2]:  # then it is something else
-            joined, beside = self.joined[steps].unbind(0), self.beside[steps].unbind(0)
-        each = zip(gates, kept, states[:-1], states[1:], joined, beside, strict=True)
+        inputs: Sequence[Tensor] = [self.inputs[0]] * len(gates)
+        if self.joined.shape[2] > self.states[0].shape[2]:  # then it is something else
+            joined = self.joined[steps].unbind(0)
+        if self.inputs.shape[2]:
+            inputs = self.inputs[steps].unbind(0)
+        each = zip(gates, kept, states[:-1], states[1:], joined, inputs, strict=True)
         return [Step(*step) for step in each]
+
+
+def _flat(tensors: Sequence[Tensor], start: int, rows: int) -> list[Tensor]:
+    """So many rows from this step on: (rows, H)."""
+    return [tensor.flatten(0, 1).narrow(0, start * tensor.shape[1], rows) for tensor in tensors]
 
 
 def _unbind(tensors: Sequence[Tensor], steps: slice) -> list[tuple[Tensor, ...]]:
@@ -136,9 +137,17 @@ def _unbind(tensors: Sequence[Tensor], steps: slice) -> list[tuple[Tensor, ...]]
     return list(zip(*each, strict=True)) or [()] * (steps.stop - steps.start)
 
 
-def _empty(like: Tensor, count: int, steps: int) -> list[Tensor]:
-    """So many tensors of so many steps, each step like that."""
-    return [like.new_empty(steps, *like.shape) for _ in range(count)]
+def _behind(blocks: list[Block]) -> int:
+    """How many steps the rows of a block go on behind its last."""
+    steps = [-(-block.rows // max(1, block.x.batch)) - len(block) for block in blocks]
+    return max(steps, default=0)
+
+
+def _room(like: Tensor, steps: int, behind: int) -> Tensor:
+    """Memory of so many steps, each like that, and zeros for some steps more."""
+    room = like.new_empty(steps + behind, *like.shape)
+    room[steps:].zero_()
+    return room
 
 
 def _projection(cell: Cell, x: Sequences, weight: Tensor) -> Projection:
@@ -146,17 +155,27 @@ def _projection(cell: Cell, x: Sequences, weight: Tensor) -> Projection:
     return projection_of(x, weight, kind.bias(cell), cell.projections, bool(kind.joining))
 
 
-def _start(cell: Cell, x: Sequences, projection: Projection, steps: int) -> tuple[Steps, Memory]:
+def _start(
+    cell: Cell, x: Sequences, projection: Projection, steps: int, behind: int
+) -> tuple[Steps, Memory]:
     """The cell's steps, and memory for so many of them; the state before the first is zero."""
     kind = STEPS[type(cell)]
     zero = cell.bias.new_zeros(x.batch, cell.hidden_size)
     width = len(projection.joined[0]) if projection.joined else 0
-    joined = zero.new_empty(steps + 1, x.batch, cell.hidden_size + width)
+    columns = [cell.hidden_size] * len(kind.side_by_side)
+    joined = _room(zero.new_empty(x.batch, sum(columns) + width), steps + 1, behind)
+    *together, inputs = joined.split([*columns, width], dim=2)
+    inputs[steps:].zero_()  # no step has that one beside the final state
+    side_by_side = dict(zip(kind.side_by_side, together, strict=True))
     memory = Memory(
-        _empty(zero, kind.gates, steps),
-        _empty(zero, kind.kept, steps),
-        [joined[..., : cell.hidden_size], *_empty(zero, kind.states - 1, steps + 1)],
+        [_room(zero, steps, behind) for _ in range(kind.gates)],
+        [_room(zero, steps, behind) for _ in range(kind.kept)],
+        [
+            side_by_side[n] if n in side_by_side else _room(zero, steps + 1, behind)
+            for n in range(kind.states)
+        ],
         joined,
+        inputs,
     )
     for state in memory.states:
         state[0] = zero
@@ -172,11 +191,12 @@ def _forward(
 ) -> list[Step]:
     """From the state before a block's first step to that after its last, at this place: what each
     step has read and written."""
-    gates = [gate[place] for gate in memory.gates]
-    with _kernels(steps, len(gates[0])):
-        projection.write(block.x.values, gates, memory.beside[place])
+    rows, hidden_size = steps.a.shape
+    with kernels.for_products(block.rows, hidden_size, hidden_size):
+        gates = _flat(memory.gates, place.start, block.rows)
+        projection.write(block.x.values, gates, memory.inputs[place])
     each = memory.each(place)
-    with _kernels(steps):
+    with kernels.for_products(rows, hidden_size, hidden_size):
         for t, step in enumerate(each):
             steps.forward(step)
             if block.over is not None:  # then the state stays as it is
@@ -185,29 +205,20 @@ def _forward(
     return each
 
 
-def _kernels(steps: Steps, count: int = 1) -> AbstractContextManager[None]:
-    """Those for the products of one step, or of a whole block together. Blocks of other lengths
-    stay with torch: for every new size oneDNN makes a kernel, and keeps it."""
-    rows, hidden_size = steps.a.shape
-    if count not in (1, _block_size(rows)):
-        return nullcontext()
-    return kernels.for_products(count * rows, hidden_size, hidden_size)
-
-
 @torch.no_grad()
 def _without_gradients(
     cell: Cell, x: Sequences, weight: Tensor, every_step: bool
 ) -> tuple[Tensor, ...]:
     """What `Fused` gives; the memory of one block is enough."""
-    blocks = list(_blocks(x))
-    projection = _projection(cell, x, weight)
-    steps, memory = _start(cell, x, projection, blocks[0].steps.stop if blocks else 0)
+    blocks = _blocks(x, cell.hidden_size)
+    projection, longest = _projection(cell, x, weight), max(map(len, blocks), default=0)
+    steps, memory = _start(cell, x, projection, longest, _behind(blocks))
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
     for block in blocks:
         for state in memory.states:
             state[0].copy_(state[last])
-        last = block.steps.stop - block.steps.start
+        last = len(block)
         _forward(projection, steps, block, memory, slice(0, last))
         if every_step:
             hidden[block.steps] = memory.states[0][1 : last + 1]
@@ -222,26 +233,28 @@ class Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
         projection = _projection(cell, x, inputs[1])
-        steps, memory = _start(cell, x, projection, x.steps)
+        blocks = _blocks(x, cell.hidden_size)
+        steps, memory = _start(cell, x, projection, x.steps, _behind(blocks))
         # Views of what is saved below, so that the first backward need not make them again.
-        ctx.each = [_forward(projection, steps, block, memory, block.steps) for block in _blocks(x)]
+        ctx.each = [_forward(projection, steps, block, memory, block.steps) for block in blocks]
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
         hidden = (
-            _after_the_first(memory.states[0])
+            _outputs(memory.states[0], x.steps)
             if every_step
             else memory.states[0].new_empty(0, x.batch, cell.hidden_size)
         )
-        saved = list(inputs), memory.gates, memory.kept, memory.states, [memory.joined]
+        joined = [memory.joined, memory.inputs]
+        saved = list(inputs), memory.gates, memory.kept, memory.states, joined
         ctx.sizes = list(map(len, saved))
         # With what is returned, so that autograd notices if somebody changes it.
         ctx.save_for_backward(*chain(*saved), hidden)
         ctx.set_materialize_grads(False)
-        return hidden, *(state[-1].clone() for state in memory.states)
+        return hidden, *(state[x.steps].clone() for state in memory.states)
 
     @staticmethod
     def backward(ctx: Any, g_hidden: Tensor | None, *g_final: Tensor | None) -> Any:
         saved = iter(ctx.saved_tensors)
-        inputs, gates, kept, states, (joined,) = (
+        inputs, gates, kept, states, joined = (
             [next(saved) for _ in range(size)] for size in ctx.sizes
         )
         if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
@@ -250,19 +263,18 @@ class Fused(torch.autograd.Function):
             wanted = ctx.needs_input_grad[3]
             if not ctx.every_step:
                 g_hidden = None
-            memory = Memory(gates, kept, states, joined)
+            memory = Memory(gates, kept, states, *joined)
             each, ctx.each = ctx.each, None  # they would keep the memory
-            each = each or [memory.each(block.steps) for block in _blocks(ctx.x)]
             gradients = _backward(
                 ctx.cell, ctx.x, inputs[1], memory, each, wanted, g_hidden, g_final
             )
         return None, None, None, *gradients
 
 
-def _after_the_first(states: Tensor) -> Tensor:
-    """states[1:], but a tensor of its own in the same memory: of a view that a function returns
-    autograd does not see changes."""
-    view = states[1:]
+def _outputs(states: Tensor, steps: int) -> Tensor:
+    """The states after each of so many steps, but as a tensor of its own in the same memory: of a
+    view that a function returns autograd does not see changes."""
+    view = states[1 : steps + 1]
     own = states.new_empty(0)
     return own.set_(view.untyped_storage(), view.storage_offset(), view.shape, view.stride())
 
@@ -272,7 +284,7 @@ def _backward(
     x: Sequences,
     weight: Tensor,
     memory: Memory,
-    each_of_block: list[list[Step]],
+    each_of_block: list[list[Step]] | None,
     of_values: bool,
     g_hidden: Tensor | None,
     g_final: Sequence[Tensor | None],
@@ -286,32 +298,34 @@ def _backward(
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
     g_steps = None if g_hidden is None else g_hidden.unbind(0)
     g_weights = {name: torch.zeros_like(one) for name, one in _other_parameters(cell).items()}
-    joining = steps.joining if projection.joined else ()
-    for name in joining:  # the rows of the inputs are below
-        g_weights[name] = zeros.new_zeros(memory.joined.shape[2], g_weights[name].shape[1])
+    for first, *_ in steps.joining:  # below it are the others, and the rows of the inputs
+        g_weights[first] = zeros.new_zeros(memory.joined.shape[2], g_weights[first].shape[1])
     g_values = torch.empty_like(x.values) if of_values else None
 
-    blocks = list(_blocks(x))
-    longest = blocks[0].steps if blocks else slice(0, 0)
+    blocks = _blocks(x, cell.hidden_size)
+    each_of_block = each_of_block or [memory.each(block.steps) for block in blocks]
+    longest, last = (max(map(len, some), default=0) for some in (blocks, blocks[-1:]))
+    behind = longest - last + _behind(blocks)  # the last block is the first one here
     g_memory = Gradients(
-        _empty(zeros, steps.gates, longest.stop), _empty(zeros, steps.kept, longest.stop)
+        [_room(zeros, last, behind) for _ in range(steps.gates)],
+        [_room(zeros, last, behind) for _ in range(steps.kept)],
     )
-    g_each = [Gradients(*g) for g in zip(*(_unbind(g, longest) for g in g_memory), strict=True)]
+    of_each = (_unbind(g, slice(0, longest)) for g in g_memory)
+    g_each = [Gradients(*g) for g in zip(*of_each, strict=True)]
     for block, each in zip(reversed(blocks), reversed(each_of_block), strict=True):
         _back_through(steps, block, each, g_each, g_steps, g_state)
-        place = slice(0, len(each))
-        g = Gradients(
-            *([tensor[place].flatten(0, 1) for tensor in tensors] for tensors in g_memory)
-        )
-        g_gates = [gate[place] for gate in g_memory.gates]
+        g = Gradients(*(_flat(tensors, 0, block.rows) for tensors in g_memory))
         g_block = None if g_values is None else g_values[block.steps]
-        with _kernels(steps, len(each)):
-            steps.weights(memory.of(block.steps), g, g_weights)
-            projection.add_gradients(block.x.values, g_gates, g_block)
-    below = [g_weights[name][cell.hidden_size :] for name in joining]
+        with kernels.for_products(block.rows, cell.hidden_size, cell.hidden_size):
+            steps.weights(memory.of(block), g, g_weights)
+            projection.add_gradients(block.x.values, g.gates, g_block)
+    below = []
+    for names in steps.joining:
+        rows = [cell.hidden_size] * len(names)
+        *g_recurrent, g_inputs = g_weights[names[0]].split([*rows, memory.inputs.shape[2]])
+        g_weights.update(zip(names, g_recurrent, strict=True))
+        below.append(g_inputs)
     g_weight, g_weights["bias"] = projection.gradients(below)
-    for name in joining:
-        g_weights[name] = g_weights[name][: cell.hidden_size]
     return [g_values, g_weight, *g_weights.values()]
 
 
@@ -326,7 +340,8 @@ def _back_through(
 ) -> None:
     """g_state, of the state after a block's last step, becomes that of the state before its first;
     g_each is written."""
-    with _kernels(steps):
+    rows, hidden_size = steps.a.shape
+    with kernels.for_products(rows, hidden_size, hidden_size):
         for t in reversed(range(len(each))):
             if g_steps is not None:
                 g_state[0].add_(g_steps[block.steps.start + t])

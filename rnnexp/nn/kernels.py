@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 ENOUGH = 64 * 192 * 192  # multiplications; of fewer, calling oneDNN takes what it saves
+FEWEST = 32  # rows that are multiplied together by oneDNN
 MANY = 32 * 128  # numbers; of fewer, the further calls take what a sigmoid saves
 MINUS_ONE = torch.tensor(-1.0)
 PRECISION: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
@@ -46,13 +47,27 @@ def description() -> str:
     return f"{capability}, large products by {'oneDNN' if ONEDNN else 'torch'}"
 
 
+def _is_for_onednn(rows: int, inner: int, columns: int) -> bool:
+    """Whether a product of that size is the faster one if it is made there."""
+    return ONEDNN and rows * inner * columns >= ENOUGH
+
+
+def rounded(rows: int, inner: int, columns: int) -> int:
+    """So many rows, or some more where oneDNN is to multiply them: it makes a kernel for every size
+    that it meets, and keeps it. There are four sizes between a power of two and the next."""
+    if not _is_for_onednn(rows, inner, columns):
+        return rows
+    size = max(FEWEST, 2 ** (rows.bit_length() - 3))
+    return -(-rows // size) * size
+
+
 @contextmanager
 def for_products(rows: int, inner: int, columns: int) -> Iterator[None]:
     """Inside, products (rows, inner) (inner, columns) and those like them are made by the faster
     kernels. Which these are is decided by the processor and the size alone, so that it is the same
     in every run."""
     chosen = PRECISION.fp32_precision
-    if not ONEDNN or rows * inner * columns < ENOUGH or chosen not in ("ieee", "none"):
+    if not _is_for_onednn(rows, inner, columns) or chosen not in ("ieee", "none"):
         yield
         return
     PRECISION.fp32_precision = "bf16"

@@ -4,7 +4,8 @@ Outside of autograd, in memory that is given. A projection holds the weights of 
 up their gradients from block to block. A few features are not projected at all: they stand beside
 the hidden state, as [h; x_t; 1], and the step's own products are over all of it.
 
-In all of them P is the number of gates, weight is (I, P * H) and bias (P * H,).
+In all of them P is the number of gates, weight is (I, P * H) and bias (P * H,). A gate's memory for
+S steps of R sequences is (rows, H), of S * R rows or some more, which do not count.
 """
 
 from collections.abc import Sequence
@@ -38,23 +39,26 @@ class FeatureProjection:
         self.gradients_of_gates = self.gradient.chunk(self.gates, dim=1)
 
     @staticmethod
-    def _with_one(values: Tensor) -> Tensor:
-        """(S, R, I) -> (S * R, I + 1)"""
-        return torch.cat(
-            [values, values.new_ones(1, 1, 1).expand(*values.shape[:2], 1)], 2
-        ).flatten(0, 1)
+    def _with_one(values: Tensor, rows: int) -> Tensor:
+        """(S, R, I) -> (rows, I + 1)"""
+        count, features = values.shape[0] * values.shape[1], values.shape[2]
+        inputs = values.new_empty(rows, features + 1)
+        inputs[:count, :features] = values.flatten(0, 1)
+        inputs[:count, features] = 1
+        inputs[count:] = 0
+        return inputs
 
     def write(self, values: Tensor, gates: Tensors, beside: Tensor) -> None:
-        """values: (S, R, I) -> P gates (S, R, H); beside: (S, R, 0)."""
-        inputs = self._with_one(values)
+        """values: (S, R, I) -> P gates (rows, H); beside: (S, R, 0)."""
+        inputs = self._with_one(values, len(gates[0]))
         for gate, weight in zip(gates, self.of_gates, strict=True):
-            torch.mm(inputs, weight, out=gate.flatten(0, 1))
+            torch.mm(inputs, weight, out=gate)
 
     def add_gradients(self, values: Tensor, g_gates: Tensors, g_values: Tensor | None) -> None:
-        """From those of P gates (S, R, H); those of the values (S, R, I) are written."""
-        inputs = self._with_one(values)
+        """From those of P gates (rows, H); those of the values (S, R, I) are written."""
+        inputs = self._with_one(values, len(g_gates[0]))
         for g_gate, gradient in zip(g_gates, self.gradients_of_gates, strict=True):
-            gradient.addmm_(inputs.t(), g_gate.flatten(0, 1))
+            gradient.addmm_(inputs.t(), g_gate)
         if g_values is not None:
             _add_values(g_values, g_gates, [weight[:-1] for weight in self.of_gates])
 
@@ -65,9 +69,11 @@ class FeatureProjection:
 
 def _add_values(g_values: Tensor, g_gates: Tensors, weights: Tensors) -> None:
     """The gradient of the values (S, R, I), written; weights: (I, H) for each gate."""
-    g_values.zero_()
+    total = g_gates[0].new_zeros(len(g_gates[0]), g_values.shape[2])
     for g_gate, weight in zip(g_gates, weights, strict=True):
-        g_values += g_gate @ weight.t()
+        total.addmm_(g_gate, weight.t())
+    count = g_values.shape[0] * g_values.shape[1]
+    g_values.copy_(total[:count].view_as(g_values))
 
 
 class JoinedFeatures:
@@ -93,7 +99,7 @@ class JoinedFeatures:
         beside[..., self.features + 1 :] = 0
 
     def add_gradients(self, values: Tensor, g_gates: Tensors, g_values: Tensor | None) -> None:
-        """Those of the values (S, R, I) are written, from those of P gates (S, R, H)."""
+        """Those of the values (S, R, I) are written, from those of P gates (rows, H)."""
         if g_values is not None:
             _add_values(g_values, g_gates, self.of_gates)
 
@@ -116,14 +122,14 @@ class OneHotProjection:
         self.gradient, self.of_bias = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
 
     def write(self, values: Tensor, gates: Tensors, beside: Tensor) -> None:
-        """values: (S, R), which entry is one -> P gates (S, R, H); beside: (S, R, 0)."""
-        rows = (self.weight[values] + self.bias).chunk(self.gates, dim=2)
-        for gate, row in zip(gates, rows, strict=True):
-            gate.copy_(row)
+        """values: (S, R), which entry is one -> P gates (rows, H); beside: (S, R, 0)."""
+        projections = (self.weight[values.flatten()] + self.bias).chunk(self.gates, dim=1)
+        for gate, projected in zip(gates, projections, strict=True):
+            gate[: values.numel()] = projected
 
     def add_gradients(self, values: Tensor, g_gates: Tensors, g_values: Tensor | None) -> None:
-        """From those of P gates (S, R, H); which entry is one has none."""
-        g_rows = torch.cat([g_gate.flatten(0, 1) for g_gate in g_gates], dim=1)
+        """From those of P gates (rows, H); which entry is one has none."""
+        g_rows = torch.cat([g_gate[: values.numel()] for g_gate in g_gates], dim=1)
         self.gradient.index_add_(0, values.flatten(), g_rows)
         self.of_bias += g_rows.sum(0)
 

@@ -31,8 +31,8 @@ class Step(NamedTuple):
 
     gates: before the step the input projections W x_t + b, after it the activations. kept: what
     else the gradient needs. before, after: the state. joined: [h; x_t; 1], the hidden state before
-    the step with the inputs beside it, inputs: these alone; where the inputs are projected
-    beforehand they have no columns.
+    the step, or several states side by side, and beside them the inputs; inputs: these alone. Where
+    they are projected beforehand they have no columns.
     """
 
     gates: Sequence[Tensor]
@@ -53,8 +53,9 @@ class Gradients(NamedTuple):
 class Steps:
     """The steps of one cell over R sequences.
 
-    gates, kept, states: how many tensors of each a step has. joining: the recurrent weights whose
-    products can be taken over [h; x_t; 1], in the order of the gates; none, where that of a gate's
+    gates, kept, states: how many tensors of each a step has. side_by_side: which of the states are
+    multiplied together. joining: in the order of the gates the recurrent weights whose products can
+    be taken over [h; x_t; 1], each with those of the other states; none, where that of a gate's
     input has to stay apart.
 
     input_weights: of every gate the weight (J, H) of the inputs that stand beside the hidden state;
@@ -64,7 +65,8 @@ class Steps:
     gates: ClassVar[int]
     kept: ClassVar[int] = 0
     states: ClassVar[int] = 1
-    joining: ClassVar[tuple[str, ...]] = ()
+    side_by_side: ClassVar[tuple[int, ...]] = (0,)
+    joining: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def __init__(self, cell: Any, rows: int, input_weights: Sequence[Tensor] | None) -> None:
         self.input_weights = input_weights
@@ -118,11 +120,12 @@ class Steps:
         return into
 
     def _columns(self, weight: Tensor) -> Tensor | None:
-        """A weight (n, m) cut into (cores, n, m / cores); None where it stays whole. Every column
-        lies in one piece then, which is the faster way to read it."""
+        """A weight (n, m) cut into (cores, n, m / cores), where every core reads one piece of
+        memory; None where it stays whole."""
         if weight.numel() < LARGE or weight.shape[1] % self.cuts:
             return None
-        return weight.t().contiguous().t().unflatten(1, (self.cuts, -1)).transpose(0, 1)
+        columns = weight.unflatten(1, (self.cuts, -1)).transpose(0, 1)
+        return columns.contiguous() if weight.is_contiguous() else columns  # else it is transposed
 
     def forward(self, step: Step) -> None:
         """From the state before to the state after."""
@@ -143,7 +146,7 @@ class VanillaSteps(Steps):
 
     gates = 1
 
-    joining = ("U",)
+    joining = (("U",),)
 
     def __init__(self, cell: cells.Vanilla, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)
@@ -167,7 +170,7 @@ class LinearSteps(Steps):
 
     gates = 1
 
-    joining = ("U",)
+    joining = (("U",),)
 
     def __init__(self, cell: cells.Linear, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)
@@ -187,7 +190,7 @@ class LinearSteps(Steps):
 
 
 class TEXTnetOrder2Steps(Steps):
-    """h' = tanh(x + U h + V fed), cell' = sigma(W_c h' + b_c), fed' = cell
+    """h' = tanh(x + [h; fed] [U; V]), cell' = sigma(W_c h' + b_c), fed' = cell
 
     What is kept is a gradient alone, that before the sigma.
     """
@@ -195,20 +198,23 @@ class TEXTnetOrder2Steps(Steps):
     gates = 1
     kept = 1
     states = 3
-    joining = ("U",)
+    side_by_side = (0, 2)
+    joining = (("U", "V"),)
 
     def __init__(self, cell: cells.TEXTnetOrder2, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)
-        self.U, self.V = cell.U.detach(), cell.V.detach()
-        self.W = self.join(self.U, 0)
+        self.UV = torch.cat([cell.U.detach(), cell.V.detach()])
+        self.W = self.join(self.UV, 0)
         self.W_c, self.b_c = cell.W_c.detach(), cell.b_c.detach()
         self.tanh = cell.activation is torch.tanh
+        # The gradients of the state before, in turns with those of the state after.
+        g_joined = self.a.new_empty(2, rows, 2 * cell.hidden_size)
+        self.turns = [(one, *one.chunk(2, dim=1)) for one in g_joined]
 
     def forward(self, step: Step) -> None:
-        _, cell, fed = step.before
+        _, cell, _ = step.before
         new_h, new_cell, new_fed = step.after
         x = self.product(step.gates[0], step.joined, self.W, self.beta)
-        self.product(x, fed, self.V, beta=1)
         tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
         self.product(new_cell.copy_(self.b_c), new_h, self.W_c, beta=1).sigmoid_()
         new_fed.copy_(cell)
@@ -219,13 +225,13 @@ class TEXTnetOrder2Steps(Steps):
         sigmoid_backward(g_cell, step.after[1], grad_input=g_sum)
         self.product(g_h, g_sum, self.t(self.W_c), beta=1)
         tanh_backward(g_h, step.after[0], grad_input=g_x) if self.tanh else g_x.copy_(g_h)
-        self.product(g_h, g_x, self.t(self.U))
-        self.product(g_cell, g_x, self.t(self.V))
-        g_state[1], g_state[2] = g_fed, g_cell  # what was fed is the cell of before
+        self.turns.reverse()
+        g_joined, g_h_before, g_fed_before = self.turns[0]
+        self.product(g_joined, g_x, self.t(self.UV))
+        g_state[:] = g_h_before, g_fed, g_fed_before  # what was fed is the cell of before
 
     def weights(self, step: Step, g: Gradients, g_weights: dict[str, Tensor]) -> None:
-        g_weights["U"].addmm_(step.joined.t(), g.gates[0])
-        g_weights["V"].addmm_(step.before[2].t(), g.gates[0])
+        g_weights["U"].addmm_(step.joined.t(), g.gates[0])  # and below it V
         g_weights["W_c"].addmm_(step.after[0].t(), g.kept[0])
         g_weights["b_c"].add_(g.kept[0].sum(0))
 
@@ -234,7 +240,7 @@ class MGUSteps(Steps):
     """f = sigma(x_f + U_f h), c = tanh(x_h + U_h (f * h)), h' = (1 - f) * h + f * c"""
 
     gates = 2
-    joining = ("U_f", "U_h")
+    joining = (("U_f",), ("U_h",))
 
     def __init__(self, cell: cells.MGU, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)
@@ -327,7 +333,7 @@ class GRUChungSteps(Steps):
     """z, r = sigma(x + U h), c = tanh(x_h + U_h (r * h)), h' = (1 - z) * h + z * c"""
 
     gates = 3
-    joining = ("U", "U_h")
+    joining = (("U",), ("U_h",))
 
     def __init__(self, cell: cells.GRUChung, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)
@@ -377,7 +383,7 @@ class LSTMSteps(Steps):
 
     gates = 4
     states = 2
-    joining = ("U",)
+    joining = (("U",),)
 
     def __init__(self, cell: cells.LSTM, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)

@@ -110,8 +110,37 @@ def test_weights_that_are_cut_for_one_sequence(
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
+@every_cell
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
+@pytest.mark.parametrize("more", [1, 8, 30])
+def test_rows_that_are_multiplied_beside_those_of_a_block(
+    kind: type[Cell], one_hot: bool, size: int, more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are there for the sake of the kernels, and add nothing. Blocks of 3 steps, the last one
+    shorter, where rows of one go on into the next or behind the memory of all."""
+    monkeypatch.setattr(kernels, "rounded", lambda rows, *sizes: rows + more)
+    monkeypatch.setattr(fused, "BLOCK", 15)
+    monkeypatch.setattr(torch.Tensor, "new_empty", filled_with_nan)
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+    with torch.no_grad():
+        without = run_fused(cell, x, True)[0]
+    torch.testing.assert_close(without, run_plain(cell, x, True)[0], rtol=1e-11, atol=1e-11)
+
+
+def filled_with_nan(tensor: torch.Tensor, *shape: int) -> torch.Tensor:
+    return tensor.new_full(shape, torch.nan)
+
+
 def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of many lengths: what is not a whole block has a size of its own."""
+    """Batches of a hundred lengths."""
+    monkeypatch.setattr(kernels, "ONEDNN", True)
+    monkeypatch.setattr(kernels, "ENOUGH", 1)
+    monkeypatch.setattr(fused, "BLOCK", 4096)
     asked = set[int]()
 
     def for_products(rows: int, inner: int, columns: int) -> AbstractContextManager[None]:
@@ -120,10 +149,11 @@ def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(kernels, "for_products", for_products)
     cell = MGU(6, 4)
-    for steps_of_batch in (4, 5, 7, 8, 11):  # blocks of 3 steps
+    for steps_of_batch in range(1, 101):
         hidden, _ = run_fused(cell, Features(torch.randn(steps_of_batch, 3, 6)), True)
         hidden.sum().backward()
-    assert asked == {3, 9}  # sequences, and those times steps
+    alone = {3}  # sequences, at one step
+    assert asked - alone == {32, 64, 96, 128, 160, 192, 224, 256, 320}
 
 
 @every_cell
