@@ -123,7 +123,7 @@ class Memory(NamedTuple):
         if self.inputs.shape[2]:
             inputs = self.inputs[steps].unbind(0)
         each = zip(gates, kept, states[:-1], states[1:], joined, inputs, strict=True)
-        return [Step(*step) for step in each]
+        return list(map(Step._make, each))
 
 
 def _flat(tensors: Sequence[Tensor], start: int, rows: int) -> list[Tensor]:
@@ -150,20 +150,21 @@ def _room(like: Tensor, steps: int, behind: int) -> Tensor:
     return room
 
 
-def _projection(cell: Cell, x: Sequences, weight: Tensor) -> Projection:
+def _operators(cell: Cell, x: Sequences, weight: Tensor) -> tuple[Projection, Steps]:
+    """The cell's projection and its steps. They hold copies of its weights."""
     kind = STEPS[type(cell)]
-    return projection_of(x, weight, kind.bias(cell), cell.projections, bool(kind.joining))
+    bias = kind.bias(cell)
+    projection = projection_of(x, weight, bias, cell.projections, bool(kind.joining))
+    return projection, kind(cell, x.batch, projection.joined)
 
 
-def _start(
-    cell: Cell, x: Sequences, projection: Projection, steps: int, behind: int
-) -> tuple[Steps, Memory]:
-    """The cell's steps, and memory for so many of them; the state before the first is zero."""
+def _memory(cell: Cell, projection: Projection, batch: int, steps: int, behind: int) -> Memory:
+    """For so many steps of so many sequences; the state before the first is zero."""
     kind = STEPS[type(cell)]
-    zero = cell.bias.new_zeros(x.batch, cell.hidden_size)
+    zero = cell.bias.new_zeros(batch, cell.hidden_size)
     width = len(projection.joined[0]) if projection.joined else 0
     columns = [cell.hidden_size] * len(kind.side_by_side)
-    joined = _room(zero.new_empty(x.batch, sum(columns) + width), steps + 1, behind)
+    joined = _room(zero.new_empty(batch, sum(columns) + width), steps + 1, behind)
     *together, inputs = joined.split([*columns, width], dim=2)
     inputs[steps:].zero_()  # no step has that one beside the final state
     side_by_side = dict(zip(kind.side_by_side, together, strict=True))
@@ -179,7 +180,7 @@ def _start(
     )
     for state in memory.states:
         state[0] = zero
-    return kind(cell, x.batch, projection.joined), memory
+    return memory
 
 
 # Forward and backward ---------------------------------------------------------------------------
@@ -211,8 +212,9 @@ def _without_gradients(
 ) -> tuple[Tensor, ...]:
     """What `Fused` gives; the memory of one block is enough."""
     blocks = _blocks(x, cell.hidden_size)
-    projection, longest = _projection(cell, x, weight), max(map(len, blocks), default=0)
-    steps, memory = _start(cell, x, projection, longest, _behind(blocks))
+    projection, steps = _operators(cell, x, weight)
+    longest = max(map(len, blocks), default=0)
+    memory = _memory(cell, projection, x.batch, longest, _behind(blocks))
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
     for block in blocks:
@@ -232,11 +234,12 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
-        projection = _projection(cell, x, inputs[1])
         blocks = _blocks(x, cell.hidden_size)
-        steps, memory = _start(cell, x, projection, x.steps, _behind(blocks))
-        # Views of what is saved below, so that the first backward need not make them again.
-        ctx.each = [_forward(projection, steps, block, memory, block.steps) for block in blocks]
+        projection, steps = _operators(cell, x, inputs[1])
+        memory = _memory(cell, projection, x.batch, x.steps, _behind(blocks))
+        each = [_forward(projection, steps, block, memory, block.steps) for block in blocks]
+        # Copies and views of what is saved below: the first backward need not make them again.
+        ctx.made = projection, steps, each
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
         hidden = (
             _outputs(memory.states[0], x.steps)
@@ -264,9 +267,14 @@ class Fused(torch.autograd.Function):
             if not ctx.every_step:
                 g_hidden = None
             memory = Memory(gates, kept, states, *joined)
-            each, ctx.each = ctx.each, None  # they would keep the memory
+            made, ctx.made = ctx.made, None  # they would keep the memory
+            if made is None:
+                blocks = _blocks(ctx.x, ctx.cell.hidden_size)
+                each_of_block = [memory.each(block.steps) for block in blocks]
+                made = *_operators(ctx.cell, ctx.x, inputs[1]), each_of_block
+            projection, steps, each_of_block = made
             gradients = _backward(
-                ctx.cell, ctx.x, inputs[1], memory, each, wanted, g_hidden, g_final
+                ctx.cell, ctx.x, projection, steps, memory, each_of_block, wanted, g_hidden, g_final
             )
         return None, None, None, *gradients
 
@@ -282,33 +290,35 @@ def _outputs(states: Tensor, steps: int) -> Tensor:
 def _backward(
     cell: Cell,
     x: Sequences,
-    weight: Tensor,
+    projection: Projection,
+    steps: Steps,
     memory: Memory,
-    each_of_block: list[list[Step]] | None,
+    each_of_block: list[list[Step]],
     of_values: bool,
     g_hidden: Tensor | None,
     g_final: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     """The gradients of the values of x (None unless of_values), of the input weight and of the
     cell's other parameters."""
-    projection = _projection(cell, x, weight)
     projection.start_gradients()
-    steps = STEPS[type(cell)](cell, x.batch, projection.joined)
     zeros = cell.bias.new_zeros(x.batch, cell.hidden_size)
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
     g_steps = None if g_hidden is None else g_hidden.unbind(0)
-    g_weights = {name: torch.zeros_like(one) for name, one in _other_parameters(cell).items()}
-    for first, *_ in steps.joining:  # below it are the others, and the rows of the inputs
-        g_weights[first] = zeros.new_zeros(memory.joined.shape[2], g_weights[first].shape[1])
+    rows = dict[str, int]()
+    for first, *others in steps.joining:  # they are below it, and the rows of the inputs are too
+        rows |= {first: memory.joined.shape[2], **dict.fromkeys(others, 0)}
+    g_weights = {
+        name: zeros.new_zeros(rows.get(name, len(one)), *one.shape[1:])
+        for name, one in _other_parameters(cell).items()
+    }
     g_values = torch.empty_like(x.values) if of_values else None
 
     blocks = _blocks(x, cell.hidden_size)
-    each_of_block = each_of_block or [memory.each(block.steps) for block in blocks]
     longest, last = (max(map(len, some), default=0) for some in (blocks, blocks[-1:]))
     behind = longest - last + _behind(blocks)  # the last block is the first one here
     g_memory = Gradients(
         [_room(zeros, last, behind) for _ in range(steps.gates)],
-        [_room(zeros, last, behind) for _ in range(steps.kept)],
+        [_room(zeros, last, behind) for _ in range(steps.kept_gradients)],
     )
     of_each = (_unbind(g, slice(0, longest)) for g in g_memory)
     g_each = [Gradients(*g) for g in zip(*of_each, strict=True)]
@@ -321,8 +331,8 @@ def _backward(
             projection.add_gradients(block.x.values, g.gates, g_block)
     below = []
     for names in steps.joining:
-        rows = [cell.hidden_size] * len(names)
-        *g_recurrent, g_inputs = g_weights[names[0]].split([*rows, memory.inputs.shape[2]])
+        parts = [cell.hidden_size] * len(names)
+        *g_recurrent, g_inputs = g_weights[names[0]].split([*parts, memory.inputs.shape[2]])
         g_weights.update(zip(names, g_recurrent, strict=True))
         below.append(g_inputs)
     g_weight, g_weights["bias"] = projection.gradients(below)

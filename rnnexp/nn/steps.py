@@ -44,7 +44,8 @@ class Step(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Of the input projections (gates) and of what is kept, both written by a step."""
+    """Those that a step writes: of the input projections (gates), and what else those of the
+    weights need (kept)."""
 
     gates: Sequence[Tensor]
     kept: Sequence[Tensor]
@@ -53,10 +54,10 @@ class Gradients(NamedTuple):
 class Steps:
     """The steps of one cell over R sequences.
 
-    gates, kept, states: how many tensors of each a step has. side_by_side: which of the states are
-    multiplied together. joining: in the order of the gates the recurrent weights whose products can
-    be taken over [h; x_t; 1], each with those of the other states; none, where that of a gate's
-    input has to stay apart.
+    gates, kept, kept_gradients, states: how many tensors of each a step has. side_by_side: which of
+    the states are multiplied together. joining: in the order of the gates the recurrent weights
+    whose products can be taken over [h; x_t; 1], each with those of the other states; none, where
+    that of a gate's input has to stay apart.
 
     input_weights: of every gate the weight (J, H) of the inputs that stand beside the hidden state;
     None where the gates hold their projections already.
@@ -64,6 +65,7 @@ class Steps:
 
     gates: ClassVar[int]
     kept: ClassVar[int] = 0
+    kept_gradients: ClassVar[int] = 0
     states: ClassVar[int] = 1
     side_by_side: ClassVar[tuple[int, ...]] = (0,)
     joining: ClassVar[tuple[tuple[str, ...], ...]] = ()
@@ -192,11 +194,11 @@ class LinearSteps(Steps):
 class TEXTnetOrder2Steps(Steps):
     """h' = tanh(x + [h; fed] [U; V]), cell' = sigma(W_c h' + b_c), fed' = cell
 
-    What is kept is a gradient alone, that before the sigma.
+    The gradient that is kept is that before the sigma.
     """
 
     gates = 1
-    kept = 1
+    kept_gradients = 1
     states = 3
     side_by_side = (0, 2)
     joining = (("U", "V"),)
@@ -284,7 +286,7 @@ class GRUSteps(Steps):
     """
 
     gates = 3
-    kept = 1
+    kept = kept_gradients = 1
 
     def __init__(self, cell: cells.GRU, rows: int, *inputs: Any) -> None:
         super().__init__(cell, rows, *inputs)
