@@ -24,6 +24,7 @@ tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 LARGE = 2**18  # numbers in a weight
+PIECE = 128  # columns of a weight, of which the sums stay in a core's registers
 
 
 class Step(NamedTuple):
@@ -118,16 +119,21 @@ class Steps:
         columns = self._cut[number]
         if columns is None:
             return into.addmm_(x, weight, beta=beta)
-        into.view(self.cuts, 1, -1).baddbmm_(x.expand(self.cuts, 1, -1), columns, beta=beta)
+        pieces = len(columns)
+        into.view(pieces, 1, -1).baddbmm_(x.expand(pieces, 1, -1), columns, beta=beta)
         return into
 
     def _columns(self, weight: Tensor) -> Tensor | None:
-        """A weight (n, m) cut into (cores, n, m / cores), where every core reads one piece of
-        memory; None where it stays whole."""
-        if weight.numel() < LARGE or weight.shape[1] % self.cuts:
+        """A weight (n, m) cut into pieces (p, n, m / p), the same number for every core; None where
+        it stays whole. A piece lies together in memory."""
+        size = weight.shape[1]
+        if weight.numel() < LARGE or size % self.cuts:
             return None
-        columns = weight.unflatten(1, (self.cuts, -1)).transpose(0, 1)
-        return columns.contiguous() if weight.is_contiguous() else columns  # else it is transposed
+        if not weight.is_contiguous():  # transposed: every column lies together anyway
+            return weight.unflatten(1, (self.cuts, -1)).transpose(0, 1)
+        most = max(1, size // (PIECE * self.cuts))
+        pieces = self.cuts * next(n for n in range(most, 0, -1) if size % (n * self.cuts) == 0)
+        return weight.unflatten(1, (pieces, -1)).transpose(0, 1).contiguous()
 
     def forward(self, step: Step) -> None:
         """From the state before to the state after."""

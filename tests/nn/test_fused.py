@@ -96,13 +96,23 @@ def test_sparse_gradients_of_one_hot_words(kind: type[Cell], run: Any) -> None:
 @pytest.mark.parametrize(
     ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
 )
-@pytest.mark.parametrize("threads", [2, 3], ids=["cut", "not to be cut"])
+@pytest.mark.parametrize(
+    ("threads", "piece"),
+    [(2, 2), (2, 1), (3, 1)],
+    ids=["a piece for a core", "two for a core", "not to be cut"],
+)
 def test_weights_that_are_cut_for_one_sequence(
-    kind: type[Cell], one_hot: bool, size: int, threads: int, monkeypatch: pytest.MonkeyPatch
+    kind: type[Cell],
+    one_hot: bool,
+    size: int,
+    threads: int,
+    piece: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each by itself, over weights that count as large, whose columns two cores share."""
     monkeypatch.setattr(fused, "ROWS", 1)
     monkeypatch.setattr(steps, "LARGE", 1)
+    monkeypatch.setattr(steps, "PIECE", piece)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
     expected = gradients(run_plain, cell, x, True)
