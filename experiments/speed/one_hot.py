@@ -50,8 +50,8 @@ BESIDE = {"TEXTnet": "top", "TEXTnetOrder2": "bottom", "GRUnet": "center"}  # of
 class Plan:
     """The sizes of a study.
 
-    singles, batches: how many batches of one document and of 32 are trained on in a round. words:
-    of the document that the literal loop reads, about. Along the vocabularies it reads so many
+    singles, batches: how many batches of one document and of 32 are trained on in a round, enough
+    for documents of every length. words: of the document that the literal loop reads, about. Along the vocabularies it reads so many
     words_along of it. rounds: at `vocabulary`, along the others, and of the loop along them.
     """
 
@@ -65,7 +65,7 @@ class Plan:
     rounds: tuple[int, int, int]
 
 
-FULL = Plan(512, 20_030, (5_000, 15_000, 30_000, 64_350), 32, 8, 60, 20, (5, 7, 2))
+FULL = Plan(512, 20_030, (5_000, 15_000, 30_000, 64_350), 128, 12, 60, 20, (5, 4, 2))
 QUICK = Plan(16, 200, (100, 200, 300), 2, 1, 5, 5, (3, 3, 2))
 
 
