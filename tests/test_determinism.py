@@ -45,6 +45,7 @@ def settings_of_torch() -> Iterator[None]:
     torch.use_deterministic_algorithms(strict)
     torch.set_float32_matmul_precision("highest")
     torch.set_flush_denormal(False)
+    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("settings_of_torch")

@@ -51,8 +51,9 @@ class Plan:
     """The sizes of a study.
 
     singles, batches: how many batches of one document and of 32 are trained on in a round, enough
-    for documents of every length. words: of the document that the literal loop reads, about. Along the vocabularies it reads so many
-    words_along of it. rounds: at `vocabulary`, along the others, and of the loop along them.
+    for documents of every length. words: of the document that the literal loop reads, about. Along
+    the vocabularies it reads so many words_along of it. rounds: at `vocabulary`, along the others,
+    and of the loop along them.
     """
 
     hidden: int

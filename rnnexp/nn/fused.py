@@ -76,14 +76,17 @@ class Block:
         return self.steps.stop - self.steps.start
 
 
-def _blocks(x: Sequences, hidden_size: int) -> list[Block]:
+def _blocks(cell: Cell, x: Sequences) -> list[Block]:
     size = max(1, BLOCK // max(1, x.batch))
+    by_kernels = not cell.bias.is_cuda and cell.bias.dtype == torch.float32
     padding, shortest = x.padding, x.steps if x.lengths is None else int(x.lengths.min())
     blocks = []
     for start in range(0, x.steps, size):
         steps = slice(start, min(start + size, x.steps))
         over = None if padding is None or steps.stop <= shortest else padding[steps].unsqueeze(2)
-        rows = kernels.rounded((steps.stop - start) * x.batch, hidden_size, hidden_size)
+        rows = (steps.stop - start) * x.batch
+        if by_kernels:
+            rows = kernels.rounded(rows, cell.hidden_size, cell.hidden_size)
         blocks.append(Block(replace(x, values=x.values[steps], lengths=None), steps, over, rows))
     return blocks
 
@@ -140,7 +143,7 @@ def _unbind(tensors: Sequence[Tensor], steps: slice) -> list[tuple[Tensor, ...]]
 def _behind(blocks: list[Block]) -> int:
     """How many steps the rows of a block go on behind its last."""
     steps = [-(-block.rows // max(1, block.x.batch)) - len(block) for block in blocks]
-    return max(steps, default=0)
+    return max([0, *steps])
 
 
 def _room(like: Tensor, steps: int, behind: int) -> Tensor:
@@ -151,10 +154,10 @@ def _room(like: Tensor, steps: int, behind: int) -> Tensor:
 
 
 def _operators(cell: Cell, x: Sequences, weight: Tensor) -> tuple[Projection, Steps]:
-    """The cell's projection and its steps. They hold copies of its weights."""
+    """The cell's projection and its steps. They hold its weights, or copies of them."""
     kind = STEPS[type(cell)]
-    bias = kind.bias(cell)
-    projection = projection_of(x, weight, bias, cell.projections, bool(kind.joining))
+    beside = cell.hidden_size * len(kind.side_by_side) if kind.joining else 0
+    projection = projection_of(x, weight, kind.bias(cell), cell.projections, beside)
     return projection, kind(cell, x.batch, projection.joined)
 
 
@@ -166,7 +169,7 @@ def _memory(cell: Cell, projection: Projection, batch: int, steps: int, behind: 
     columns = [cell.hidden_size] * len(kind.side_by_side)
     joined = _room(zero.new_empty(batch, sum(columns) + width), steps + 1, behind)
     *together, inputs = joined.split([*columns, width], dim=2)
-    inputs[steps:].zero_()  # no step has that one beside the final state
+    inputs[steps:].zero_()  # beside the final state, too, to where the rows of a block may reach
     side_by_side = dict(zip(kind.side_by_side, together, strict=True))
     memory = Memory(
         [_room(zero, steps, behind) for _ in range(kind.gates)],
@@ -192,12 +195,12 @@ def _forward(
 ) -> list[Step]:
     """From the state before a block's first step to that after its last, at this place: what each
     step has read and written."""
-    rows, hidden_size = steps.a.shape
+    sequences, hidden_size = steps.a.shape
     with kernels.for_products(block.rows, hidden_size, hidden_size):
         gates = _flat(memory.gates, place.start, block.rows)
         projection.write(block.x.values, gates, memory.inputs[place])
     each = memory.each(place)
-    with kernels.for_products(rows, hidden_size, hidden_size):
+    with kernels.for_products(sequences, hidden_size, hidden_size):
         for t, step in enumerate(each):
             steps.forward(step)
             if block.over is not None:  # then the state stays as it is
@@ -211,7 +214,7 @@ def _without_gradients(
     cell: Cell, x: Sequences, weight: Tensor, every_step: bool
 ) -> tuple[Tensor, ...]:
     """What `Fused` gives; the memory of one block is enough."""
-    blocks = _blocks(x, cell.hidden_size)
+    blocks = _blocks(cell, x)
     projection, steps = _operators(cell, x, weight)
     longest = max(map(len, blocks), default=0)
     memory = _memory(cell, projection, x.batch, longest, _behind(blocks))
@@ -227,6 +230,9 @@ def _without_gradients(
     return hidden, *(state[last].clone() for state in memory.states)
 
 
+Made = tuple[list[Block], Projection, Steps, list[list[Step]]]
+
+
 class Fused(torch.autograd.Function):
     """A cell over some sequences -> every hidden state, or none, and the tensors of the final
     state. The values of x, the input weight and the cell's other parameters are arguments for the
@@ -234,12 +240,12 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
-        blocks = _blocks(x, cell.hidden_size)
+        blocks = _blocks(cell, x)
         projection, steps = _operators(cell, x, inputs[1])
         memory = _memory(cell, projection, x.batch, x.steps, _behind(blocks))
         each = [_forward(projection, steps, block, memory, block.steps) for block in blocks]
-        # Copies and views of what is saved below: the first backward need not make them again.
-        ctx.made = projection, steps, each
+        # All of it from what is saved below: the first backward need not make it again.
+        ctx.made = blocks, projection, steps, each
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
         hidden = (
             _outputs(memory.states[0], x.steps)
@@ -260,6 +266,8 @@ class Fused(torch.autograd.Function):
         inputs, gates, kept, states, joined = (
             [next(saved) for _ in range(size)] for size in ctx.sizes
         )
+        made: Made | None = ctx.made
+        ctx.made = None  # it would keep the memory
         if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
             gradients = _plainly(ctx, inputs, [g_hidden, *g_final])
         else:
@@ -267,21 +275,18 @@ class Fused(torch.autograd.Function):
             if not ctx.every_step:
                 g_hidden = None
             memory = Memory(gates, kept, states, *joined)
-            made, ctx.made = ctx.made, None  # they would keep the memory
             if made is None:
-                blocks = _blocks(ctx.x, ctx.cell.hidden_size)
-                each_of_block = [memory.each(block.steps) for block in blocks]
-                made = *_operators(ctx.cell, ctx.x, inputs[1]), each_of_block
-            projection, steps, each_of_block = made
-            gradients = _backward(
-                ctx.cell, ctx.x, projection, steps, memory, each_of_block, wanted, g_hidden, g_final
-            )
+                blocks = _blocks(ctx.cell, ctx.x)
+                each = [memory.each(block.steps) for block in blocks]
+                made = blocks, *_operators(ctx.cell, ctx.x, inputs[1]), each
+            gradients = _backward(ctx.cell, ctx.x, memory, *made, wanted, g_hidden, g_final)
         return None, None, None, *gradients
 
 
 def _outputs(states: Tensor, steps: int) -> Tensor:
     """The states after each of so many steps, but as a tensor of its own in the same memory: of a
-    view that a function returns autograd does not see changes."""
+    view that a function returns autograd does not see changes. Whoever keeps it keeps what stands
+    beside the hidden states."""
     view = states[1 : steps + 1]
     own = states.new_empty(0)
     return own.set_(view.untyped_storage(), view.storage_offset(), view.shape, view.stride())
@@ -290,9 +295,10 @@ def _outputs(states: Tensor, steps: int) -> Tensor:
 def _backward(
     cell: Cell,
     x: Sequences,
+    memory: Memory,
+    blocks: list[Block],
     projection: Projection,
     steps: Steps,
-    memory: Memory,
     each_of_block: list[list[Step]],
     of_values: bool,
     g_hidden: Tensor | None,
@@ -304,16 +310,15 @@ def _backward(
     zeros = cell.bias.new_zeros(x.batch, cell.hidden_size)
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
     g_steps = None if g_hidden is None else g_hidden.unbind(0)
-    rows = dict[str, int]()
+    heights = dict[str, int]()
     for first, *others in steps.joining:  # they are below it, and the rows of the inputs are too
-        rows |= {first: memory.joined.shape[2], **dict.fromkeys(others, 0)}
+        heights |= {first: memory.joined.shape[2], **dict.fromkeys(others, 0)}
     g_weights = {
-        name: zeros.new_zeros(rows.get(name, len(one)), *one.shape[1:])
+        name: zeros.new_zeros(heights.get(name, len(one)), *one.shape[1:])
         for name, one in _other_parameters(cell).items()
     }
     g_values = torch.empty_like(x.values) if of_values else None
 
-    blocks = _blocks(x, cell.hidden_size)
     longest, last = (max(map(len, some), default=0) for some in (blocks, blocks[-1:]))
     behind = longest - last + _behind(blocks)  # the last block is the first one here
     g_memory = Gradients(
@@ -350,8 +355,8 @@ def _back_through(
 ) -> None:
     """g_state, of the state after a block's last step, becomes that of the state before its first;
     g_each is written."""
-    rows, hidden_size = steps.a.shape
-    with kernels.for_products(rows, hidden_size, hidden_size):
+    sequences, hidden_size = steps.a.shape
+    with kernels.for_products(sequences, hidden_size, hidden_size):
         for t in reversed(range(len(each))):
             if g_steps is not None:
                 g_state[0].add_(g_steps[block.steps.start + t])

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 ENOUGH = 64 * 192 * 192  # multiplications; of fewer, calling oneDNN takes what it saves
-FEWEST = 32  # rows that are multiplied together by oneDNN
+FEWEST = 32  # rows: the smallest size of a block's that are rounded up
 MANY = 32 * 128  # numbers; of fewer, the further calls take what a sigmoid saves
 MINUS_ONE = torch.tensor(-1.0)
 PRECISION: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
@@ -54,8 +54,9 @@ def _is_for_onednn(rows: int, inner: int, columns: int) -> bool:
 
 def rounded(rows: int, inner: int, columns: int) -> int:
     """So many rows, or some more where oneDNN is to multiply them: it makes a kernel for every size
-    that it meets, and keeps it. There are four sizes between a power of two and the next."""
-    if not _is_for_onednn(rows, inner, columns):
+    that it meets, and keeps it. From 128 rows on there are four sizes up to twice as many. A few
+    rows stay as they are: others beside them would take longer than they do."""
+    if not _is_for_onednn(rows, inner, columns) or rows < FEWEST // 2:
         return rows
     size = max(FEWEST, 2 ** (rows.bit_length() - 3))
     return -(-rows // size) * size

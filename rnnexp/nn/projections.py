@@ -81,9 +81,9 @@ class JoinedFeatures:
     where they stand beside the hidden state. The gates need not be passed over for their sake.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, gates: int) -> None:
-        self.features, hidden_size = len(weight), weight.shape[1] // gates
-        filled = -(hidden_size + self.features + 1) % ALIGNED
+    def __init__(self, weight: Tensor, bias: Tensor, gates: int, beside: int) -> None:
+        self.features = len(weight)
+        filled = -(beside + self.features + 1) % ALIGNED
         zeros = weight.new_zeros(filled, weight.shape[1])
         rows = torch.cat([weight.detach(), bias.detach().unsqueeze(0), zeros])
         self.joined: list[Tensor] | None = list(rows.chunk(gates, dim=1))
@@ -142,10 +142,12 @@ Projection = FeatureProjection | JoinedFeatures | OneHotProjection
 
 
 def projection_of(
-    x: Sequences, weight: Tensor, bias: Tensor, gates: int, can_join: bool
+    x: Sequences, weight: Tensor, bias: Tensor, gates: int, beside: int
 ) -> Projection:
-    """The one for this kind of sequences; can_join: whether inputs may stand beside h."""
+    """The one for this kind of sequences; beside: how many columns of states inputs may stand
+    beside, 0 where they may not."""
     if isinstance(x, OneHot):
         return OneHotProjection(weight, bias, gates)
-    kind = JoinedFeatures if can_join and x.values.shape[2] <= FEW else FeatureProjection
-    return kind(weight, bias, gates)
+    if beside and x.values.shape[2] <= FEW:
+        return JoinedFeatures(weight, bias, gates, beside)
+    return FeatureProjection(weight, bias, gates)

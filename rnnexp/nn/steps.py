@@ -6,7 +6,8 @@ cell's step writes into memory that is there already, and its gradient is writte
 and here to be fast. Tests hold them equal.
 
 A tensor of one step has shape (R, H): R sequences, H hidden units. Those of several steps are
-flattened to (S * R, H). In names, g_x is the gradient of the loss with respect to x.
+flattened to (rows, H), of S * R rows or some more; the gradients in these are zero. In names, g_x
+is the gradient of the loss with respect to x.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 LARGE = 2**18  # numbers in a weight
-PIECE = 128  # columns of a weight, of which the sums stay in a core's registers
+PIECE = 128  # columns of a weight or some more, of which the sums stay in a core's registers
 
 
 class Step(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rnnexp.nn import fused, kernels, projections, steps
-from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2
+from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2, Vanilla
 from rnnexp.nn.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.recurrence import CellRecurrence
@@ -128,22 +128,50 @@ def test_weights_that_are_cut_for_one_sequence(
 def test_rows_that_are_multiplied_beside_those_of_a_block(
     kind: type[Cell], one_hot: bool, size: int, more: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are there for the sake of the kernels, and add nothing. Blocks of 3 steps, the last one
-    shorter, where rows of one go on into the next or behind the memory of all."""
-    monkeypatch.setattr(kernels, "rounded", lambda rows, *sizes: rows + more)
-    monkeypatch.setattr(fused, "BLOCK", 15)
+    """They are there for the sake of the kernels, and add nothing. Blocks of 3 or 4 steps, the last
+    one shorter; their rows go on into the next or behind the memory of all."""
+    blocks = fused._blocks
+
+    def longer(*arguments: Any) -> list[fused.Block]:
+        return [replace(block, rows=block.rows + more) for block in blocks(*arguments)]
+
+    monkeypatch.setattr(fused, "_blocks", longer)
     monkeypatch.setattr(torch.Tensor, "new_empty", filled_with_nan)
     cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
     expected = gradients(run_plain, cell, x, True)
     for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
     with torch.no_grad():
-        without = run_fused(cell, x, True)[0]
-    torch.testing.assert_close(without, run_plain(cell, x, True)[0], rtol=1e-11, atol=1e-11)
+        hidden, final = run_fused(cell, x, True)
+    for one, other in zip([hidden, *final], expected, strict=False):  # the gradients are left out
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
 def filled_with_nan(tensor: torch.Tensor, *shape: int) -> torch.Tensor:
     return tensor.new_full(shape, torch.nan)
+
+
+def test_a_weight_is_cut_into_as_many_pieces_as_there_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of at least so many columns, and as many for either core."""
+    monkeypatch.setattr(steps, "LARGE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(fused, "ROWS", 1)
+    for size, piece, expected in ((14, 2, 2), (12, 2, 6), (12, 4, 2), (10, 9, 2)):
+        monkeypatch.setattr(steps, "PIECE", piece)
+        cell, x = drawn(Vanilla(3, size)), sequences(False, None, 3)
+        weight = steps.VanillaSteps(cell, 1, None)._columns(cell.U)
+        assert weight is not None and weight.shape == (expected, size, size // expected)
+        for one, other in zip(run_fused(cell, x, True), run_plain(cell, x, True), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+def test_textnet_order2_without_its_tanh() -> None:
+    cell, x = drawn(TEXTnetOrder2(6, 4, tanh=False)), sequences(False, LENGTHS)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-9)
 
 
 def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +191,8 @@ def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.Mo
         hidden, _ = run_fused(cell, Features(torch.randn(steps_of_batch, 3, 6)), True)
         hidden.sum().backward()
     alone = {3}  # sequences, at one step
-    assert asked - alone == {32, 64, 96, 128, 160, 192, 224, 256, 320}
+    few = {6, 9, 12, 15}
+    assert asked - alone - few == {32, 64, 96, 128, 160, 192, 224, 256, 320}
 
 
 @every_cell
@@ -216,12 +245,21 @@ def test_not_even_nan_behind_the_last_step_reaches_anything(kind: type[Cell], si
 
 
 @pytest.mark.parametrize(("one_hot", "size"), [(False, 4), (False, 6), (True, 6)])
-def test_no_step(one_hot: bool, size: int) -> None:
-    cell, x = MGU(size, 4), sequences(one_hot, None, size)
-    x = type(x)(x.values[:0].float() if not one_hot else x.values[:0])
-    hidden, (final,) = run_fused(cell, x, True)
-    assert hidden.shape == (0, 5, 4)
-    assert torch.equal(final, torch.zeros(5, 4))
+@pytest.mark.parametrize(("steps", "batch"), [(0, 5), (7, 0)], ids=["no step", "no sequence"])
+@every_cell
+def test_nothing_to_run_over(
+    kind: type[Cell], one_hot: bool, size: int, steps: int, batch: int
+) -> None:
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, None, size)
+    x = replace(x, values=x.values.detach()[:steps, :batch])
+    hidden, final = run_fused(cell, x, True)
+    assert hidden.shape == (steps, batch, 4)
+    for state in final:
+        assert torch.equal(state, torch.zeros(batch, 4, dtype=torch.float64))
+    torch.stack([hidden.sum(), *(state.sum() for state in final)]).sum().backward()
+    assert all(not one.grad.any() for one in cell.parameters())
+    with torch.no_grad():
+        assert run_fused(cell, x, True)[0].shape == (steps, batch, 4)
 
 
 # Memory is never shared -------------------------------------------------------------------------
@@ -245,8 +283,12 @@ def total(cell: Cell, x: Sequences) -> Tensor:
     return hidden.square().sum() + sum(state.sum() for state in final)
 
 
-def test_backward_twice_through_one_graph() -> None:
-    cell, x = drawn(MGU(6, 4)), sequences(False, None)
+@every_cell
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
+def test_backward_twice_through_one_graph(kind: type[Cell], one_hot: bool, size: int) -> None:
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, None, size)
     loss = total(cell, x)
     first = torch.autograd.grad(loss, cell.parameters(), retain_graph=True)
     second = torch.autograd.grad(loss, cell.parameters())
