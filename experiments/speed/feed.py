@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from experiments import study
 from experiments.speed import command, machine
+from experiments.speed.growth import along, at
 from experiments.speed.timing import Stopwatch, Work, quartiles, ratio
 from rnnexp import console, cores, determinism
 from rnnexp.config import compose
@@ -109,10 +110,6 @@ def singly(data: ForecastingData) -> int:
     return sum(len(target) for _, target in batches)
 
 
-def at(name: str, hours: int) -> str:
-    return f"{name} at {hours}"
-
-
 def hours_of(data: ForecastingData) -> int:
     return len(data.store.values)
 
@@ -157,12 +154,7 @@ def draw(sizes: Sequence[ForecastingData], times: pd.DataFrame) -> Figure:
     right.set_yscale("log")
     left.set_ylim(bottom=0)
     for axes in (left, right):
-        axes.set(xscale="log", xlabel="hours of data")
-        axes.set_xticks(hours, [f"{one:,}" for one in hours])
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        along(axes, hours, "hours of data")
     return figure
 
 

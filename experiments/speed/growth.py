@@ -1,9 +1,11 @@
 """How time and memory grow along one axis: steps, batch, hidden size or inputs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
@@ -76,6 +78,16 @@ def title(growth: Growth, base: Case) -> str:
     return f"pmGRU, growth with {LABELS[growth.axis]} ({', '.join(others)}): time, memory"
 
 
+def along(axes: Axes, sizes: Sequence[int], label: str) -> None:
+    """Let the x axis be one of these sizes. The scale of the y axis has to be set before."""
+    axes.set(xscale="log", xlabel=label)
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def draw(growths: list[Growth]) -> Figure:
     """Time above, memory below, an axis a column."""
     figure = Figure(figsize=(3.4 * len(growths), 6.5), layout="constrained")
@@ -94,15 +106,12 @@ def draw(growths: list[Growth]) -> Figure:
             if name in growth.memory:
                 below.plot(values, list(growth.memory[name].values()), "o-", color=color, ms=4)
         above.set(xscale="log", yscale="log")
-        below.set(xscale="log", yscale="log", xlabel=LABELS[growth.axis])
-        below.set_xticks(values, [f"{value:,}" for value in values])
+        below.set(yscale="log")
+        along(below, values, LABELS[growth.axis])
         below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        for axis in (above.yaxis, below.yaxis):
-            axis.set_major_formatter("{x:g}")
-        below.minorticks_off()
-        for axes in (above, below):
-            axes.grid(alpha=0.3)
-            axes.spines[["top", "right"]].set_visible(False)
+        above.yaxis.set_major_formatter("{x:g}")
+        above.grid(alpha=0.3)
+        above.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("time a sequence and step,\nto the fused path's at the base")
     grid[1, 0].set_ylabel("peak memory a sequence and step,\nin hidden states")
     grid[0, 0].legend(frameon=False, fontsize=8)

@@ -16,7 +16,7 @@ from rich.markdown import Markdown
 from experiments import study
 from experiments.speed import command, machine
 from experiments.speed.apart import Apart
-from experiments.speed.growth import at
+from experiments.speed.growth import along, at
 from experiments.speed.one_hot_contenders import (
     LITERAL,
     Document,
@@ -313,13 +313,8 @@ def draw(measured: Measured, plan: Plan) -> Figure:
         place = plan.vocabulary, DLSTUDIO[network]
         axes.plot(*place, "x", color=COLORS[network], ms=9, mew=2)
     axes.annotate("DLStudio, published   ", place, ha="right", va="bottom")
-    axes.set(xscale="log", yscale="log", xlabel="words in the vocabulary")
-    axes.set_ylabel("milliseconds a word of a training step")
-    axes.set_xticks(plan.vocabularies, [f"{one:,}" for one in plan.vocabularies])
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(yscale="log", ylabel="milliseconds a word of a training step")
+    along(axes, plan.vocabularies, "words in the vocabulary")
     return figure
 
 
