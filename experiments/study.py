@@ -22,13 +22,15 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from rnnexp import targets
-from rnnexp.config import check, compose
+from rnnexp.config import check, compose, targets
 from rnnexp.errors import UserError
-from rnnexp.experiment import build_data, hyperparameters, resolve
 from rnnexp.files import write_text
-from rnnexp.leaderboard import Entry, find_runs, tables, to_markdown
-from rnnexp.record import read_config, read_run
+from rnnexp.runs.build import build_data
+from rnnexp.runs.hyperparameters import hyperparameters
+from rnnexp.runs.leaderboard import Entry, find_runs, tables
+from rnnexp.runs.leaderboard_texts import to_markdown
+from rnnexp.runs.reading import read_config, read_run
+from rnnexp.runs.settings import resolve
 
 SEEDS = [0, 1, 2]
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

@@ -1,16 +1,18 @@
-"""What a person sees on the console besides the progress bar."""
+"""What a person sees on the console besides the progress bar. Rich is imported here alone, and in
+the progress bar."""
 
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.status import Status
-from rich.table import Table
+from rich.table import Table as RichTable
+from rich.text import Text
 
-from rnnexp.tasks.task import Task
+from rnnexp.tables import Table
 
 
 class _Console(Console):
@@ -24,16 +26,38 @@ if not console.is_terminal:
     console.width = 120  # a file or a pipe has no width: tables are written whole
 
 
-def begin(config: DictConfig, folder: Path) -> None:
-    threads = config.determinism.threads
-    machine = f"{config.trainer.accelerator}, {threads} thread{'s' * (threads > 1)}"
-    place = _from_here(folder)
-    console.print(f"[bold]{config.name}[/bold]  seed {config.seed}, {machine} -> {place}")
+def show(*things: Table | str) -> None:
+    """Print tables and sentences, one below the other."""
+    for thing in things:
+        console.print(thing if isinstance(thing, str) else rich_table(thing), markup=False)
 
 
-def show(thing: Any) -> None:
-    """A table, or anything else that rich can print."""
-    console.print(thing)
+def show_markdown(text: str) -> None:
+    console.print(Markdown(text))
+
+
+def show_line(text: str) -> None:
+    """Print a line that is to be typed or copied: it is never broken."""
+    console.print(text, soft_wrap=True, markup=False)
+
+
+def rich_table(table: Table) -> RichTable:
+    """A table as Rich draws it."""
+    found = RichTable(box=SIMPLE_HEAD if table.plain else HEAVY_HEAD)
+    found.title_justify = found.caption_justify = "left"
+    found.title = Text(table.title, "table.title") if table.title else None
+    found.caption = Text(table.caption, "table.caption") if table.caption else None
+    for column in table.columns:
+        found.add_column(
+            Text(column.heading),
+            justify="right" if column.numbers else "left",
+            no_wrap=not column.wraps,
+            overflow="fold",
+        )
+    for number, row in enumerate(table.rows):
+        style = "bold" if number in table.strong else None
+        found.add_row(*map(Text, row), style=style, end_section=number in table.rules)
+    return found
 
 
 def working(what: str) -> Status:
@@ -41,55 +65,11 @@ def working(what: str) -> Status:
     return console.status(what)
 
 
-def show_network(name: str, parameters: int) -> None:
-    console.print(f"{name}: {parameters:,} parameters")
-
-
-def show_metrics(task: Task, metrics: dict[str, float], baselines: dict[str, float]) -> None:
-    """The test metrics beside those of the baselines on the same windows or documents, and what
-    else the task shows."""
-    table = Table(title=f"Test: {task.spec['title']}", title_justify="left")
-    table.add_column("")
-    for name in task.headline:
-        table.add_column(name, justify="right")
-    values = [number(metrics[f"test/{name}"]) for name in task.headline]
-    table.add_row("this run, best checkpoint", *values, style="bold", end_section=True)
-    for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
-        values = [number(baselines[f"baseline/{baseline}/{name}"]) for name in task.headline]
-        table.add_row(baseline.replace("_", " "), *values)
-    console.print(table)
-    tested = len(task.predictions["target"])
-    if tested < task.spec["tested"]:
-        console.print(
-            f"only {tested:,} of {task.spec['tested']:,} {task.spec['things']} were tested "
-            "(trainer.limit_test_batches); the baselines are on all of them"
-        )
-    for further in task.tables():
-        console.print(further)
-
-
-def show_end(seconds: dict[str, float], folder: Path) -> None:
-    """Where the time went, where the results are, and what to type next."""
-    console.print(
-        f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
-        f"evaluation {seconds['evaluation']:.1f} s"
-    )
-    place, programs = _from_here(folder), _programs()
-    console.print(f"run folder   {place}", soft_wrap=True)
-    console.print(f"look at it   {programs}tensorboard --logdir {place}", soft_wrap=True)
-    console.print(f"test again   {programs}rnnexp test {place}", soft_wrap=True)
-    console.print(f"repeat it    {programs}rnnexp rerun {place}", soft_wrap=True)
-
-
-def _from_here(path: Path) -> Path:
+def from_here(path: Path) -> Path:
     """Relative to the current folder where it is inside, so that it can be read and typed."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _programs() -> str:
+def programs() -> str:
     """What to type before a program of this environment: nothing where it is activated."""
-    return "" if shutil.which("rnnexp") else f"{_from_here(Path(sys.executable).parent)}/"
-
-
-def number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if shutil.which("rnnexp") else f"{from_here(Path(sys.executable).parent)}/"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.support import REPOSITORY
+
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 

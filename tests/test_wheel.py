@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.support import REPOSITORY
+
 SMALL = ["trainer/debug=one_batch", "data.days=90", "model.hidden_size=4"]
 
 

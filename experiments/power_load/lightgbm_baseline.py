@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnnexp import cores
-from rnnexp.baselines.cache import cached
-from rnnexp.baselines.forecasting import lagged
-from rnnexp.data.forecasting import ForecastingData
 from rnnexp.errors import UserError
-from rnnexp.tasks.metrics import forecast_metrics
+from rnnexp.process import cores
+from rnnexp.tasks.baselines import cached
+from rnnexp.tasks.forecasting.baselines import lagged
+from rnnexp.tasks.forecasting.data import ForecastingData
+from rnnexp.tasks.forecasting.metrics import forecast_metrics
 
 TREES: dict[str, Any] = {
     "n_estimators": 400,

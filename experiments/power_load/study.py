@@ -13,9 +13,9 @@ import rnnexp
 from experiments import study
 from experiments.power_load.lightgbm_baseline import VARIANTS, lightgbm_metrics, require_lightgbm
 from rnnexp import console
-from rnnexp.data.forecasting import ForecastingData
-from rnnexp.leaderboard import Entry
-from rnnexp.paired import check
+from rnnexp.runs.leaderboard import Entry
+from rnnexp.runs.statistics import check
+from rnnexp.tasks.forecasting.data import ForecastingData
 
 HERE = Path(__file__).parent
 # The lecture's takes half an hour a seed, so it comes last.

@@ -12,9 +12,9 @@ from rich.markdown import Markdown
 
 from experiments import study
 from rnnexp import console
-from rnnexp.leaderboard import Entry
-from rnnexp.paired import check
-from rnnexp.record import read_digest
+from rnnexp.runs.leaderboard import Entry
+from rnnexp.runs.reading import read_digest
+from rnnexp.runs.statistics import check
 
 HERE = Path(__file__).parent
 # As the lecture trains them. N = 250 in three categories are about as many reviews as its N = 40

@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from experiments.speed.timing import Work
 from experiments.speed.yardsticks import LAYERS, LOOPS, Layer, products
-from rnnexp import determinism
 from rnnexp.nn.cells import Cell
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.nn.representations import Features
+from rnnexp.process import determinism
 
 FUSED, PLAIN, LOOP, PRODUCTS = "fused path", "plain path", "literal loop", "products"
 # torch's own layers have their names, say nn.GRU.

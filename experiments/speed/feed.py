@@ -17,10 +17,12 @@ from experiments import study
 from experiments.speed import command, machine
 from experiments.speed.growth import along, at
 from experiments.speed.timing import Stopwatch, Work, quartiles, ratio
-from rnnexp import console, cores, determinism
+from rnnexp import console
 from rnnexp.config import compose
-from rnnexp.data.forecasting import ForecastingData
-from rnnexp.experiment import build_data, resolve
+from rnnexp.process import cores, determinism
+from rnnexp.runs.build import build_data
+from rnnexp.runs.settings import resolve
+from rnnexp.tasks.forecasting.data import ForecastingData
 
 HERE = Path(__file__).parent
 RNNEXP, SINGLY = "rnnexp", "sample by sample"

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 
 from experiments.speed.timing import quartiles
-from rnnexp import cores
 from rnnexp.errors import UserError
-from rnnexp.record import cpu_name
+from rnnexp.process import cores
+from rnnexp.process.machine import cpu_name
 
 OTHERS = 0.1  # cores that other processes may keep busy
 STEADY = 1.2  # the upper quartile of one and the same product's times may be so much of the lower

@@ -26,7 +26,8 @@ from experiments.speed.one_hot_contenders import (
     peak_of_training,
 )
 from experiments.speed.timing import Ratio, Stopwatch, Work, quartiles, ratio
-from rnnexp import console, cores, determinism
+from rnnexp import console
+from rnnexp.process import cores, determinism
 
 HERE = Path(__file__).parent
 LOOP, KEPT, SINGLE, BATCH = "literal loop", "memory kept", "batch 1", "batch 32"

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.speed.timing import Work
-from rnnexp import determinism, experiment
 from rnnexp.config import compose
-from rnnexp.data.module import DataModule
-from rnnexp.data.samplers import ShuffledBatches
-from rnnexp.data.tokens import TokenStore
-from rnnexp.record import peak_memory
+from rnnexp.data.loading.module import DataModule
+from rnnexp.data.loading.samplers import ShuffledBatches
+from rnnexp.data.text.tokens import TokenStore
+from rnnexp.process import determinism
+from rnnexp.process.memory import peak_memory
+from rnnexp.runs import experiment
 
 # Drawn documents --------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from experiments.speed.contenders import Case
 from rnnexp.nn.cells import MGU
-from rnnexp.nn.steps import STEPS
+from rnnexp.nn.fast.steps import STEPS
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from rnnexp import determinism, experiment
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
 from rnnexp.config import compose
 from rnnexp.errors import UserError
-from rnnexp.record import hash_tensors
+from rnnexp.process import determinism
+from rnnexp.runs import experiment
+from rnnexp.runs.digest import hash_tensors
 
 BAR = 0.03  # of the training time
 

@@ -24,7 +24,8 @@ from experiments.speed.contenders import (
 )
 from experiments.speed.plan import FULL, QUICK, Plan
 from experiments.speed.timing import Stopwatch, ratio
-from rnnexp import console, cores, determinism
+from rnnexp import console
+from rnnexp.process import cores, determinism
 
 HERE = Path(__file__).parent
 TITLES = {

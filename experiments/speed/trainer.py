@@ -16,10 +16,12 @@ from rich.markdown import Markdown
 from experiments import study
 from experiments.speed import command, machine
 from experiments.speed.timing import quartiles
-from rnnexp import console, cores, determinism, experiment
+from rnnexp import console
 from rnnexp.callbacks.history import History
 from rnnexp.config import compose
 from rnnexp.optim.gradients import clip_grad_norm_
+from rnnexp.process import cores, determinism
+from rnnexp.runs import experiment
 
 HERE = Path(__file__).parent
 RUN, TRAINER, BARE = "as in a run", "Trainer alone", "bare loop"

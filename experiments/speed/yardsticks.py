@@ -10,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn import cells, kernels
+from rnnexp.nn import cells
+from rnnexp.nn.fast import kernels
 
 State = tuple[Tensor, ...]
 

@@ -14,14 +14,13 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from rnnexp import determinism
 from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, finish
-from rnnexp.data.module import DataModule
+from rnnexp.data.loading.module import DataModule
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
 from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Sequences, reverse
-from rnnexp.tasks.task import Task
+from rnnexp.process import determinism
 
 FILE = "gradient_flow.csv"  # in the run's folder
 
@@ -48,7 +47,7 @@ class GradientFlow(Callback):
         self.curves: list[pd.DataFrame] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        recurrence_of(cast(Task, pl_module).network)
+        recurrence_of(cast(Any, pl_module).network)
         self.batch = some_sequences(cast(Any, trainer).datamodule, self.sequences)
         self._measure(trainer, pl_module, epochs=trainer.current_epoch)
 
@@ -59,7 +58,7 @@ class GradientFlow(Callback):
         batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(self.batch))
         # A network of somebody else's may draw in evaluation too.
         with determinism.global_stream(0, "gradient flow"):
-            norms = gradient_norms(cast(Task, pl_module), batch).tolist()
+            norms = gradient_norms(pl_module, batch).tolist()
         curve = {"epochs": epochs, "distance": range(len(norms)), "gradient_norm": norms}
         self.curves.append(pd.DataFrame(curve))
         table = pd.concat(self.curves)
@@ -111,7 +110,7 @@ def some_sequences(data: DataModule, number: int) -> Any:
     return type(batch)(*(None if tensor is None else tensor[:number] for tensor in batch))
 
 
-def gradient_norms(task: Task, batch: Any) -> Tensor:
+def gradient_norms(task: Any, batch: Any) -> Tensor:
     """(T,), double: at [k] the norm of dL/dh_t at the k-th step before the last one of a sequence,
     L the loss of this sequence alone, averaged over the sequences that have so many steps.
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnexp.nn.cells import Cell, State
-from rnnexp.nn.compiled import STEPS, missing_compiler, run_compiled
-from rnnexp.nn.fused import has_fused_path, run_fused
+from rnnexp.nn.fast.compiled import STEPS, missing_compiler, run_compiled
+from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
 

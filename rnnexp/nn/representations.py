@@ -9,18 +9,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnexp.nn.lookup import lookup, rows_in_use
+from rnnexp.nn.fast.tables import lookup, rows_in_use
 
 NEVER_BUILT = (
     "one-hot vectors are never built, and this recurrence needs them: choose a recurrence of "
-    "cells, for example model=grunet, or model/representation=embeddings"
+    "cells (CellRecurrence), or Embeddings"
 )
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What is known of word vectors before they are read: their dimension, and how many words of
+    the vocabulary have one."""
+
+    dimension: int
+    known: int
 
 
 @dataclass(frozen=True)
@@ -155,25 +164,35 @@ def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
 class OneHotTokens(nn.Module):
     """Token numbers as one-hot vectors over the vocabulary.
 
+    vocabulary: how many tokens there are. vectors, extra: as for `Embeddings`; there can be none.
     sparse: the gradients of the weights over them touch the rows in use alone, which is worth its
     overhead from a vocabulary of about a thousand on.
-    rows: of the weights over them, where there are to be more than words: no word uses the rows
-    beyond the vocabulary. None: as many as words.
+    rows: of the weights over them, where there are to be more than tokens: no token uses the rows
+    beyond the vocabulary. None: as many as tokens.
     """
 
-    def __init__(self, spec: dict[str, Any], sparse: bool = False, rows: int | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: int,
+        vectors: Vectors | None = None,
+        extra: int = 0,
+        sparse: bool = False,
+        rows: int | None = None,
+    ) -> None:
         super().__init__()
-        self.sparse = sparse
-        if spec.get("vectors"):
-            raise ValueError("data.vectors needs model/representation=embeddings")
-        if spec.get("extra"):
-            raise ValueError("data.ngrams needs model/representation=embeddings")
-        words = len_of_vocabulary(spec)
-        self.size = words if rows is None else rows
-        if self.size < words:
+        if vectors is not None:
+            raise ValueError("one-hot tokens have no word vectors: represent them by embeddings")
+        if extra:
             raise ValueError(
-                f"rows is {rows}, and the vocabulary has {words} tokens, each of which needs one: "
-                "raise it, or set it to null for as many as tokens"
+                f"one-hot tokens have no further inputs, and the data give {extra} a token (by "
+                "n-grams): represent them by embeddings"
+            )
+        self.sparse = sparse
+        self.size = vocabulary if rows is None else rows
+        if self.size < vocabulary:
+            raise ValueError(
+                f"rows is {rows}, and the vocabulary has {vocabulary} tokens, each of which needs "
+                "one: raise it, or set it to null for as many as tokens"
             )
 
     def forward(
@@ -186,12 +205,12 @@ class OneHotTokens(nn.Module):
 class Embeddings(nn.Module):
     """Token numbers as rows of a table (V, E).
 
-    Without vectors of the data the table is learnt from scratch, with E = `dimension`. With them
+    Without word vectors the table is learnt from scratch, with E = `dimension`. With them
     (`take_vectors`) the words that have a vector start from it, and stay with it unless `tune`;
     the others are learnt. dropout: of single entries of the embedded words, in training.
 
-    Further inputs of a step, K of them where the data have some, stand beside its embedded word.
-    size: E + K.
+    vocabulary: how many tokens there are, V. extra: how many further inputs a step has, K; they
+    stand beside its embedded word. size: E + K.
     """
 
     fixed: Tensor
@@ -199,7 +218,9 @@ class Embeddings(nn.Module):
 
     def __init__(
         self,
-        spec: dict[str, Any],
+        vocabulary: int,
+        vectors: Vectors | None = None,
+        extra: int = 0,
         dimension: int = 100,
         tune: bool = False,
         dropout: float = 0.0,
@@ -207,11 +228,10 @@ class Embeddings(nn.Module):
         super().__init__()
         if dimension < 1:
             raise ValueError(f"dimension is {dimension}: it must be at least 1")
-        vocabulary, vectors = len_of_vocabulary(spec), spec.get("vectors")
-        embedded = vectors["dimension"] if vectors else dimension
-        self.size = embedded + spec.get("extra", 0)
+        embedded = vectors.dimension if vectors else dimension
+        self.size = embedded + extra
         self.dropout = nn.Dropout(dropout)
-        frozen = vectors["known"] if vectors and not tune else 0
+        frozen = vectors.known if vectors and not tune else 0
         # Row of the learnt table for each word; those with a frozen vector have none.
         self.learnt = nn.Parameter(torch.empty(vocabulary - frozen, embedded))
         nn.init.normal_(self.learnt, std=embedded**-0.5)
@@ -250,14 +270,3 @@ class Embeddings(nn.Module):
             return fixed
         learnt = functional.embedding((place - count).clamp(min=0), self.learnt)
         return torch.where((place < count).unsqueeze(-1), fixed, learnt)
-
-
-def len_of_vocabulary(spec: dict[str, Any]) -> int:
-    """How many different tokens there are.
-
-    Raises:
-        ValueError: the data have no tokens.
-    """
-    if "vocabulary" not in spec:
-        raise ValueError("these data have no tokens: model.representation is for words and names")
-    return int(spec["vocabulary"])

@@ -1,5 +1,7 @@
 """Scaling: min-max per series, with its inverse, as buffers of the network."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,12 @@ class Scaling(nn.Module):
         self.register_buffer("minimum", torch.tensor(minimum))
         self.register_buffer("range", torch.tensor(range))
         self.register_buffer("change", torch.tensor(change))
+
+    @classmethod
+    def unfitted(cls, series: int, columns: int) -> Self:
+        """One that changes nothing, with room for what so many series and columns are fitted to."""
+        minimum, extent = [[0.0] * columns] * series, [[1.0] * columns] * series
+        return cls(minimum, extent, [1.0] * series)
 
     def forward(self, values: Tensor, series: Tensor) -> Tensor:
         """values (B, T, C) in original units, series (B,) -> (B, T, C), the fitted span 0 to 1."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from rnnexp.nn.lookup import sparse_rows
+from rnnexp.nn.fast.tables import sparse_rows
 
 
 def touched_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Optimisers that touch only the rows of a table that are in use, and lose nothing by it.
 
-A parameter whose gradient comes as a sparse tensor of rows (`rnnexp.nn.lookup`) is a table from
+A parameter whose gradient comes as a sparse tensor of rows (`rnnexp.nn.fast.tables`) is a table from
 then on. Its rows without a gradient lie as they are. In torch's optimisers they would have gone on:
 moved by their momentum, and decayed. Here that is made up for when a row is read or used again
 (`rnnexp.optim.idle`), at a cost that the rows in use alone decide.
@@ -76,7 +76,7 @@ class RowOptimizer(torch.optim.Optimizer):
         self._take(table)
         if self._idle[table].behind and not table.grad.is_sparse:
             raise RuntimeError(
-                "a table has a dense gradient, so rnnexp.nn.lookup did not read it, while rows of "
+                "a table has a dense gradient, so rnnexp.nn.fast.tables did not read it, while rows of "
                 "it are behind: call the optimiser's catch_up() before the table is read"
             )
         rows, gradient = touched_rows(table.grad)

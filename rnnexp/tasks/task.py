@@ -1,18 +1,21 @@
 """What a run needs of a task, whatever it is about."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from rich.table import Table
 from torch import Tensor, nn
 
-from rnnexp.data.module import DataModule
+from rnnexp.data.loading.module import DataModule, Spec
+from rnnexp.data.source import Source
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
+from rnnexp.tables import Table
+from rnnexp.tasks.answers import Answers
+from rnnexp.tasks.metric import Metric
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -27,14 +30,27 @@ class Task(pl.LightningModule):
 
     optimizer: called with the parameters. scheduler: called with the optimiser and `steps`, the
     number of training steps of the run; it moves at every step.
+
+    A task is a subclass. What it must say is listed first below; what it may say, after that.
+
+    sources, spec_class, data_module: what the task can be fed from, what it learns of the data, and
+    what feeds it. new_data: what `rnnexp predict` takes, texts or series.
+    baselines_version: part of the key under which baselines are kept: raise it whenever a number of
+    a baseline changes.
     """
+
+    sources: ClassVar[type[Source]]
+    spec_class: ClassVar[type[Spec]]
+    data_module: ClassVar[type[DataModule]]
+    new_data: ClassVar[Literal["texts", "series"]] = "texts"
+    baselines_version: ClassVar[int] = 1
 
     network: nn.Module
 
     def __init__(
         self,
         network: nn.Module,
-        spec: dict[str, Any],
+        spec: Any,
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
     ) -> None:
@@ -45,27 +61,49 @@ class Task(pl.LightningModule):
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 
-    @property
-    def headline(self) -> list[str]:
-        """The metrics that a result table shows."""
-        raise NotImplementedError
+    # What a task must say -----------------------------------------------------------------------
 
     @property
-    def monitors(self) -> list[str]:
-        """The metrics of a validation, by which a best checkpoint can be chosen."""
+    def headline(self) -> list[Metric]:
+        """The metrics that a result table shows, the one to compare runs by first."""
         raise NotImplementedError
 
     def batch_loss(self, batch: Any) -> Tensor:
         """The loss of a batch, of which nothing is logged."""
         raise NotImplementedError
 
-    def predictions_table(self, data: DataModule) -> pd.DataFrame:
+    def predictions_table(self, data: Any) -> pd.DataFrame:
         """One row for everything that was predicted in the test."""
         raise NotImplementedError
+
+    # What a task may say ------------------------------------------------------------------------
+
+    @property
+    def monitors(self) -> list[str]:
+        """The metrics of a validation, by which a best checkpoint can be chosen."""
+        return ["val/loss", *(f"val/{metric.name}" for metric in self.headline)]
 
     def tables(self) -> list[Table]:
         """What else a person should see of the test, below the headline."""
         return []
+
+    @classmethod
+    def baselines(cls, data: Any) -> dict[str, dict[str, float]]:
+        """Simple predictors on the same test set: name -> metric -> value."""
+        return {}
+
+    @classmethod
+    def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:
+        """What a trained network says of new texts (str) or files of series (Path).
+
+        data: after `restore`.
+
+        Raises:
+            UserError: the task predicts nothing new, or what is given cannot be read.
+        """
+        raise UserError(f"{cls.__name__} does not say how it predicts new data (Task.answer)")
+
+    # What all tasks share -----------------------------------------------------------------------
 
     def report_loss(self, loss: Tensor, batch_size: int) -> None:
         """Log a training loss.

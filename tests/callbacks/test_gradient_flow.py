@@ -9,11 +9,9 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 import torch
-from networks import EMBEDDINGS, ONE_HOT, classifier
 from omegaconf import DictConfig
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
-from toy_documents import ToyDocuments, document
 
 from rnnexp.callbacks.gradient_flow import (
     GradientFlow,
@@ -22,12 +20,14 @@ from rnnexp.callbacks.gradient_flow import (
     some_sequences,
 )
 from rnnexp.config import compose, config_dir
-from rnnexp.data.tokens import TokenBatch
+from rnnexp.data.text.tokens import TokenBatch
 from rnnexp.errors import UserError
-from rnnexp.experiment import run
 from rnnexp.nn.cells import Cell, Linear
 from rnnexp.nn.recurrence import CellRecurrence
-from rnnexp.tasks.classification import Classification
+from rnnexp.runs.experiment import run
+from rnnexp.tasks.classification.task import Classification
+from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier
+from tests.support.toy_documents import ToyDocuments, document
 
 FILES = sorted((config_dir() / "model/recurrence").glob("[!_]*.yaml"))
 CELLS = [file.stem for file in FILES if "TorchRecurrence" not in file.read_text()]

@@ -14,11 +14,12 @@ from experiments import study
 from experiments.gating import study as gating
 from rnnexp.callbacks.gradient_flow import FILE
 from rnnexp.config import compose, config_dir
-from rnnexp.experiment import build_data, resolve
-from rnnexp.leaderboard import find_runs
-from rnnexp.record import RunRecord
+from rnnexp.runs.build import build_data
+from rnnexp.runs.leaderboard import find_runs
+from rnnexp.runs.record import RunRecord
+from rnnexp.runs.settings import resolve
+from tests.support import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = ["data.number=40", "trainer.max_epochs=1", "model.hidden_size=4"]
 TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
 EVERY_CELL = [*gating.UNGATED, *gating.GATED]

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from load_files import OURS, load_table, write_load_file
 
 from experiments.power_load import lightgbm_baseline, study
 from rnnexp.config import compose
-from rnnexp.data.forecasting import ForecastingData
-from rnnexp.experiment import build_data, resolve
+from rnnexp.runs.build import build_data
+from rnnexp.runs.settings import resolve
+from rnnexp.tasks.forecasting.data import ForecastingData
+from tests.support.load_files import OURS, load_table, write_load_file
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,10 @@ import pytest
 from experiments import study
 from experiments.names import study as names
 from rnnexp.config import compose
-from rnnexp.experiment import build_data, resolve
-from rnnexp.leaderboard import find_runs
-from rnnexp.record import RunRecord
+from rnnexp.runs.build import build_data
+from rnnexp.runs.leaderboard import find_runs
+from rnnexp.runs.record import RunRecord
+from rnnexp.runs.settings import resolve
 
 TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
 LANGUAGES = list(name_files.ENDINGS)

@@ -10,8 +10,8 @@ import pytest
 from experiments import study
 from experiments.sentiment import one_hot
 from rnnexp.config import check, compose
-from rnnexp.experiment import resolve
-from rnnexp.leaderboard import Entry
+from rnnexp.runs.leaderboard import Entry
+from rnnexp.runs.settings import resolve
 
 WORKS = "sentiment_gru_onehot_works"
 

@@ -17,9 +17,10 @@ from experiments.speed.apart import Make
 from experiments.speed.growth import at
 from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Bar, Measured
 from experiments.speed.one_hot_contenders import LITERAL, Drawn, Literal, Ours
-from rnnexp import determinism, record
-from rnnexp.nn import grunet, textnet
-from rnnexp.nn.lookup import current_rows
+from rnnexp.nn.fast.tables import current_rows
+from rnnexp.nn.lecture import grunet, textnet
+from rnnexp.process import determinism
+from rnnexp.runs import record
 
 FOLDER = Path(one_hot.__file__).parent
 VOCABULARY, HIDDEN = 50, 6

@@ -34,12 +34,12 @@ from experiments.speed.memory import peak_bytes
 from experiments.speed.plan import FULL, QUICK
 from experiments.speed.timing import Ratio, Stopwatch, ratio
 from experiments.speed.yardsticks import LAYERS, LOOPS, Layer, products
-from rnnexp import cores, determinism
 from rnnexp.errors import UserError
 from rnnexp.nn import cells
+from rnnexp.nn.fast.steps import STEPS
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features
-from rnnexp.nn.steps import STEPS
+from rnnexp.process import cores, determinism
 
 FOLDER = Path(study.__file__).parent
 INPUTS, HIDDEN = 3, 4

@@ -5,18 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from load_files import write_load_files
 from omegaconf import OmegaConf, open_dict
 
 from experiments import study
 from experiments.power_load import study as power_load
 from rnnexp.config import compose
 from rnnexp.errors import UserError
-from rnnexp.experiment import build_data, resolve
-from rnnexp.leaderboard import find_runs
-from rnnexp.record import RunRecord
+from rnnexp.runs.build import build_data
+from rnnexp.runs.leaderboard import find_runs
+from rnnexp.runs.record import RunRecord
+from rnnexp.runs.settings import resolve
+from tests.support import REPOSITORY
+from tests.support.load_files import write_load_files
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = ["data.look_back=30", "data.batch_size=16", "trainer.accelerator=cpu"]
 OURS, LECTURE = "power_load_pmgru", "power_load_pmgru_lecture"
 TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from networks import EMBEDDINGS, classifier
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from rnnexp import config, targets
+from rnnexp import config
 from rnnexp.cli import main
+from rnnexp.config import targets
 from rnnexp.nn import cells
 from rnnexp.nn.cells import (
     GRU,
@@ -39,8 +39,9 @@ from rnnexp.nn.cells import (
 )
 from rnnexp.nn.recurrence import CellRecurrence, Recurrence
 from rnnexp.nn.representations import Embeddings, Features, OneHotTokens, Sequences
+from tests.support import REPOSITORY
+from tests.support.networks import EMBEDDINGS, classifier
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = sorted((REPOSITORY / "conf/model/recurrence").glob("[!_]*.yaml"))
 RECURRENCES = [file.stem for file in FILES]
 OWN = [file.stem for file in FILES if "TorchRecurrence" not in file.read_text()]

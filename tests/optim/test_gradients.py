@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.multiprocessing.spawn import spawn
 
-from rnnexp.nn.lookup import lookup, sparse_rows
+from rnnexp.nn.fast.tables import lookup, sparse_rows
 from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_, reduce_rows, touched_rows
 
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnexp.errors import UserError
-from rnnexp.nn.lookup import lookup
+from rnnexp.nn.fast.tables import lookup
 from rnnexp.optim import idle, rows
 from rnnexp.optim.schedules import Cosine
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rnnexp.cli import main
-from rnnexp.nn import lookup
-from rnnexp.record import read_digest, read_run
+from rnnexp.nn.fast import tables as lookup
+from rnnexp.runs.reading import read_digest, read_run
 
 RUN = [
     "train",

@@ -1,0 +1,42 @@
+"""What the parsers of several commands share."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
+    """The parser of a command, from the name and the docstring of its module."""
+    name = module.rpartition(".")[2]
+    summary, _, more = (doc or "").partition("\n")
+    return argparse.ArgumentParser(
+        f"rnnexp {name}",
+        description=summary.rstrip("."),
+        epilog=" ".join(more.split()),
+        **settings,
+    )
+
+
+def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
+    """The parser of a command that builds what a run folder names."""
+    found = parser(module, doc, **settings)
+    found.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
+    found.add_argument(
+        "--allow",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="let classes of this package of yours be built; its code is run",
+    )
+    return found
+
+
+def allow(packages: list[str]) -> None:
+    """Let configs name classes of these packages. The list is in the environment, so that there is
+    one; a package may lie in the current folder."""
+    if packages:
+        before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
+        os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)
+        sys.path.append(os.getcwd())

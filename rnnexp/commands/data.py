@@ -1,0 +1,125 @@
+"""List the sources of data, check that one can be read, fetch one, or convert it."""
+
+import re
+from pathlib import Path
+
+from rnnexp import console
+from rnnexp.commands._options import parser as parser_of
+from rnnexp.config import check, compose
+from rnnexp.data.fetching.fetch import SOURCES, Source, fetch, where
+from rnnexp.data.folders import data_folder
+from rnnexp.data.loading.module import DataModule
+from rnnexp.data.sources.lecture_reviews import as_archives, write_archive_pair
+from rnnexp.data.text.review_archives import write_converted
+from rnnexp.data.text.source import DocumentSource
+from rnnexp.errors import UserError
+from rnnexp.runs.build import build_data
+from rnnexp.tables import Column, Table
+
+
+def main(argv: list[str]) -> int:
+    parser = parser_of(__name__, __doc__)
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="list | check | fetch | convert"
+    )
+    actions.add_parser("list", help="the sources, and which of them are here")
+    check = actions.add_parser("check", help="read a source as a run would and report on it")
+    check.add_argument("name", metavar="NAME", help="an option of the config group data")
+    check.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
+    fetch = actions.add_parser("fetch", help="download a source")
+    fetch.add_argument("name", metavar="NAME", help="a source of `rnnexp data list`")
+    fetch.add_argument("--url", help="load the archive from here instead of its home")
+    convert = actions.add_parser(
+        "convert", help="write reviews as JSON lines, or in the format of the lecture's archives"
+    )
+    convert.add_argument("name", metavar="NAME", help="an option of the config group data")
+    convert.add_argument("folder", type=Path, metavar="FOLDER", help="where to write, a new folder")
+    convert.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
+    convert.add_argument("--to", choices=("json", "lecture"), default="json", help="default: json")
+    # argparse would not take them behind another option.
+    overrides = [argument for argument in argv if re.match(r"data[\w./]*=", argument)]
+    arguments = parser.parse_args([argument for argument in argv if argument not in overrides])
+
+    match arguments.action:
+        case "check":
+            return check_source(arguments.name, [*arguments.overrides, *overrides])
+        case "convert":
+            overrides = [*arguments.overrides, *overrides]
+            return convert_source(arguments.name, arguments.folder, overrides, arguments.to)
+        case "fetch":
+            return fetch_source(arguments.name, arguments.url)
+    return list_sources()
+
+
+def list_sources() -> int:
+    """Print every source that is fetched or placed by hand, and whether it is here."""
+    columns = [Column(name) for name in ("name", "what it is", "licence", "where it is")]
+    rows = []
+    for source in SOURCES.values():
+        place = _place(source) or f"not here: rnnexp data fetch {source.name}"
+        rows.append([source.name, source.description, source.licence, place])
+    console.show(
+        Table("Data sources", columns, rows),
+        "embedded: synthetic_load, synthetic_names, synthetic_recall, synthetic_reviews "
+        "(SYNTHETIC: made by seeded generators, always here)",
+    )
+    return 0
+
+
+def _place(source: Source) -> str | None:
+    """Where a source is; in a folder of its own it may be there in part, placed by hand."""
+    if source.folder:
+        return str(found) if (found := where(source.name)) else None
+    try:
+        return str(data_folder(source.name, None))
+    except UserError:
+        return None
+
+
+def check_source(name: str, overrides: list[str]) -> int:
+    """Read a source as a run would, and print what was found.
+
+    Raises:
+        UserError: it cannot be read; the sentence says why.
+    """
+    data = _read(name, overrides)
+    console.show(*data.report(), f"{data.place}: {data.spec.title} in the test")
+    return 0
+
+
+def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> int:
+    """Write the training part (validation included) and the test part of a source of reviews.
+
+    form: `json` for train.jsonl, test.jsonl and vocabulary.json, `lecture` for archives in the
+    lecture's format.
+
+    Raises:
+        UserError: the source cannot be read or has no reviews, or the folder cannot be written.
+    """
+    source = _read(name, overrides).source
+    if not isinstance(source, DocumentSource) or not source.things.endswith("reviews"):
+        raise UserError(f"{name} has no reviews to convert: convert serves sources of reviews")
+    train, test = as_archives(source)
+    if form == "json":
+        write_converted(folder, train, test)
+    else:
+        write_archive_pair(folder, train, test)
+    counts = " and ".join(
+        f"{sum(map(len, [*part.positive.values(), *part.negative.values()])):,}"
+        for part in (train, test)
+    )
+    console.show(f"{folder} has {counts} reviews to train and to test on")
+    return 0
+
+
+def _read(name: str, overrides: list[str]) -> DataModule:
+    """A source's data module, set up as for a run."""
+    config = compose([f"data={name}", *overrides])
+    check(config, "data")
+    return build_data(config)
+
+
+def fetch_source(name: str, url: str | None = None) -> int:
+    """Download a source, from its home or from `url`, into the folder where runs look for it."""
+    console.show(f"{name} is in {fetch(name, url=url)}")
+    return 0

@@ -1,0 +1,56 @@
+"""Print versions, machine and data found: what belongs in a bug report."""
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from rnnexp.commands._options import parser
+from rnnexp.config import config_dir
+from rnnexp.process import cores
+from rnnexp.process.machine import cpu_name
+from rnnexp.runs.provenance import PACKAGE, code_state, versions
+
+SOURCES = ("power_load", "reviews", "names", "embeddings")
+
+
+def main(argv: list[str]) -> int:
+    parser(__name__, __doc__).parse_args(argv)
+    print(report())
+    return 0
+
+
+def report() -> str:
+    """One `name  value` line for each fact about this installation."""
+    code = code_state()
+    changed = ", with local changes" if code.get("dirty") else ""
+    facts = {
+        **versions(),
+        "commit": f"{code['commit']}{changed}" if "commit" in code else "not a git checkout",
+        "installed": str(PACKAGE),
+        "configs": str(config_dir()),
+        "platform": platform.platform(),
+        "cpu": f"{cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
+        "cores": f"{len(cores.available())} of {os.cpu_count()}, {cores.free()} free of other runs",
+        "threads": str(torch.get_num_threads()),
+        "cuda": _cuda(),
+        **_data(),
+    }
+    width = max(map(len, facts))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())
+
+
+def _cuda() -> str:
+    if not torch.cuda.is_available():
+        return "none" if torch.version.cuda else "none (torch without CUDA)"
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return f"{', '.join(names)}; CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+
+
+def _data() -> dict[str, str]:
+    root = os.environ.get("RNNEXP_DATA")
+    if not root:
+        return {"RNNEXP_DATA": "not set"}
+    here = {name: (Path(root) / name).is_dir() for name in SOURCES}
+    return {"RNNEXP_DATA": root} | {f"  {k}": "found" if v else "-" for k, v in here.items()}

@@ -1,0 +1,55 @@
+"""Show all runs as one table, best first, seeds together."""
+
+import os
+import sys
+from pathlib import Path
+
+from rnnexp import console
+from rnnexp.commands._options import parser as parser_of
+from rnnexp.runs.leaderboard import find_runs, tables, whole_table
+from rnnexp.runs.leaderboard_texts import fitted, to_markdown
+from rnnexp.runs.statistics import check, compare
+
+
+def main(argv: list[str]) -> int:
+    parser = parser_of(__name__, __doc__)
+    parser.add_argument(
+        "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs, by default outputs"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_const", dest="form", const="markdown")
+    form.add_argument("--csv", action="store_const", dest="form", const="csv")
+    form.add_argument("--json", action="store_const", dest="form", const="json")
+    form.add_argument(
+        "--check", metavar="FILE", type=Path, help="expected values; 1 if one is missed"
+    )
+    form.add_argument(
+        "--compare",
+        metavar=("A", "B"),
+        nargs=2,
+        help="two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
+    )
+    arguments = parser.parse_args(argv)
+    entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])
+    for entry in entries:
+        if entry.damage:
+            print(f"rnnexp: not ranked: {entry.damage}", file=sys.stderr)
+    if arguments.check:
+        sentences, missed = check(entries, arguments.check)
+        console.show(*sentences)
+        return 1 if missed else 0
+    if arguments.compare:
+        console.show(*compare(entries, *arguments.compare))
+        return 0
+    match arguments.form:
+        case "csv":
+            print(whole_table(entries).to_csv(index=False), end="")
+        case "json":
+            print(whole_table(entries).to_json(orient="records", indent=2, double_precision=15))
+        case "markdown":
+            for title, table in tables(entries).items():
+                print(to_markdown(title, table))
+        case _:
+            for title, table in tables(entries).items():
+                console.show(fitted(title, table, console.console.width))
+    return 0

@@ -1,0 +1,68 @@
+"""Evaluate a finished run again, from its folder alone."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from rnnexp import console
+from rnnexp.commands._options import allow, folder_parser
+from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences
+from rnnexp.config import check
+from rnnexp.errors import UserError
+from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
+from rnnexp.runs.compare import ground_differences, metric_differences
+from rnnexp.runs.experiment import test_weights
+from rnnexp.runs.loading import check_same_data, find_data
+from rnnexp.runs.reading import read_config, read_metrics, read_run
+from rnnexp.runs.results import results
+from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+from rnnexp.tasks.baselines import baseline_metrics
+
+
+def main(argv: list[str]) -> int:
+    arguments = folder_parser(__name__, __doc__).parse_args(argv)
+    allow(arguments.allow)
+    return evaluate(arguments.folder)
+
+
+def evaluate(folder: Path) -> int:
+    """Test the best checkpoint of a run folder and compare with what the run recorded.
+
+    Nothing in the folder changes. Returns the exit code: 0 where every metric is the recorded one
+    to the bit, 1 where one differs on the same ground, 4 on other ground (another device, say).
+
+    Raises:
+        UserError: the folder is not a completed run, or its data are not what they were.
+    """
+    run, config = read_run(folder), read_config(folder)
+    if run.get("status") != "completed":
+        raise UserError(f"{folder} has the status {run.get('status')!r}: it is not a completed run")
+    recorded = read_metrics(folder)
+    check(config)
+    find_data(config, run)
+    _do_without_gpu(config)
+    config = resolve(config)
+    set_up_process(config)
+    data = build_data(config)
+    facts = data.facts()
+    check_same_data(run, facts)
+    task = build_task(config, data)
+    config.logger, config.callbacks = None, {}
+    load_best(task, folder)
+    metrics = test_weights(build_trainer(config, folder), task, data)
+    console.show(*results(task, metrics, baseline_metrics(type(task), data)))
+
+    differing = metric_differences(recorded, metrics)
+    if not differing:
+        console.show(f"all {len(metrics)} metrics are those that the run recorded, to the bit")
+        return IDENTICAL
+    ground = ground_differences(folder, facts_of_this_process(config) | facts)
+    show_differences(ground, differing)
+    return exit_code(ground, differing)
+
+
+def _do_without_gpu(config: DictConfig) -> None:
+    if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
+        console.show("there is no GPU here: the run is tested on the CPU")
+        config.trainer.accelerator = "cpu"

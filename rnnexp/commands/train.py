@@ -1,0 +1,109 @@
+"""Train a network, or sweep over several settings with -m."""
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+
+from rnnexp.commands._options import allow
+from rnnexp.commands._options import parser as parser_of
+from rnnexp.config import help_text
+from rnnexp.config.compose import initialised
+from rnnexp.errors import RunFailed, UserError
+from rnnexp.launching.plan import check_jobs, plan
+
+INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def main(argv: list[str]) -> int:
+    parser = _parser()
+    options = parser.parse_intermixed_args(argv)
+    _check_options(options)
+    allow(options.allow)
+    if options.hydra_help or options.shell_completion:
+        return _ask_hydra(parser, options)
+    planned = plan(options.overrides, options.multirun, options.config_dir)
+    if options.help:
+        print(help_text(options.config_dir))
+        return 0
+    if options.cfg or options.info:
+        return _ask_hydra(parser, options)
+    check_jobs(planned.jobs)
+
+    from rnnexp.launching.launch import launch  # with all of torch
+
+    try:
+        failed = launch(planned, options.overrides, options.config_dir)
+    except (UserError, RunFailed):
+        raise
+    except Exception:
+        traceback.print_exc()
+        return 1
+    if failed:
+        sentence = f"{len(failed)} of {len(planned.jobs)} jobs failed:"
+        print(f"rnnexp: {sentence}", *failed, sep="\n  ", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Our options, and those of Hydra's that we have a use for."""
+    parser = parser_of(__name__, __doc__, add_help=False)
+    parser.usage = "rnnexp train [options] [group=option ...] [key=value ...]"
+    parser.add_argument("overrides", nargs="*", help="group=option or key=value")
+    parser.add_argument("-h", "--help", action="store_true", help="groups, options and examples")
+    parser.add_argument("-m", "--multirun", action="store_true", help="sweep over several values")
+    parser.add_argument("-r", "--run", action="store_true", help="run one job, the default")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="show the config")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: values of references")
+    parser.add_argument("-p", "--package", help="with --cfg: this part of it alone")
+    parser.add_argument(
+        "-i", "--info", const="all", nargs="?", choices=INFORMATION, help="how Hydra composes it"
+    )
+    parser.add_argument(
+        "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="let configs name classes of this package",
+    )
+    parser.add_argument("--hydra-help", action="store_true", help="Hydra's own help")
+    parser.add_argument("-sc", "--shell-completion", action="store_true", help="see --hydra-help")
+    for name in ("--experimental-rerun", "--config-path", "--config-name"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    return parser
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    for name in ("experimental_rerun", "config_path", "config_name"):
+        if getattr(options, name) is not None:
+            raise UserError(f"rnnexp does not use --{name.replace('_', '-')} of Hydra")
+    if options.multirun and (options.cfg or options.info):
+        raise UserError("--cfg and --info show one config, so they do not go with --multirun")
+    if options.resolve and not (options.cfg or options.help):
+        raise UserError("--resolve goes with --cfg job")
+
+
+def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """What Hydra answers itself: its help, completion, and how a config is composed."""
+    from rnnexp.launching.engine import engine
+
+    with initialised(options.config_dir):
+        hydra = engine()
+        if options.hydra_help:
+            hydra.hydra_help(config_name="train", args_parser=parser, args=options)
+        elif options.shell_completion:
+            hydra.shell_completion(config_name="train", overrides=options.overrides)
+        elif options.cfg:
+            hydra.show_cfg(
+                config_name="train",
+                overrides=options.overrides,
+                cfg_type=options.cfg,
+                package=options.package,
+                resolve=options.resolve,
+            )
+        else:
+            hydra.show_info(options.info, config_name="train", overrides=options.overrides)
+    return 0

@@ -1,0 +1,101 @@
+"""What Hydra, OmegaConf and YAML say of a mistake in several lines, in one sentence.
+
+Hydra tells some mistakes apart by its wording alone. tests/config/test_wordings.py fails, and says
+so, when another version of it words them otherwise.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from rnnexp.config import targets
+from rnnexp.config.groups import all_groups, options, top_groups
+from rnnexp.config.messages import first_line
+from rnnexp.config.schema import TOP_LEVEL, plain
+from rnnexp.config.signatures import arguments
+from rnnexp.nearest import did_you_mean
+
+UNKNOWN_KEY = re.compile(r"Could not (?:override|delete)(?: from config\.)? '([^'=]+)")
+CHOSEN_TWICE = re.compile(r"Multiple values for (\S+)\.")
+WRONG_VALUE = re.compile(r"Error merging override (\+*([^=]+).*)")
+
+
+def explain(error: Exception, parsed: list[Override]) -> str:
+    """The mistake among these overrides that made composing fail with this error."""
+    said = str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return _no_option(group, option)
+    for override in parsed:
+        if override.key_or_group in top_groups() and not isinstance(override.value(), (str, list)):
+            return _no_option(override.key_or_group, override.get_value_string())
+        # A second choice of a group that others are chosen by is not found as such.
+        if override.is_add() and "interpolation" in said and override.key_or_group in TOP_LEVEL:
+            return _twice(override.key_or_group)
+    if match := UNKNOWN_KEY.match(said):
+        return _unknown_key(match[1], parsed)
+    if match := CHOSEN_TWICE.match(said):
+        return _twice(match[1])
+    if match := WRONG_VALUE.match(said):
+        return f"{match[1]}: " + first_line(error.__cause__).removeprefix(f"{match[2]}: ")
+    if isinstance(error, YAMLError):
+        return "a config file is not YAML: " + " ".join(said.split())
+    return first_line(error) if said else first_line(error.__cause__)
+
+
+def _twice(group: str) -> str:
+    return f"{group} is chosen twice: give one option, without a plus sign"
+
+
+def _no_option(group: str, option: str) -> str:
+    return f"the group {group} has no option {option}{did_you_mean(option, options(group))}"
+
+
+def _unknown_key(key: str, parsed: list[Override]) -> str:
+    """Compose without the wrong override to see which keys there are."""
+    wrong = [x for x in parsed if x.get_key_element().lstrip("+~") == key]
+    try:
+        right = [str(x.input_line) for x in parsed if x not in wrong]
+        config = hydra.compose("train", right)
+    except (HydraException, OmegaConfBaseException, ValueError):
+        config = hydra.compose("train")
+    if key in all_groups():
+        return f"the group {key} is not one of the data or the task that are chosen: leave it out"
+    start = f"the config has no key {key}"
+    offering = [g for g in top_groups() if any(x.value() in options(g) for x in wrong)]
+    if get_close_matches(key, offering):
+        return start + did_you_mean(key, offering)
+    known = {*keys_of(config), *top_groups()}
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else None
+    if isinstance(node, DictConfig) and name in _arguments(node, parent):
+        return f"{start}; add a plus sign to set this argument: +{key}=VALUE"
+    siblings = {x.rpartition(".")[2] for x in known if x.rpartition(".")[0] == parent}
+    if parent in known or get_close_matches(name, siblings):
+        return start + did_you_mean(name, siblings, prefix=f"{parent}." if parent else "")
+    elsewhere = {x for x in known if x.rpartition(".")[2] == name}
+    return start + did_you_mean(key, elsewhere or TOP_LEVEL)
+
+
+def _arguments(node: DictConfig, key: str) -> Iterable[str]:
+    return arguments(targets.locate(plain(node), key))[0] if "_target_" in node else ()
+
+
+def keys_of(config: DictConfig) -> Iterator[str]:
+    """Every key of a config with a dot between its parts, the special keys of Hydra left out."""
+    return _keys(OmegaConf.to_container(config), "")
+
+
+def _keys(tree: Any, prefix: str) -> Iterator[str]:
+    for key, branch in tree.items() if isinstance(tree, dict) else ():
+        if key not in targets.SPECIAL:
+            yield f"{prefix}{key}"
+        yield from _keys(branch, f"{prefix}{key}.")

@@ -1,0 +1,38 @@
+"""The config groups and their options, while Hydra is initialised."""
+
+import textwrap
+from collections.abc import Iterator
+from string import Template
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+
+
+def top_groups() -> list[str]:
+    """The groups of the top level, Hydra's own left out."""
+    return [x for x in GlobalHydra.instance().config_loader().list_groups("") if x != "hydra"]
+
+
+def all_groups(parent: str = "") -> Iterator[str]:
+    """Every group below `parent`, subgroups included: `data`, `data/cleaning`, ..."""
+    for name in sorted(GlobalHydra.instance().config_loader().list_groups(parent)):
+        group = f"{parent}/{name}" if parent else name
+        if group != "hydra":
+            yield group
+            yield from all_groups(group)
+
+
+def options(group: str) -> list[str]:
+    """The options of a group; files that options share begin with an underscore."""
+    loader = GlobalHydra.instance().config_loader()
+    found = loader.get_group_options(group, ObjectType.CONFIG)
+    return [option for option in found if not option.startswith("_")]
+
+
+def help_text(template: str) -> str:
+    """`template` with the groups and options in the place of $APP_CONFIG_GROUPS."""
+    lines = [
+        textwrap.fill(f"{group}: {', '.join(options(group))}", 100, subsequent_indent="  ")
+        for group in all_groups()
+    ]
+    return Template(template).substitute(APP_CONFIG_GROUPS="\n".join(lines) + "\n")

@@ -1,0 +1,55 @@
+"""A config that comes from a run folder, and so perhaps from a stranger."""
+
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnexp.config import targets
+from rnnexp.config.messages import first_line
+from rnnexp.config.schema import Schema, check_top_level, plain
+from rnnexp.errors import UserError
+
+GROUPS = ("task", "model", "data", "optimizer", "trainer", "determinism", "paths")
+CLASSES = ("task", "model", "data", "optimizer", "trainer")
+OPTIONAL_CLASSES = ("scheduler", "logger")
+
+
+def recorded(config: DictConfig) -> DictConfig:
+    """A config that was read from a run folder, closed and with everything that a run needs.
+
+    Raises:
+        UserError: it is not such a config.
+    """
+    try:
+        closed = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Schema), config))
+    except OmegaConfBaseException as error:
+        raise UserError(first_line(error)) from error
+    check_top_level(closed)
+    tree = plain(closed)
+    _check_keys(tree, "")
+    for group in GROUPS:
+        if not isinstance(tree[group], dict):
+            raise UserError(f"{group} is {tree[group]!r}, it must hold a group of values")
+    for group in (*CLASSES, *OPTIONAL_CLASSES):
+        _check_names_a_class(tree[group], group, optional=group in OPTIONAL_CLASSES)
+    if not isinstance(tree["callbacks"], dict):
+        raise UserError(f"callbacks is {tree['callbacks']!r}, it must hold a group of values")
+    for name, node in tree["callbacks"].items():
+        _check_names_a_class(node, f"callbacks.{name}", optional=True)
+    targets.refuse_other_places(tree)
+    return closed
+
+
+def _check_keys(tree: Any, key: str) -> None:
+    for name, branch in tree.items() if isinstance(tree, dict) else ():
+        if not isinstance(name, str):
+            raise UserError(f"{key or 'the config'} has the key {name!r}, which is no text")
+        _check_keys(branch, f"{key}.{name}" if key else name)
+
+
+def _check_names_a_class(node: Any, key: str, optional: bool) -> None:
+    if optional and (node is None or node == {}):
+        return
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise UserError(f"{key} is {node!r}, it must name a class (_target_)")

@@ -1,0 +1,74 @@
+"""The keys that every config has at its top level, and what they may hold."""
+
+from dataclasses import dataclass, fields
+from pathlib import PurePath
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnexp.config.messages import first_line
+from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
+
+
+@dataclass
+class Schema:
+    """The top level of every config. Keys that do not stand here are an error."""
+
+    name: str = MISSING  # of the experiment: run folders lie in a folder of this name
+    seed: int = 0  # of everything random; 0 is a seed
+    monitor: str | None = MISSING  # the metric that chooses the best checkpoint; null: the last
+    mode: str = MISSING  # of the monitored metric: min or max
+    task: Any = MISSING
+    model: Any = MISSING
+    data: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    trainer: Any = MISSING
+    callbacks: Any = MISSING
+    logger: Any = MISSING
+    determinism: Any = MISSING
+    paths: Any = MISSING
+
+
+TOP_LEVEL = tuple(field.name for field in fields(Schema))
+ConfigStore.instance().store(name="rnnexp_schema", node=Schema)
+
+
+def check_top_level(config: DictConfig) -> None:
+    """Compare the top level of a composed config with the schema.
+
+    Raises:
+        UserError: a key is unknown or missing, or `mode` or `name` cannot be what it is.
+    """
+    for key in map(str, config):
+        if key not in (*TOP_LEVEL, "hydra"):
+            raise UserError(f"the config has no key {key}{did_you_mean(key, TOP_LEVEL)}")
+    try:
+        own = OmegaConf.masked_copy(config, list(TOP_LEVEL))
+        missing = sorted(OmegaConf.missing_keys(own))
+    except OmegaConfBaseException as error:
+        raise UserError(first_line(error)) from error
+    if missing:
+        raise UserError(f"{', '.join(missing)} must be given: add {missing[0]}=VALUE")
+    if own.mode not in ("min", "max"):
+        raise UserError(f"mode is {own.mode!r}, it must be 'min' or 'max'")
+    if own.name in (None, "", ".", "..") or PurePath(own.name).name != own.name:
+        raise UserError(f"name is {own.name!r}, it must be the name of a folder")
+    plain(own)
+
+
+def plain(node: Any) -> Any:
+    """Dicts, lists and values, with interpolations resolved.
+
+    Raises:
+        UserError: an interpolation cannot be resolved, or a value is missing.
+    """
+    if not OmegaConf.is_config(node):
+        return node
+    try:
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(first_line(error)) from error

@@ -1,0 +1,30 @@
+"""Where configs are looked for: our own folder, then the user's."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def config_dir() -> Path:
+    """The folder of YAML files: beside the package in a checkout, inside it once installed."""
+    inside, beside = PACKAGE / "conf", PACKAGE.parent / "conf"
+    return inside if (inside / "train.yaml").is_file() else beside
+
+
+class UserFolders(SearchPathPlugin):
+    """Adds ./conf, where there is one, and `extra`: they add options, ours stay as they are."""
+
+    extra: ClassVar[Path | None] = None
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in (self.extra, Path("conf")):
+            if folder and folder.is_dir() and not folder.samefile(config_dir()):
+                search_path.append("user", f"file://{folder.resolve()}")
+
+
+Plugins.instance().register(UserFolders)

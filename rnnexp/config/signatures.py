@@ -1,0 +1,99 @@
+"""Whether the constructor of a class takes what a config says: names, types and choices."""
+
+import inspect
+import os
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from rnnexp.config.targets import SPECIAL, locate
+from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
+
+
+def check_node(node: dict[str, Any], key: str) -> None:
+    """Compare one node with the allow-list and with the constructor of its class.
+
+    Raises:
+        UserError: a class that may not be named or does not exist, a key that its constructor does
+            not have, or a value of the wrong type or choice.
+    """
+    constructor = locate(node, key)
+    hints, is_open = arguments(constructor)
+    for name, value in node.items():
+        if name in SPECIAL:
+            continue
+        if name in hints:
+            if not _accepts(hints[name], value):
+                raise UserError(f"{key}.{name} is {value!r}, it must be {_describe(hints[name])}")
+        elif not is_open:
+            offer = did_you_mean(name, hints, prefix=f"{key}.")
+            raise UserError(f"{constructor.__name__} has no argument {key}.{name}{offer}")
+
+
+def arguments(constructor: type) -> tuple[dict[str, Any], bool]:
+    """The type hints of a constructor's arguments, and whether it takes any others besides.
+
+    A constructor with **kwargs hands them on to the one that it overrides.
+    """
+    hints: dict[str, Any] = {}
+    for base in constructor.__mro__:
+        if "__init__" in vars(base):
+            own, is_open = _own_arguments(vars(base)["__init__"])
+            hints = own | hints
+            if not is_open:
+                return hints, False
+    return hints, True
+
+
+def _own_arguments(init: Callable[..., None]) -> tuple[dict[str, Any], bool]:
+    _, *parameters = inspect.signature(init).parameters.values()
+    try:
+        known = typing.get_type_hints(init)
+    except NameError:  # hints that only exist for a type checker
+        known = {}
+    hints = {}
+    for parameter in parameters:
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            hint = known.get(parameter.name, Any)
+            can_be_none = parameter.default is None
+            hints[parameter.name] = typing.Optional[hint] if can_be_none else hint  # noqa: UP045
+    return hints, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _accepts(hint: Any, value: Any) -> bool:
+    """Whether a value as YAML has it can be what the hint says; true where one cannot know."""
+    hint = getattr(hint, "__value__", hint)  # type X = ...
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_accepts(choice, value) for choice in choices)
+    if origin is typing.Literal:
+        return any(value == choice and type(value) is type(choice) for choice in choices)
+    kind = origin or hint
+    if kind in (Any, object) or not isinstance(kind, type):
+        return True
+    if kind is float:
+        return type(value) in (int, float)
+    if kind in (bool, int, str, types.NoneType):
+        return type(value) is kind
+    if isinstance(value, list):
+        if not issubclass(list, kind) and kind is not tuple:
+            return False
+        if kind is tuple and choices and choices[-1] is not Ellipsis:
+            return len(value) == len(choices) and all(map(_accepts, choices, value))
+        return not choices or all(_accepts(choices[0], item) for item in value)
+    if isinstance(value, str) and issubclass(kind, os.PathLike):
+        return True
+    return isinstance(value, dict)  # a mapping, or the object that a node will become
+
+
+def _describe(hint: Any) -> str:
+    choices = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_describe(choice) for choice in choices))
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(repr(choice) for choice in choices)
+    if hint is types.NoneType:
+        return "null"
+    return getattr(hint, "__name__", str(hint)) if not choices else str(hint)

@@ -1,0 +1,155 @@
+"""Samplers: the order of batches, a function of (seed, epoch, step)."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from rnnexp.process.determinism import generator
+
+
+class TrainingBatches:
+    """What the samplers of a training share. Without reshuffle every epoch is the first one again.
+
+    seen: a hash over every batch given so far, which is what a rerun compares.
+    """
+
+    def __init__(self, batch_size: int, seed: int, reshuffle: bool = True) -> None:
+        self.batch_size, self.seed, self.reshuffle = batch_size, seed, reshuffle
+        self.epoch = 0
+        self.seen = hashlib.sha256()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch if self.reshuffle else 0
+
+
+class ShuffledBatches(TrainingBatches):
+    """Shuffled batches of the items of an epoch.
+
+    items: epoch -> (n,) tensor of whatever a batch is gathered by; n is the same in every epoch.
+    The permutation comes from its own generator, so what happens elsewhere never changes it.
+
+    lengths: of the items, where they are sequences of different lengths. The order is then still
+    shuffled, but sequences of about the same length come together in a batch (`bucket` below), so
+    that there is little padding.
+    """
+
+    def __init__(
+        self,
+        items: Callable[[int], Tensor],
+        batch_size: int,
+        seed: int,
+        drop_last: bool = False,
+        reshuffle: bool = True,
+        lengths: Tensor | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed, reshuffle)
+        self.items, self.drop_last, self.lengths = items, drop_last, lengths
+        self.count = len(items(0))
+
+    def __len__(self) -> int:
+        whole, rest = divmod(self.count, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        items = self.items(self.epoch)
+        draw = generator(self.seed, "batch order", self.epoch)
+        order = torch.randperm(len(items), generator=draw)
+        if self.lengths is not None and self.batch_size > 1:
+            order = bucket(order, self.lengths[items], self.batch_size, draw)
+        for step in range(len(self)):
+            batch = items[order[step * self.batch_size : (step + 1) * self.batch_size]]
+            self.seen.update(batch.numpy().data)
+            yield batch
+
+
+class ClassUniformBatches(TrainingBatches):
+    """Items drawn with replacement: a class, each as likely as the others, then one of its items.
+
+    label: (n,) integers, the class of every item. iterations: batches of an epoch; with
+    replacement no epoch is complete, so its length is free.
+    """
+
+    def __init__(
+        self,
+        label: Tensor,
+        batch_size: int,
+        iterations: int,
+        seed: int,
+        reshuffle: bool = True,
+    ) -> None:
+        super().__init__(batch_size, seed, reshuffle)
+        self.iterations = iterations
+        self.by_class = torch.argsort(label, stable=True)  # (n,): one class after the other
+        _, self.sizes = torch.unique(label, return_counts=True)  # (C,), of those that have items
+        self.first = torch.cumsum(self.sizes, 0) - self.sizes
+
+    def __len__(self) -> int:
+        return self.iterations
+
+    def __iter__(self) -> Iterator[Tensor]:
+        draw = generator(self.seed, "class-uniform draws", self.epoch)
+        shape = (self.iterations, self.batch_size)
+        chosen = torch.randint(len(self.sizes), shape, generator=draw)
+        place = torch.rand(shape, generator=draw, dtype=torch.double) * self.sizes[chosen]
+        for batch in self.by_class[self.first[chosen] + place.long()]:
+            self.seen.update(batch.numpy().data)
+            yield batch
+
+
+POOL = 50  # batches that are sorted by length together
+
+
+def bucket(order: Tensor, lengths: Tensor, batch_size: int, draw: torch.Generator) -> Tensor:
+    """A shuffled order (n,) in which the items of a batch have about the same length.
+
+    Every POOL batches are sorted by length; then the batches are shuffled, but for the last one,
+    which may not be full.
+    """
+    pools = [
+        pool[torch.argsort(lengths[pool], stable=True)] for pool in order.split(POOL * batch_size)
+    ]
+    *full, last = torch.cat(pools).split(batch_size)
+    shuffled = torch.randperm(len(full), generator=draw).tolist()
+    return torch.cat([*(full[number] for number in shuffled), last])
+
+
+class BatchesByLength:
+    """Every item once, the short ones first, in batches of limited size: for evaluation.
+
+    A batch has at most `batch_size` items and, padded, at most `steps` steps; an item with more
+    steps is a batch of its own. Memory is bounded however long one of them is.
+    """
+
+    def __init__(self, lengths: Tensor, batch_size: int, steps: int = 65_536) -> None:
+        order = torch.argsort(lengths, stable=True)
+        self.batches: list[Tensor] = []
+        begin = 0
+        for end, length in enumerate(lengths[order].tolist()):
+            size = end - begin  # of the batch without this item, the longest so far
+            if size == batch_size or (size > 0 and (size + 1) * length > steps):
+                self.batches.append(order[begin:end])
+                begin = end
+        self.batches.append(order[begin:])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.batches)
+
+
+class SequentialBatches:
+    """Consecutive slices of `count` items, the last one shorter."""
+
+    def __init__(self, count: int, batch_size: int) -> None:
+        self.count, self.batch_size = count, batch_size
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+    def __iter__(self) -> Iterator[slice]:
+        for first in range(0, self.count, self.batch_size):
+            yield slice(first, min(first + self.batch_size, self.count))

@@ -1,0 +1,323 @@
+"""Repairs a raw series by named policies, and counts what was found.
+
+Three rules hold whatever the policies:
+
+- Repairs change what the network reads and trains on, never what it is tested on: the original
+  rows and their values stay in the series beside its steps.
+- A repaired value is never a training target (`Series.observed`).
+- Every repair is causal: it uses earlier steps alone. To interpolate between both neighbours would
+  hand the network a part of the value that it has to predict. (The one exception has no way out:
+  steps before the first observed value take that value.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, get_args, get_type_hints
+
+import numpy as np
+
+from rnnexp.data.series.raw import RawSeries
+from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
+from rnnexp.tables import Column, Table
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What becomes of each defect. `keep` everywhere leaves the rows as the file has them.
+
+    duplicates: rows of equal time become one step (its first, last or mean value), or stay as
+        many steps.
+    gaps: absent steps are inserted, so that the steps are equally spaced, or ignored. (With
+        duplicates=keep, the duplicates stay beside the inserted steps.)
+    missing: steps with an empty cell are repaired or left out. (With gaps=fill, a step that is
+        left out is a gap and is filled.)
+    outliers: values near zero, that is below near_zero * median of the training rows, are
+        repaired or kept. A series whose median is not positive has none.
+    longest_gap: steps that may be absent in a row; a longer gap is an error.
+    """
+
+    duplicates: Literal["keep", "first", "last", "mean"] = "mean"
+    gaps: Literal["keep", "fill"] = "fill"
+    missing: Literal["drop", "fill"] = "fill"
+    outliers: Literal["keep", "fill"] = "fill"
+    near_zero: float = 0.2
+    longest_gap: int = 168
+
+    def __post_init__(self) -> None:
+        for policy, kind in get_type_hints(Cleaning).items():
+            choices, value = get_args(kind), getattr(self, policy)
+            if choices and value not in choices:
+                hint = did_you_mean(str(value), choices)
+                raise UserError(f"data.cleaning.{policy} cannot be {value!r}{hint}")
+        if not 0 <= self.near_zero < 1:
+            raise UserError(f"data.cleaning.near_zero={self.near_zero} is not within 0 and 1")
+        if self.longest_gap < 0:
+            raise UserError(f"data.cleaning.longest_gap={self.longest_gap} is below zero")
+
+
+@dataclass(frozen=True)
+class Series:
+    """The M steps that serve as inputs, and the N original rows that are predicted.
+
+    Rows are sorted by time. A row that was left out has the step that comes next in time (M, if
+    none does).
+    """
+
+    name: str
+    time: np.ndarray  # datetime64[s], (M,)
+    values: np.ndarray  # float64, (M, C), no NaN
+    observed: np.ndarray  # bool, (M,): False where the target was repaired
+    row_step: np.ndarray  # int64, (N,), non-decreasing: the step of each row
+    row_value: np.ndarray  # float64, (N,): the target as the file has it; NaN: an empty cell
+    row_time: np.ndarray  # datetime64[s], (N,)
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """What was found in one file, whatever the policies did about it."""
+
+    name: str
+    rows: int
+    first: np.datetime64
+    last: np.datetime64
+    duplicates: int  # rows that repeat the time of the row before
+    gaps: int  # places where steps are absent
+    absent: int  # steps absent in all gaps together
+    longest_gap: int  # steps absent in the longest gap
+    missing: int  # empty cells
+    outliers: int  # target values near zero
+    steps: int  # steps after cleaning
+    repaired: int  # steps among them whose target was repaired
+
+
+def clean(
+    raw: RawSeries,
+    cleaning: Cleaning,
+    *,
+    step: np.timedelta64,
+    season: int,
+    training_rows: int,
+) -> tuple[Series, CleaningReport]:
+    """Repair one series.
+
+    Args:
+        step: time from one step to the next.
+        season: steps after which the series repeats itself, 24 for hourly load.
+        training_rows: rows, from the first, whose median says what is near zero.
+
+    Raises:
+        UserError: the rows do not fit the grid of steps, or a gap is too long to be filled.
+    """
+    step = step.astype("timedelta64[s]")
+    near_zero = _near_zero(raw.values[:, 0], cleaning.near_zero, training_rows)
+    empty = np.isnan(raw.values)
+
+    values = raw.values.copy()
+    if cleaning.outliers == "fill":
+        values[near_zero, 0] = np.nan
+    rows = np.full(len(values), True)
+    if cleaning.missing == "drop":
+        rows = ~empty.any(axis=1)
+        if not rows.any():
+            raise UserError(
+                f"{raw.path}: every row has an empty cell: set data.cleaning.missing=fill"
+            )
+
+    time, values, merged = _merge_duplicates(raw.time[rows], values[rows], cleaning.duplicates)
+    if cleaning.gaps == "fill":
+        _check_grid(raw, time, step, cleaning.longest_gap)
+        time, values, placed = _insert_absent_steps(time, values, step)
+        merged = placed[merged]
+    observed = ~np.isnan(values[:, 0])
+    _check_runs(raw, time, observed, cleaning.longest_gap)
+    values[:, 0] = _repair_target(values[:, 0], season)
+    values[:, 1:] = _carry_forward(values[:, 1:])
+
+    row_step = np.searchsorted(time, raw.time)
+    row_step[rows] = merged
+    series = Series(raw.name, time, values, observed, row_step, raw.values[:, 0], raw.time)
+    absent = _absent_steps(raw.time, step)
+    report = CleaningReport(
+        name=raw.name,
+        rows=len(raw.time),
+        first=raw.time[0],
+        last=raw.time[-1],
+        duplicates=int((np.diff(raw.time) == np.timedelta64(0)).sum()),
+        gaps=int((absent > 0).sum()),
+        absent=int(absent.sum()),
+        longest_gap=int(absent.max(initial=0)),
+        missing=int(empty.sum()),
+        outliers=int(near_zero.sum()),
+        steps=len(time),
+        repaired=int((~observed).sum()),
+    )
+    return series, report
+
+
+def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
+    """One line a file: what was found, and how many steps were repaired."""
+    counts = {
+        "rows": "rows",
+        "duplicates": "duplicates",
+        "gaps": "gaps",
+        "missing": "empty",
+        "outliers": "near zero",
+        "steps": "steps",
+        "repaired": "repaired",
+    }
+    columns = [Column(heading, wraps=False) for heading in ("series", "from", "to")]
+    columns += [Column(heading, numbers=True) for heading in counts.values()]
+    rows = []
+    for report in reports:
+        found = dataclasses.asdict(report)
+        days = [np.datetime_as_string(time, unit="D") for time in (report.first, report.last)]
+        rows.append([report.name, *days, *(f"{found[count]:,}" for count in counts)])
+    return Table("What was found in the series", columns, rows, caption, plain=True)
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def _near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.ndarray:
+    """bool (N,): the values near zero. The threshold comes from the training rows alone."""
+    training = target[:training_rows]
+    training = training[~np.isnan(training)]
+    threshold = fraction * np.median(training) if len(training) else 0.0
+    return target < threshold if threshold > 0 else np.full(len(target), False)
+
+
+def _merge_duplicates(
+    time: np.ndarray, values: np.ndarray, policy: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times (G,) and values (G, C) with duplicates merged, and the place (K,) of each row there."""
+    if policy == "keep":
+        return time, values, np.arange(len(time))
+    begins = np.concatenate([[True], np.diff(time) > np.timedelta64(0)])
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(time)) - 1
+    if policy == "first":
+        merged = values[first]
+    elif policy == "last":
+        merged = values[last]
+    else:  # the mean of what is there
+        count = np.add.reduceat((~np.isnan(values)).astype(np.int64), first, axis=0)
+        total = np.add.reduceat(np.nan_to_num(values), first, axis=0)
+        merged = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return time[first], merged, np.cumsum(begins) - 1
+
+
+# --- the grid of steps --------------------------------------------------------------------------
+
+
+def _absent_steps(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
+    """(N - 1,): how many steps are absent between each row and the next."""
+    return np.maximum(np.diff(time) // step - 1, 0)
+
+
+def usual_distance(time: np.ndarray) -> np.timedelta64 | None:
+    """The median distance of neighbours of different times; None where there are none."""
+    distance = np.diff(time)
+    apart = np.sort(distance[distance > np.timedelta64(0)])
+    return apart[(len(apart) - 1) // 2] if len(apart) else None
+
+
+def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_gap: int) -> None:
+    distance, usual = np.diff(time), usual_distance(time)
+    if usual is not None and usual != step:
+        raise UserError(
+            f"{raw.path}: rows mostly lie {span(usual)} apart and not data.frequency "
+            f"({span(step)}): set data.frequency, or data.cleaning.gaps=keep to take "
+            "the rows as they are"
+        )
+    off_grid = distance % step != np.timedelta64(0)
+    if off_grid.any():
+        at = int(off_grid.argmax())
+        raise UserError(
+            f"{raw.path}: {_show(time[at + 1])} is not a whole number of steps of "
+            f"{span(step)} after {_show(time[at])}: correct the file, or set "
+            "data.cleaning.gaps=keep to take the rows as they are"
+        )
+    absent = _absent_steps(time, step)
+    if len(absent) and absent.max() > longest_gap:
+        at = int(absent.argmax())
+        raise UserError(
+            f"{raw.path}: {absent[at]} steps are absent between {_show(time[at])} and "
+            f"{_show(time[at + 1])}, more than data.cleaning.longest_gap={longest_gap}: set "
+            "data.cleaning.gaps=keep to ignore gaps"
+        )
+
+
+def _check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: int) -> None:
+    """Absent steps, empty cells and values near zero can come in a row: no longer than a gap."""
+    edges = np.flatnonzero(np.diff(~observed, prepend=False, append=False)).reshape(-1, 2)
+    lengths = edges[:, 1] - edges[:, 0]
+    if lengths.max(initial=0) > longest_gap:
+        at = int(lengths.argmax())
+        raise UserError(
+            f"{raw.path}: {lengths[at]} values in a row would have to be repaired from "
+            f"{_show(time[edges[at, 0]])}, more than data.cleaning.longest_gap={longest_gap}: "
+            "remove these rows, or raise data.cleaning.longest_gap"
+        )
+
+
+def _insert_absent_steps(
+    time: np.ndarray, values: np.ndarray, step: np.timedelta64
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times (M,) and values (M, C) with NaN for inserted steps, and the new place (G,) of each."""
+    absent = _absent_steps(time, step)
+    place = np.arange(len(time)) + np.concatenate([[0], np.cumsum(absent)])
+    steps = np.arange(place[-1] + 1)
+    before = np.searchsorted(place, steps, side="right") - 1  # the last step that was there
+    filled = np.full((len(steps), values.shape[1]), np.nan)
+    filled[place] = values
+    return time[before] + (steps - place[before]) * step, filled, place
+
+
+# --- repairs ------------------------------------------------------------------------------------
+
+
+def _repair_target(target: np.ndarray, season: int) -> np.ndarray:
+    """The target (M,) with each run of NaN filled from the steps before it.
+
+    The first season of a run continues the last value with the changes of the season before,
+        y(t) = y(t-1) + y(t-season) - y(t-season-1),
+    within the range seen until then; a longer run repeats it. Without that much history, the last
+    value is carried.
+    """
+    lowest, highest = np.fmin.accumulate(target), np.fmax.accumulate(target)
+    target = target.copy()
+    unknown = np.isnan(target)
+    edges = np.flatnonzero(np.diff(unknown, prepend=False, append=False))
+    for start, stop in edges.reshape(-1, 2):
+        if start == 0:
+            target[:stop] = target[stop]
+        elif start <= season:
+            target[start:stop] = target[start - 1]
+        else:
+            change = target[start - season : start] - target[start - season - 1]
+            repaired = np.clip(target[start - 1] + change, lowest[start - 1], highest[start - 1])
+            target[start:stop] = np.resize(repaired, stop - start)
+    return target
+
+
+def _carry_forward(inputs: np.ndarray) -> np.ndarray:
+    """Extra inputs (M, C) with each NaN replaced by the last value of its column."""
+    steps = np.arange(len(inputs))[:, None]
+    known = ~np.isnan(inputs)
+    source = np.maximum.accumulate(np.where(known, steps, -1), axis=0)
+    source = np.where(source < 0, known.argmax(axis=0), source)
+    return np.take_along_axis(inputs, source, axis=0)
+
+
+def _show(time: np.datetime64) -> str:
+    return str(time).replace("T", " ")
+
+
+def span(length: np.timedelta64) -> str:
+    """As a person reads it."""
+    return str(timedelta(seconds=int(length / np.timedelta64(1, "s")))).removesuffix(", 0:00:00")

@@ -1,0 +1,241 @@
+"""The base of every source of time series: read, cleaned and split by time."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnexp.data.series.chunking import Chunking
+from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
+from rnnexp.data.series.conditioning import Conditioning
+from rnnexp.data.series.normalization import MinMax
+from rnnexp.data.series.raw import RawSeries
+from rnnexp.data.series.windows import Store
+from rnnexp.data.source import Source
+from rnnexp.errors import UserError
+from rnnexp.tables import Table
+
+
+@dataclass(frozen=True)
+class SeriesSplit:
+    """The rows of one series by use, in time order: [0, train), [train, validation), the test
+    rows up to rows. Row numbers count the original rows of the file, sorted by time."""
+
+    train: int
+    validation: int
+    rows: int
+
+
+def split_by_time(
+    rows: int, look_back: int, validation_fraction: float, test_fraction: float
+) -> SeriesSplit:
+    """Test: the last int(test_fraction * (rows - look_back)) rows. Validation: as many rows as its
+    fraction says, just before. Training: the rest."""
+    test = int(test_fraction * (rows - look_back))
+    validation = int(validation_fraction * (rows - look_back))
+    return SeriesSplit(rows - test - validation, rows - test, rows)
+
+
+class SeriesSource(Source):
+    """One or many series of equal steps, split by time. A source says how its series are read.
+
+    look_back: steps that an evaluation window reads. frequency: the time between steps, e.g. `1h`.
+    season: steps after which the series repeats itself; by default a day, for daily series a week.
+    validation_stride: every how many rows of the validation span a window is evaluated.
+    skip_short: leave out series too short for the look-back instead of refusing them.
+    drop_last: leave out an epoch's last batch where it is not full. reshuffle: False gives the
+    first epoch's windows in the first epoch's order in every epoch.
+
+    After `setup`: series, splits, reports, left_out, store, scaling, fingerprint.
+    """
+
+    task = "forecasting"
+    test_fraction = 0.1
+    unit = ""
+
+    def __init__(
+        self,
+        cleaning: Cleaning,
+        conditioning: Conditioning,
+        normalization: MinMax,
+        chunking: Chunking,
+        look_back: int,
+        frequency: str,
+        season: int | None,
+        validation_fraction: float,
+        validation_stride: int,
+        skip_short: bool,
+        batch_size: int,
+        eval_batch_size: int,
+        drop_last: bool,
+        reshuffle: bool,
+        seed: int = 0,
+    ) -> None:
+        for key, value in {
+            "look_back": look_back,
+            "season": 1 if season is None else season,
+            "validation_stride": validation_stride,
+            "batch_size": batch_size,
+            "eval_batch_size": eval_batch_size,
+        }.items():
+            if value < 1:
+                raise UserError(f"data.{key} is {value}: it must be at least 1")
+        if not 0 <= validation_fraction <= 0.5:
+            raise UserError(
+                f"data.validation_fraction is {validation_fraction}: it must lie between 0 and 0.5"
+            )
+        self.cleaning, self.conditioning = cleaning, conditioning
+        self.normalization, self.chunking = normalization, chunking
+        self.seed, self.look_back = seed, look_back
+        self.step = _step(frequency)
+        self.season = season or steps_in_a_season(self.step)
+        self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
+        self.skip_short = skip_short
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.drop_last, self.reshuffle = drop_last, reshuffle
+        self.series: list[Series] = []
+
+    # What a source says -------------------------------------------------------------------------
+
+    def read(self) -> list[RawSeries]:
+        """The series as their files give them."""
+        raise NotImplementedError
+
+    def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
+        """The series of other files in the format of this source."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the value columns, the target first."""
+        return ["value"]
+
+    # From files to a store of series ------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Read, clean, split, and fit the scaler.
+
+        Raises:
+            UserError: a file or a setting is wrong.
+        """
+        if self.series:
+            return
+        raw: list[RawSeries] = []
+        self.splits: list[SeriesSplit] = []
+        self.reports: list[CleaningReport] = []
+        self.left_out: list[str] = []
+        for one in self.read():
+            split, cleaned = self._split_and_clean(one)
+            if cleaned:
+                raw.append(one)
+                self.splits.append(split)
+                self.series.append(cleaned[0])
+                self.reports.append(cleaned[1])
+            elif self.skip_short:
+                self.left_out.append(one.name)
+            else:
+                raise UserError(
+                    f"{one.path} has {len(one.time)} rows, too few for windows of "
+                    f"data.look_back={self.look_back} steps, a test span and a training span of "
+                    f"{self.chunking.least_steps(self.look_back)} steps: give a smaller "
+                    "data.look_back or data.chunking.length, or data.skip_short=true to leave "
+                    "such files out"
+                )
+        if not raw:
+            raise UserError(
+                f"no series is long enough for data.look_back={self.look_back} and the windows of "
+                "data.chunking"
+            )
+        self.store = Store(self.series, self.conditioning)
+        self.scaling = self.normalization.scaling(self.series, self.training_steps())
+        self.fingerprint = _fingerprint([[one.name, one.fingerprint] for one in raw])
+
+    def _split_and_clean(
+        self, raw: RawSeries
+    ) -> tuple[SeriesSplit, tuple[Series, CleaningReport] | None]:
+        """The split of one series, and the series cleaned; None where it is too short."""
+        rows = len(raw.time)
+        split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
+        if split.validation >= rows or split.train <= 0:
+            return split, None
+        cleaned = clean(
+            raw, self.cleaning, step=self.step, season=self.season, training_rows=split.train
+        )
+        # Counted in steps: with duplicates merged there are fewer of them than rows.
+        steps = _training_steps(cleaned[0], split)
+        long_enough = steps >= self.chunking.least_steps(self.look_back)
+        return split, cleaned if long_enough else None
+
+    def training_steps(self) -> list[int]:
+        """How many steps of each series the training span has."""
+        return list(map(_training_steps, self.series, self.splits))
+
+    def training_spans(self) -> list[tuple[int, int]]:
+        """First and end position of each series' training span in the store."""
+        firsts = self.store.first[:-1].tolist()
+        return [(a, a + n) for a, n in zip(firsts, self.training_steps(), strict=True)]
+
+    # What a run records -------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """Fingerprints of the data, the split and the scaler, the split itself, and where the
+        files were."""
+        split = {}
+        for one, rows in zip(self.series, self.splits, strict=True):
+            ends = one.row_time[[0, rows.validation, -1]]
+            first, tested, last = np.datetime_as_string(ends, unit="s").tolist()
+            split[one.name] = {
+                "rows": rows.rows,
+                "train_rows": rows.train,
+                "validation_rows": rows.validation - rows.train,
+                "test_rows": rows.rows - rows.validation,
+                "train_from": first,
+                "test_from": tested,
+                "test_to": last,
+            }
+        return {
+            "data": self.place,
+            "fingerprints": {
+                "data": self.fingerprint,
+                "split": _fingerprint(split),
+                "scaler": _fingerprint(self.scaling),
+            },
+            "split": split,
+            "left_out": self.left_out,
+        }
+
+    def report(self) -> list[Table | str]:
+        """A row a series, and which were too short."""
+        caption = f"left out, too short: {', '.join(self.left_out)}" if self.left_out else ""
+        return [report_table(self.reports, caption)]
+
+
+def _training_steps(series: Series, split: SeriesSplit) -> int:
+    return int(series.row_step[split.train])
+
+
+def steps_in_a_season(step: np.timedelta64) -> int:
+    """A day for steps shorter than a day, a week for daily ones, else 1."""
+    day, week = np.timedelta64(1, "D"), np.timedelta64(7, "D")
+    return int(day // step) if step < day else max(int(week // step), 1)
+
+
+def _step(frequency: str) -> np.timedelta64:
+    try:
+        step = pd.Timedelta(frequency).to_timedelta64()
+    except ValueError as error:
+        raise UserError(
+            f"data.frequency={frequency!r} is not a length of time: write e.g. 1h, 30min or 1D"
+        ) from error
+    if not step > np.timedelta64(0):
+        raise UserError(f"data.frequency={frequency!r} must be longer than nothing")
+    return step
+
+
+def _fingerprint(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

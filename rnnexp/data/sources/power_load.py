@@ -1,0 +1,87 @@
+"""Hourly electric load: a folder of `NAME_hourly.csv` files with the header `Datetime,NAME_MW`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from rnnexp.data.folders import data_folder
+from rnnexp.data.series.raw import RawSeries, read_series, unique_names
+from rnnexp.data.series.source import SeriesSource
+from rnnexp.errors import UserError
+
+SUFFIX = "_hourly.csv"
+
+
+class PowerLoad(SeriesSource):
+    """Windows of the series in a folder of `NAME_hourly.csv`, in MW.
+
+    root: the folder; None: `power_load` in $RNNEXP_DATA, or where it was fetched to.
+    """
+
+    unit = "MW"
+
+    def __init__(
+        self, root: str | None = None, datetime_format: str | None = None, **settings: Any
+    ) -> None:
+        super().__init__(**settings)
+        self.root, self.datetime_format = root, datetime_format
+
+    @property
+    def place(self) -> str:
+        return str(data_folder("power_load", self.root).resolve())
+
+    @property
+    def columns(self) -> list[str]:
+        return ["load"]
+
+    def read(self) -> list[RawSeries]:
+        return read_power_load(Path(self.place), datetime_format=self.datetime_format)
+
+    def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
+        return read_load_files(paths, datetime_format=self.datetime_format)
+
+
+def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[RawSeries]:
+    """Every series of the folder, by name. Loads are in MW, times are the local clock.
+
+    Raises:
+        UserError: where the folder or a file of it cannot be read.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: there is no such folder")
+    return read_load_files([root], datetime_format=datetime_format)
+
+
+def read_load_files(
+    paths: Sequence[Path], *, datetime_format: str | None = None
+) -> list[RawSeries]:
+    """The series of each file, and of each NAME_hourly.csv of each folder, named after the file. A
+    file has the column `Datetime` and one other.
+
+    Raises:
+        UserError: a file cannot be read, a folder has none, or two files share a name.
+    """
+    return unique_names(
+        [
+            read_series(
+                path,
+                name=path.name.removesuffix(SUFFIX).removesuffix(".csv"),
+                datetime_column="Datetime",
+                columns=None,
+                datetime_format=datetime_format,
+            )
+            for path in chain.from_iterable(map(_files, paths))
+        ]
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob(f"?*{SUFFIX}"))
+    if not files:
+        raise UserError(f"{path}: the folder has no file NAME{SUFFIX}")
+    return files

@@ -1,0 +1,293 @@
+"""The lecture's archives `sentiment_dataset_{train,test}_N.tar.gz`, and what they are converted to.
+
+They are no tar files but gzip around a pickle of (positive, negative, vocabulary), written by
+Python 2. To read a pickle can mean to run a program, so these go through
+`rnnexp.data.text.safe_pickle`, and once only: converted, they are a folder of JSON.
+
+train.jsonl, test.jsonl  a review a line: {"category": ..., "label": "positive", "words": [...]}
+vocabulary.json          the words, in the archives' order
+"""
+
+import gzip
+import io
+import json
+import os
+import pickle
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+from rnnexp.data.text import safe_pickle
+from rnnexp.data.text.safe_pickle import PickleRefused
+from rnnexp.errors import UserError
+
+MAX_PACKED = 2**26  # bytes; about 10 MB at the lecture's largest N, 400
+MAX_UNPACKED = 2**27  # bytes; about 35 MB there
+MAX_ENTRIES = 10_000_000  # reviews and words, those that are shared counted each time; 2 million
+
+Reviews = dict[str, list[list[str]]]
+
+_NAME = re.compile(r"sentiment_dataset_(train|test)_([1-9]\d*)\.tar\.gz")
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One part of the lecture's data set, train or test.
+
+    positive, negative: category -> reviews -> words. What is read has every category in both.
+    vocabulary: different words in the archive's own order, without which weights over one-hot
+    words mean nothing; sorted where the archive holds a set, which has no order.
+    """
+
+    positive: Reviews
+    negative: Reviews
+    vocabulary: list[str]
+
+
+class _Refused(ValueError):
+    """Why an archive is not read, in a clause."""
+
+
+# --- the lecture's format -----------------------------------------------------------------------
+
+
+def read_archive(path: Path) -> Archive:
+    """Read one of the lecture's archives, whoever made it: nothing in it can run.
+
+    Raises:
+        UserError: it cannot be read, is damaged or too large, or holds something else.
+    """
+    try:
+        with path.open("rb") as file:
+            return _checked(safe_pickle.loads(_unpack(file)))
+    except OSError as error:
+        raise UserError(f"{path}: the archive cannot be read ({error.strerror})") from None
+    except (PickleRefused, _Refused) as error:
+        raise UserError(
+            f"{path} is refused: {error}; get the archive again from a source that you trust"
+        ) from None
+
+
+def write_archive(path: Path, archive: Archive) -> None:
+    """Write the lecture's format, for its own code. Equal archives give equal bytes.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    known: dict[str, str] = {}  # equal words as one object: the pickle shows the difference
+
+    def plain(words: list[str]) -> list[str]:
+        return [known.setdefault(word, word) for word in words]
+
+    positive, negative = (
+        {category: [plain(review) for review in reviews] for category, reviews in kind.items()}
+        for kind in _in_every_category(archive.positive, archive.negative)
+    )
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
+        file.write(pickle.dumps((positive, negative, plain(archive.vocabulary)), protocol=2))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
+            whole = Path(temporary) / path.name
+            whole.write_bytes(packed.getvalue())
+            whole.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def archive_pair(root: Path, size: int | None) -> tuple[Path, Path]:
+    """The train and the test archive of one size N in a folder.
+
+    Args:
+        size: N; None: the only one that is there.
+
+    Raises:
+        UserError: there is no such pair, or more than one to choose from.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: there is no such folder")
+    found: dict[int, dict[str, Path]] = {}
+    for path in root.iterdir():
+        if match := _NAME.fullmatch(path.name):
+            found.setdefault(int(match[2]), {})[match[1]] = path
+    if not found:
+        raise UserError(f"{root}: there is no archive sentiment_dataset_train_N.tar.gz in it")
+    sizes = ", ".join(str(size) for size in sorted(found))
+    if size is None and len(found) > 1:
+        raise UserError(f"{root} has archives of several sizes; choose one of {sizes}")
+    size = next(iter(found)) if size is None else size
+    if size not in found:
+        raise UserError(f"{root} has no archives of size {size}; choose from {sizes}")
+    for part in ("train", "test"):
+        if part not in found[size]:
+            missing = root / f"sentiment_dataset_{part}_{size}.tar.gz"
+            raise UserError(f"{missing}: this archive is missing, its partner is there")
+    return found[size]["train"], found[size]["test"]
+
+
+def _unpack(file: BinaryIO) -> bytes:
+    """The content of a gzip file of one member, as far as the limits go."""
+    if os.fstat(file.fileno()).st_size > MAX_PACKED:
+        raise _Refused(f"it has more than {MAX_PACKED:,} bytes")
+    gunzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # 16: in a gzip wrapper
+    content = bytearray()
+    try:
+        while not gunzip.eof:
+            packed = gunzip.unconsumed_tail or file.read(_CHUNK)
+            if not packed:
+                raise _Refused("it is cut off")
+            content += gunzip.decompress(packed, _CHUNK)
+            if len(content) > MAX_UNPACKED:
+                raise _Refused(f"it unpacks to more than {MAX_UNPACKED:,} bytes")
+    except zlib.error:
+        raise _Refused("it is no gzip file, or a damaged one") from None
+    if gunzip.unused_data or file.read(1):
+        raise _Refused("more data follow its end")
+    return bytes(content)
+
+
+def _checked(content: object) -> Archive:
+    """The archive, if that is what the content is."""
+    match content:
+        case [dict() as positive, dict() as negative, list() | set() as words]:
+            _check_entries([*positive.values(), *negative.values()])
+        case _:
+            raise _Refused("it does not hold positive reviews, negative reviews and a vocabulary")
+    if not all(isinstance(word, str) for word in words):
+        raise _Refused("its vocabulary is not a list of words")
+    vocabulary = sorted(words) if isinstance(words, set) else words
+    if len(set(vocabulary)) < len(vocabulary):
+        raise _Refused("a word stands in its vocabulary twice")
+    positive, negative = _in_every_category(positive, negative)
+    return Archive(positive, negative, vocabulary)
+
+
+def _check_entries(categories: list[Any]) -> None:
+    """They are lists of lists of strings, and not endless: a small pickle can share a lot."""
+    entries = 0
+    for reviews in categories:
+        if not isinstance(reviews, list):
+            raise _Refused("the reviews of a category are not a list")
+        for review in reviews:
+            if not isinstance(review, list):
+                raise _Refused("a review is not a list of words")
+            entries += 1 + len(review)
+            if entries > MAX_ENTRIES:
+                raise _Refused(f"it has more than {MAX_ENTRIES:,} reviews and words")
+            if not all(isinstance(word, str) for word in review):
+                raise _Refused("a review is not a list of words")
+
+
+def _in_every_category(*kinds: Reviews) -> list[Reviews]:
+    """The same reviews, each kind with the categories of all, sorted; some are then empty."""
+    categories = sorted(set().union(*kinds))
+    return [{category: kind.get(category, []) for category in categories} for kind in kinds]
+
+
+# --- converted ----------------------------------------------------------------------------------
+
+
+def write_converted(folder: Path, train: Archive, test: Archive) -> None:
+    """Write a folder of JSON, whole or not at all. A category without any review is lost.
+
+    Raises:
+        UserError: the two do not belong together, or the folder has something in it already or
+            cannot be written.
+    """
+    if train.vocabulary != test.vocabulary:
+        raise UserError(
+            f"{folder} is not written: the vocabularies of train and test differ, so the two "
+            "archives do not belong together"
+        )
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise UserError(f"{folder} has files in it: move it away, or name another folder")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            whole = Path(temporary) / folder.name
+            whole.mkdir()
+            for name, archive in (("train", train), ("test", test)):
+                with (whole / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                    for row in _rows(archive):
+                        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            words = json.dumps(train.vocabulary, ensure_ascii=False, indent=0)
+            (whole / "vocabulary.json").write_text(words + "\n", encoding="utf-8")
+            if folder.exists():
+                folder.rmdir()
+            whole.rename(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from None
+
+
+def read_converted(folder: Path) -> tuple[Archive, Archive]:
+    """The train and the test part that `write_converted` wrote.
+
+    Raises:
+        UserError: a file cannot be read or is damaged, with its line.
+    """
+    vocabulary = _read_vocabulary(folder / "vocabulary.json")
+    kinds = [*_read_reviews(folder / "train.jsonl"), *_read_reviews(folder / "test.jsonl")]
+    train_positive, train_negative, test_positive, test_negative = _in_every_category(*kinds)
+    return (
+        Archive(train_positive, train_negative, vocabulary),
+        Archive(test_positive, test_negative, vocabulary),
+    )
+
+
+def _rows(archive: Archive) -> Iterator[dict[str, Any]]:
+    for label, kind in (("positive", archive.positive), ("negative", archive.negative)):
+        for category, reviews in kind.items():
+            for words in reviews:
+                yield {"category": category, "label": label, "words": words}
+
+
+def _read_reviews(path: Path) -> tuple[Reviews, Reviews]:
+    """The positive and the negative reviews."""
+    kinds: dict[str, Reviews] = {"positive": {}, "negative": {}}
+    known: dict[str, str] = {}  # memory for each different word, not for each word
+    for number, line in enumerate(_read(path).splitlines(keepends=True), start=1):
+        match _parsed(line):
+            case {
+                "category": str(category),
+                "label": "positive" | "negative" as label,
+                "words": list(words),
+            } if all(isinstance(word, str) for word in words):
+                review = [known.setdefault(word, word) for word in words]
+                kinds[label].setdefault(category, []).append(review)
+            case _:
+                raise UserError(
+                    f"{path}, line {number}: this is not a review with category, label and "
+                    "words; convert the archives again"
+                )
+    if not any(kinds.values()):
+        raise UserError(f"{path}: there are no reviews in it; convert the archives again")
+    return kinds["positive"], kinds["negative"]
+
+
+def _read_vocabulary(path: Path) -> list[str]:
+    match _parsed(_read(path)):
+        case list(words) if all(isinstance(word, str) for word in words):
+            if len(set(words)) == len(words):
+                return words
+    raise UserError(f"{path}: this is not a list of different words; convert the archives again")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None
+
+
+def _parsed(text: bytes) -> Any:
+    """JSON in UTF-8, None where it is not."""
+    try:
+        return json.loads(text.decode())
+    except (ValueError, RecursionError):
+        return None

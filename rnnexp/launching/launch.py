@@ -1,0 +1,126 @@
+"""Running the jobs of a plan, by whatever launcher Hydra is configured with.
+
+A launcher may run jobs in other processes, or on other machines. So what became of them is read
+from their folders.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from rnnexp.config.compose import initialised
+from rnnexp.errors import RunFailed, UserError
+from rnnexp.launching.engine import engine
+from rnnexp.launching.plan import Plan
+from rnnexp.runs import experiment
+from rnnexp.runs.reading import read_run
+
+
+def launch(plan: Plan, overrides: Sequence[str], config_dir: Path | None) -> list[Failure]:
+    """Run every job of a plan. A job that fails does not stop those after it.
+
+    overrides: those of the command line that the plan was made of.
+
+    Returns the jobs of a sweep that failed.
+
+    Raises:
+        UserError, RunFailed: the one run that is no sweep failed so.
+    """
+    with initialised(config_dir):
+        if plan.sweep is None:
+            run_one(overrides)
+            return []
+        place = str(plan.sweep).replace("\\", "\\\\").replace("'", "\\'")
+        engine().multirun("train", job, [*overrides, f"hydra.sweep.dir='{place}'"])
+    return failures(plan)
+
+
+def run_one(overrides: Sequence[str]) -> None:
+    """Run a job in this process, and raise what it raises."""
+    raised: list[Exception] = []
+
+    def only(config: DictConfig) -> float | None:
+        try:
+            return _run(config)
+        except Exception as error:  # Hydra would wrap it
+            raised.append(error)
+            return None
+
+    engine().run("train", only, list(overrides))
+    for error in raised:
+        raise error
+
+
+def job(config: DictConfig) -> float | None:
+    """One job of a sweep, in whatever process. What goes wrong is said at once, and recorded in the
+    run's folder; Hydra gets to see a number and no error."""
+    try:
+        return _run(config)
+    except (UserError, RunFailed) as error:
+        print(f"rnnexp: {error}", file=sys.stderr, flush=True)
+    except Exception:
+        traceback.print_exc()
+    return None
+
+
+def _run(config: DictConfig) -> float | None:
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    return experiment.run(config, folder, overrides=list(hydra.overrides.task))
+
+
+# What became of the jobs ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that has no result: its overrides, and its folder if it has one."""
+
+    overrides: tuple[str, ...]
+    folder: Path | None
+
+    def __str__(self) -> str:
+        place = f"in {self.folder}" if self.folder else "left no record"
+        return f"{' '.join(self.overrides) or '(no overrides)'}  {place}"
+
+
+def failures(plan: Plan) -> list[Failure]:
+    """The jobs of a sweep that have no completed run: those whose record says so, in the order of
+    their numbers, then those of which there is none."""
+    assert plan.sweep is not None
+    # Hydra's own settings are no part of what a job records.
+    missing = Counter(tuple(one for one in job.overrides if _is_ours(one)) for job in plan.jobs)
+    failed = []
+    for path in sorted(plan.sweep.rglob("run.json"), key=_number):
+        run = _record(path.parent)
+        overrides = tuple(map(str, run.get("overrides", ())))
+        missing[overrides] -= 1
+        if run.get("status") != "completed":
+            failed.append(Failure(overrides, path.parent))
+    return [*failed, *(Failure(overrides, None) for overrides in missing.elements())]
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        return read_run(folder)
+    except UserError:  # it was killed while it wrote it
+        return {}
+
+
+def _is_ours(override: str) -> bool:
+    return not override.lstrip("+~").startswith(("hydra.", "hydra/"))
+
+
+def _number(path: Path) -> tuple[int, str]:
+    """The folder of a job begins with its number."""
+    digits = path.parent.name.partition("_")[0]
+    return (int(digits) if digits.isdigit() else 0, str(path))

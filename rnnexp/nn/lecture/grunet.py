@@ -1,0 +1,51 @@
+"""GRUnet, the lecture's stack of gated recurrent units, in the layout that DLStudio stores.
+
+DLStudio 2.5.8 names its layers `gru`, a torch.nn.GRU, and `fc` over relu(h_T), then log-softmax.
+Its twin WithEmbeddings has the same layers. It is fed with word vectors and stores none, so a word
+table has no place there and stays as it is.
+"""
+
+from torch import Tensor, nn
+
+from rnnexp.nn.cells import GRU
+from rnnexp.nn.lecture.layout import Layout, cells_of, join, linear, split
+from rnnexp.nn.readouts import LastHidden
+from rnnexp.tasks.classification.network import Classifier
+
+
+def load_published(network: Classifier, state: dict[str, Tensor]) -> None:
+    """Take over the weights of a state_dict that DLStudio's GRUnet saved.
+
+    Raises:
+        ValueError: the network has not the form of GRUnet, or another size.
+    """
+    split(state, _layout(network), "DLStudio's GRUnet")
+
+
+def to_published(network: Classifier) -> dict[str, Tensor]:
+    """The network's weights as DLStudio's GRUnet names and lays them out (copies).
+
+    Raises:
+        ValueError: the network has not the form of GRUnet.
+    """
+    return join(_layout(network))
+
+
+def _layout(network: Classifier) -> Layout:
+    """Where our weights stand in DLStudio's."""
+    cells = [cell for cell in cells_of(network.recurrence) if isinstance(cell, GRU)]
+    match cells, network.readout:
+        case [_, *_], LastHidden(before=nn.ReLU(), activation=nn.Identity(), linear=out):
+            layout: Layout = {}
+            for number, cell in enumerate(cells):
+                layout |= {
+                    f"gru.weight_ih_l{number}": [cell.input_weight.detach().t()],
+                    f"gru.weight_hh_l{number}": [cell.U.detach().t()],
+                    f"gru.bias_ih_l{number}": [cell.bias.detach()],
+                    f"gru.bias_hh_l{number}": [cell.recurrent_bias.detach()],
+                }
+            return layout | linear("fc", [out.weight.t()], out.bias)
+    raise ValueError(
+        "only layers of GRU cells in one direction, of which the last hidden state is read "
+        "through relu (model=grunet), have the form of DLStudio's GRUnet"
+    )

@@ -1,0 +1,25 @@
+"""The device that a run is on."""
+
+import platform
+from pathlib import Path
+
+import torch
+
+
+def device_name(accelerator: str) -> str:
+    """The name of the GPU, or of the processor, that a run is on."""
+    if accelerator in ("gpu", "cuda") and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return cpu_name()
+
+
+def cpu_name() -> str:
+    """The processor's model name where the system tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,71 @@
+"""What a repetition must match to the bit: hashes, and every training loss."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from rnnexp.errors import CannotRerun, UserError
+from rnnexp.runs.reading import best_checkpoint, read_digest, read_metrics, read_state_dict
+
+
+def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
+    """sha256 over shape, type and bytes of every tensor of a state_dict."""
+    hashes = {}
+    for name, tensor in state.items():
+        content = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype} ".encode())
+        numbers = tensor.detach().cpu().contiguous().flatten()
+        content.update(numbers.view(torch.uint8).numpy().data)  # numpy has no bfloat16
+        hashes[name] = content.hexdigest()
+    return hashes
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a repetition must match to the bit."""
+
+    batch_order: str
+    losses: list[str]  # hexadecimal, one a training step
+    epoch_ends: list[int]  # the number of training steps after each epoch
+    weights: dict[str, dict[str, str]]  # last, best: tensor -> hash, as the checkpoints are now
+    predictions: dict[str, str]
+    predictions_table: str  # sha256 of predictions.csv as it is now
+    metrics: dict[str, float]
+
+
+def read_result(folder: Path) -> Result:
+    """The result of a completed run.
+
+    Raises:
+        CannotRerun: a file of it is missing or cannot be read.
+    """
+    try:
+        digest = read_digest(folder)
+        history = pd.read_csv(folder / "history.csv")
+        for loss in digest["losses"]:
+            float.fromhex(loss)
+        table = (folder / "predictions.csv").read_bytes()
+        return Result(
+            batch_order=digest["batch_order"],
+            losses=digest["losses"],
+            epoch_ends=history["step"].tolist(),
+            weights={
+                "last": _hash_checkpoint(folder / "checkpoints" / "last.ckpt"),
+                "best": _hash_checkpoint(best_checkpoint(folder)),
+            },
+            predictions=digest["predictions"],
+            predictions_table=hashlib.sha256(table).hexdigest(),
+            metrics=read_metrics(folder),
+        )
+    except UserError as error:
+        raise CannotRerun(str(error)) from error
+    except OSError as error:
+        raise CannotRerun(f"{error.filename} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotRerun(f"{folder} has no readable result to compare with: {error!r}") from error
+
+
+def _hash_checkpoint(path: Path) -> dict[str, str]:
+    return hash_tensors(read_state_dict(path))

@@ -1,0 +1,162 @@
+"""The story of one run, from a composed config to a recorded result."""
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from rnnexp import console
+from rnnexp.callbacks.checkpoint import Checkpoint
+from rnnexp.callbacks.history import History
+from rnnexp.config import check
+from rnnexp.data.loading.module import DataModule
+from rnnexp.process import cores, determinism
+from rnnexp.process.memory import peak_memory
+from rnnexp.runs.build import (
+    build_data,
+    build_task,
+    build_trainer,
+    check_limits,
+    check_monitor,
+    count_parameters,
+    load_best,
+    path_of,
+)
+from rnnexp.runs.digest import hash_tensors
+from rnnexp.runs.hyperparameters import hyperparameters
+from rnnexp.runs.provenance import now
+from rnnexp.runs.record import recording
+from rnnexp.runs.results import results
+from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+from rnnexp.tasks.baselines import baseline_metrics
+from rnnexp.tasks.task import Task
+
+
+def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
+    """Run one experiment and record it in `folder`, which must not hold a run yet.
+
+    facts: further ones for run.json.
+
+    Returns the monitored metric of the best checkpoint, for sweepers; None where nothing is
+    monitored.
+
+    Raises:
+        UserError: a mistake in the config or the data.
+        RunFailed: the training cannot go on.
+    """
+    with recording(folder, sys.argv) as record, ExitStack() as held:
+        record.asked(config)
+        config = resolve(config)
+        held.enter_context(cores.claimed(config.determinism.threads))
+        check(config)
+        record.config(config)
+        record.save(**facts_of_this_process(config), **facts)
+        set_up_process(config)
+        show_begin(config, folder)
+
+        data = build_data(config)
+        record.save(**data.facts())
+        record.kept(data.kept())
+        console.show(*data.report())
+
+        task = build_task(config, data)
+        history, checkpoint = History(), Checkpoint(config.monitor, config.mode)
+        trainer = build_trainer(config, folder, history, checkpoint)
+        parameters = count_parameters(task.network)
+        record.save(
+            spec=data.spec.to_plain(),
+            headline=[one.to_plain() for one in task.headline],
+            parameters=parameters,
+        )
+        check_limits(config, data)
+        check_monitor(config, task, data)
+        console.show(f"{type(task.network).__name__}: {parameters:,} parameters")
+
+        try:
+            with determinism.global_stream(config.seed, "training"):
+                trainer.fit(task, datamodule=data)
+        finally:  # an interrupted run keeps what it knows
+            record.history(history.rows)
+            record.save(path=path_of(task.network))
+        digest = {
+            "weights/last": hash_tensors(task.state_dict()),
+            "batch_order": data.batch_order,
+            "losses": [loss.hex() for loss in history.losses],
+        }
+
+        for optimizer in trainer.optimizers:  # as large as the weights, or twice; nobody needs it
+            optimizer.state.clear()
+        started = time.perf_counter()
+        if config.monitor:  # else the last weights are the best, and the task has them
+            load_best(task, folder)
+        metrics = test_weights(trainer, task, data)
+        seconds = {
+            "train": round(history.train_seconds, 3),
+            "validation": round(history.validation_seconds, 3),
+            "evaluation": round(time.perf_counter() - started, 3),
+        }
+        digest["weights/best"] = hash_tensors(task.state_dict())
+        digest["predictions"] = hash_tensors(task.predictions)
+        record.save(peak_memory_bytes=peak_memory())  # of training and test, not of the baselines
+        with console.working(f"computing the baselines on the same {data.spec.things}"):
+            baselines = baseline_metrics(type(task), data)
+
+        record.digest(digest)
+        record.predictions(task.predictions_table(data))
+        log_summary(trainer, config, metrics)
+        record.metrics(metrics | baselines)
+        record.save(status="completed", finished=now(), seconds=seconds)
+    console.show(*results(task, metrics, baselines))
+    show_end(seconds, folder)
+    return metrics[config.monitor] if config.monitor else None
+
+
+def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, float]:
+    """Metrics of the task's weights. The test set is read here, once, at the end."""
+    metrics = {}
+    if data.val_dataloader():
+        loggers, trainer.loggers = trainer.loggers, []  # the curve of the epochs stays as it is
+        trainer.validate(task, datamodule=data, verbose=False)
+        trainer.loggers = loggers
+        if "val/loss" in trainer.callback_metrics:
+            metrics["val/loss"] = float(trainer.callback_metrics["val/loss"])
+    trainer.test(task, datamodule=data, verbose=False)
+    return dict(sorted({**metrics, **task.results}.items()))
+
+
+def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, float]) -> None:
+    """The config as text, and the hyperparameters beside the final metrics, in TensorBoard."""
+    if not isinstance(trainer.logger, TensorBoardLogger):
+        return
+    text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
+    trainer.logger.experiment.add_text("config", f"    {text}")
+    final = {name: value for name, value in metrics.items() if name.count("/") == 1}
+    trainer.logger.log_hyperparams(hyperparameters(config), final)
+    trainer.logger.finalize("success")
+
+
+# What a person sees -----------------------------------------------------------------------------
+
+
+def show_begin(config: DictConfig, folder: Path) -> None:
+    threads = config.determinism.threads
+    machine = f"{config.trainer.accelerator}, {threads} thread{'s' * (threads > 1)}"
+    console.show(f"{config.name}  seed {config.seed}, {machine} -> {console.from_here(folder)}")
+
+
+def show_end(seconds: dict[str, float], folder: Path) -> None:
+    """Where the time went, where the results are, and what to type next."""
+    console.show(
+        f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
+        f"evaluation {seconds['evaluation']:.1f} s"
+    )
+    place, programs = console.from_here(folder), console.programs()
+    console.show_line(f"run folder   {place}")
+    console.show_line(f"look at it   {programs}tensorboard --logdir {place}")
+    console.show_line(f"test again   {programs}rnnexp test {place}")
+    console.show_line(f"repeat it    {programs}rnnexp rerun {place}")

@@ -1,0 +1,213 @@
+"""All runs as one table.
+
+Runs that differ in their seed alone are one row, with mean and standard deviation; runs on the
+same data stand in one table, best first by the task's own metric; failed, interrupted and damaged
+runs are counted, not hidden; only the config keys that differ are columns.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnexp.errors import UserError
+from rnnexp.runs.hyperparameters import hyperparameters
+from rnnexp.runs.reading import read_config, read_digest, read_metrics, read_run
+
+# Columns of a table, besides config keys and metrics; a deviation's name ends with DEVIATION.
+SEEDS, NOT_COMPLETED, SECONDS, DEVIATION = "seeds", "not completed", "training s", " sd"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run: where it is, how it ended, what it was, and what came out (if it did)."""
+
+    folder: Path
+    status: str
+    damage: str  # what of a damaged run cannot be read, as a sentence; else empty
+    seed: Any
+    config: dict[str, Any]  # name and hyperparameters, without the seed
+    data: str | None  # fingerprint: runs are comparable where it is the same; None: never read
+    title: str
+    headline: list[str]  # names of metrics, the one to compare runs by first
+    lower_is_better: bool  # of the first one
+    metrics: dict[str, float]
+    seconds: float
+    started: float = 0.0  # seconds since 1970
+
+
+def find_runs(folders: Iterable[Path]) -> list[Entry]:
+    """Every run below the folders, at any depth, each once, in the order of their starts.
+
+    Raises:
+        UserError: a folder does not exist, or there is no run at all.
+    """
+    found: dict[Path, Entry] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"there is no folder {folder}")
+        for path in sorted(folder.rglob("run.json")):
+            if path.resolve() not in found:
+                found[path.resolve()] = _entry(path.parent)
+    if not found:
+        raise UserError(f"there is no run in {', '.join(map(str, folders))}")
+    return sorted(found.values(), key=lambda entry: entry.started)
+
+
+def _entry(folder: Path) -> Entry:
+    """A run as far as it can be read: a damaged one must not hide the others."""
+    run: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    damage = ""
+    try:
+        run = read_run(folder)
+        status = _status(run)
+        if status == "completed":
+            metrics = _results(folder, run)
+    except UserError as error:
+        status, damage = "damaged", str(error)
+    try:
+        recorded = read_config(folder)
+        config = {"name": recorded.name, **hyperparameters(recorded)}
+    except UserError:  # it failed before there was one, or is damaged
+        config = {"name": folder.parent.name}
+    headline = run.get("headline", [])
+    return Entry(
+        folder=folder,
+        status=status,
+        damage=damage,
+        seed=config.pop("seed", None),
+        config=config,
+        data=run.get("fingerprints", {}).get("data"),
+        title=run.get("spec", {}).get("title") or str(run.get("data")),
+        headline=[str(metric["name"]) for metric in headline],
+        lower_is_better=bool(headline and headline[0]["lower_is_better"]),
+        metrics=metrics,
+        seconds=run.get("seconds", {}).get("train", float("nan")),
+        started=_timestamp(run.get("started")),
+    )
+
+
+def _timestamp(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
+    """The metrics of a completed run.
+
+    Raises:
+        UserError: something that a completed run has is missing or cannot be read.
+    """
+    read_config(folder)
+    read_digest(folder)
+    metrics = read_metrics(folder)
+    for metric in run.get("headline", []):
+        if f"test/{metric['name']}" not in metrics:
+            raise UserError(
+                f"{folder / 'metrics.json'} is damaged: it has no test/{metric['name']}"
+            )
+    return metrics
+
+
+def _status(run: dict[str, Any]) -> str:
+    """A run that says `running` and whose process is gone was interrupted."""
+    status = str(run.get("status"))
+    if status != "running" or run.get("host") != socket.gethostname():
+        return status
+    try:
+        os.kill(int(run["pid"]), 0)
+    except PermissionError:
+        return status
+    except (OSError, KeyError, ValueError):
+        return "interrupted"
+    return status
+
+
+# Tables -----------------------------------------------------------------------------------------
+
+
+def tables(entries: list[Entry]) -> dict[str, pd.DataFrame]:
+    """One table for all runs on the same data, by its title.
+
+    Columns: the name and the config keys that differ, `seeds` (those of completed runs), `not
+    completed`, for each headline metric its mean and its standard deviation over the seeds (NaN
+    for one), and the mean training time in seconds.
+    """
+    return {title: _table(same, differing(same)) for title, same in by_data(entries).items()}
+
+
+def whole_table(entries: list[Entry]) -> pd.DataFrame:
+    """The tables as one, for other programs: `tested on` is the title of the table that a row is
+    from, and the config keys are those that differ anywhere."""
+    keys, rows = differing(entries), []
+    for title, same in by_data(entries).items():
+        found = _table(same, keys).to_dict(orient="records")
+        rows += [{"tested on": title, **row} for row in found]
+    return pd.DataFrame(rows)
+
+
+def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Runs on the same data, by title. One that ended before its data were read stands with those
+    from the same kind of source."""
+    found, unread = {}, [entry for entry in entries if entry.data is None]
+    for data in dict.fromkeys(entry.data for entry in entries if entry.data):
+        same = [entry for entry in entries if entry.data == data]
+        source = same[0].config.get("data")
+        title = max(same, key=lambda entry: entry.status == "completed").title
+        found[f"{title} (data {data[:8]})"] = [
+            *same,
+            *(entry for entry in unread if entry.config.get("data") == source),
+        ]
+    placed = {entry.folder for same in found.values() for entry in same}
+    alone = [entry for entry in unread if entry.folder not in placed]
+    return found | ({"data never read": alone} if alone else {})
+
+
+def differing(entries: list[Entry]) -> list[str]:
+    """The name, and the config keys in which the runs that have a config differ."""
+    configs = [entry.config for entry in entries if len(entry.config) > 1]
+    keys = dict.fromkeys(key for config in configs for key in config if key != "name")
+    values = {key: {str(config.get(key, "absent")) for config in configs} for key in keys}
+    return ["name", *(key for key in keys if len(values[key]) > 1)]
+
+
+def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
+    like = next((entry for entry in entries if entry.metrics), entries[0])
+    headline = like.headline if like.metrics else []
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(json.dumps(entry.config, sort_keys=True, default=str), []).append(entry)
+    rows = [
+        {key: group[0].config.get(key, np.nan) for key in keys} | _row(group, headline)
+        for group in groups.values()
+    ]
+    table = pd.DataFrame(rows)
+    if headline:
+        table = table.sort_values(headline[0], ascending=like.lower_is_better, kind="stable")
+    return table.reset_index(drop=True)
+
+
+def _row(group: list[Entry], headline: list[str]) -> dict[str, Any]:
+    # A run that was repeated with the same seed counts once: the last one.
+    done = {entry.seed: entry for entry in group if entry.status == "completed"}
+    ends = [entry.status for entry in group if entry.status != "completed"]
+    row: dict[str, Any] = {
+        SEEDS: " ".join(map(str, sorted(done))),
+        NOT_COMPLETED: ", ".join(f"{ends.count(end)} {end}" for end in dict.fromkeys(ends)),
+    }
+    for name in headline:
+        values = np.array([entry.metrics.get(f"test/{name}", np.nan) for entry in done.values()])
+        row[name] = values.mean() if len(values) else np.nan
+        row[f"{name}{DEVIATION}"] = values.std(ddof=1) if len(values) > 1 else np.nan
+    row[SECONDS] = np.mean([e.seconds for e in done.values()]) if done else np.nan
+    return row

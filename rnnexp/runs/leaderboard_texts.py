@@ -1,0 +1,98 @@
+"""A table of the leaderboard as a person reads it: on the console, or in Markdown."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnexp.runs.leaderboard import DEVIATION, NOT_COMPLETED, SECONDS, SEEDS
+from rnnexp.tables import Column, Table
+
+
+def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
+    """For a console of so many characters: keys by their last word, and as many columns as have
+    room, so that no cell is broken. The first metric comes before the keys, these before the other
+    metrics; of the keys those come first that tell most rows apart. Settings of single rows that
+    tell no more apart come last."""
+    texts, keys = _texts(table), _keys(table)
+    last = [key.rpartition(".")[2] for key in keys]
+    heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}
+    metric = next((name for name in texts if f"{name}{DEVIATION}" in table), SECONDS)
+    others, keys = texts.columns.drop(keys), _telling(texts[keys])
+    first = [keys[0], SEEDS, NOT_COMPLETED, metric, *keys[1:], SECONDS]
+    order = dict.fromkeys([*first, *others, *texts])
+    shown = [name for name in order if name in texts]
+    while len(shown) > 1 and _width(texts[shown].rename(columns=heads)) > width:
+        shown.pop()
+    left_out = [str(name) for name in texts if name not in shown]
+    kept = texts.drop(columns=left_out)
+    columns = [
+        Column(heads.get(name, name), numbers=pd.api.types.is_numeric_dtype(table[name]))
+        for name in map(str, kept)
+    ]
+    caption = f"no room for {', '.join(left_out)}: see --csv" if left_out else ""
+    return Table(title, columns, list(kept.itertuples(index=False)), caption)
+
+
+def _telling(texts: pd.DataFrame) -> list[str]:
+    """The first column, then always the one that tells most rows apart that were alike so far;
+    when none does, those that every row has."""
+    found, *rest = map(str, texts)
+    order = [found]
+    while rest:
+        apart = {key: len(texts[[*order, key]].drop_duplicates()) for key in rest}
+        best = max(rest, key=apart.__getitem__)
+        if apart[best] == len(texts[order].drop_duplicates()):
+            return [*order, *(key for key in rest if texts[key].all())]
+        order.append(best)
+        rest.remove(best)
+    return order
+
+
+def _width(texts: pd.DataFrame) -> int:
+    """Characters of a table with a border and a space on either side of every cell."""
+    return 1 + sum(3 + max(len(str(name)), texts[name].map(len).max()) for name in texts)
+
+
+def to_markdown(title: str, table: pd.DataFrame) -> str:
+    texts = _texts(table)
+    lines = ["| " + " | ".join(map(str, texts)) + " |", "|" + "---|" * len(texts.columns)]
+    lines += ["| " + " | ".join(row) + " |" for row in texts.itertuples(index=False)]
+    return "\n".join([f"**{title}**", "", *lines, ""])
+
+
+def _keys(table: pd.DataFrame) -> list[str]:
+    """The columns of the config: those before the seeds."""
+    names = list(table.columns)
+    return names[: names.index(SEEDS)]
+
+
+def _texts(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as a person reads it: mean and deviation in one cell, nothing where nothing is."""
+    texts = table[_keys(table)].map(_exact)
+    for name in table.columns[len(texts.columns) :]:
+        values = table[name]
+        if name == SECONDS:
+            texts[name] = values.map(lambda x: "" if np.isnan(x) else f"{x:,.1f}")
+        elif f"{name}{DEVIATION}" in table:
+            deviations = table[f"{name}{DEVIATION}"].map(lambda x: _rounded(x, digits=2))
+            texts[name] = values.map(lambda x: _rounded(x, digits=4))
+            texts[name] += deviations.map(lambda text: f" ± {text}" if text else "")
+        elif not name.endswith(DEVIATION) and not (name == NOT_COMPLETED and not values.any()):
+            texts[name] = values.map(_exact)
+    return texts
+
+
+def _exact(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.10g}"
+    return str(value)
+
+
+def _rounded(value: float, digits: int) -> str:
+    """To so many significant digits, but to no less than a whole number."""
+    if np.isnan(value):
+        return ""
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:#.{digits}g}".rstrip(".")

@@ -1,0 +1,87 @@
+"""Names of earlier versions, translated when a run folder is read. Nothing else knows them.
+
+- Classes that have moved.
+- run.json: `headline` listed the names of the metrics alone, and `spec` held the task and the
+  scaling.
+- What is kept of the training data had no hashes in run.json.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rnnexp.errors import UserError
+
+MODULES = {  # of classes that a config names
+    "rnnexp.callbacks.classification_figures": "rnnexp.tasks.classification.figures",
+    "rnnexp.callbacks.figures": "rnnexp.tasks.forecasting.figures",
+    "rnnexp.data.characters": "rnnexp.data.text.characters",
+    "rnnexp.data.chunking": "rnnexp.data.series.chunking",
+    "rnnexp.data.cleaning": "rnnexp.data.series.cleaning",
+    "rnnexp.data.conditioning": "rnnexp.data.series.conditioning",
+    "rnnexp.data.lecture_reviews": "rnnexp.data.sources.lecture_reviews",
+    "rnnexp.data.names": "rnnexp.data.sources.names",
+    "rnnexp.data.ngrams": "rnnexp.data.text.ngrams",
+    "rnnexp.data.normalization": "rnnexp.data.series.normalization",
+    "rnnexp.data.power_load": "rnnexp.data.sources.power_load",
+    "rnnexp.data.reviews": "rnnexp.data.sources.reviews",
+    "rnnexp.data.series_csv": "rnnexp.data.sources.series_csv",
+    "rnnexp.data.synthetic": "rnnexp.data.sources.synthetic_load",
+    "rnnexp.data.synthetic_names": "rnnexp.data.sources.synthetic_names",
+    "rnnexp.data.synthetic_recall": "rnnexp.data.sources.synthetic_recall",
+    "rnnexp.data.synthetic_reviews": "rnnexp.data.sources.synthetic_reviews",
+    "rnnexp.data.tokenization": "rnnexp.data.text.tokenization",
+    "rnnexp.data.vectors": "rnnexp.data.vectors.word_vectors",
+    "rnnexp.nn.classifier": "rnnexp.tasks.classification.network",
+    "rnnexp.nn.forecaster": "rnnexp.tasks.forecasting.network",
+    "rnnexp.tasks.classification": "rnnexp.tasks.classification.task",
+    "rnnexp.tasks.forecasting": "rnnexp.tasks.forecasting.task",
+}
+LOWER_IS_BETTER = ("smape", "mape", "mae", "rmse", "loss", "nll")  # how the names of errors began
+
+
+def translated_config(config: DictConfig) -> DictConfig:
+    """A recorded config with the names that its classes have today."""
+    return OmegaConf.create(_translated(OmegaConf.to_container(config)))
+
+
+def _translated(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [_translated(branch) for branch in tree]
+    if not isinstance(tree, dict):
+        return tree
+    found = {key: _translated(branch) for key, branch in tree.items()}
+    if isinstance(target := found.get("_target_"), str):
+        module, _, name = target.rpartition(".")
+        found["_target_"] = f"{MODULES.get(module, module)}.{name}"
+    return found
+
+
+def translated_run(run: dict[str, Any]) -> dict[str, Any]:
+    """What run.json says, as it says it today."""
+    headline = [_metric(one) if isinstance(one, str) else one for one in run.get("headline", [])]
+    return run | {"headline": headline} if headline else run
+
+
+def _metric(name: str) -> dict[str, Any]:
+    return {"name": name, "unit": "", "lower_is_better": name.startswith(LOWER_IS_BETTER)}
+
+
+def kept(folder: Path, run: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What a run without hashes kept of its training data. found: what there are files of.
+
+    Raises:
+        UserError: the vocabulary is not that of the run.
+    """
+    tokens = found.get("vocabulary.json")
+    if tokens is not None:
+        fingerprint = hashlib.sha256(json.dumps(tokens).encode()).hexdigest()
+        if fingerprint != run.get("fingerprints", {}).get("vocabulary"):
+            raise UserError(
+                f"{folder / 'vocabulary.json'} is not that of this run: it has been changed since"
+            )
+    scaling = run.get("spec", {}).get("scaling")
+    return found if scaling is None else {"scaling.json": scaling} | found

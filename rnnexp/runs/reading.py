@@ -1,0 +1,208 @@
+"""Reading a run folder, whoever made it: whatever does not fit is one sentence."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from rnnexp.config import recorded
+from rnnexp.errors import UserError
+from rnnexp.runs import old_names
+
+CHECKPOINT_FORMATS = (1,)
+NOT_ITS_WEIGHTS = (
+    "{} has not the weights of the network in config.yaml: one of the two has been changed since"
+)
+# What is read of run.json by key, where it is there.
+KINDS: dict[str, type] = {
+    "fingerprints": dict,
+    "versions": dict,
+    "code": dict,
+    "spec": dict,
+    "kept": dict,
+    "seconds": dict,
+    "headline": list,
+}
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """run.json of a run folder.
+
+    Raises:
+        UserError: the folder is missing or is not a run folder, or run.json is damaged.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    if not (folder / "run.json").exists():
+        raise UserError(f"{folder} is not a run folder: it has no run.json")
+    run = _read_json(folder / "run.json")
+    for key, kind in KINDS.items():
+        if not isinstance(run.get(key, kind()), kind):
+            raise UserError(f"{folder / 'run.json'} is damaged: {key} is {run[key]!r}")
+    if not isinstance(run.get("seconds", {}).get("train", 0.0), (int, float)):
+        raise UserError(f"{folder / 'run.json'} is damaged: the seconds are no numbers")
+    return old_names.translated_run(run)
+
+
+def read_config(folder: Path) -> DictConfig:
+    """config.yaml of a run folder.
+
+    Raises:
+        UserError: it is missing or is not a config.
+    """
+    path = folder / "config.yaml"
+    try:
+        config = OmegaConf.load(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no config.yaml: the run cannot be built again") from error
+    except Exception as error:  # YAML's and OmegaConf's errors have no common base of use
+        line = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read as a config ({line})") from error
+    if not isinstance(config, DictConfig):
+        raise UserError(f"{path} does not hold a config")
+    try:
+        return recorded(old_names.translated_config(config))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def read_metrics(folder: Path) -> dict[str, float]:
+    """metrics.json of a completed run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    metrics = _read_json(folder / "metrics.json")
+    for name, value in metrics.items():
+        if not isinstance(value, (int, float)):
+            raise UserError(f"{folder / 'metrics.json'} is damaged: {name} is {value!r}")
+    return metrics
+
+
+def read_digest(folder: Path) -> dict[str, Any]:
+    """digest.json of a completed run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return _read_json(folder / "digest.json")
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """predictions.csv of a completed run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    path = folder / "predictions.csv"
+    try:
+        return pd.read_csv(path, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no predictions.csv: the run has not been tested") from error
+    except ValueError as error:  # pandas' own errors and those of the encoding are of this kind
+        raise UserError(f"{path} is damaged: it is not a table") from error
+
+
+def read_kept(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """What a run kept of its training data (`DataModule.kept`), by name; these names and no other,
+    as far as the run has them.
+
+    Raises:
+        UserError: a file is damaged, or it is not the one that run.json knows.
+    """
+    run = read_run(folder)
+    kept = {name: _kept(folder / name) for name in names if (folder / name).exists()}
+    if "kept" not in run:
+        return old_names.kept(folder, run, kept)
+    for name in kept:
+        if run["kept"].get(name) != hash_file(folder / name):
+            raise UserError(f"{folder / name} is not that of this run: it has been changed since")
+    return kept
+
+
+def _kept(path: Path) -> Any:
+    return _parse_json(path) if path.suffix == ".json" else read_checkpoint(path)
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content = _parse_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it does not hold names and values")
+    return content
+
+
+def _parse_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: it is not valid JSON ({error})") from error
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """checkpoints/best.ckpt, or last.ckpt where nothing was validated, as yet or at all.
+
+    Raises:
+        UserError: there is none, or best.ckpt has been taken away.
+    """
+    for name in ("best.ckpt", "last.ckpt"):
+        if (folder / "checkpoints" / name).exists():
+            completed = read_run(folder).get("status") == "completed"
+            if name == "last.ckpt" and completed and read_config(folder).monitor:
+                raise UserError(f"{folder} has no checkpoints/best.ckpt any more")
+            return folder / "checkpoints" / name
+    raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint, loaded without unpickling anything but tensors and plain values. Of its tensors
+    only those that are used come into memory.
+
+    Raises:
+        UserError: it is damaged, holds other objects, or is of a format unknown here.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no checkpoint {path}") from error
+    except Exception as error:  # torch raises many kinds; the sentence is the same
+        raise UserError(
+            f"{path} is not a checkpoint of tensors and plain values, so it is not loaded"
+        ) from error
+    if (
+        not isinstance(checkpoint, dict)
+        or checkpoint.get("rnnexp_format") not in CHECKPOINT_FORMATS
+    ):
+        raise UserError(f"{path} is not a checkpoint that this version of rnnexp reads")
+    return checkpoint
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a checkpoint.
+
+    Raises:
+        UserError: as `read_checkpoint`, or it has none.
+    """
+    state = read_checkpoint(path).get("state_dict")
+    if not isinstance(state, dict) or not all(
+        isinstance(one, torch.Tensor) and one.layout is torch.strided and not one.is_meta
+        for one in state.values()
+    ):
+        raise UserError(f"{path} is damaged: it holds no weights")
+    return state
+
+
+def read_config_hash(folder: Path) -> str:
+    """Of config.yaml as it is now; run.json has what it was."""
+    return hashlib.sha256((folder / "config.yaml").read_bytes()).hexdigest()

@@ -1,0 +1,28 @@
+"""The result of a test, as a person sees it."""
+
+from rnnexp.tables import Column, Table, number
+from rnnexp.tasks.task import Task
+
+
+def results(
+    task: Task, metrics: dict[str, float], baselines: dict[str, float]
+) -> list[Table | str]:
+    """The test metrics beside those of the baselines on the same windows or documents, and what
+    else the task shows."""
+    names = [metric.name for metric in task.headline]
+    rows = [["this run, best checkpoint", *(number(metrics[f"test/{name}"]) for name in names)]]
+    for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
+        values = [number(baselines[f"baseline/{baseline}/{name}"]) for name in names]
+        rows.append([baseline.replace("_", " "), *values])
+    columns = [Column(""), *(Column(name, numbers=True) for name in names)]
+    first = frozenset({0})
+    found: list[Table | str] = [
+        Table(f"Test: {task.spec.title}", columns, rows, strong=first, rules=first)
+    ]
+    tested = len(task.predictions["target"])
+    if tested < task.spec.tested:
+        found.append(
+            f"only {tested:,} of {task.spec.tested:,} {task.spec.things} were tested "
+            "(trainer.limit_test_batches); the baselines are on all of them"
+        )
+    return [*found, *task.tables()]

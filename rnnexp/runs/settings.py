@@ -1,0 +1,83 @@
+"""What a run asks of the process that it is in, decided before its data are read."""
+
+import logging
+import warnings
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnexp.errors import UserError
+from rnnexp.nn.fast import kernels
+from rnnexp.process import cores, determinism
+from rnnexp.process.machine import device_name
+from rnnexp.runs.provenance import code_state, versions
+
+
+def resolve(config: DictConfig) -> DictConfig:
+    """The config with its interpolations resolved and every `auto` decided."""
+    config = config.copy()
+    try:
+        OmegaConf.resolve(config)
+        if config.trainer.accelerator == "auto":
+            config.trainer.accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+        if config.trainer.accelerator not in ("cpu", "gpu"):
+            raise UserError(
+                f"trainer.accelerator is {config.trainer.accelerator!r}: it must be auto, cpu or "
+                "gpu"
+            )
+        if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+            raise UserError("there is no GPU that torch can use here: set trainer=cpu or auto")
+        if config.trainer.get("devices", 1) != 1:
+            raise UserError(
+                f"trainer.devices is {config.trainer.devices!r}: a run is one process on one "
+                "device, so that it can be repeated: set it to 1, and start several runs with -m"
+            )
+        settings = config.determinism
+        if settings.threads == "auto":
+            settings.threads = cores.free()
+        if type(settings.threads) is not int or settings.threads < 1:
+            raise UserError(
+                f"determinism.threads is {settings.threads!r}: it must be auto or at least 1"
+            )
+        if type(settings.deterministic) is not bool:
+            raise UserError(
+                f"determinism.deterministic is {settings.deterministic!r}: it must be true or false"
+            )
+        precision = settings.get("matmul_precision", "highest")  # older runs have none
+        if precision not in determinism.MATMUL_PRECISIONS:
+            raise UserError(
+                f"determinism.matmul_precision is {precision!r}: it must be one of "
+                f"{', '.join(determinism.MATMUL_PRECISIONS)}"
+            )
+    except OmegaConfBaseException as error:
+        raise UserError(f"the config is not whole: {str(error).splitlines()[0]}") from error
+    return config
+
+
+def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
+    """What a run stands on besides its data."""
+    return {
+        "versions": versions(),
+        "code": code_state(),
+        "device": device_name(config.trainer.accelerator),
+        "kernels": kernels.description(),
+        "threads": config.determinism.threads,
+    }
+
+
+def set_up_process(config: DictConfig) -> None:
+    """Threads, algorithms and memory as the config says; Lightning's chatter off."""
+    settings = config.determinism
+    precision = settings.get("matmul_precision", "highest")
+    determinism.prepare(settings.deterministic, settings.threads, precision)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Batches are gathered whole in this process: worker processes would have nothing to do.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Lightning's own calls of torch, nothing that a user could change.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+    # Short epochs, and runs without a validation span, are meant as they are.
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")

@@ -1,0 +1,139 @@
+"""Questions to many runs: do they give what is expected, and is one group better than another?
+
+A group of runs is named by `KEY=VALUE[,KEY=VALUE]`: the name or hyperparameters as the leaderboard
+has them. All of its runs have one config but for the seed; of those with the same seed the last one
+counts.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from scipy import stats
+
+from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
+from rnnexp.runs.leaderboard import Entry, differing
+
+
+def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:
+    """The completed runs of a group, by seed.
+
+    Raises:
+        UserError: the group is misspelt, has no completed run, holds several configs, or was run on
+            different data.
+    """
+    outside_brackets = r",(?![^\[]*\])"
+    conditions = dict(part.partition("=")[::2] for part in re.split(outside_brackets, wanted))
+    known = {key for entry in entries for key in entry.config}
+    for key in conditions:
+        if key not in known:
+            raise UserError(f"{wanted}: no run has the key {key}{did_you_mean(key, known)}")
+    found = [
+        entry
+        for entry in entries
+        if entry.status == "completed"
+        and all(_is(entry.config.get(key), value) for key, value in conditions.items())
+    ]
+    if not found:
+        raise UserError(f"no completed run is {wanted}")
+    if len({entry.data for entry in found}) > 1:
+        raise UserError(f"the runs that are {wanted} are of different data: name one by data.KEY=")
+    if len({json.dumps(entry.config, sort_keys=True, default=str) for entry in found}) > 1:
+        keys = differing(found)
+        several = [key for key in keys if len({str(one.config.get(key)) for one in found}) > 1]
+        raise UserError(f"the runs that are {wanted} differ in {', '.join(several)}: name one more")
+    return {str(entry.seed): entry for entry in found}
+
+
+def _is(value: Any, text: str) -> bool:
+    """Whether a value of a config is what is written, as Python or as YAML: 0.01 is 1e-2."""
+    if str(value) == text:
+        return True
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value) == float(text)
+        return bool(value == yaml.safe_load(text))
+    except (ValueError, yaml.YAMLError):
+        return False
+
+
+def compare(entries: list[Entry], first: str, second: str) -> list[str]:
+    """Sentences on the paired difference of the headline metric over common seeds, with the 95 %
+    interval of Student's t.
+
+    Raises:
+        UserError: a group cannot be found, the data differ, or fewer than two seeds are common.
+    """
+    a, b = select(entries, first), select(entries, second)
+    seeds = sorted(a.keys() & b.keys())
+    if len(seeds) < 2:
+        raise UserError(
+            f"{first} and {second} have {len(seeds)} seeds in common: an interval needs at least "
+            "two, say with sweep=seeds"
+        )
+    if next(iter(a.values())).data != next(iter(b.values())).data:
+        raise UserError(f"{first} and {second} were not run on the same data")
+    metric = a[seeds[0]].headline[0]
+    difference = np.array(
+        [b[seed].metrics[f"test/{metric}"] - a[seed].metrics[f"test/{metric}"] for seed in seeds]
+    )
+    mean = difference.mean()
+    half = stats.t.ppf(0.975, len(seeds) - 1) * difference.std(ddof=1) / np.sqrt(len(seeds))
+    low, high = mean - half, mean + half
+    difference_is = (
+        f"{metric} of {second} minus that of {first}: {mean:+.4g}, 95 % interval {low:+.4g} to "
+        f"{high:+.4g}, over the seeds {', '.join(seeds)}"
+    )
+    if low <= 0 <= high:
+        return [difference_is, "the interval holds zero: neither is shown to be better"]
+    better = second if (mean < 0) == a[seeds[0]].lower_is_better else first
+    return [difference_is, f"{better} is better"]
+
+
+def check(entries: list[Entry], path: Path) -> tuple[list[str], int]:
+    """Compare means over seeds with expected values: a sentence each, and how many are missed.
+
+    The file is a YAML list of `{runs: KEY=VALUE, metric: smape, expected: 0.73, tolerance: 0.02}`.
+
+    Raises:
+        UserError: the file cannot be read, or expects nothing.
+    """
+    try:
+        expectations = yaml.safe_load(path.read_text(encoding="utf-8"))
+        wanted = [
+            (str(one["runs"]), str(one["metric"]), float(one["expected"]), float(one["tolerance"]))
+            for one in expectations
+        ]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a YAML list of runs, metric, expected and tolerance ({error!r})"
+        ) from error
+    if not wanted:
+        raise UserError(f"{path} expects nothing: it is an empty list")
+    sentences, missed = [], 0
+    for runs, metric, expected, tolerance in wanted:
+        try:
+            group = select(entries, runs)
+            mean = float(np.mean([entry.metrics[f"test/{metric}"] for entry in group.values()]))
+        except UserError as error:
+            missed += 1
+            sentences.append(f"missed  {error}")
+            continue
+        except KeyError:
+            missed += 1
+            sentences.append(f"missed  {runs}: there is no metric {metric}")
+            continue
+        hit = abs(mean - expected) <= tolerance
+        missed += not hit
+        verdict = "met   " if hit else "missed"
+        sentences.append(
+            f"{verdict}  {runs}: {metric} {mean:.4g} over {len(group)} seeds, "
+            f"expected {expected:g} within {tolerance:g}"
+        )
+    return sentences, missed

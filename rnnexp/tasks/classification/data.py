@@ -1,0 +1,140 @@
+"""The data module of the classification task: batches of labelled documents."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from rnnexp.data.loading.loader import BatchLoader
+from rnnexp.data.loading.module import DataModule
+from rnnexp.data.loading.samplers import BatchesByLength, ClassUniformBatches, ShuffledBatches
+from rnnexp.data.text.ngrams import NgramTable
+from rnnexp.data.text.source import DocumentSource
+from rnnexp.data.text.tokens import TokenStore
+from rnnexp.data.text.vocabulary import Vocabulary
+from rnnexp.nn.representations import Embeddings, Vectors
+from rnnexp.tasks.classification.spec import ClassificationSpec
+
+VOCABULARY, NGRAMS = "vocabulary.json", "ngrams.ckpt"  # in the run's folder
+
+
+class ClassificationData(DataModule):
+    """The documents of a source, in batches of about the same length."""
+
+    keeps = (VOCABULARY, NGRAMS)
+
+    source: DocumentSource
+    spec: ClassificationSpec
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the source. A second call does nothing.
+
+        Raises:
+            UserError: a file or a setting is wrong.
+        """
+        if hasattr(self, "spec"):
+            return
+        source = self.source
+        source.setup()
+        self._training_batches = self._batches(source.stores["training"])
+        groups, tested = source.groups, len(source.documents["test"])
+        categories = f"{len(groups)} {'category' if len(groups) == 1 else 'categories'}, "
+        self.spec = ClassificationSpec(
+            title=f"{categories if groups else ''}{tested:,} {source.things}",
+            tested=tested,
+            things=source.things,
+            classes=list(source.classes),
+            groups=groups,
+            vocabulary=len(source.vocabulary),
+            unknown=source.vocabulary.unknown,
+            vectors=self._vectors_spec(),
+            extra=source.ngram_table.size if source.ngram_table else 0,
+        )
+
+    def _batches(self, training: TokenStore) -> ShuffledBatches | ClassUniformBatches:
+        source = self.source
+        if source.draw == "class_uniform":
+            iterations = source.iterations or math.ceil(len(training) / source.batch_size)
+            return ClassUniformBatches(
+                training.label, source.batch_size, iterations, source.seed, source.reshuffle
+            )
+        everything = torch.arange(len(training))
+        return ShuffledBatches(
+            lambda epoch: everything,
+            source.batch_size,
+            source.seed,
+            reshuffle=source.reshuffle,
+            lengths=training.lengths,
+        )
+
+    def _vectors_spec(self) -> Vectors | None:
+        loaded = self.source.loaded_vectors
+        if loaded is None:
+            return None
+        return Vectors(dimension=loaded.vectors.shape[1], known=int(loaded.known.sum()))
+
+    # What is kept and compared ------------------------------------------------------------------
+
+    def initialize(self, network: nn.Module) -> None:
+        """Give the network's embeddings the word vectors."""
+        representation, loaded = (
+            getattr(network, "representation", None),
+            self.source.loaded_vectors,
+        )
+        if loaded is not None and isinstance(representation, Embeddings):
+            representation.take_vectors(loaded.vectors, loaded.known)
+
+    def kept(self) -> dict[str, Any]:
+        table = self.source.ngram_table
+        kept: dict[str, Any] = {VOCABULARY: self.source.vocabulary.tokens}
+        return kept | ({NGRAMS: table.to_plain()} if table else {})
+
+    def restore(self, spec: ClassificationSpec, kept: dict[str, Any]) -> None:
+        source, tokens = self.source, kept[VOCABULARY]
+        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+            raise ValueError(f"{VOCABULARY} is not a list of words")
+        if not len(tokens) == len(set(tokens)) == spec.vocabulary:
+            raise ValueError(f"{VOCABULARY} does not hold the {spec.vocabulary:,} words of the run")
+        source.vocabulary = Vocabulary(tokens)
+        if source.ngrams is not None:
+            table = NgramTable.from_plain(kept[NGRAMS], source.ngrams.kinds)
+            if table.size != spec.extra:
+                raise ValueError(
+                    f"{NGRAMS} has {table.size} ratios a token, and the network reads {spec.extra}"
+                )
+            source.ngram_table = table
+        self.spec = spec
+
+    def identity(self) -> dict[str, Any]:
+        """All that a baseline on the test documents depends on."""
+        fingerprints = self.facts()["fingerprints"]
+        return {
+            "task": "classification",
+            "data": fingerprints["data"],
+            "split": fingerprints["split"],
+            "tokens": self.source.tokens_fingerprint(),
+        }
+
+    @property
+    def batch_order(self) -> str:
+        """Hash over every training batch given so far."""
+        return self._training_batches.seen.hexdigest()
+
+    # What Lightning asks for --------------------------------------------------------------------
+
+    def train_dataloader(self) -> BatchLoader:
+        return BatchLoader(self._training_batches, self.source.stores["training"].batch)
+
+    def val_dataloader(self) -> BatchLoader | list[Any]:
+        return self._evaluation_loader("validation") if self.source.documents["validation"] else []
+
+    def test_dataloader(self) -> BatchLoader:
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, part: str) -> BatchLoader:
+        return self.loader(self.source.stores[part])
+
+    def loader(self, store: TokenStore) -> BatchLoader:
+        """Every sequence of a store once, for evaluation."""
+        return BatchLoader(BatchesByLength(store.lengths, self.source.eval_batch_size), store.batch)

@@ -1,0 +1,168 @@
+"""Figures of a classification, and the documents that it got most wrong."""
+
+import html
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, loss_curve
+from rnnexp.tasks.classification.data import ClassificationData
+from rnnexp.tasks.classification.tables import (
+    accuracy_by_group,
+    confusion_counts,
+    percent_of_true,
+)
+from rnnexp.tasks.classification.task import Classification
+
+FEW = 8  # classes: so many have room for all their numbers in a confusion matrix
+WIDE = 14  # characters of a class name: so many fit below a cell of those
+SHOWN = 1000  # characters of a document
+
+
+class ClassificationFigures(Figures):
+    """loss.png, confusion_matrix.png, accuracy_by_category.png where there are categories, and
+    probability.png for two classes, in the run's folder; `most_wrong` as text in TensorBoard.
+
+    wrong: how many of the most wrong documents are shown.
+    """
+
+    def __init__(self, wrong: int = 10) -> None:
+        self.wrong = wrong
+
+    def draw(
+        self, task: Classification, data: ClassificationData, history: pd.DataFrame
+    ) -> dict[str, Figure]:
+        predictions, classes = task.predictions_table(data), task.spec.classes
+        things = task.spec.things
+        figures = {"confusion_matrix": confusion_matrix(confusion_counts(predictions, classes))}
+        groups = accuracy_by_group(predictions)
+        if len(groups):
+            figures["accuracy_by_category"] = accuracy_bars(groups, things)
+        if len(classes) == 2:
+            figures["probability"] = probability_histogram(predictions, classes, things)
+        if len(history):
+            figures["loss"] = nll_curve(history, len(classes))
+        return figures
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_test_end(trainer, pl_module)
+        if isinstance(trainer.logger, TensorBoardLogger):
+            task, data = cast(Classification, pl_module), cast(Any, trainer).datamodule
+            trainer.logger.experiment.add_text("most_wrong", most_wrong(task, data, self.wrong))
+
+
+def confusion_matrix(counts: pd.DataFrame) -> Figure:
+    """Per cent of each true class, and how many documents that is. counts: (true, predicted)."""
+    number, few = len(counts), len(counts) <= FEW
+    cell = 1.25 if few else 0.62  # inches
+    figure = Figure(figsize=(cell * number + 2.2, cell * number + 1.8), layout="constrained")
+    axes = figure.subplots()
+    percent = percent_of_true(counts).to_numpy()
+    axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))  # small shares can be seen
+    for (row, column), count in np.ndenumerate(counts.to_numpy()):
+        share = percent[row, column]
+        if np.isnan(share) or not (few or count):  # in a large matrix an empty cell says zero
+            continue
+        text = f"{share:.2f} %\n{count:,}" if few else f"{share:.0f} %\n{count:,}"
+        color, size = "white" if share > 35 else "black", 11 if few else 7.5
+        axes.text(column, row, text, ha="center", va="center", size=size, color=color)
+    axes.set_xticks(range(number), list(counts.columns))
+    if not few or max(map(len, counts.columns)) > WIDE:
+        axes.tick_params("x", rotation=90)
+    tested = [f"{name} ({total:,})" for name, total in counts.sum(axis=1).items()]
+    axes.set_yticks(range(number), tested)
+    axes.set(xlabel="predicted", ylabel="true (tested)", title="% of each true class, and count")
+    axes.set_xticks(np.arange(0.5, number - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, number - 1), minor=True)
+    axes.grid(which="minor", color="white" if few else "lightgray")
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def accuracy_bars(groups: pd.DataFrame, things: str) -> Figure:
+    """The accuracy of each group with its 95 % interval, and of all. groups: accuracy_by_group."""
+    groups = groups.sort_values("accuracy")
+    pooled = 100 * groups["correct"].sum() / groups["tested"].sum()
+    figure = Figure(figsize=(7, 0.3 * len(groups) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    place = list(range(len(groups)))
+    accuracy = 100 * groups["accuracy"]
+    around = [accuracy - 100 * groups["low"], 100 * groups["high"] - accuracy]
+    axes.barh(place, accuracy, xerr=around, color=SECOND, alpha=0.6, ecolor=TARGET, capsize=2)
+    axes.axvline(pooled, color=PREDICTION, ls="--", label=f"all: {pooled:.1f} %")
+    for one, share, tested in zip(place, accuracy, groups["tested"], strict=True):
+        axes.text(102, one, f"{share:.1f} % of {tested:,}", va="center")
+    axes.set_yticks(place, list(groups.index))
+    axes.set(xlim=(0, 101), ylim=(-0.6, len(groups) - 0.4))
+    axes.set(xlabel="accuracy, % (with its 95 % interval)")
+    figure.legend(loc="outside upper right", frameon=False)
+    figure.suptitle(f"Accuracy by category, tested {things}", x=0.02, ha="left")
+    finish(axes)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], things: str) -> Figure:
+    """The predicted probability of the second of two classes, apart by the true one."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, color in zip(classes, (PREDICTION, SECOND), strict=True):
+        probability = predictions.loc[predictions["target"] == name, f"p_{classes[1]}"]
+        label = f"truly {name}"
+        axes.hist(probability, bins=20, range=(0, 1), color=color, alpha=0.5, label=label)
+    axes.axvline(0.5, color=TARGET, lw=1, ls="--")
+    axes.set(
+        xlim=(0, 1),
+        xlabel=f"predicted probability of {classes[1]}",
+        ylabel=f"tested {things}",
+        title="How sure the network is, by true class",
+    )
+    axes.legend(frameon=False, loc="upper center")
+    finish(axes)
+    return figure
+
+
+def nll_curve(history: pd.DataFrame, classes: int) -> Figure:
+    """The curves by epoch, and the loss of guessing among equally likely classes."""
+    label = "negative log-likelihood, nats"
+    figure = loss_curve(history, label, "accuracy", "accuracy", "linear")
+    axes = figure.axes[0]
+    axes.axhline(math.log(classes), color=TARGET, lw=1, ls=":", label=f"guessing: ln {classes}")
+    # From 0 on: a loss that does not move must not look as if it did.
+    axes.set_ylim(0, 1.08 * axes.dataLim.ymax)
+    axes.legend(frameon=False, loc="lower left")
+    for right in figure.axes[1:]:
+        right.set_ylim(0, 1)
+    return figure
+
+
+def most_wrong(task: Classification, data: ClassificationData, number: int) -> str:
+    """Markdown: the wrongly classified documents whose true class had the least probability."""
+    table = task.predictions_table(data)
+    target = task.predictions["target"].unsqueeze(1)
+    table["score"] = task.predictions["log_probability"].gather(1, target).squeeze(1).numpy()
+    wrong = table[table["target"] != table["prediction"]].sort_values("score", kind="stable")
+    entries = [f"{len(wrong):,} of {len(table):,} tested {task.spec.things} are taken wrongly."]
+    for place, one in enumerate(wrong.head(number).to_dict("records"), start=1):
+        document = data.source.documents["test"][one["document"]]
+        group = f"{document.group}: " if document.group else ""
+        probability = one[f"p_{one['prediction']}"]
+        what = f"{group}{one['target']}, taken for {one['prediction']} (p = {probability:.4f})"
+        entries += [f"**{place}\\. {verbatim(what)}**", f"> {verbatim(document.text, SHOWN)}"]
+    return "\n\n".join(entries)
+
+
+def verbatim(text: str, most: int | None = None) -> str:
+    """Markdown that reads as the text, on one line, cut after `most` characters."""
+    line = " ".join(text.split())
+    line = line if most is None or len(line) <= most else f"{line[:most]} ..."
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|])", r"\\\1", html.escape(line, quote=False))

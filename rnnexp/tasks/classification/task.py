@@ -1,0 +1,148 @@
+"""The classification task: the negative log-likelihood, and metrics that see every class."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnexp.data.text.source import DocumentSource
+from rnnexp.data.text.tokens import TokenBatch
+from rnnexp.tables import Table
+from rnnexp.tasks.classification.answers import Classes, classify
+from rnnexp.tasks.classification.baselines import classification_baselines
+from rnnexp.tasks.classification.data import ClassificationData
+from rnnexp.tasks.classification.metrics import classification_metrics
+from rnnexp.tasks.classification.network import Classifier
+from rnnexp.tasks.classification.spec import ClassificationSpec
+from rnnexp.tasks.classification.tables import (
+    accuracy_by_group,
+    confusion_counts,
+    confusion_table,
+    group_table,
+)
+from rnnexp.tasks.metric import Metric
+from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
+
+MOST_CLASSES = 8  # for which a console has room for the confusion matrix
+
+
+class Classification(Task):
+    """Trains a Classifier by the negative log-likelihood of the right class.
+
+    `predictions` has, in the order of the test documents, `row` (n,), which document it is,
+    `log_probability` (n, C) and `target` (n,).
+    """
+
+    sources = DocumentSource
+    spec_class = ClassificationSpec
+    data_module = ClassificationData
+    baselines_version: ClassVar[int] = 2
+
+    network: Classifier
+    spec: ClassificationSpec
+
+    def __init__(
+        self,
+        network: Classifier,
+        spec: ClassificationSpec,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None = None,
+    ) -> None:
+        super().__init__(network, spec, optimizer, scheduler)
+        self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def training_step(self, batch: TokenBatch, batch_index: int) -> Tensor:
+        loss = self.batch_loss(batch)
+        self.report_loss(loss, len(batch.label))
+        return loss
+
+    def batch_loss(self, batch: TokenBatch) -> Tensor:
+        output = self.network(batch.tokens, batch.lengths, batch.extra)
+        return functional.nll_loss(output, batch.label)
+
+    def validation_step(self, batch: TokenBatch, batch_index: int) -> None:
+        output = self._evaluate(batch)
+        loss = functional.nll_loss(output, batch.label)
+        self.log("val/loss", loss, batch_size=len(batch.label))
+
+    def on_validation_epoch_end(self) -> None:
+        _, log_probability, target = self._collected()
+        metrics = classification_metrics(log_probability, target, self.spec.classes)
+        self.report_metrics("val", metrics, shown="accuracy")
+
+    def test_step(self, batch: TokenBatch, batch_index: int) -> None:
+        self._evaluate(batch)
+
+    def on_test_epoch_end(self) -> None:
+        row, log_probability, target = self._collected()
+        self.predictions = {"row": row, "log_probability": log_probability, "target": target}
+        metrics = classification_metrics(log_probability, target, self.spec.classes)
+        self.report_metrics("test", metrics | self._by_group(), shown="accuracy")
+
+    def _evaluate(self, batch: TokenBatch) -> Tensor:
+        output = self.network(batch.tokens, batch.lengths, batch.extra)
+        self._evaluated.append((batch.row, output, batch.label))
+        return output
+
+    def _collected(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Row, log-probabilities and label of all that was evaluated, in the order of the rows."""
+        row, output, label = (torch.cat(part).cpu() for part in zip(*self._evaluated, strict=True))
+        self._evaluated.clear()
+        order = torch.argsort(row)
+        return row[order], output[order], label[order]
+
+    def _by_group(self) -> dict[str, float]:
+        """`accuracy/GROUP` for every group of the tested documents."""
+        groups = accuracy_by_group(self.predictions_table(self._datamodule()))
+        return {f"accuracy/{group}": share for group, share in groups["accuracy"].items()}
+
+    def tables(self) -> list[Table]:
+        """The confusion matrix, unless there are too many classes for a console, and the accuracy
+        of each group."""
+        predictions = self.predictions_table(self._datamodule())
+        things, tables = self.spec.things, []
+        if len(self.spec.classes) <= MOST_CLASSES:
+            counts = confusion_counts(predictions, self.spec.classes)
+            tables.append(confusion_table(counts, things))
+        groups = accuracy_by_group(predictions)
+        if len(groups):
+            tables.append(group_table(groups, things))
+        return tables
+
+    def _datamodule(self) -> ClassificationData:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, ClassificationData)
+        return data
+
+    @property
+    def headline(self) -> list[Metric]:
+        top3 = ["top3_accuracy"] if len(self.spec.classes) > 3 else []
+        shares = ["accuracy", "balanced_accuracy", "macro_f1", *top3]
+        return [*(Metric(name, "", False) for name in shares), Metric("nll", "nats", True)]
+
+    @classmethod
+    def baselines(cls, data: ClassificationData) -> dict[str, dict[str, float]]:
+        return classification_baselines(data.source)
+
+    @classmethod
+    def answer(cls, network: Classifier, data: ClassificationData, given: Sequence[str]) -> Classes:
+        return classify(network, data, given)
+
+    def predictions_table(self, data: ClassificationData) -> pd.DataFrame:
+        """One row for every tested document: group, target, prediction, and p_CLASS, the
+        probability of each class."""
+        rows = self.predictions["row"].tolist()
+        log_probability = self.predictions["log_probability"]
+        names = self.spec.classes
+        table = {
+            "document": rows,
+            "group": [data.source.documents["test"][row].group for row in rows],
+            "target": [names[label] for label in self.predictions["target"].tolist()],
+            "prediction": [names[label] for label in log_probability.argmax(1).tolist()],
+        }
+        for number, name in enumerate(names):
+            table[f"p_{name}"] = log_probability[:, number].exp().tolist()
+        return pd.DataFrame(table)

@@ -1,0 +1,93 @@
+"""Baselines of a forecast: rules without parameters, and ridge regression."""
+
+import numpy as np
+import torch
+from sklearn.linear_model import Ridge
+
+from rnnexp.data.series.windows import Windows
+from rnnexp.tasks.forecasting.data import ForecastingData
+from rnnexp.tasks.forecasting.metrics import forecast_metrics
+
+
+def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
+    """Every baseline's metrics, pooled over the test windows: name -> metric -> value.
+
+    last_value              y(t-1)
+    same_hour_yesterday     y(t-season)
+    same_hour_last_week     y(t-7 season)
+    yesterdays_change       y(t-1) + y(t-season) - y(t-season-1)
+    ridge                   ridge regression on the look-back, one model a series
+    ridge_week              the same with y(t-7 season), y(t-7 season-1), hour and weekday
+
+    For series of daily or longer steps the season is a week and the names say so. A rule whose
+    history a window does not have falls back to the last value, as ridge does where a training span
+    is too short for it.
+    """
+    windows = data.windows("test")
+    following = windows.start + data.source.look_back
+    within_a_day = data.source.step < np.timedelta64(1, "D")
+    seasonal = "same_hour_yesterday" if within_a_day else "one_season_ago"
+    change = "yesterdays_change" if within_a_day else "last_seasons_change"
+    season = data.source.season
+    predictions = {"last_value": lagged(data, following, 1)}
+    if season > 1:
+        predictions[seasonal] = lagged(data, following, season)
+        if within_a_day:
+            predictions["same_hour_last_week"] = lagged(data, following, 7 * season)
+        predictions[change] = (
+            predictions["last_value"] + predictions[seasonal] - lagged(data, following, season + 1)
+        )
+    predictions["ridge"] = _ridge(data, windows, week=False)
+    if within_a_day:
+        predictions["ridge_week"] = _ridge(data, windows, week=True)
+    return {
+        name: forecast_metrics(torch.from_numpy(prediction), windows.target, data.source.unit)
+        for name, prediction in predictions.items()
+    }
+
+
+def lagged(data: ForecastingData, following: torch.Tensor, lag: int) -> np.ndarray:
+    """The value `lag` steps before each position, or the last one where the series is younger."""
+    first = data.source.store.first[data.source.store.series_of(following - 1)]
+    position = torch.where(following - lag >= first, following - lag, following - 1)
+    return data.source.store.values[position, 0].double().numpy()
+
+
+def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
+    """Predictions of one ridge regression a series, fitted on its training windows."""
+    prediction = np.empty(len(windows))
+    number = data.source.store.series_of(windows.start).numpy()
+    for series, (first, end) in enumerate(data.source.training_spans()):
+        tested = number == series
+        following = windows.start[tested] + data.source.look_back
+        training = torch.arange(first + data.source.look_back, end)
+        training = training[data.source.store.observed[training]]
+        if len(training) < 2:
+            prediction[tested] = lagged(data, following, 1)
+            continue
+        # Levels go from 500 to 25,000 MW: standardized, one penalty fits all.
+        span = data.source.store.values[first:end, 0].double()
+        mean, deviation = span.mean().item(), span.std().item()
+        target = data.source.store.values[training, 0].double().numpy()
+        model = Ridge(alpha=1.0)
+        model.fit(_ridge_inputs(data, training, week, mean, deviation), (target - mean) / deviation)
+        standardized = model.predict(_ridge_inputs(data, following, week, mean, deviation))
+        prediction[tested] = standardized * deviation + mean
+    return prediction
+
+
+def _ridge_inputs(
+    data: ForecastingData, following: torch.Tensor, week: bool, mean: float, deviation: float
+) -> np.ndarray:
+    start = following - data.source.look_back
+    lags = (
+        data.source.store.values[:, 0].unfold(0, data.source.look_back, 1)[start].double().numpy()
+    )
+    columns = [(lags - mean) / deviation]
+    if week:
+        for lag in (7 * data.source.season, 7 * data.source.season + 1):
+            columns.append(((lagged(data, following, lag) - mean) / deviation)[:, None])
+        calendar = data.source.store.calendar[(following - 1)].long()
+        columns.append(np.eye(24)[calendar[:, 0] // 60])
+        columns.append(np.eye(7)[calendar[:, 1]])
+    return np.concatenate(columns, axis=1)

@@ -1,0 +1,158 @@
+"""The data module of the forecasting task: windows of one or many series."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rnnexp.data.loading.loader import BatchLoader
+from rnnexp.data.loading.module import DataModule
+from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
+from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.series.windows import SeriesBatch, Windows
+from rnnexp.errors import UserError
+from rnnexp.nn.scaling import Scaling
+from rnnexp.tasks.forecasting.spec import ForecastingSpec
+
+SCALING = "scaling.json"  # in the run's folder
+
+
+class ForecastingData(DataModule):
+    """Windows of the series of a source: for training as its chunking cuts them, for evaluation one
+    before every original row of a span.
+
+    scaling: what the network's scaling is fitted to, in the order of the series of `spec`.
+    """
+
+    keeps = (SCALING,)
+
+    source: SeriesSource
+    spec: ForecastingSpec
+    scaling: dict[str, list]
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the source. A second call does nothing.
+
+        Raises:
+            UserError: a file or a setting is wrong.
+        """
+        if hasattr(self, "spec"):
+            return
+        source = self.source
+        source.setup()
+        self._training_windows = ShuffledBatches(
+            self._training_starts,
+            source.batch_size,
+            source.seed,
+            source.drop_last,
+            source.reshuffle,
+        )
+        if len(self._training_windows) == 0:
+            raise UserError(
+                f"the training spans hold {self._training_windows.count} windows, not one batch of "
+                f"data.batch_size={source.batch_size}: lower it, or data.chunking.length"
+            )
+        tested = len(self.windows("test"))
+        self.scaling = source.scaling
+        self.spec = ForecastingSpec(
+            title=f"{len(source.series)} series, {tested:,} windows",
+            tested=tested,
+            things="windows",
+            series=[one.name for one in source.series],
+            columns=source.columns,
+            unit=source.unit,
+            calendar=source.conditioning.size,
+            look_back=source.look_back,
+            supervised=source.chunking.supervised,
+        )
+
+    def _training_starts(self, epoch: int) -> torch.Tensor:
+        source = self.source
+        spans = source.training_spans()
+        return source.chunking.starts(source.store, spans, source.look_back, source.seed, epoch)
+
+    def windows(self, span: str) -> Windows:
+        """The evaluation windows of the `validation` or the `test` span of every series.
+
+        Each reads the look_back steps before one original row, whose value is the target; rows
+        whose cell was empty cannot be scored and are left out.
+        """
+        source = self.source
+        starts, targets, times = [], [], []
+        firsts = source.store.first[:-1].tolist()
+        for one, split, first in zip(source.series, source.splits, firsts, strict=True):
+            if span == "test":
+                rows = np.arange(split.validation, split.rows)
+            else:
+                rows = np.arange(split.train, split.validation, source.validation_stride)
+            rows = rows[~np.isnan(one.row_value[rows])]
+            starts.append(first + one.row_step[rows] - source.look_back)
+            targets.append(one.row_value[rows])
+            times.append(one.row_time[rows])
+        return Windows(
+            torch.from_numpy(np.concatenate(starts)),
+            torch.from_numpy(np.concatenate(targets)).float(),
+            np.concatenate(times),
+        )
+
+    # What is kept and compared ------------------------------------------------------------------
+
+    def initialize(self, network: nn.Module) -> None:
+        """Give the network the scaling of the series."""
+        if isinstance(getattr(network, "scaling", None), Scaling):
+            network.scaling = Scaling(**self.scaling)
+
+    def kept(self) -> dict[str, Any]:
+        return {SCALING: self.scaling}
+
+    def restore(self, spec: ForecastingSpec, kept: dict[str, Any]) -> None:
+        scaling = kept[SCALING]
+        if not isinstance(scaling, dict) or not all(
+            isinstance(scaling.get(key), list) and len(scaling[key]) == len(spec.series)
+            for key in ("minimum", "range", "change")
+        ):
+            raise ValueError(f"{SCALING} does not scale {len(spec.series)} series")
+        self.spec, self.scaling = spec, scaling
+
+    def identity(self) -> dict[str, Any]:
+        """All that a baseline on the test windows depends on."""
+        source = self.source
+        return {
+            "task": "forecasting",
+            **source.facts()["fingerprints"],
+            "cleaning": str(source.cleaning),
+            "columns": source.columns,
+            "unit": source.unit,
+            "look_back": source.look_back,
+            "season": source.season,
+            "step": str(source.step),
+        }
+
+    @property
+    def batch_order(self) -> str:
+        """Hash over every training batch given so far."""
+        return self._training_windows.seen.hexdigest()
+
+    # What Lightning asks for --------------------------------------------------------------------
+
+    def train_dataloader(self) -> BatchLoader:
+        source = self.source
+        return BatchLoader(
+            self._training_windows,
+            lambda starts: source.chunking.batch(source.store, starts, source.look_back),
+        )
+
+    def val_dataloader(self) -> BatchLoader | list[Any]:
+        return self._evaluation_loader("validation") if self.source.validation_fraction > 0 else []
+
+    def test_dataloader(self) -> BatchLoader:
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, span: str) -> BatchLoader:
+        source, windows = self.source, self.windows(span)
+
+        def batch(chosen: slice) -> SeriesBatch:
+            return source.store.evaluation_batch(windows, chosen, source.look_back)
+
+        return BatchLoader(SequentialBatches(len(windows), source.eval_batch_size), batch)

@@ -1,0 +1,48 @@
+"""Metrics of forecasts, in original units; a metric has its unit in its name."""
+
+import torch
+from torch import Tensor
+from torchmetrics.functional import (
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    symmetric_mean_absolute_percentage_error,
+)
+
+
+def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str, float]:
+    """prediction, target: (n,), in original units, pooled over all windows given.
+
+    smape          100/n sum |P - G| / ((|P| + |G|) / 2), percent, 0 to 200; the lecture's formula
+                   has |P + G|, which is the same wherever both are positive
+    smape_lecture  a quarter of it: what DLStudio's code prints under that name
+    mae_UNIT       mean absolute error
+    rmse_UNIT      root of the mean squared error
+    mape           100/n sum |P - G| / |G|, percent, over the windows whose target is not zero
+    """
+    prediction, target = prediction.double(), target.double()
+    smape = 100 * symmetric_mean_absolute_percentage_error(prediction, target).item()
+    scored = target != 0
+    mape = mean_absolute_percentage_error(prediction[scored], target[scored])
+    suffix = f"_{unit}" if unit else ""
+    return {
+        "smape": smape,
+        "smape_lecture": smape / 4,
+        f"mae{suffix}": mean_absolute_error(prediction, target).item(),
+        f"rmse{suffix}": mean_squared_error(prediction, target, squared=False).item(),
+        "mape": 100 * mape.item() if scored.any() else torch.nan,
+    }
+
+
+def forecast_metrics_by_series(
+    prediction: Tensor, target: Tensor, series: Tensor, names: list[str], unit: str
+) -> dict[str, float]:
+    """The pooled metrics, and each of them for every series alone as `smape/NAME`."""
+    metrics = forecast_metrics(prediction, target, unit)
+    if len(names) > 1:
+        for number, name in enumerate(names):
+            own = series == number
+            if own.any():
+                alone = forecast_metrics(prediction[own], target[own], unit)
+                metrics |= {f"{metric}/{name}": value for metric, value in alone.items()}
+    return metrics

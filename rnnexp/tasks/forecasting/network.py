@@ -1,0 +1,111 @@
+"""The network that predicts the next value of a time series."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from rnnexp.nn.readouts import EveryStep, Readout
+from rnnexp.nn.recurrence import Recurrence
+from rnnexp.nn.representations import Features
+from rnnexp.nn.scaling import Scaling
+from rnnexp.tasks.forecasting.spec import ForecastingSpec
+
+Target = Literal["level", "change"]
+Input = Literal["level", "change"]
+
+
+class Forecaster(nn.Module):
+    """Values in original units -> the next value in original units.
+
+    scaling -> representation -> recurrence -> readout -> inverse scaling. The scaling is part of
+    the network: a checkpoint predicts in original units by itself.
+
+    inputs, what each step t tells the recurrence of the series besides the calendar:
+        level   the scaled value (and the scaled extra columns)
+        change  y_t - y_{t-1}, in units of the training span's standard deviation of it; 0 at the
+                first step of a window, since the value before it is not in the window
+
+    target, what the readout gives: the next `level`, scaled, or the `change` to it, in the same
+    units.
+    """
+
+    def __init__(
+        self,
+        spec: ForecastingSpec,
+        recurrence: Callable[..., Recurrence],
+        readout: Callable[..., Readout],
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        inputs: Sequence[Input] = ("level",),
+        target: Target = "level",
+    ) -> None:
+        super().__init__()
+        if hidden_size < 1 or num_layers < 1:
+            raise ValueError("hidden_size and num_layers must be at least 1")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}: it must be at least 0 and below 1")
+        if "level" not in inputs:
+            raise ValueError("model.inputs must contain 'level'")
+        self.inputs, self.target = tuple(inputs), target
+        self.scaling = Scaling.unfitted(len(spec.series), len(spec.columns))
+        features = len(spec.columns) + len(self.inputs) - 1 + spec.calendar
+        self.recurrence = recurrence(
+            input_size=features, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout
+        )
+        self.readout = readout(
+            input_size=features, hidden_size=self.recurrence.output_size, outputs=1
+        )
+        self.readout.check(num_layers, False, self.recurrence.states)
+        # A backward direction's state at the last step is not its final one.
+        one_direction = self.recurrence.output_size == hidden_size
+        self.reads_final_state = isinstance(self.readout, EveryStep) and one_direction
+        if spec.supervised == "every_step" and not isinstance(self.readout, EveryStep):
+            raise ValueError(
+                "data/chunking=every_step has a target at every step and needs "
+                "model/readout=every_step"
+            )
+
+    def represent(self, values: Tensor, calendar: Tensor, series: Tensor) -> Features:
+        """values: (B, T, C), calendar: (B, T, K), series: (B,) -> features (T, B, F)."""
+        columns = [self.scaling(values, series)]
+        if "change" in self.inputs:
+            change = torch.diff(values[..., 0], dim=1) / self.scaling.change[series].unsqueeze(1)
+            columns.append(nn.functional.pad(change, (1, 0)).unsqueeze(-1))
+        return Features(torch.cat([*columns, calendar], dim=-1).transpose(0, 1))
+
+    def forward(
+        self, values: Tensor, calendar: Tensor, series: Tensor, last: bool = False
+    ) -> Tensor:
+        """Outputs as the loss sees them, scaled: (B, K), K = T or 1 as the readout has it.
+
+        last: that after the last step alone, (B, 1).
+        """
+        x = self.represent(values, calendar, series)
+        read = self.readout.run_over(x)
+        if last and self.reads_final_state:
+            _, final = self.recurrence(read, every_step=False)
+            hidden = final[0].unsqueeze(0)
+        else:
+            hidden, final = self.recurrence(read, self.readout.reads_every_step)
+        outputs = self.readout(x, hidden, final).squeeze(-1)
+        return outputs[:, -1:] if last else outputs
+
+    def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:
+        """What `forward` should give for these targets; all (B, K), in original units."""
+        if self.target == "level":
+            return self.scaling.scale_target(target, series)
+        return (target - last) / self.scaling.change[series].unsqueeze(1)
+
+    def invert(self, outputs: Tensor, last: Tensor, series: Tensor) -> Tensor:
+        """The inverse of `scale`: outputs of `forward` -> (B, K) in original units."""
+        if self.target == "level":
+            return self.scaling.invert_target(outputs, series)
+        return last + outputs * self.scaling.change[series].unsqueeze(1)
+
+    def predict(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
+        """The value that follows each window, in original units: (B,)."""
+        outputs = self(values, calendar, series, last=True)
+        return self.invert(outputs, values[:, -1:, 0], series).squeeze(1)

@@ -1,0 +1,142 @@
+"""The forecasting task: loss in scaled units, metrics in original ones."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.series.windows import SeriesBatch
+from rnnexp.tasks.forecasting.answers import Forecasts, forecast
+from rnnexp.tasks.forecasting.baselines import forecasting_baselines
+from rnnexp.tasks.forecasting.data import ForecastingData
+from rnnexp.tasks.forecasting.metrics import forecast_metrics, forecast_metrics_by_series
+from rnnexp.tasks.forecasting.network import Forecaster
+from rnnexp.tasks.forecasting.spec import ForecastingSpec
+from rnnexp.tasks.metric import Metric
+from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
+
+
+class Forecasting(Task):
+    """Trains a Forecaster, and evaluates it on windows from a zero state.
+
+    `predictions` has the prediction and the target of every window, (n,) each, in original units.
+    """
+
+    sources = SeriesSource
+    spec_class = ForecastingSpec
+    data_module = ForecastingData
+    new_data = "series"
+
+    network: Forecaster
+    spec: ForecastingSpec
+
+    def __init__(
+        self,
+        network: Forecaster,
+        spec: ForecastingSpec,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None = None,
+        loss: Literal["mse", "mae", "huber"] = "mae",
+    ) -> None:
+        super().__init__(network, spec, optimizer, scheduler)
+        self.loss = LOSSES[loss]
+        self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def training_step(self, batch: SeriesBatch, batch_index: int) -> Tensor:
+        loss = self.batch_loss(batch)
+        self.report_loss(loss, len(batch.series))
+        return loss
+
+    def batch_loss(self, batch: SeriesBatch) -> Tensor:
+        return self._loss(*self._outputs(batch), batch)
+
+    def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
+        """The network's outputs and the values before the targets, both in the target's shape."""
+        steps = batch.target.shape[1]
+        outputs = self.network(batch.values, batch.calendar, batch.series, last=steps == 1)
+        return outputs[:, -steps:], batch.values[:, -steps:, 0]
+
+    def _loss(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> Tensor:
+        if not batch.weight.any():  # all repaired, or in the warm-up: nothing to learn from
+            return outputs.sum() * 0
+        target = self.network.scale(batch.target, last, batch.series)
+        return self.loss(outputs[batch.weight], target[batch.weight])
+
+    def validation_step(self, batch: SeriesBatch, batch_index: int) -> None:
+        outputs, last = self._outputs(batch)
+        self.log("val/loss", self._loss(outputs, last, batch), batch_size=len(batch.series))
+        self._collect(outputs, last, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        prediction, target, _ = self._collected()
+        metrics = forecast_metrics(prediction, target, self.spec.unit)
+        self.report_metrics("val", metrics, shown="smape")
+
+    def test_step(self, batch: SeriesBatch, batch_index: int) -> None:
+        self._collect(*self._outputs(batch), batch)
+
+    def on_test_epoch_end(self) -> None:
+        prediction, target, series = self._collected()
+        self.predictions = {"prediction": prediction, "target": target}
+        metrics = forecast_metrics_by_series(
+            prediction, target, series, self.spec.series, self.spec.unit
+        )
+        self.report_metrics("test", metrics, shown="smape")
+
+    def _collect(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> None:
+        prediction = self.network.invert(outputs, last, batch.series)
+        self._evaluated.append((prediction[:, 0], batch.target[:, 0], batch.series))
+
+    def _collected(self) -> tuple[Tensor, Tensor, Tensor]:
+        prediction, target, series = map(torch.cat, zip(*self._evaluated, strict=True))
+        self._evaluated.clear()
+        return prediction.cpu(), target.cpu(), series.cpu()
+
+    @property
+    def headline(self) -> list[Metric]:
+        unit = self.spec.unit
+        suffix = f"_{unit}" if unit else ""
+        return [
+            Metric("smape", "%", True),
+            Metric(f"mae{suffix}", unit, True),
+            Metric(f"rmse{suffix}", unit, True),
+            Metric("mape", "%", True),
+        ]
+
+    @property
+    def monitors(self) -> list[str]:
+        return [*super().monitors, "val/smape_lecture"]
+
+    @classmethod
+    def baselines(cls, data: ForecastingData) -> dict[str, dict[str, float]]:
+        return forecasting_baselines(data)
+
+    @classmethod
+    def answer(cls, network: Forecaster, data: ForecastingData, given: Sequence[Path]) -> Forecasts:
+        return forecast(network, data, given)
+
+    def predictions_table(self, data: ForecastingData) -> pd.DataFrame:
+        """One row for every predicted test window: file, timestamp, target, prediction."""
+        windows = data.windows("test")
+        predicted = len(self.predictions["target"])  # fewer with trainer.limit_test_batches
+        number = data.source.store.series_of(windows.start[:predicted])
+        return pd.DataFrame(
+            {
+                "file": np.array(self.spec.series)[number.numpy()],
+                "timestamp": np.datetime_as_string(windows.time[:predicted], unit="s"),
+                "target": self.predictions["target"].numpy(),
+                "prediction": self.predictions["prediction"].numpy(),
+            }
+        )

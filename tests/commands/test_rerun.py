@@ -1,0 +1,369 @@
+"""Reruns and their verdicts: each planted change gets its own."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from rnnexp.cli import main
+from rnnexp.config import compose
+from rnnexp.runs.experiment import run
+from rnnexp.runs.provenance import code_state
+from rnnexp.tasks.forecasting.task import Forecasting
+from tests.support.load_files import OURS, write_load_files
+
+IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_GROUND = 0, 1, 2, 3, 4
+
+
+@pytest.fixture
+def recorded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A completed run on small files."""
+    monkeypatch.setenv("RNNEXP_CACHE", str(empty_folder / "cache"))
+    files = write_load_files(empty_folder / "load")
+    folder = empty_folder / "first"
+    run(compose([*OURS, f"data.root={files}"]), folder)
+    return folder
+
+
+def change_json(path: Path, change: Callable[[dict], object]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def change_config(folder: Path, key: str, value: object) -> None:
+    config = OmegaConf.load(folder / "config.yaml")
+    OmegaConf.update(config, key, value, force_add=True)
+    OmegaConf.save(config, folder / "config.yaml")
+
+
+def test_identical_also_from_another_folder(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    for place in (recorded.parent, tmp_path / "elsewhere"):
+        place.mkdir(exist_ok=True)
+        monkeypatch.chdir(place)
+        assert main(["rerun", str(recorded)]) == IDENTICAL
+        assert "verdict       identical:" in capfd.readouterr().out
+    [again] = (tmp_path / "elsewhere/outputs/power_load_pmgru").iterdir()
+    assert json.loads((again / "run.json").read_text())["rerun_of"] == str(recorded)
+
+
+def change_version(folder: Path) -> None:
+    change_json(folder / "run.json", lambda r: r["versions"].update(torch="2.0.0"))
+
+
+def change_threads(folder: Path) -> None:
+    change_json(folder / "run.json", lambda r: r.update(threads=7))
+
+
+def test_identical_on_other_ground(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_version(recorded)
+    change_threads(recorded)
+    assert main(["rerun", str(recorded)]) == IDENTICAL
+    said = capfd.readouterr().out
+    assert "other ground  torch: 2.0.0 then" in said and "other ground  threads: 7 then" in said
+    assert "verdict       identical on other ground (torch, threads)" in said
+
+
+def test_one_weight(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    for name in ("last.ckpt", "best.ckpt"):
+        checkpoint = torch.load(recorded / "checkpoints" / name, weights_only=True)
+        checkpoint["state_dict"]["network.recurrence.layers.0.U_h"][1, 2] += 1e-6
+        torch.save(checkpoint, recorded / "checkpoints" / name)
+    assert main(["rerun", str(recorded)]) == DIFFERENT
+    said = capfd.readouterr().out
+    assert "last weights: 1 of" in said and "first network.recurrence.layers.0.U_h" in said
+    assert "different numbers on the same ground" in said
+    assert "other ground" not in said
+
+
+def test_one_loss_is_named_by_epoch_and_step(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    losses = json.loads((recorded / "digest.json").read_text())["losses"]
+    step = len(losses) - 1
+    change_json(recorded / "digest.json", lambda d: d["losses"].__setitem__(step, "0x1.8p+0"))
+    assert main(["rerun", str(recorded)]) == DIFFERENT
+    assert f"differ from epoch 1, step {step}: 1.5 then" in capfd.readouterr().out
+
+
+def test_one_data_value(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    path = recorded.parent / "load/AA_hourly.csv"
+    path.write_text(path.read_text().replace(",1", ",2", 1))
+    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    said = capfd.readouterr().out
+    assert "other ground  data fingerprint" in said
+    assert "different numbers on other ground" in said and "test/smape:" in said
+
+
+def test_an_edited_config(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_config(recorded, "optimizer.lr", 0.001)
+    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    said = capfd.readouterr().out
+    assert "config.yaml, edited since" in said and "training losses differ from epoch 0" in said
+
+
+def test_overrides_make_a_new_experiment(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    assert main(["rerun", str(recorded), "seed=1", "optimizer.lr=0.01"]) == 0
+    said = capfd.readouterr().out
+    assert "a new experiment" in said and "verdict" not in said
+    [again] = (recorded.parent / "outputs/power_load_pmgru").iterdir()
+    found = json.loads((again / "run.json").read_text())
+    assert found["changes"] == ["seed=1", "optimizer.lr=0.01"]
+    config = OmegaConf.load(again / "config.yaml")
+    assert config.seed == 1 and config.optimizer.lr == 0.01
+    digests = [json.loads((f / "digest.json").read_text()) for f in (recorded, again)]
+    assert digests[0]["batch_order"] != digests[1]["batch_order"]
+    assert main(["rerun", str(recorded), "model=gru"]) == MISTAKE
+    assert "model holds several values" in capfd.readouterr().err
+    assert main(["rerun", str(recorded), "optimizer.lrr=0.01"]) == MISTAKE
+    assert "did you mean optimizer.lr?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "digest.json", "history.csv", "metrics.json"])
+def test_what_is_missing_is_named(recorded: Path, name: str, capfd: pytest.CaptureFixture) -> None:
+    (recorded / name).unlink()
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert name in capfd.readouterr().err
+    assert not (recorded.parent / "outputs").exists()
+
+
+def test_a_failed_run_cannot_be_compared(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_json(recorded / "run.json", lambda r: r.update(status="failed"))
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert "only a completed run" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_here(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    """Named before anything is done; on the processor it is another experiment."""
+    change_config(recorded, "trainer.accelerator", "gpu")
+    change_json(recorded / "run.json", lambda r: r.update(device="NVIDIA H200"))
+    assert main(["rerun", str(recorded)]) == CANNOT
+    said = capfd.readouterr().err
+    assert "was run on a GPU (NVIDIA H200), and there is none here" in said
+    assert said.count("\n") == 1 and not (recorded.parent / "outputs").exists()
+    assert main(["rerun", str(recorded), "trainer.accelerator=cpu"]) == 0
+
+
+def test_data_that_are_gone(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    files = recorded.parent / "load"
+    (files / "BB_hourly.csv").unlink()  # the other is still there: other data
+    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    assert "other ground  data fingerprint" in capfd.readouterr().out
+    (files / "AA_hourly.csv").unlink()
+    assert main(["rerun", str(recorded)]) == CANNOT
+    said = capfd.readouterr().err.strip()
+    assert f"{files}: the folder has no file NAME_hourly.csv" in said and "\n" not in said
+    files.rmdir()
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert f"data.root={files}: there is no such folder" in capfd.readouterr().err
+    assert main(["rerun", str(recorded), f"data.root={files}"]) == MISTAKE  # nothing to repeat
+
+
+@pytest.mark.parametrize("option", ["strict", "fast"])
+def test_determinism_is_recorded_and_repeated(
+    recorded: Path,
+    option: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture,
+) -> None:
+    """Fast may differ in the last digits, and a verdict that they differ says so."""
+    trained = []
+    step = Forecasting.training_step
+
+    def spy(task: Forecasting, *arguments: Any) -> Any:
+        trained.append(torch.are_deterministic_algorithms_enabled())
+        return step(task, *arguments)
+
+    monkeypatch.setattr(Forecasting, "training_step", spy)
+    folder = recorded.parent / option
+    files = f"data.root={recorded.parent / 'load'}"
+    run(compose([*OURS, files, f"determinism={option}", "determinism.threads=1"]), folder)
+    assert OmegaConf.load(folder / "config.yaml").determinism.deterministic == (option == "strict")
+    capfd.readouterr()
+    assert main(["rerun", str(folder)]) == IDENTICAL
+    said = capfd.readouterr().out
+    assert "verdict       identical" in said and "last digits" not in said
+    assert set(trained) == {option == "strict"}
+
+    change_json(folder / "digest.json", lambda d: d["losses"].__setitem__(0, "0x1.8p+0"))
+    assert main(["rerun", str(folder)]) == DIFFERENT
+    assert ("determinism   fast: the last digits may differ" in capfd.readouterr().out) == (
+        option == "fast"
+    )
+
+
+HOSTILE = [
+    "os.system",
+    "builtins.eval",
+    "torch.load",
+    "torch.hub.load",
+    "rnnexp.data.fetching.fetch.fetch",
+]
+
+
+@pytest.mark.parametrize("target", HOSTILE)
+@pytest.mark.parametrize("where", ["optimizer._target_", "data.cleaning._target_", "nested"])
+def test_a_hostile_target_is_never_called(
+    recorded: Path, target: str, where: str, capfd: pytest.CaptureFixture
+) -> None:
+    if where == "nested":
+        node = {"_target_": target, "_partial_": True, "_args_": ["touch /tmp/never"]}
+        change_config(recorded, "model.inputs", [node])
+    else:
+        change_config(recorded, where, target)
+    assert main(["rerun", str(recorded)]) == MISTAKE
+    said = capfd.readouterr().err.strip()
+    assert "\n" not in said and target.rpartition(".")[0] in said
+    assert main(["test", str(recorded)]) == MISTAKE
+
+
+ELSEWHERE: dict[str, tuple[str, object, str]] = {
+    "the name": ("name", "../../away", "it must be the name of a folder"),
+    "a logger": (
+        "logger",
+        {"_target_": "pytorch_lightning.loggers.CSVLogger", "_partial_": True, "version": "/away"},
+        "logger.version is '/away': a run writes into its folder alone",
+    ),
+    "a checkpoint": (
+        "callbacks.more",
+        {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": "a/../../away"},
+        "callbacks.more.dirpath is 'a/../../away': a run writes into its folder alone",
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "said"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_nothing_is_written_elsewhere(
+    recorded: Path, key: str, value: object, said: str, capfd: pytest.CaptureFixture
+) -> None:
+    change_config(recorded, key, value)
+    assert main(["rerun", str(recorded)]) in (MISTAKE, CANNOT)
+    sentence = capfd.readouterr().err.strip()
+    assert said in sentence and "\n" not in sentence
+
+
+def test_where_a_stranger_s_runs_went_is_not_where_ours_go(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_config(recorded, "paths.outputs", str(tmp_path / "theirs"))
+    monkeypatch.setenv("RNNEXP_OUTPUTS", str(tmp_path / "ours"))
+    assert main(["rerun", str(recorded)]) == IDENTICAL
+    assert (tmp_path / "ours/power_load_pmgru").is_dir() and not (tmp_path / "theirs").exists()
+
+
+WRONG = ["seed=abc", "name=null", "mode=sideways", "optimizer.lr=bad", "name=a/b"]
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_wrong_overrides_of_a_recorded_run(
+    recorded: Path, override: str, capfd: pytest.CaptureFixture
+) -> None:
+    assert main(["rerun", str(recorded), override]) == MISTAKE
+    said = capfd.readouterr()
+    assert said.err.startswith("rnnexp: ") and said.err.count("\n") == 1
+    assert "a new experiment" not in said.out and not Path("outputs").exists()
+
+
+NO_CLASSES = {
+    "callbacks": [1],
+    "callbacks.more": 5,
+    "logger": "text",
+    "scheduler": "text",
+    "task": {},
+    "paths": 5,
+    "optimizer._target_": "torch.nn.Linear",
+    "optimizer.lr": -1.0,
+}
+
+
+@pytest.mark.parametrize("key", NO_CLASSES)
+def test_a_config_with_something_else_in_the_place_of_a_class(
+    recorded: Path, key: str, capfd: pytest.CaptureFixture
+) -> None:
+    config: Any = OmegaConf.to_container(OmegaConf.load(recorded / "config.yaml"))
+    *parents, last = key.split(".")
+    functools.reduce(lambda node, name: node[name], parents, config)[last] = NO_CLASSES[key]
+    OmegaConf.save(config, recorded / "config.yaml")
+    assert main(["rerun", str(recorded)]) in (MISTAKE, CANNOT)
+    said = capfd.readouterr().err.strip()
+    assert said.startswith("rnnexp: ") and "\n" not in said
+
+
+def test_weights_of_another_network(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    change_config(recorded, "model.hidden_size", 5)
+    assert main(["test", str(recorded)]) == MISTAKE
+    assert "has not the weights of the network in config.yaml" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("state", [5, {"a": 1}, {"a": torch.ones(2).to_sparse()}, None])
+def test_a_checkpoint_without_weights(
+    recorded: Path, state: object, capfd: pytest.CaptureFixture
+) -> None:
+    content = {"rnnexp_format": 1} | ({} if state is None else {"state_dict": state})
+    torch.save(content, recorded / "checkpoints/best.ckpt")
+    assert main(["test", str(recorded)]) == MISTAKE
+    assert "best.ckpt is damaged: it holds no weights" in capfd.readouterr().err
+    assert main(["rerun", str(recorded)]) == CANNOT
+
+
+def test_what_is_damaged_is_said_before_anything_is_run(
+    recorded: Path, capfd: pytest.CaptureFixture
+) -> None:
+    change_json(recorded / "digest.json", lambda d: d["losses"].__setitem__(0, "no number"))
+    assert main(["rerun", str(recorded)]) == CANNOT
+    change_json(recorded / "run.json", lambda r: r.update(versions=[1]))
+    assert main(["rerun", str(recorded)]) == MISTAKE
+    assert "run.json is damaged: versions is [1]" in capfd.readouterr().err
+    assert not Path("outputs").exists()
+
+
+def test_an_edited_table_of_predictions_and_a_metric_that_is_gone(
+    recorded: Path, capfd: pytest.CaptureFixture
+) -> None:
+    table = recorded / "predictions.csv"
+    table.write_text(table.read_text().replace("AA", "BB", 1))
+    change_json(recorded / "metrics.json", lambda m: m.update({"test/praise": 1.0}))
+    assert main(["rerun", str(recorded)]) == DIFFERENT
+    said = capfd.readouterr().out
+    assert "predictions.csv differs" in said
+    assert "test/praise: recorded, and not there now" in said
+
+
+def test_code_of_an_allowed_package_is_ground(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("RNNEXP_ALLOW", "theirs, nowhere")
+    (tmp_path / "theirs.py").write_text("x = 1")
+    before = code_state()["allowed"]
+    (tmp_path / "theirs.py").write_text("x = 2")
+    after = code_state()["allowed"]
+    assert before["nowhere"] is None and before["theirs"] != after["theirs"]
+    monkeypatch.delenv("RNNEXP_ALLOW")
+    assert "allowed" not in code_state()
+
+
+def test_a_pickle_in_place_of_a_checkpoint(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+    class Payload:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (recorded / "executed",))
+
+    torch.save({"state_dict": Payload(), "rnnexp_format": 1}, recorded / "checkpoints/best.ckpt")
+    assert main(["test", str(recorded)]) == MISTAKE
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert "is not a checkpoint of tensors and plain values" in capfd.readouterr().err
+    assert not (recorded / "executed").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{unclosed", "just words", "seed: 0"])
+def test_a_config_of_nonsense(recorded: Path, text: str, capfd: pytest.CaptureFixture) -> None:
+    (recorded / "config.yaml").write_text(text)
+    assert main(["rerun", str(recorded)]) in (MISTAKE, CANNOT)
+    said = capfd.readouterr().err.strip()
+    assert said.startswith("rnnexp: ") and "\n" not in said

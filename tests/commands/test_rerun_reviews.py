@@ -1,0 +1,166 @@
+"""A run on reviews, with word vectors and n-grams, from its folder alone: each thing that is not
+as it was gets its own verdict."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+import rnnexp
+from rnnexp.cli import main
+from rnnexp.runs.leaderboard import find_runs, tables
+from rnnexp.tasks.classification.data import ClassificationData
+from tests.support.review_files import write_review_files, write_vectors
+
+Capture = pytest.CaptureFixture[str]
+
+IDENTICAL, MISTAKE, CANNOT, OTHER_GROUND = 0, 2, 3, 4
+WORDS = ["it", "works", "love", "broke", "buy", "thing", "solid", "ugly"]
+TRAIN = [
+    *("train", "experiment=sentiment_best", "data.root=reviews", "data.per_class=10"),
+    *("data.vectors.file=vectors.txt", "data.vectors.dimension=8", "data.ngrams.parts=2"),
+    *("data.validation_fraction=0.25", "monitor=val/loss", "data.batch_size=8"),
+    *("model.hidden_size=4", "trainer.max_epochs=2", "trainer.accelerator=cpu"),
+    *("determinism.threads=1", "callbacks.progress_bar=null", "logger=none"),
+]
+
+
+@pytest.fixture
+def recorded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A completed run whose config names reviews and vectors by relative paths."""
+    monkeypatch.setenv("RNNEXP_CACHE", str(empty_folder / "cache"))
+    monkeypatch.delenv("RNNEXP_DATA", raising=False)
+    write_review_files(empty_folder / "reviews")
+    write_vectors(empty_folder / "vectors.txt", WORDS, dimension=8)
+    assert main(TRAIN) == 0
+    [folder] = (empty_folder / "outputs/sentiment_best").iterdir()
+    return folder
+
+
+def read(folder: Path, name: str = "run.json") -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / name).read_text())
+    return content
+
+
+def test_again_from_another_folder(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    capfd.readouterr()
+    assert main(["test", str(recorded)]) == IDENTICAL
+    assert "to the bit" in capfd.readouterr().out
+    assert main(["rerun", str(recorded)]) == IDENTICAL
+    assert "verdict       identical:" in capfd.readouterr().out
+
+    [again] = (elsewhere / "outputs/sentiment_best").iterdir()
+    runs = find_runs([recorded.parent, again.parent])
+    [table] = tables(runs).values()
+    assert len(runs) == 2 and len(table) == 1  # where the vectors lay makes no other experiment
+    assert table["seeds"].item() == "0"
+    assert main(["leaderboard", str(recorded.parent), str(again.parent)]) == 0
+    assert "sentiment_best" in capfd.readouterr().out
+
+
+def test_other_vectors_are_another_experiment(recorded: Path) -> None:
+    here = recorded.parents[2]
+    write_vectors(here / "others.txt", WORDS[::-1], dimension=8)
+    assert main([*TRAIN, "data.vectors.file=others.txt"]) == 0
+    [table] = tables(find_runs([here / "outputs"])).values()
+    assert sorted(table["data.vectors.file"]) == ["others.txt", "vectors.txt"]
+
+
+def test_loaded_it_predicts_what_was_recorded(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loaded = rnnexp.load(recorded)
+    assert isinstance(loaded.data, ClassificationData)
+    loaded.data.setup()
+    rows, predictions = [], []
+    with torch.no_grad():
+        for batch in loaded.data.test_dataloader():
+            rows.append(batch.row)
+            predictions.append(loaded.network(batch.tokens, batch.lengths, batch.extra))
+    order = torch.cat(rows).argsort()
+    found = torch.cat(predictions)[order].exp()[:, 1].tolist()
+    header, *lines = (recorded / "predictions.csv").read_text().splitlines()
+    column = header.split(",").index("p_positive")
+    assert found == pytest.approx([float(line.split(",")[column]) for line in lines], abs=1e-6)
+
+
+def test_fingerprints_are_recorded_before_the_first_step(recorded: Path, capfd: Capture) -> None:
+    """A run that ends before it trains has them as well."""
+    assert main([*TRAIN, "model.hidden_size=0", "name=failed"]) == MISTAKE
+    [failed] = (recorded.parents[1] / "failed").iterdir()
+    expected = read(recorded)
+    assert set(expected["fingerprints"]) == {"data", "split", "vocabulary", "vectors"}
+    assert read(failed)["fingerprints"] == expected["fingerprints"]
+    assert expected["vectors"] == str(recorded.parents[2] / "vectors.txt")
+
+
+def change_review(folder: Path) -> None:
+    path = folder.parents[2] / "reviews/lamps/negative.review"
+    path.write_text(path.read_text().replace("broke", "works"))
+
+
+def change_vectors(folder: Path) -> None:
+    path = folder.parents[2] / "vectors.txt"
+    path.write_text(path.read_text().replace("0.", "1."))
+
+
+def change_config(key: str, value: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = OmegaConf.load(folder / "config.yaml")
+        assert OmegaConf.select(config, key) not in (None, value)
+        OmegaConf.update(config, key, value)
+        OmegaConf.save(config, folder / "config.yaml")
+
+    return change
+
+
+CHANGES: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "a review": (change_review, "data", "the data of this run cannot be found again: what is in"),
+    "the vectors": (change_vectors, "vectors", "the vectors of this run cannot be found again"),
+    "the vocabulary": (
+        change_config("data.min_count", 4),
+        "vocabulary",
+        "the vocabulary of this run cannot be made again from the same data: config.yaml has been",
+    ),
+    "the split": (
+        change_config("data.test_fraction", 0.4),
+        "split",
+        "the split of this run cannot be made again from the same data: config.yaml has been",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_has_changed_since(name: str, recorded: Path, capfd: Capture) -> None:
+    change, kind, sentence = CHANGES[name]
+    change(recorded)
+    capfd.readouterr()
+    assert main(["test", str(recorded)]) == MISTAKE
+    said = capfd.readouterr().err
+    assert sentence in said and said.count("\n") == 1
+    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    said = capfd.readouterr().out
+    assert f"other ground  {kind} fingerprint: " in said
+    assert "verdict       different numbers on other ground" in said
+    edited = "config.yaml, edited since" in said
+    assert edited == (name in ("the vocabulary", "the split"))
+
+
+def test_vectors_that_are_gone(recorded: Path, capfd: Capture) -> None:
+    (recorded.parents[2] / "vectors.txt").unlink()
+    capfd.readouterr()
+    assert main(["test", str(recorded)]) == MISTAKE
+    sentence = "data.vectors.file=vectors.txt: there is no such file"
+    assert sentence in capfd.readouterr().err
+    assert main(["rerun", str(recorded)]) == CANNOT
+    assert sentence in capfd.readouterr().err

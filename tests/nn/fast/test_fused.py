@@ -1,0 +1,426 @@
+"""The fused path against the plain one: values, gradients, padding, nesting, memory."""
+
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2, Vanilla
+from rnnexp.nn.fast import fused, kernels, projections, steps
+from rnnexp.nn.fast.fused import has_fused_path, run_fused
+from rnnexp.nn.fast.steps import STEPS
+from rnnexp.nn.plain import run_plain
+from rnnexp.nn.recurrence import CellRecurrence
+from rnnexp.nn.representations import Features, OneHot, Sequences
+
+LENGTHS = torch.tensor([7, 3, 1, 5, 5])
+every_cell = pytest.mark.parametrize("kind", STEPS)
+
+
+@pytest.fixture(autouse=True)
+def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 5 are cut into 3 and 2 sequences, and 7 steps into blocks of 3 or 4; of 6 features
+    the projections are made, and 4 stand beside the hidden state."""
+    monkeypatch.setattr(fused, "ROWS", 3)
+    monkeypatch.setattr(fused, "BLOCK", 9)
+    monkeypatch.setattr(projections, "FEW", 5)
+    torch.manual_seed(0)
+
+
+def drawn(cell: Any) -> Any:
+    """Weights that are large enough for every gate to matter."""
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.normal_(std=0.7)
+    return cell.double()
+
+
+def sequences(one_hot: bool, lengths: Tensor | None, size: int = 6) -> Sequences:
+    if one_hot:
+        return OneHot(torch.randint(size, (7, 5)), lengths)
+    return Features(torch.randn(7, 5, size, dtype=torch.float64, requires_grad=True), lengths)
+
+
+def gradients(run: Any, cell: Cell, x: Sequences, every_step: bool) -> list[Tensor]:
+    """Outputs, and gradients of a random function of all of them."""
+    hidden, final = run(cell, x, every_step)
+    generator = torch.Generator().manual_seed(1)
+    outputs = [hidden, *final]
+    loss = sum(
+        (one * torch.randn(one.shape, generator=generator, dtype=one.dtype)).sum()
+        for one in outputs
+    )
+    inputs = [x.values] if x.values.is_floating_point() else []
+    return [*outputs, *torch.autograd.grad(loss, [*inputs, *cell.parameters()])]
+
+
+@every_cell
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
+@pytest.mark.parametrize("every_step", [False, True])
+def test_equal_to_the_plain_path(
+    kind: type[Cell], one_hot: bool, size: int, lengths: Tensor | None, every_step: bool
+) -> None:
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, lengths, size)
+    expected = gradients(run_plain, cell, x, every_step)
+    found = gradients(run_fused, cell, x, every_step)
+    assert len(found[0]) == (7 if every_step else 0)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+    with torch.no_grad():
+        hidden, final = run_fused(cell, x, every_step)
+    for one, other in zip([hidden, *final], found, strict=False):
+        assert torch.equal(one, other)
+
+
+@every_cell
+@pytest.mark.parametrize("run", [run_plain, run_fused])
+def test_sparse_gradients_of_one_hot_words(kind: type[Cell], run: Any) -> None:
+    cell = drawn(kind(60, 4))
+    x = OneHot(torch.randint(60, (7, 5)), LENGTHS)
+    expected = gradients(run, cell, x, True)
+    found = gradients(run, cell, replace(x, sparse=True), True)
+    rows = [one for one in found if one.is_sparse]
+    assert len(rows) == 1 and len(rows[0]._values()) == len(x.values.unique())
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.to_dense(), other, rtol=1e-12, atol=1e-12)
+
+
+@every_cell
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
+@pytest.mark.parametrize(
+    ("threads", "piece"),
+    [(2, 2), (2, 1), (3, 1)],
+    ids=["a piece for a core", "two for a core", "not to be cut"],
+)
+def test_weights_that_are_cut_for_one_sequence(
+    kind: type[Cell],
+    one_hot: bool,
+    size: int,
+    threads: int,
+    piece: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each by itself, over weights that count as large, whose columns two cores share."""
+    monkeypatch.setattr(fused, "ROWS", 1)
+    monkeypatch.setattr(steps, "LARGE", 1)
+    monkeypatch.setattr(steps, "PIECE", piece)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+@every_cell
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
+@pytest.mark.parametrize("more", [1, 8, 30])
+def test_rows_that_are_multiplied_beside_those_of_a_block(
+    kind: type[Cell], one_hot: bool, size: int, more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are there for the sake of the kernels, and add nothing. Blocks of 3 or 4 steps, the last
+    one shorter; their rows go on into the next or behind the memory of all."""
+    blocks = fused._blocks
+
+    def longer(*arguments: Any) -> list[fused.Block]:
+        return [replace(block, rows=block.rows + more) for block in blocks(*arguments)]
+
+    monkeypatch.setattr(fused, "_blocks", longer)
+    monkeypatch.setattr(torch.Tensor, "new_empty", filled_with_nan)
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+    with torch.no_grad():
+        hidden, final = run_fused(cell, x, True)
+    for one, other in zip([hidden, *final], expected, strict=False):  # the gradients are left out
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+def filled_with_nan(tensor: torch.Tensor, *shape: int) -> torch.Tensor:
+    return tensor.new_full(shape, torch.nan)
+
+
+def test_a_weight_is_cut_into_as_many_pieces_as_there_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of at least so many columns, and as many for either core."""
+    monkeypatch.setattr(steps, "LARGE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(fused, "ROWS", 1)
+    for size, piece, expected in ((14, 2, 2), (12, 2, 6), (12, 4, 2), (10, 9, 2)):
+        monkeypatch.setattr(steps, "PIECE", piece)
+        cell, x = drawn(Vanilla(3, size)), sequences(False, None, 3)
+        weight = steps.VanillaSteps(cell, 1, None)._columns(cell.U)
+        assert weight is not None and weight.shape == (expected, size, size // expected)
+        for one, other in zip(run_fused(cell, x, True), run_plain(cell, x, True), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+def test_textnet_order2_without_its_tanh() -> None:
+    cell, x = drawn(TEXTnetOrder2(6, 4, tanh=False)), sequences(False, LENGTHS)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-9)
+
+
+def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of a hundred lengths."""
+    monkeypatch.setattr(kernels, "ONEDNN", True)
+    monkeypatch.setattr(kernels, "ENOUGH", 1)
+    monkeypatch.setattr(fused, "BLOCK", 4096)
+    asked = set[int]()
+
+    def for_products(rows: int, inner: int, columns: int) -> AbstractContextManager[None]:
+        asked.add(rows)
+        return nullcontext()
+
+    monkeypatch.setattr(kernels, "for_products", for_products)
+    cell = MGU(6, 4)
+    for steps_of_batch in range(1, 101):
+        hidden, _ = run_fused(cell, Features(torch.randn(steps_of_batch, 3, 6)), True)
+        hidden.sum().backward()
+    alone = {3}  # sequences, at one step
+    few = {6, 9, 12, 15}
+    assert asked - alone - few == {32, 64, 96, 128, 160, 192, 224, 256, 320}
+
+
+@every_cell
+@pytest.mark.parametrize("size", [4, 6], ids=["few", "features"])
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_a_tanh_by_either_kernel(
+    kind: type[Cell], size: int, sigmoid: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "SIGMOID", sigmoid)
+    monkeypatch.setattr(kernels, "MANY", 1)
+    cell, x = drawn(kind(size, 4)), sequences(False, LENGTHS, size)
+    expected = gradients(run_plain, cell, x, True)
+    for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+@every_cell
+def test_single_precision(kind: type[Cell]) -> None:
+    cell = kind(6, 16)
+    x = Features(torch.randn(30, 5, 6))
+    for one, other in zip(run_fused(cell, x, True), run_plain(cell, x), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@every_cell
+def test_gradcheck_and_the_second_derivative(kind: type[Cell]) -> None:
+    cell = drawn(kind(2, 3))
+    values = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def function(values: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
+        hidden, final = run_fused(cell, Features(values, torch.tensor([4, 2])), True)
+        return hidden, *final
+
+    inputs = (values, *cell.parameters())
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+
+
+@every_cell
+@pytest.mark.parametrize("size", [4, 6])
+def test_not_even_nan_behind_the_last_step_reaches_anything(kind: type[Cell], size: int) -> None:
+    cell, x = drawn(kind(size, 4)), sequences(False, LENGTHS, size)
+    expected = gradients(run_fused, cell, x, False)
+    values = x.values.detach().clone()
+    for row, length in enumerate(LENGTHS):
+        values[length:, row] = torch.nan
+    found = gradients(run_fused, cell, Features(values.requires_grad_(), LENGTHS), False)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("one_hot", "size"), [(False, 4), (False, 6), (True, 6)])
+@pytest.mark.parametrize(("steps", "batch"), [(0, 5), (7, 0)], ids=["no step", "no sequence"])
+@every_cell
+def test_nothing_to_run_over(
+    kind: type[Cell], one_hot: bool, size: int, steps: int, batch: int
+) -> None:
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, None, size)
+    x = replace(x, values=x.values.detach()[:steps, :batch])
+    hidden, final = run_fused(cell, x, True)
+    assert hidden.shape == (steps, batch, 4)
+    for state in final:
+        assert torch.equal(state, torch.zeros(batch, 4, dtype=torch.float64))
+    torch.stack([hidden.sum(), *(state.sum() for state in final)]).sum().backward()
+    assert all(not one.grad.any() for one in cell.parameters())
+    with torch.no_grad():
+        assert run_fused(cell, x, True)[0].shape == (steps, batch, 4)
+
+
+# Memory is never shared -------------------------------------------------------------------------
+
+
+@every_cell
+def test_two_forwards_then_their_backwards_in_any_order(kind: type[Cell]) -> None:
+    cell = drawn(kind(6, 4))
+    first, second = sequences(False, None), sequences(False, LENGTHS)
+    alone = [torch.autograd.grad(total(cell, x), cell.parameters()) for x in (first, second)]
+    for order in ([0, 1], [1, 0]):
+        losses = [total(cell, x) for x in (first, second)]
+        for number in order:
+            found = torch.autograd.grad(losses[number], cell.parameters())
+            for one, other in zip(found, alone[number], strict=True):
+                assert torch.equal(one, other)
+
+
+def total(cell: Cell, x: Sequences) -> Tensor:
+    hidden, final = run_fused(cell, x, True)
+    return hidden.square().sum() + sum(state.sum() for state in final)
+
+
+@every_cell
+@pytest.mark.parametrize(
+    ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
+)
+def test_backward_twice_through_one_graph(kind: type[Cell], one_hot: bool, size: int) -> None:
+    cell, x = drawn(kind(size, 4)), sequences(one_hot, None, size)
+    loss = total(cell, x)
+    first = torch.autograd.grad(loss, cell.parameters(), retain_graph=True)
+    second = torch.autograd.grad(loss, cell.parameters())
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_nested_a_cell_over_the_states_of_itself() -> None:
+    cell, x = drawn(GRU(4, 4)), Features(torch.randn(7, 5, 4, dtype=torch.float64))
+
+    def twice(run: Any) -> Tensor:
+        below, _ = run(cell, x, True)
+        _, (final,) = run(cell, Features(below), False)
+        return final.square().sum()
+
+    found = torch.autograd.grad(twice(run_fused), cell.parameters())
+    expected = torch.autograd.grad(twice(run_plain), cell.parameters())
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_an_exception_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, x = drawn(LSTM(6, 4)), sequences(False, None)
+    expected = torch.autograd.grad(total(cell, x), cell.parameters())
+    steps, calls = STEPS[LSTM], iter(range(5))
+
+    def fails(self: Any, *arguments: Any) -> None:
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        original(self, *arguments)
+
+    for name in ("forward", "backward"):
+        original, calls = getattr(steps, name), iter(range(5))
+        with monkeypatch.context() as patch:
+            patch.setattr(steps, name, fails)
+            with pytest.raises(KeyboardInterrupt):
+                torch.autograd.grad(total(cell, x), cell.parameters())
+        found = torch.autograd.grad(total(cell, x), cell.parameters())
+        for one, other in zip(found, expected, strict=True):
+            assert torch.equal(one, other)
+
+
+def test_another_thread_at_the_same_time() -> None:
+    cell = drawn(TEXTnetOrder2(6, 4))
+    inputs = [sequences(False, None) for _ in range(4)]
+    expected = [torch.autograd.grad(total(cell, x), cell.parameters()) for x in inputs]
+    found: dict[int, list[Any]] = {number: [] for number in range(4)}
+
+    def work(number: int) -> None:
+        for _ in range(10):
+            loss = total(cell, inputs[number])
+            found[number].append(torch.autograd.grad(loss, cell.parameters()))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(4):
+        assert len(found[number]) == 10
+        for gradient in found[number]:
+            for one, other in zip(gradient, expected[number], strict=True):
+                assert torch.equal(one, other)
+
+
+def test_weights_that_changed_before_backward_are_refused() -> None:
+    cell, x = drawn(Linear(6, 4)), sequences(False, None)
+    loss = total(cell, x)
+    with torch.no_grad():
+        cell.U.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_hidden_states_that_are_changed_in_place_are_refused() -> None:
+    cell, x = drawn(MGU(6, 4)), sequences(False, None).split(3)[0]
+    hidden, _ = run_fused(cell, x, True)
+    hidden.detach().mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        hidden.sum().backward()
+
+
+# Which path is taken ----------------------------------------------------------------------------
+
+
+def test_the_path_is_told_and_can_be_chosen() -> None:
+    class Own(MGU):
+        """Not the cell of which the step is written by hand."""
+
+    assert CellRecurrence(MGU, 6, 4).path == "fused"
+    assert CellRecurrence(MGU, 6, 4, fused=False).path == "plain"
+    assert CellRecurrence(Own, 6, 4).path == "plain"
+    recurrence, x = CellRecurrence(MGU, 6, 4), Features(torch.randn(2, 3, 6))
+    with torch.autocast("cpu", torch.bfloat16):
+        recurrence(x)
+    assert recurrence.path == "plain"
+    recurrence.bfloat16()(Features(x.values.bfloat16()))
+    assert recurrence.path == "plain"
+    recurrence.float()(x)
+    assert recurrence.path == "fused"
+    assert has_fused_path(MGU(6, 4).double())
+
+
+@every_cell
+def test_stacks_in_both_directions(kind: type[Cell]) -> None:
+    options: Any = {"num_layers": 2, "bidirectional": True}
+    one = drawn(CellRecurrence(kind, 6, 4, **options))
+    other = CellRecurrence(kind, 6, 4, **options, fused=False).double()
+    other.load_state_dict(one.state_dict())
+    x = sequences(False, LENGTHS)
+    for every_step in (True, False):
+        hidden, final = one(x, every_step)
+        expected, expected_final = other(x, every_step)
+        torch.testing.assert_close(hidden, expected, rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(final, expected_final, rtol=1e-11, atol=1e-11)
+
+
+# Growth -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [run_plain, run_fused])
+def test_allocations_grow_linearly_with_the_steps(run: Any) -> None:
+    """Indexing one step of a tensor inside the loop would make the backward pass O(T^2): every
+    index writes a gradient as large as the tensor."""
+    cell = MGU(2, 4)
+
+    def allocated(steps: int) -> int:
+        x = Features(torch.randn(steps, 3, 2, requires_grad=True))
+        with torch.profiler.profile(profile_memory=True) as profile:
+            hidden, _ = run(cell, x, True)
+            hidden.sum().backward()
+        return sum(max(0, event.cpu_memory_usage) for event in profile.events())
+
+    few, many = allocated(100), allocated(400)
+    assert 3.5 < many / few < 4.5

@@ -1,0 +1,92 @@
+"""The lecture's char RNN: its equations, its size, and weights in its layout both ways."""
+
+from typing import Any
+
+import networks
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnnexp.nn.lecture.char_rnn import load_published, to_published
+from tests.support.networks import ONE_HOT
+
+CHAR_RNN = ("model=textnet_slide", "model/readout=last_input", ONE_HOT)
+CLASSES = 5
+
+
+class PublishedLayout(nn.Module):
+    """The network of the lecture with its layer names, written from its equations."""
+
+    def __init__(self, inputs: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.c2h = nn.Linear(inputs + hidden, hidden)
+        self.c2o = nn.Linear(inputs + hidden, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: one sequence, (T, inputs) -> (classes,)."""
+        h = x.new_zeros(self.hidden)
+        for x_t in x:
+            combined = torch.cat([x_t, h])
+            h, output = self.c2h(combined), self.c2o(combined)
+        return torch.log_softmax(output, dim=0)
+
+
+def both() -> tuple[Any, PublishedLayout]:
+    """Our network and the lecture's, at different weights."""
+    network = networks.classifier(*CHAR_RNN, hidden_size=6, classes=CLASSES)
+    return network, PublishedLayout(11, 6, CLASSES).double()
+
+
+def check_equal_outputs(network: Any, published: PublishedLayout) -> None:
+    for steps in (1, 2, 7):
+        tokens = torch.randint(11, (3, steps))
+        expected = torch.stack([published(x) for x in networks.inputs(network, tokens)])
+        torch.testing.assert_close(network(tokens, None), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_weights_of_the_lecture_give_equal_outputs_both_ways() -> None:
+    network, published = both()
+    ours = to_published(network)
+    with torch.no_grad():
+        for parameter in published.parameters():
+            parameter.mul_(3)  # so large that every part is seen in the output
+    load_published(network, published.state_dict())
+    check_equal_outputs(network, published)
+    published.load_state_dict(to_published(network))  # it has these names and shapes, and no other
+    check_equal_outputs(network, published)
+
+    published.load_state_dict(ours)
+    load_published(network, ours)
+    check_equal_outputs(network, published)
+
+
+def test_parameters_at_the_lectures_size() -> None:
+    sizes = {"hidden_size": 128, "vocabulary": 57, "unknown": None, "classes": 18}
+    expected = sum(p.numel() for p in PublishedLayout(57, 128, 18).parameters())
+    assert networks.parameters(*CHAR_RNN, **sizes) == expected == 27_156
+
+
+def test_wrong_weights_are_refused() -> None:
+    network, published = both()
+    state = published.state_dict()
+    with pytest.raises(ValueError, match=r"c2o.weight has shape \(4, 17\), this network needs"):
+        load_published(network, state | {"c2o.weight": torch.zeros(4, 17)})
+    del state["c2h.bias"]
+    with pytest.raises(ValueError, match=r"no 'c2h.bias': it is not the lecture's char RNN"):
+        load_published(network, state)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=textnet_slide"],
+        ["model=textnet_slide", "model/readout=last_hidden"],
+        ["model=gru", "model/readout=last_input", "model/recurrence=gru_cell"],
+        ["model=textnet_order2", "model/readout=last_input"],
+    ],
+)
+def test_other_networks_are_refused(overrides: list[str]) -> None:
+    network = networks.classifier(*overrides, ONE_HOT, hidden_size=6)
+    with pytest.raises(ValueError, match="has the form of the lecture's char RNN"):
+        to_published(network)

@@ -1,0 +1,83 @@
+"""pmGRU as DLStudio lays it out: sizes, and equal outputs in both directions."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from rnnexp.nn.cells import MGU, Vanilla
+from rnnexp.nn.lecture.pmgru import load_published, to_published
+from rnnexp.nn.readouts import LastHidden
+from rnnexp.nn.recurrence import CellRecurrence
+from rnnexp.tasks.forecasting.network import Forecaster
+
+UNSCALED = {"minimum": [[0.0]], "range": [[1.0]], "change": [1.0]}
+SPEC = {"columns": ["MW"], "calendar": 4, "supervised": "last", "scaling": UNSCALED}
+
+
+class PublishedLayout(nn.Module):
+    """The network of the lecture with DLStudio's layer names, written from its equations."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.project1 = nn.Sequential(nn.Linear(inputs + hidden, hidden), nn.Sigmoid())
+        self.project2 = nn.Sequential(nn.Linear(inputs + hidden, hidden), nn.Tanh())
+        self.project3 = nn.Sequential(nn.Linear(hidden, 1), nn.Tanh())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (B, T, inputs) -> (B, 1)."""
+        h = x.new_zeros(len(x), self.hidden)
+        for t in range(x.shape[1]):
+            f = self.project1(torch.cat([x[:, t], h], dim=1))
+            candidate = self.project2(torch.cat([x[:, t], f * h], dim=1))
+            h = (1 - f) * h + f * candidate
+        return self.project3(h)
+
+
+def pmgru(hidden: int, cell: type = MGU, layers: int = 1) -> Forecaster:
+    return Forecaster(
+        SPEC,
+        recurrence=partial(CellRecurrence, cell),
+        readout=partial(LastHidden, activation="tanh"),
+        hidden_size=hidden,
+        num_layers=layers,
+    )
+
+
+def test_parameters_at_the_lectures_sizes() -> None:
+    assert sum(p.numel() for p in pmgru(256).parameters()) == 134_401
+
+
+def test_published_weights_give_equal_outputs() -> None:
+    torch.manual_seed(0)
+    published, network = PublishedLayout(5, 16), pmgru(16)
+    load_published(network, published.state_dict())
+    x = torch.rand(3, 12, 5)
+    outputs = network(x[..., :1], x[..., 1:], torch.zeros(3, dtype=torch.long))
+    torch.testing.assert_close(outputs, published(x))
+
+
+def test_our_weights_give_equal_outputs_there() -> None:
+    torch.manual_seed(1)
+    published, network = PublishedLayout(5, 16), pmgru(16)
+    published.load_state_dict(to_published(network))
+    x = torch.rand(3, 12, 5)
+    outputs = network(x[..., :1], x[..., 1:], torch.zeros(3, dtype=torch.long))
+    torch.testing.assert_close(outputs, published(x))
+
+
+def test_wrong_weights_are_refused() -> None:
+    state = PublishedLayout(5, 16).state_dict()
+    with pytest.raises(ValueError, match=r"project1.0.weight has shape \(16, 21\)"):
+        load_published(pmgru(8), state)
+    del state["project2.0.bias"]
+    with pytest.raises(ValueError, match=r"no 'project2.0.bias'"):
+        load_published(pmgru(16), state)
+    untanned, bent = pmgru(16), pmgru(16)
+    untanned.readout = LastHidden(5, 16, 1)
+    bent.readout = LastHidden(5, 16, 1, activation="tanh", before="relu")
+    for network in (pmgru(16, cell=Vanilla), pmgru(16, layers=2), untanned, bent):
+        with pytest.raises(ValueError, match="only one MGU layer"):
+            to_published(network)

@@ -1,0 +1,156 @@
+"""TEXTnet and TEXTnetOrder2: their equations, their sizes, and weights of DLStudio both ways."""
+
+from typing import Any
+
+import networks
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnnexp.nn.lecture.textnet import load_published, to_published
+from rnnexp.nn.readouts import LastInputAndPreviousHidden
+from tests.support.networks import EMBEDDINGS, ONE_HOT
+
+MODELS = ["textnet", "textnet_slide", "textnet_order2", "textnet_order2_slide"]
+
+
+class PublishedLayout(nn.Module):
+    """Both networks of the lecture with DLStudio's layer names, written from their equations."""
+
+    def __init__(self, inputs: int, hidden: int, order2: bool, tanh: bool) -> None:
+        super().__init__()
+        self.hidden, self.order2, self.tanh = hidden, order2, tanh
+        read = inputs + (2 if order2 else 1) * hidden
+        self.combined_to_hidden = nn.Linear(read, hidden)
+        self.combined_to_middle = nn.Linear(read, 100)
+        self.middle_to_out = nn.Linear(100, 2)
+        if order2:
+            self.linear_for_cell = nn.Linear(hidden, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: one sequence, (T, inputs) -> (2,)."""
+        zero = x.new_zeros(self.hidden)
+        h = zero
+        cells: list[Tensor] = []
+        for t, x_t in enumerate(x, start=1):
+            combined = torch.cat([x_t, h])
+            if self.order2:
+                fed = zero if t <= 2 else cells[t - 2 - 1]  # cells[0] is that of t = 1
+                combined = torch.cat([x_t, h, fed])
+            h = self.combined_to_hidden(combined)
+            if self.tanh:
+                h = torch.tanh(h)
+            if self.order2:
+                cells.append(torch.sigmoid(self.linear_for_cell(h)))
+        middle = torch.relu(self.combined_to_middle(combined))
+        return torch.log_softmax(self.middle_to_out(middle), dim=0)
+
+
+def both(model: str, representation: str) -> tuple[Any, PublishedLayout]:
+    """Our network and DLStudio's, at different weights."""
+    network: Any = networks.classifier(f"model={model}", representation, hidden_size=6)
+    order2, tanh = "order2" in model, "slide" not in model
+    inputs = network.representation.size
+    return network, PublishedLayout(inputs, 6, order2, tanh).double()
+
+
+def check_equal_outputs(network: Any, published: PublishedLayout) -> None:
+    for steps in (1, 2, 3, 4, 9):  # c_t is zero at t = 1 and t = 2
+        tokens = torch.randint(11, (3, steps))
+        expected = torch.stack([published(x) for x in networks.inputs(network, tokens)])
+        torch.testing.assert_close(network(tokens, None), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("representation", [ONE_HOT, EMBEDDINGS])
+@pytest.mark.parametrize("model", MODELS)
+def test_weights_of_dlstudio_give_equal_outputs_both_ways(model: str, representation: str) -> None:
+    network, published = both(model, representation)
+    ours = to_published(network)
+    with torch.no_grad():
+        for parameter in published.parameters():
+            parameter.mul_(3)  # so large that every part is seen in the output
+    load_published(network, published.state_dict())
+    check_equal_outputs(network, published)
+    back = to_published(network)
+    published.load_state_dict(back)  # it has these names and shapes, and no other
+    check_equal_outputs(network, published)
+
+    published.load_state_dict(ours)
+    load_published(network, ours)
+    check_equal_outputs(network, published)
+
+
+def test_published_weights_are_copies() -> None:
+    network, _ = both("textnet", ONE_HOT)
+    before = [parameter.clone() for parameter in network.parameters()]
+    for weight in to_published(network).values():
+        weight.zero_()
+    assert all(map(torch.equal, before, network.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("textnet", 10_718_770),
+        ("textnet_slide", 10_718_770),
+        ("textnet_order2", 11_294_770),
+        ("textnet_order2_slide", 11_294_770),
+    ],
+)
+def test_parameters_at_the_lectures_sizes(model: str, expected: int) -> None:
+    assert networks.parameters(f"model={model}", ONE_HOT, vocabulary=17_001) == expected
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_weights_start_as_those_of_torchs_linear_layers(model: str) -> None:
+    network = networks.classifier(f"model={model}", ONE_HOT, vocabulary=3000)
+    torch.manual_seed(0)
+    linear_layers = PublishedLayout(3000, 512, "order2" in model, True).state_dict()
+    weights = {name: w for name, w in to_published(network).items() if w.numel() >= 100}
+    for name, weight in weights.items():
+        reference = linear_layers[name]
+        assert weight.abs().max().item() == pytest.approx(reference.abs().max().item(), rel=0.1)
+        assert weight.std().item() == pytest.approx(reference.std().item(), rel=0.2)
+
+
+def test_dropout_is_where_dlstudio_has_it() -> None:
+    """On the middle layer; TEXTnetWithEmbeddings has none, as the config's comment says."""
+    for model in MODELS:
+        assert networks.composed(f"model={model}").model.readout.dropout == 0.1
+    network, _ = both("textnet", EMBEDDINGS)
+    assert isinstance(network.readout, LastInputAndPreviousHidden)
+    tokens = torch.randint(11, (2, 5))
+    plain = network(tokens, None)
+    assert not torch.equal(network.train()(tokens, None), plain)
+    network.readout.dropout.p = 0.0
+    assert torch.equal(network(tokens, None), plain)
+
+
+def test_wrong_weights_are_refused() -> None:
+    network, published = both("textnet_order2", ONE_HOT)
+    state = published.state_dict()
+    small, _ = both("textnet", ONE_HOT)
+    with pytest.raises(ValueError, match=r"combined_to_hidden.weight has shape \(6, 23\), this"):
+        load_published(small, state)
+    with pytest.raises(ValueError, match=r"has 'fc.bias', for which this network has no place"):
+        load_published(network, state | {"fc.bias": torch.zeros(2)})
+    del state["linear_for_cell.bias"]
+    with pytest.raises(ValueError, match=r"no 'linear_for_cell.bias': it is not .* TEXTnetOrder2"):
+        load_published(network, state)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=textnet", "model/readout=pooled"],
+        ["model=textnet", "model.num_layers=2", "model/readout=last_hidden"],
+        ["model=textnet", "model.readout.middle=null"],
+        ["model=textnet_order2", "model.readout.states=[0]"],
+        ["model=textnet", "model/recurrence=gru_cell"],
+        ["model=gru", "model/readout=textnet"],
+    ],
+)
+def test_other_networks_are_refused(overrides: list[str]) -> None:
+    network = networks.classifier(*overrides, hidden_size=6)
+    with pytest.raises(ValueError, match="only one layer of TEXTnet's or TEXTnetOrder2's cell"):
+        to_published(network)

@@ -1,0 +1,62 @@
+"""Classifiers as configs describe them, and literal inputs for the networks they are held against.
+
+`classifier` is in double precision and evaluation mode, from a seed of its own.
+"""
+
+from functools import cache
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+from torch.nn import functional
+
+from rnnexp import config
+from rnnexp.nn.representations import Embeddings
+from rnnexp.tasks.classification.network import Classifier
+
+ONE_HOT = "model/representation=one_hot"
+EMBEDDINGS = "model/representation=embeddings"
+
+
+@cache
+def composed(*overrides: str) -> DictConfig:
+    return config.compose(["task=classification", "~experiment", *overrides])
+
+
+def classifier(
+    *overrides: str,
+    classes: int = 2,
+    vocabulary: int = 11,
+    unknown: int | None = 0,
+    vectors: dict[str, int] | None = None,
+    **settings: Any,
+) -> Classifier:
+    """The network of `rnnexp train task=classification OVERRIDES`.
+
+    settings: arguments of Classifier that win over the config.
+    """
+    spec = {
+        "classes": [f"class {number}" for number in range(classes)],
+        "vocabulary": vocabulary,
+        "unknown": unknown,
+        "vectors": vectors,
+    }
+    torch.manual_seed(0)
+    network = config.instantiate(composed(*overrides).model, spec=spec, **settings)
+    return network.double().eval()
+
+
+def inputs(network: Classifier, tokens: Tensor) -> Tensor:
+    """What the published networks are fed with, built: (B, T) -> (B, T, I)."""
+    representation: Any = network.representation
+    if isinstance(representation, Embeddings):
+        return representation.learnt[tokens].detach()
+    return functional.one_hot(tokens, representation.size).double()
+
+
+def parameters(*overrides: str, **settings: Any) -> int:
+    """How many a network has, of which nothing is allocated."""
+    with torch.device("meta"):
+        network = classifier(*overrides, **settings)
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,100 @@
+"""Baselines against pandas and scikit-learn on the same windows."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+
+from rnnexp.config import compose, instantiate
+from rnnexp.tasks.baselines import baseline_metrics, cached
+from rnnexp.tasks.forecasting.baselines import forecasting_baselines
+from rnnexp.tasks.forecasting.data import ForecastingData
+from tests.support.load_files import write_load_files
+
+KEEP = ["data/cleaning=keep", "data/chunking=running_basis", "data.validation_fraction=0.0"]
+
+
+def load(root: Path, *overrides: str) -> ForecastingData:
+    data = instantiate(compose(["data=power_load", f"data.root={root}", *overrides]).data)
+    data.setup()
+    return data
+
+
+def smape(prediction: np.ndarray, target: np.ndarray) -> float:
+    return float(200 * np.mean(np.abs(prediction - target) / np.abs(prediction + target)))
+
+
+def test_rules_against_pandas(tmp_path: Path) -> None:
+    write_load_files(tmp_path)
+    found = forecasting_baselines(load(tmp_path, *KEEP, "data.look_back=30"))
+    parts = []
+    for path in sorted(tmp_path.glob("*.csv")):
+        table = pd.read_csv(path, parse_dates=["Datetime"]).sort_values("Datetime", kind="stable")
+        y = table.iloc[:, 1].reset_index(drop=True)
+        lags = {"last_value": y.shift(1), "same_hour_yesterday": y.shift(24)}
+        lags["same_hour_last_week"] = y.shift(168)
+        lags["yesterdays_change"] = y.shift(1) + y.shift(24) - y.shift(25)
+        rows = int(0.1 * (len(y) - 30))
+        parts.append(pd.DataFrame({"target": y, **lags}).tail(rows))
+    pooled = pd.concat(parts)
+    for rule in ("last_value", "same_hour_yesterday", "same_hour_last_week", "yesterdays_change"):
+        expected = smape(pooled[rule].to_numpy(), pooled["target"].to_numpy())
+        assert found[rule]["smape"] == pytest.approx(expected, rel=1e-6)
+        mae = (pooled[rule] - pooled["target"]).abs().mean()
+        assert found[rule]["mae_MW"] == pytest.approx(mae, rel=1e-6)
+
+
+def test_ridge_against_scikit_learn(tmp_path: Path) -> None:
+    write_load_files(tmp_path)
+    found = forecasting_baselines(load(tmp_path, *KEEP, "data.look_back=30"))
+    predictions, targets = [], []
+    for path in sorted(tmp_path.glob("*.csv")):
+        table = pd.read_csv(path, parse_dates=["Datetime"]).sort_values("Datetime", kind="stable")
+        y = table.iloc[:, 1].to_numpy()
+        windows = np.stack([y[i : i + 30] for i in range(len(y) - 30)])
+        tested = int(0.1 * len(windows))
+        deviation = y[:-tested].std(ddof=1)
+        model = Ridge(alpha=1.0).fit(windows[:-tested] / deviation, y[30:-tested])
+        predictions.append(model.predict(windows[-tested:] / deviation))
+        targets.append(y[-tested:])
+    expected = smape(np.concatenate(predictions), np.concatenate(targets))
+    assert found["ridge"]["smape"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_baselines_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
+    calls = []
+
+    def compute() -> dict[str, dict[str, float]]:
+        calls.append(1)
+        return {"rule": {"smape": 0.1 + 0.2}}
+
+    assert cached({"data": "a"}, compute) == cached({"data": "a"}, compute)
+    assert cached({"data": "a"}, compute)["rule"]["smape"] == 0.1 + 0.2
+    assert len(calls) == 1
+    cached({"data": "b"}, compute)
+    assert len(calls) == 2
+    for path in (tmp_path / "cache/baselines").iterdir():
+        path.write_text("{ half")
+    cached({"data": "a"}, compute)
+    assert len(calls) == 3
+
+
+@pytest.mark.slow
+def test_published_figures(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the ten real files, rows as they come; percent, measured with other code beforehand."""
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path))
+    found = baseline_metrics(load(data_root / "power_load", *KEEP))
+    published = {
+        "last_value": 3.176,
+        "same_hour_yesterday": 7.196,
+        "same_hour_last_week": 10.784,
+        "ridge": 1.016,
+        "ridge_week": 0.958,
+    }
+    for name, value in published.items():
+        assert found[f"baseline/{name}/smape"] == pytest.approx(value, abs=0.0012)

@@ -1,0 +1,43 @@
+"""Metrics by hand."""
+
+import math
+
+import pytest
+import torch
+
+from rnnexp.tasks.forecasting.metrics import forecast_metrics, forecast_metrics_by_series
+
+PREDICTION, TARGET = torch.tensor([110.0, 90.0, 50.0]), torch.tensor([100.0, 100.0, 0.0])
+
+
+def test_by_hand() -> None:
+    metrics = forecast_metrics(PREDICTION, TARGET, "MW")
+    assert set(metrics) == {"smape", "smape_lecture", "mae_MW", "rmse_MW", "mape"}
+    smape = 100 / 3 * (10 / 105 + 10 / 95 + 50 / 25)
+    assert metrics["smape"] == pytest.approx(smape, rel=1e-9)
+    assert metrics["smape_lecture"] == pytest.approx(smape / 4, rel=1e-9)
+    assert metrics["mae_MW"] == pytest.approx(70 / 3)
+    assert metrics["rmse_MW"] == pytest.approx(math.sqrt((100 + 100 + 2500) / 3))
+    assert metrics["mape"] == pytest.approx(10)  # the window whose target is 0 is left out
+
+
+def test_lecture_scale_is_what_its_code_computes() -> None:
+    """abs(P - G) / (P + G) / 2, times 100: the code, not the slide."""
+    prediction, target = torch.rand(50) + 1, torch.rand(50) + 1
+    printed = 100 * ((prediction - target).abs() / (prediction + target) / 2).mean().item()
+    assert forecast_metrics(prediction, target, "")["smape_lecture"] == pytest.approx(printed)
+
+
+def test_series_that_cross_zero() -> None:
+    metrics = forecast_metrics(torch.tensor([1.0, -2.0]), torch.tensor([-1.0, -4.0]), "")
+    assert metrics["smape"] == pytest.approx(100 / 2 * (2 / 1 + 2 / 3))
+
+
+def test_pooled_and_by_series() -> None:
+    metrics = forecast_metrics_by_series(
+        PREDICTION, TARGET, torch.tensor([0, 0, 1]), ["A", "B", "C"], "MW"
+    )
+    assert metrics["mae_MW"] == pytest.approx(70 / 3)
+    assert metrics["mae_MW/A"] == pytest.approx(10)
+    assert metrics["mae_MW/B"] == pytest.approx(50)
+    assert not any(name.endswith("/C") for name in metrics)  # no window of it was tested
