@@ -25,7 +25,7 @@ def check_node(node: dict[str, Any], key: str) -> None:
         if name in SPECIAL:
             continue
         if name in hints:
-            if not _accepts(hints[name], value):
+            if not accepts(hints[name], value):
                 raise UserError(f"{key}.{name} is {value!r}, it must be {_describe(hints[name])}")
         elif not is_open:
             offer = did_you_mean(name, hints, prefix=f"{key}.")
@@ -62,12 +62,12 @@ def _own_arguments(init: Callable[..., None]) -> tuple[dict[str, Any], bool]:
     return hints, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
-def _accepts(hint: Any, value: Any) -> bool:
+def accepts(hint: Any, value: Any) -> bool:
     """Whether a value as YAML has it can be what the hint says; true where one cannot know."""
     hint = getattr(hint, "__value__", hint)  # type X = ...
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(_accepts(choice, value) for choice in choices)
+        return any(accepts(choice, value) for choice in choices)
     if origin is typing.Literal:
         return any(value == choice and type(value) is type(choice) for choice in choices)
     kind = origin or hint
@@ -81,8 +81,8 @@ def _accepts(hint: Any, value: Any) -> bool:
         if not issubclass(list, kind) and kind is not tuple:
             return False
         if kind is tuple and choices and choices[-1] is not Ellipsis:
-            return len(value) == len(choices) and all(map(_accepts, choices, value))
-        return not choices or all(_accepts(choices[0], item) for item in value)
+            return len(value) == len(choices) and all(map(accepts, choices, value))
+        return not choices or all(accepts(choices[0], item) for item in value)
     if isinstance(value, str) and issubclass(kind, os.PathLike):
         return True
     return isinstance(value, dict)  # a mapping, or the object that a node will become

@@ -1,8 +1,8 @@
 """Names of earlier versions, translated when a run folder is read. Nothing else knows them.
 
 - Classes that have moved.
-- run.json: `headline` listed the names of the metrics alone, and `spec` held the task and the
-  scaling.
+- run.json: `headline` listed the names of the metrics alone; `spec` held the task and the scaling,
+  and at first the number of windows under another name.
 - What is kept of the training data had no hashes in run.json.
 """
 
@@ -63,7 +63,12 @@ def _translated(tree: Any) -> Any:
 def translated_run(run: dict[str, Any]) -> dict[str, Any]:
     """What run.json says, as it says it today."""
     headline = [_metric(one) if isinstance(one, str) else one for one in run.get("headline", [])]
-    return run | {"headline": headline} if headline else run
+    translated = run | {"headline": headline} if headline else run
+    spec = run.get("spec", {})
+    if "windows" in spec:  # before there were other things than windows
+        spec = spec | {"tested": spec["windows"], "things": "windows"}
+        translated = translated | {"spec": spec}
+    return translated
 
 
 def _metric(name: str) -> dict[str, Any]:

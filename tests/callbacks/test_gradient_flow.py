@@ -26,8 +26,8 @@ from rnnexp.nn.cells import Cell, Linear
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.runs.experiment import run
 from rnnexp.tasks.classification.task import Classification
-from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier
-from tests.support.toy_documents import ToyDocuments, document
+from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, spec_of
+from tests.support.toy_documents import ToyDocuments, document, fed
 
 FILES = sorted((config_dir() / "model/recurrence").glob("[!_]*.yaml"))
 CELLS = [file.stem for file in FILES if "TorchRecurrence" not in file.read_text()]
@@ -37,7 +37,7 @@ QUIET = ["callbacks.progress_bar=null", "callbacks.figures=null", "determinism.t
 
 def task_of(*overrides: str, **settings: Any) -> Classification:
     network = classifier(*overrides, **settings)
-    return Classification(network, {"classes": ["no", "yes"]}, torch.optim.SGD)
+    return Classification(network, spec_of(), torch.optim.SGD)
 
 
 def layers_of(task: Classification) -> nn.ModuleList:
@@ -265,7 +265,7 @@ def test_what_cannot_be_measured_is_one_sentence(
 
 def test_the_sequences_are_the_same_every_time_and_of_middling_length() -> None:
     known = [document("w " * (1 + number % 9), number % 2) for number in range(80)]
-    data = ToyDocuments(["a", "b"], known, known[:2], validation_fraction=0.5)
+    data = fed(ToyDocuments(["a", "b"], known, known[:2], validation_fraction=0.5))
     first, again = some_sequences(data, 3), some_sequences(data, 3)
     assert torch.equal(first.tokens, again.tokens) and len(first.label) == 3
     assert 4 <= first.tokens.shape[1] <= 6 and first.extra is None

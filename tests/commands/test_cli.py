@@ -58,7 +58,7 @@ def test_help_is_quick_and_imports_nothing_heavy(empty_folder: Path) -> None:
         )
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.5
-    assert all(f"\n  {name} " in answer.stdout for name in cli.COMMANDS)
+    assert all(f"\n  {name} " in answer.stdout for name in cli.commands())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["data", "list"]])
@@ -190,25 +190,30 @@ def test_mistake_is_exit_code_two(arguments: list[str], empty_folder: Path) -> N
 
 
 class Experiments:
-    """Stands in for `rnnexp.runs.experiment.run`: the seed decides how a run goes."""
+    """Stands in for `rnnexp.runs.experiment.run`: the seed decides how a run goes. Only the record
+    of the run is a real one."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[DictConfig, Path]] = []
         self.argv: list[list[str]] = []
 
-    def run(self, composed: DictConfig, folder: Path) -> float | None:
+    def run(self, composed: DictConfig, folder: Path, **facts: Any) -> float | None:
         self.runs.append((composed, folder))
         self.argv.append(sys.argv)
         logging.getLogger("a.module").info("a line for the log")
-        match composed.seed:
-            case 2:
-                raise UserError("seed 2 is a mistake")
-            case 3:
-                raise RunFailed("seed 3 diverged")
-            case 4:
-                raise ZeroDivisionError("seed 4 is a bug")
-            case 5:
-                raise KeyboardInterrupt
+        assert list(folder.iterdir()) == [], "the record alone writes there"
+        with recording(folder, sys.argv) as record:
+            record.save(**facts)
+            match composed.seed:
+                case 2:
+                    raise UserError("seed 2 is a mistake")
+                case 3:
+                    raise RunFailed("seed 3 diverged")
+                case 4:
+                    raise ZeroDivisionError("seed 4 is a bug")
+                case 5:
+                    raise KeyboardInterrupt
+            record.save(status="completed")
         return 0.5
 
 
@@ -235,7 +240,6 @@ def test_train_runs_the_composed_config_in_a_new_folder(
     assert composed == config.compose(["seed=7", "model=gru"])
     assert folder != other
     assert folder.parent == empty_folder / "outputs" / "quickstart"
-    assert list(folder.iterdir()) == [], "the record alone writes there"
     assert capsys.readouterr().out == "a line for the log\n" * 2
     assert experiments.argv == [["rnnexp", "as", "typed"]] * 2
     assert sys.argv == ["rnnexp", "as", "typed"]

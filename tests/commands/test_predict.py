@@ -21,13 +21,12 @@ from rnnexp.cli import main
 from rnnexp.config import compose, instantiate
 from rnnexp.data.text.documents import Document
 from rnnexp.runs.experiment import run as train
-from rnnexp.runs.loading import LoadedRun
 from rnnexp.tasks.classification.answers import classify
 from rnnexp.tasks.classification.data import ClassificationData
 from tests.support import GOLDEN
 from tests.support.load_files import LECTURE, OURS, SMALL, load_table, write_load_file
 from tests.support.review_files import write_review_files, write_vectors
-from tests.support.toy_documents import ToyDocuments, document
+from tests.support.toy_documents import ToyDocuments, document, fed
 
 Capture = pytest.CaptureFixture[str]
 MISTAKE = 2
@@ -168,7 +167,7 @@ def test_texts_of_the_test_have_their_recorded_probabilities(
     loaded = rnnexp.load(recorded(kind)[1])
     assert isinstance(loaded.data, ClassificationData)
     loaded.data.setup()
-    texts = [one.text for one in loaded.data.documents["test"]]
+    texts = [one.text for one in loaded.data.source.documents["test"]]
     assert len(texts) == 8
     pipe(monkeypatch, "\r\n".join(texts).encode())
     assert main(["predict", str(alone(kind)), "--output", str(tmp_path / "out.csv")]) == 0
@@ -255,18 +254,18 @@ def test_at_most_three_classes_are_shown(tmp_path: Path) -> None:
     words = enumerate(["ab", "ba", "aab", "bbc", "cab"])
     known = [Document(list(word), label, "", word) for label, word in words] * 4
     names = ["one", "two", "three", "four", "five"]
-    data = Notes(names, known, [document("a b", 0)])
+    data = fed(Notes(names, known, [document("a b", 0)]))
     config = compose(["data=synthetic_reviews", "model=gru", "model.hidden_size=3"])
-    network = instantiate(config.model, spec=data.spec).eval()
-    record = {"spec": data.spec, "fingerprints": data.facts()["fingerprints"]}
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    (tmp_path / "vocabulary.json").write_text(json.dumps(data.tokens))
-    new = Notes(names, known, [document("a b", 0)])
-    del new.vocabulary, new.stores
-    answers = classify(LoadedRun(network, new, config, tmp_path, record), ["AB", "#cabz"])
+    network = instantiate(config, "model", spec=data.spec).eval()
+    source = Notes(names, known, [document("a b", 0)])
+    del source.vocabulary, source.stores
+    new = ClassificationData(source)
+    new.restore(data.spec, json.loads(json.dumps(data.kept())))
+    answers = classify(network, new, ["AB", "#cabz"])
 
-    numbers = [[data.tokens.index(one) for one in "ab"], [data.tokens.index(o) for o in "cab"]]
-    numbers[1].append(data.tokens.index("<unknown>"))
+    tokens = data.source.vocabulary.tokens
+    numbers = [[tokens.index(one) for one in "ab"], [tokens.index(o) for o in "cab"]]
+    numbers[1].append(tokens.index("<unknown>"))
     for found, own in zip(answers.probability, numbers, strict=True):
         expected = network(torch.tensor([own]), None).exp()[0]
         np.testing.assert_allclose(found, expected.detach(), rtol=1e-5)
@@ -274,7 +273,7 @@ def test_at_most_three_classes_are_shown(tmp_path: Path) -> None:
         "unknown characters, left out: '#'",
         "unknown characters, read as <unknown>: 'z'",
     ]
-    assert [column.header for column in answers.table().columns] == [
+    assert [column.heading for column in answers.table().columns] == [
         *("text", "likeliest", "second", "third")
     ]
     assert list(answers.frame().columns)[2:] == [f"p_{name}" for name in names]
@@ -455,6 +454,16 @@ def ngrams_of_more_classes(folder: Path) -> None:
     torch.save(table, folder / "ngrams.ckpt")
 
 
+def earlier(damage: Callable[[Path], object]) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        damage(folder)
+        record = json.loads((folder / "run.json").read_text())
+        del record["kept"]
+        (folder / "run.json").write_text(json.dumps(record))
+
+    return change
+
+
 def failed_early(folder: Path) -> None:
     record = json.loads((folder / "run.json").read_text())
     del record["spec"]
@@ -484,16 +493,26 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         change_config("model.hidden_size", 5),
         "last.ckpt has not the weights of the network in config.yaml",
     ),
-    "other words": (other_vocabulary, "vocabulary.json is not the vocabulary of this run"),
+    "other words": (
+        other_vocabulary,
+        "vocabulary.json is not that of this run: it has been changed since",
+    ),
     "no words": (
         lambda folder: (folder / "vocabulary.json").write_text("{}"),
-        "vocabulary.json is damaged: it is not a list of words",
+        "vocabulary.json is not that of this run: it has been changed since",
     ),
     "other n-grams": (other_ngrams, "ngrams.ckpt is not that of this run"),
-    "n-grams of more classes": (
-        ngrams_of_more_classes,
-        "ngrams.ckpt is not that of this run: it has 12 ratios a token, and the network reads 4",
+    "n-grams of more classes": (ngrams_of_more_classes, "ngrams.ckpt is not that of this run"),
+    # A run of an earlier version has no hashes of these files.
+    "other words, earlier": (
+        earlier(other_vocabulary),
+        "vocabulary.json is not that of this run: it has been changed since",
     ),
+    "n-grams of more classes, earlier": (
+        earlier(ngrams_of_more_classes),
+        "ngrams.ckpt has 12 ratios a token, and the network reads 4",
+    ),
+    "other n-grams, earlier": (earlier(other_ngrams), "it is not a table of"),
     "other data": (
         change_config("data._target_", "rnnexp.data.vectors.word_vectors.WordVectors"),
         "WordVectors has no argument data.",

@@ -147,7 +147,7 @@ def test_no_test_value_reaches_the_training(files: Path, tmp_path: Path) -> None
     run(config(files), tmp_path / "b")
     a, b = read(tmp_path / "a", "digest.json"), read(tmp_path / "b", "digest.json")
     assert a["losses"] == b["losses"] and a["weights/last"] == b["weights/last"]
-    spec_a, spec_b = (read(tmp_path / n, "run.json")["spec"]["scaling"] for n in "ab")
+    spec_a, spec_b = (read(tmp_path / n, "scaling.json") for n in "ab")
     assert spec_a == spec_b
     metrics = [read(tmp_path / name, "metrics.json") for name in "ab"]
     assert metrics[0]["test/smape"] != metrics[1]["test/smape"]
@@ -158,7 +158,7 @@ def test_the_lectures_scaler_leaks(files: Path, tmp_path: Path) -> None:
     """The control of the test above: fitted on the whole file, the test values are seen."""
     spoil_test_span(files)
     run(config(files, LECTURE), tmp_path / "lecture")
-    scaling = read(tmp_path / "lecture", "run.json")["spec"]["scaling"]
+    scaling = read(tmp_path / "lecture", "scaling.json")
     assert scaling["minimum"][0][0] + scaling["range"][0][0] > 50_000
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnexp import config
-from rnnexp.nn.representations import Embeddings
+from rnnexp.nn.representations import Embeddings, Vectors
 from rnnexp.tasks.classification.network import Classifier
+from rnnexp.tasks.classification.spec import ClassificationSpec
 
 ONE_HOT = "model/representation=one_hot"
 EMBEDDINGS = "model/representation=embeddings"
@@ -24,26 +25,42 @@ def composed(*overrides: str) -> DictConfig:
     return config.compose(["task=classification", "~experiment", *overrides])
 
 
+def spec_of(
+    classes: int = 2,
+    vocabulary: int = 11,
+    unknown: int | None = 0,
+    vectors: Vectors | None = None,
+    extra: int = 0,
+) -> ClassificationSpec:
+    """Documents of words, of which nothing is known but these sizes."""
+    return ClassificationSpec(
+        title="",
+        tested=0,
+        things="documents",
+        classes=[f"class {number}" for number in range(classes)],
+        groups=[],
+        vocabulary=vocabulary,
+        unknown=unknown,
+        vectors=vectors,
+        extra=extra,
+    )
+
+
 def classifier(
     *overrides: str,
     classes: int = 2,
     vocabulary: int = 11,
     unknown: int | None = 0,
-    vectors: dict[str, int] | None = None,
+    vectors: Vectors | None = None,
     **settings: Any,
 ) -> Classifier:
     """The network of `rnnexp train task=classification OVERRIDES`.
 
     settings: arguments of Classifier that win over the config.
     """
-    spec = {
-        "classes": [f"class {number}" for number in range(classes)],
-        "vocabulary": vocabulary,
-        "unknown": unknown,
-        "vectors": vectors,
-    }
+    spec = spec_of(classes, vocabulary, unknown, vectors)
     torch.manual_seed(0)
-    network = config.instantiate(composed(*overrides).model, spec=spec, **settings)
+    network = config.instantiate(composed(*overrides), "model", spec=spec, **settings)
     return network.double().eval()
 
 

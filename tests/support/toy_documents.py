@@ -1,8 +1,9 @@
-"""A data module of documents that a test writes down."""
+"""A source of documents that a test writes down."""
 
 from collections.abc import Sequence
 
 from rnnexp.data.text.documents import Document
+from rnnexp.data.text.source import DocumentSource
 from rnnexp.tasks.classification.data import ClassificationData
 
 
@@ -10,7 +11,7 @@ def document(text: str, label: int, group: str = "") -> Document:
     return Document(text.split(), label, group, text)
 
 
-class ToyDocuments(ClassificationData):
+class ToyDocuments(DocumentSource):
     """These documents, of these classes."""
 
     things = "notes"
@@ -38,3 +39,10 @@ class ToyDocuments(ClassificationData):
 
     def read(self) -> tuple[list[Document], list[Document]]:
         return self.known, self.tested
+
+
+def fed(source: DocumentSource) -> ClassificationData:
+    """The data module over a source, read."""
+    data = ClassificationData(source)
+    data.setup()
+    return data

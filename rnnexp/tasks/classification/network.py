@@ -46,6 +46,9 @@ class Classifier(nn.Module):
                 "has none: set model.token_dropout=0 or data.vocabulary=train"
             )
         self.token_dropout, self.unknown = token_dropout, spec.unknown
+        for key, asked in {"vectors": spec.vectors, "ngrams": spec.extra}.items():
+            if asked and getattr(representation, "func", representation) is OneHotTokens:
+                raise ValueError(f"data.{key} needs model/representation=embeddings")
         self.representation = representation(
             vocabulary=spec.vocabulary, vectors=spec.vectors, extra=spec.extra
         )

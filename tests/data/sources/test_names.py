@@ -13,12 +13,13 @@ from rnnexp.data.text.documents import Document
 from rnnexp.data.text.vocabulary import UNKNOWN
 from rnnexp.errors import UserError
 from tests.support.name_files import write_name_files, write_names
+from tests.support.toy_documents import fed
 
 
 def names(root: Path, *overrides: str) -> Names:
     config = compose(["data=names", f"data.root={root}", *overrides])
     check(config)
-    data: Names = instantiate(config.data)
+    data: Names = instantiate(config, "data")
     data.setup()
     return data
 
@@ -59,14 +60,17 @@ def parts_of_names(data: Names) -> dict[str, set[str]]:
 
 def test_languages_are_the_classes_and_characters_the_tokens(root: Path) -> None:
     data = names(root)
-    assert data.spec["classes"] == ["Czech", "Finnish", "Italian", "Welsh"]
-    assert data.spec["vocabulary"] == 57 and data.spec["unknown"] is None
-    assert data.spec["title"] == f"{data.spec['tested']} names" and data.spec["groups"] == []
+    spec = fed(data).spec
+    assert spec.classes == ["Czech", "Finnish", "Italian", "Welsh"]
+    assert spec.vocabulary == 57 and spec.unknown is None
+    assert spec.title == f"{spec.tested} names" and spec.groups == []
     for part, one in everything(data):
         assert one.tokens == list(one.text)
         row = next(n for n, other in enumerate(data.documents[part]) if other is one)
         batch = data.stores[part].batch(torch.tensor([row]))
-        assert [data.tokens[number] for number in batch.tokens[0].tolist()] == list(one.text)
+        assert [data.vocabulary.tokens[number] for number in batch.tokens[0].tolist()] == list(
+            one.text
+        )
         assert data.classes[int(batch.label)] == data.classes[one.label]
 
 
@@ -110,13 +114,13 @@ def test_the_test_part_depends_on_the_split_seed_alone(repeated: Path) -> None:
 def test_the_alphabet_of_the_data(root: Path) -> None:
     write_names(root / "Czech.txt", ["Novák", "Šíma", "Ou-Yang", "Kos", "Vrba"])
     lecture = names(root)
-    assert "á" not in lecture.tokens and "-" not in lecture.tokens
+    assert "á" not in lecture.vocabulary and "-" not in lecture.vocabulary
     everything_there = names(root, "data/characters=all")
-    assert {"á", "Š", "-"} <= set(everything_there.tokens)
-    assert UNKNOWN not in everything_there.tokens
+    assert {"á", "Š", "-"} <= set(everything_there.vocabulary.tokens)
+    assert UNKNOWN not in everything_there.vocabulary
     trained = names(root, "data/characters=all", "data.vocabulary=train")
     seen = {token for one in trained.documents["training"] for token in one.tokens}
-    assert set(trained.tokens) == seen | {UNKNOWN}
+    assert set(trained.vocabulary.tokens) == seen | {UNKNOWN}
 
 
 def test_new_names_are_read_as_those_of_the_files(root: Path) -> None:
@@ -180,7 +184,8 @@ def test_a_name_of_10_000_characters_is_handled(root: Path) -> None:
         assert data.notes[-1].startswith("names with over 100 characters (data.max_tokens),")
     whole = names(root, "data.max_tokens=null")
     assert max(int(store.lengths.max()) for store in whole.stores.values()) == 10_005
-    for loader in (whole.train_dataloader(), whole.val_dataloader(), whole.test_dataloader()):
+    module = fed(whole)
+    for loader in (module.train_dataloader(), module.val_dataloader(), module.test_dataloader()):
         for batch in loader:
             assert batch.tokens.shape[0] <= 64
 
@@ -206,14 +211,14 @@ def test_draws_of_the_lecture(root: Path) -> None:
     """A language is as likely as any other, however few names it has."""
     write_names(root / "Czech.txt", ["Kos", "Vrba", "Zima"])
     data = names(root, "data.draw=class_uniform", "data.batch_size=1", "data.iterations=4000")
-    loader = data.train_dataloader()
+    loader = fed(data).train_dataloader()
     assert len(loader) == 4000
     counts = Counter(int(batch.label) for batch in loader)
     # binomial with p = 1/4: a deviation of 27
     assert all(abs(counts[label] - 1000) < 5 * 27 for label in range(4))
     shuffled = names(root)
     drawn = names(root, "data.draw=class_uniform")
-    assert len(drawn.train_dataloader()) == len(shuffled.train_dataloader())
+    assert len(fed(drawn).train_dataloader()) == len(fed(shuffled).train_dataloader())
 
 
 # --- the real names -----------------------------------------------------------------------------

@@ -10,17 +10,18 @@ import pytest
 
 from rnnexp import cli
 from rnnexp.config import check, compose, instantiate
+from rnnexp.data.text.source import DocumentSource
 from rnnexp.errors import UserError
-from rnnexp.tasks.classification.data import ClassificationData
 from tests.support.review_files import write_review_files
+from tests.support.toy_documents import fed
 
 
-def ready(*overrides: str) -> ClassificationData:
+def ready(*overrides: str) -> DocumentSource:
     config = compose(list(overrides))
     check(config)
-    data: ClassificationData = instantiate(config.data)
-    data.setup()
-    return data
+    source: DocumentSource = instantiate(config, "data")
+    source.setup()
+    return source
 
 
 @pytest.fixture
@@ -28,11 +29,11 @@ def root(tmp_path: Path) -> Path:
     return write_review_files(tmp_path / "reviews")
 
 
-def reviews(root: Path, *overrides: str) -> ClassificationData:
+def reviews(root: Path, *overrides: str) -> DocumentSource:
     return ready("data=reviews", f"data.root={root}", "data.per_class=10", *overrides)
 
 
-def kinds(data: ClassificationData, part: str) -> Counter[tuple[str, int]]:
+def kinds(data: DocumentSource, part: str) -> Counter[tuple[str, int]]:
     return Counter((one.group, one.label) for one in data.documents[part])
 
 
@@ -94,7 +95,7 @@ def test_the_categories_may_lie_one_folder_deeper(tmp_path: Path) -> None:
     write_review_files(tmp_path / "reviews" / "sorted_data_acl")
     (tmp_path / "reviews" / "lecture_format").mkdir()
     data = reviews(tmp_path / "reviews")
-    assert data.spec["groups"] == ["kettles", "lamps"]
+    assert data.groups == ["kettles", "lamps"]
     assert str(data.place).endswith("sorted_data_acl")
 
 
@@ -120,19 +121,19 @@ def test_a_review_of_100_000_words_is_handled(root: Path) -> None:
     lengths = torch_lengths(whole)
     assert max(lengths) > 100_000
     assert max(torch_lengths(reviews(root))) == 400
-    for loader in (whole.val_dataloader(), whole.test_dataloader()):
+    for loader in (fed(whole).val_dataloader(), fed(whole).test_dataloader()):
         for batch in loader:  # the long one never pads others to its length
             assert batch.tokens.numel() <= max(65_536, int(batch.tokens.shape[1]))
 
 
-def torch_lengths(data: ClassificationData) -> list[int]:
+def torch_lengths(data: DocumentSource) -> list[int]:
     return [n for store in data.stores.values() for n in store.lengths.tolist()]
 
 
 # --- the lecture's datasets ---------------------------------------------------------------------
 
 
-def tokens(data: ClassificationData, part: str) -> Counter[tuple[str, ...]]:
+def tokens(data: DocumentSource, part: str) -> Counter[tuple[str, ...]]:
     return Counter(tuple(document.tokens) for document in data.documents[part])
 
 
@@ -185,7 +186,7 @@ def test_the_lecture_s_real_datasets_are_ours_from_the_raw_files(data_root: Path
         "data.max_tokens=null",
     )
 
-    def everything(data: ClassificationData) -> Counter[tuple[str, int, tuple[str, ...]]]:
+    def everything(data: DocumentSource) -> Counter[tuple[str, int, tuple[str, ...]]]:
         return Counter(
             (one.group.replace("_&_", "_"), one.label, tuple(one.tokens))
             for part in data.documents.values()

@@ -13,6 +13,7 @@ from rnnexp.data.sources.names import Names
 from rnnexp.data.sources.synthetic_names import FAMILIES, LANGUAGES, write_synthetic_names
 from rnnexp.data.text.name_files import read_names
 from rnnexp.errors import UserError
+from tests.support.toy_documents import fed
 
 NUMBER = 400
 
@@ -105,16 +106,17 @@ def test_it_draws_nothing_from_the_global_stream(tmp_path: Path) -> None:
 
 
 def ready(*overrides: str) -> Names:
-    data: Names = instantiate(compose(["data=synthetic_names", *overrides]).data)
+    data: Names = instantiate(compose(["data=synthetic_names", *overrides]), "data")
     data.setup()
     return data
 
 
 def test_they_are_called_synthetic_wherever_they_are_shown() -> None:
     data = ready("data.number=20")
-    assert data.spec["things"] == "SYNTHETIC names" and "SYNTHETIC" in data.spec["title"]
+    spec = fed(data).spec
+    assert spec.things == "SYNTHETIC names" and "SYNTHETIC" in spec.title
     assert data.place == "SYNTHETIC, generated with data.generator_seed=0"
-    assert all(name.startswith("synthetic_") for name in data.spec["classes"])
+    assert all(name.startswith("synthetic_") for name in spec.classes)
     assert len(data.documents["test"]) == 32
 
 

@@ -8,10 +8,11 @@ import pytest
 from rnnexp.config import compose, instantiate
 from rnnexp.data.sources.synthetic_recall import SyntheticRecall
 from rnnexp.errors import UserError
+from tests.support.toy_documents import fed
 
 
 def ready(*overrides: str) -> SyntheticRecall:
-    data: SyntheticRecall = instantiate(compose(["data=synthetic_recall", *overrides]).data)
+    data: SyntheticRecall = instantiate(compose(["data=synthetic_recall", *overrides]), "data")
     data.setup()
     return data
 
@@ -33,7 +34,7 @@ def test_the_first_word_tells_the_class_so_many_words_before_the_end(distance: i
         "validation": 200,
         "test": 500,
     }
-    batch = next(iter(data.val_dataloader()))
+    batch = next(iter(fed(data).val_dataloader()))
     assert batch.lengths is None and batch.tokens.shape == (200, distance + 1)
 
 
@@ -49,8 +50,8 @@ def test_the_other_words_tell_nothing() -> None:
 
 
 def test_the_vocabulary_has_all_words_at_any_size() -> None:
-    assert ready("data.number=10", "data.distance=1").tokens == ready().tokens
-    assert len(ready().tokens) == 22
+    assert ready("data.number=10", "data.distance=1").vocabulary.tokens == ready().vocabulary.tokens
+    assert len(ready().vocabulary) == 22
 
 
 def test_more_documents_and_longer_ones_change_nothing_in_the_others() -> None:
@@ -78,9 +79,10 @@ def test_it_draws_nothing_from_the_global_stream() -> None:
 
 def test_they_are_called_synthetic_wherever_they_are_shown() -> None:
     data = ready("data.number=50")
-    assert data.spec["things"] == "SYNTHETIC documents" and "SYNTHETIC" in data.spec["title"]
+    spec = fed(data).spec
+    assert spec.things == "SYNTHETIC documents" and "SYNTHETIC" in spec.title
     assert data.place == "SYNTHETIC, generated with data.generator_seed=0"
-    assert all(name.startswith("synthetic_") for name in data.spec["classes"])
+    assert all(name.startswith("synthetic_") for name in spec.classes)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.support.name_files import STEMS, write_name_files, write_names
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return write_name_files(tmp_path / "names")
+    return write_name_files(tmp_path / "data" / "names")
 
 
 def test_every_language_has_the_names_of_its_file_in_their_order(root: Path) -> None:

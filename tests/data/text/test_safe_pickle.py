@@ -144,6 +144,14 @@ def test_limits(limit: str, just: int, monkeypatch: pytest.MonkeyPatch) -> None:
         loads(stream)
 
 
+def same(read: object, expected: object) -> bool:
+    """Damage can make a list hold itself, and two of those cannot be compared to their end."""
+    try:
+        return read == expected
+    except RecursionError:
+        return repr(read) == repr(expected)
+
+
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
 def test_what_is_accepted_is_what_pickle_reads() -> None:
     """Streams with random damage: refused, or read as the standard reader does."""
@@ -168,5 +176,5 @@ def test_what_is_accepted_is_what_pickle_reads() -> None:
         except PickleRefused:
             continue
         accepted += 1
-        assert read == pickle.loads(bytes(stream), encoding="latin1"), bytes(stream)
+        assert same(read, pickle.loads(bytes(stream), encoding="latin1")), bytes(stream)
     assert 100 < accepted < 4000

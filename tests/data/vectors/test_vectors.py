@@ -195,7 +195,7 @@ def test_the_real_file(data_root: Path, tmp_path: Path, monkeypatch: pytest.Monk
         pytest.skip("no GloVe file in the real data")
     monkeypatch.setenv("RNNEXP_DATA", str(data_root))
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path))
-    glove: WordVectors = instantiate(vectors_config("glove"))
+    glove: WordVectors = instantiate(vectors_config("glove"), "")
     with glove.path.open(encoding="utf-8", newline="\n") as file:
         chosen = [line.split(" ") for line in islice(file, 0, None, 250)]
     loaded = glove.load([word for word, *_ in chosen] + ["no such word"])
@@ -551,7 +551,7 @@ def test_what_is_fetched_is_what_the_config_looks_for(
     from rnnexp.data.fetching.fetch import SOURCES
 
     monkeypatch.setenv("RNNEXP_DATA", str(tmp_path))
-    wanted: WordVectors = instantiate(vectors_config(name))
+    wanted: WordVectors = instantiate(vectors_config(name), "")
     assert (wanted.dimension, wanted.source, wanted.unknown) == (dimension, name, "skip")
     assert (SOURCES[name].members, SOURCES[name].folder) == ((file,), "embeddings")
     (tmp_path / "embeddings").mkdir()

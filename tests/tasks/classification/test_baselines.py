@@ -18,7 +18,9 @@ from rnnexp.tasks.classification.baselines import (
     log_count_ratio,
     unigrams_and_bigrams,
 )
-from tests.support.toy_documents import ToyDocuments, document
+from rnnexp.tasks.classification.data import ClassificationData
+from rnnexp.tasks.classification.task import Classification
+from tests.support.toy_documents import ToyDocuments, document, fed
 
 NAMES = {"majority", "tfidf_logistic_regression", "nb_svm"}
 
@@ -145,17 +147,21 @@ def test_one_class_alone_has_a_majority() -> None:
     assert found["majority"]["accuracy"] == 1
 
 
+def metrics_of(source: ToyDocuments) -> dict[str, float]:
+    return baseline_metrics(Classification, fed(source))
+
+
 def test_they_are_kept_by_what_they_depend_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path))
     known, tested = negations(range(6)), negations(range(50, 52))
-    first = baseline_metrics(ToyDocuments(["no", "yes"], known, tested))
+    first = metrics_of(ToyDocuments(["no", "yes"], known, tested))
     assert first["baseline/nb_svm/accuracy"] == 1
-    assert baseline_metrics(ToyDocuments(["no", "yes"], known, tested)) == first
+    assert metrics_of(ToyDocuments(["no", "yes"], known, tested)) == first
     assert len(list((tmp_path / "baselines").iterdir())) == 1
     upside_down = [Document(one.tokens, 1 - one.label, "", one.text) for one in tested]
-    second = baseline_metrics(ToyDocuments(["no", "yes"], known, upside_down))
+    second = metrics_of(ToyDocuments(["no", "yes"], known, upside_down))
     assert second["baseline/nb_svm/accuracy"] == 0
 
 
@@ -211,11 +217,12 @@ def test_baselines_of_names() -> None:
 
 def test_the_perfect_memoriser_reaches_the_ceiling_of_all_real_names(data_root: Path) -> None:
     """97.15 % of all rows."""
-    from rnnexp.config import compose, instantiate
+    from rnnexp.config import compose
+    from rnnexp.runs.build import build_data
 
-    data = instantiate(compose(["data=names", f"data.root={data_root / 'names'}"]).data)
-    data.setup()
-    everything = [one for part in data.documents.values() for one in part]
+    data = build_data(compose(["data=names", f"data.root={data_root / 'names'}"]))
+    assert isinstance(data, ClassificationData)
+    everything = [one for part in data.source.documents.values() for one in part]
     tokens, label = zip(*((one.tokens, one.label) for one in everything), strict=True)
     best = Memoriser().fit(tokens, np.array(label)).predict_proba(tokens).argmax(axis=1)
     assert np.mean(best == label) == pytest.approx(0.971456, abs=1e-6)
@@ -225,14 +232,13 @@ def test_the_perfect_memoriser_reaches_the_ceiling_of_all_real_names(data_root: 
 def test_real_reviews(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured with other code on other splits beforehand: 82.7 and 79.7 %, one split's standard
     error being 2 points with 300 tested reviews."""
-    from rnnexp.config import compose, instantiate
+    from rnnexp.config import compose
+    from rnnexp.runs.build import build_data
 
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path))
     reviews = data_root / "reviews" / "sorted_data_acl"
-    config = compose(["data=reviews", f"data.root={reviews}", "data.per_class=250"]).data
-    data = instantiate(config)
-    data.setup()
-    found = baseline_metrics(data)
+    config = compose(["data=reviews", f"data.root={reviews}", "data.per_class=250"])
+    found = baseline_metrics(Classification, build_data(config))
     assert found["baseline/majority/accuracy"] == 0.5
     assert found["baseline/tfidf_logistic_regression/accuracy"] == pytest.approx(0.827, abs=0.04)
     assert found["baseline/nb_svm/accuracy"] == pytest.approx(0.797, abs=0.04)

@@ -10,11 +10,12 @@ import torch
 
 from rnnexp.data.text.documents import Document
 from rnnexp.data.text.ngrams import LogCountRatios, NgramTable
+from rnnexp.data.text.source import DocumentSource, cut
 from rnnexp.data.text.vocabulary import UNKNOWN
 from rnnexp.data.vectors.word_vectors import Loaded
 from rnnexp.errors import UserError
-from rnnexp.tasks.answers import cut
-from rnnexp.tasks.classification.data import ClassificationData
+from rnnexp.nn.representations import Vectors
+from tests.support.toy_documents import fed
 
 SETTINGS: dict[str, Any] = {
     "split_seed": 0,
@@ -32,7 +33,7 @@ def document(text: str, label: int, group: str) -> Document:
     return Document(text.split(), label, group, text)
 
 
-class Sayings(ClassificationData):
+class Sayings(DocumentSource):
     """Sixteen documents of two groups and classes to train on, four to test on."""
 
     things = "sayings"
@@ -56,9 +57,9 @@ class Sayings(ClassificationData):
 
 
 def ready(**changes: Any) -> Sayings:
-    data = Sayings(**(SETTINGS | changes))
-    data.setup()
-    return data
+    source = Sayings(**(SETTINGS | changes))
+    source.setup()
+    return source
 
 
 def test_validation_is_a_share_of_every_group_and_class() -> None:
@@ -66,7 +67,7 @@ def test_validation_is_a_share_of_every_group_and_class() -> None:
     kinds = [(one.group, one.label) for one in data.documents["validation"]]
     assert sorted(kinds) == [("kettles", 0), ("kettles", 1), ("lamps", 0), ("lamps", 1)]
     assert len(data.documents["training"]) == 12
-    assert ready(validation_fraction=0.0).val_dataloader() == []
+    assert fed(ready(validation_fraction=0.0)).val_dataloader() == []
 
 
 def test_the_vocabulary_is_of_the_training_part_alone_or_of_everything() -> None:
@@ -77,7 +78,7 @@ def test_the_vocabulary_is_of_the_training_part_alone_or_of_everything() -> None
     assert tested[:2] == [data.vocabulary.unknown] * 2
     everything = ready(vocabulary="everything")
     assert "unheard0" in everything.vocabulary and everything.vocabulary.unknown is None
-    assert everything.spec["unknown"] is None
+    assert fed(everything).spec.unknown is None
     counts = Counter(token for one in data.documents["training"] for token in one.tokens)
     frequent = ready(min_count=4)
     assert set(frequent.vocabulary.tokens) == {UNKNOWN} | {t for t in counts if counts[t] >= 4}
@@ -85,11 +86,11 @@ def test_the_vocabulary_is_of_the_training_part_alone_or_of_everything() -> None
 
 
 def test_the_spec_says_what_the_network_needs() -> None:
-    spec = ready().spec
-    assert spec["classes"] == ["bad", "good"]
-    assert spec["groups"] == ["kettles", "lamps"]
-    assert spec["tested"] == 4 and spec["things"] == "sayings"
-    assert spec["title"] == "2 categories, 4 sayings"
+    spec = fed(ready()).spec
+    assert spec.classes == ["bad", "good"]
+    assert spec.groups == ["kettles", "lamps"]
+    assert spec.tested == 4 and spec.things == "sayings"
+    assert spec.title == "2 categories, 4 sayings"
 
 
 def test_fingerprints_tell_data_split_and_vocabulary_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +132,7 @@ class TwoVectors:
 def test_words_without_a_vector_are_left_out_or_learnt() -> None:
     skipping = ready(vectors=TwoVectors("skip"))
     assert sorted(skipping.vocabulary.tokens) == [UNKNOWN, "awful", "fine"]
-    assert skipping.spec["vectors"] == {"dimension": 3, "known": 2}
+    assert fed(skipping).spec.vectors == Vectors(dimension=3, known=2)
     assert set(skipping.stores["training"].lengths.tolist()) == {1}
     learning = ready(vectors=TwoVectors("learn"))
     assert len(learning.vocabulary) == len(ready().vocabulary)
@@ -158,7 +159,7 @@ class PlacesOfTokens(NgramTable):
 def test_further_inputs_stay_with_their_tokens() -> None:
     places = PlaceOfToken(["unigram"])
     data = ready(ngrams=places, max_tokens=4)
-    assert data.spec["extra"] == 1 and ready().spec["extra"] == 0
+    assert fed(data).spec.extra == 1 and fed(ready()).spec.extra == 0
     longest = max(range(12), key=lambda row: len(data.documents["training"][row].tokens))
     size = len(data.documents["training"][longest].tokens)
     batch = data.stores["training"].batch(torch.tensor([longest]))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from rnnexp import console
 from rnnexp.callbacks.history import History
 from rnnexp.data.text.documents import Document
+from rnnexp.runs.results import results
 from rnnexp.tasks.classification.figures import (
     ClassificationFigures,
     accuracy_bars,
@@ -31,7 +32,7 @@ from rnnexp.tasks.classification.figures import (
 )
 from rnnexp.tasks.classification.tables import accuracy_by_group
 from rnnexp.tasks.classification.task import Classification
-from tests.support.toy_documents import ToyDocuments, document
+from tests.support.toy_documents import ToyDocuments, document, fed
 
 NASTY = (
     "| a | b |\n|---|---|\n| *1* | __2__ |\n\n# heading\n> quote\n- item\n1. one\n```\ncode\n```\n"
@@ -76,8 +77,9 @@ def notes() -> ToyDocuments:
 
 
 def evaluated(
-    folder: Path, data: ToyDocuments, network: nn.Module, *callbacks: Callback
+    folder: Path, source: ToyDocuments, network: nn.Module, *callbacks: Callback
 ) -> Classification:
+    data = fed(source)
     task = Classification(cast(Any, network), data.spec, torch.optim.SGD)
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -227,9 +229,9 @@ def test_loss_starts_at_zero_and_shows_the_loss_of_guessing() -> None:
 
 def test_the_console_has_the_tables_below_the_headline(tmp_path: Path) -> None:
     task = evaluated(tmp_path, notes(), FirstTokenTells())
-    baselines = {f"baseline/majority/{name}": 0.5 for name in task.headline}
+    baselines = {f"baseline/majority/{metric.name}": 0.5 for metric in task.headline}
     with console.console.capture() as capture:
-        console.show_metrics(task, task.results, baselines)
+        console.show(*results(task, task.results, baselines))
     text = capture.get()
     headline, _, rest = text.partition("Confusion matrix")
     matrix, _, groups = rest.partition("Accuracy by category")

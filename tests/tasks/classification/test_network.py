@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-import networks
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,12 +11,13 @@ from rnnexp.errors import UserError
 from rnnexp.nn.cells import Cell
 from rnnexp.nn.readouts import LastHidden, LastInputAndPreviousHidden, Pooled
 from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
-from rnnexp.nn.representations import Embeddings, OneHotTokens
+from rnnexp.nn.representations import Embeddings, OneHotTokens, Vectors
 from rnnexp.tasks.classification.network import Classifier
-from tests.support.networks import ONE_HOT
+from tests.support import networks
+from tests.support.networks import ONE_HOT, spec_of
 
 VOCABULARY = 9
-SPEC = {"classes": ["a", "b", "c"], "vocabulary": VOCABULARY, "unknown": 0, "vectors": None}
+SPEC = spec_of(classes=3, vocabulary=VOCABULARY)
 CELLS = {cell.__name__: partial(CellRecurrence, cell) for cell in Cell.__subclasses__()}
 BACKENDS = {
     "torch_gru": partial(TorchRecurrence, nn.GRU),
@@ -110,7 +110,7 @@ def test_dropped_tokens_become_the_unknown_one_in_training_alone() -> None:
     training, evaluation = seen
     dropped = training != tokens
     assert dropped.double().mean().item() == pytest.approx(0.25, abs=0.05)
-    assert set(training[dropped].tolist()) == {SPEC["unknown"]}
+    assert set(training[dropped].tolist()) == {SPEC.unknown}
     assert torch.equal(evaluation, tokens)
 
 
@@ -137,7 +137,11 @@ LAST_INPUT = ["model=textnet", ONE_HOT]
         (LAST_INPUT, {"bidirectional": True}, "is defined for one layer and one direction"),
         (["model=gru", "model/readout=textnet_order2"], {}, "states is [0, 2], and the state of"),
         (["model=gru", ONE_HOT], {}, "one-hot vectors are never built, and this recurrence needs"),
-        (LAST_INPUT, {"vectors": {"dimension": 3, "known": 2}}, "needs model/representation=embed"),
+        (
+            LAST_INPUT,
+            {"vectors": Vectors(dimension=3, known=2)},
+            "needs model/representation=embed",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from rich.table import Table
 from sklearn.metrics import confusion_matrix
 
+from rnnexp.console import rich_table
+from rnnexp.tables import Table
 from rnnexp.tasks.classification.tables import (
     accuracy_by_group,
     confusion_counts,
@@ -35,7 +36,7 @@ def predictions() -> pd.DataFrame:
 def printed(table: Table) -> str:
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(table)
+        console.print(rich_table(table))
     return capture.get()
 
 

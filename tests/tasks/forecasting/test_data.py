@@ -10,9 +10,11 @@ import pytest
 import torch
 from sklearn.preprocessing import MinMaxScaler
 
-from rnnexp.config import compose, instantiate
+from rnnexp.config import compose
 from rnnexp.data.series.source import split_by_time, steps_in_a_season
 from rnnexp.errors import UserError
+from rnnexp.runs.build import build_data
+from rnnexp.tables import Table
 from rnnexp.tasks.forecasting.data import ForecastingData
 from tests.support.load_files import load_table, write_load_file, write_load_files
 
@@ -28,8 +30,8 @@ LECTURE = [
 
 def load(root: Path, *overrides: str) -> ForecastingData:
     config = compose(["data=power_load", f"data.root={root}", *overrides])
-    data = instantiate(config.data)
-    data.setup()
+    data = build_data(config)
+    assert isinstance(data, ForecastingData)
     return data
 
 
@@ -49,11 +51,12 @@ def test_lecture_windows_against_pandas(tmp_path: Path) -> None:
     windows = np.stack([values[i : i + 30] for i in range(count)])
 
     starts = torch.arange(count - held_out)
-    batch = data.chunking.batch(data.store, starts, 30)
+    batch = data.source.chunking.batch(data.source.store, starts, 30)
     np.testing.assert_allclose(batch.values[..., 0], windows[:-held_out], rtol=1e-6)
     np.testing.assert_allclose(batch.target[:, 0], values[30:-held_out], rtol=1e-6)
     assert torch.equal(
-        data.chunking.starts(data.store, [(0, len(values) - held_out)], 30, 0, 0), starts
+        data.source.chunking.starts(data.source.store, [(0, len(values) - held_out)], 30, 0, 0),
+        starts,
     )
 
     [test] = list(data.test_dataloader())
@@ -65,10 +68,10 @@ def test_scaler_against_scikit_learn(tmp_path: Path) -> None:
     write_load_files(tmp_path, names=("AA",))
     for fit in ("file", "train"):
         data = load(tmp_path, *SMALL, "data/cleaning=keep", f"data.normalization.fit={fit}")
-        values = data.series[0].values
-        seen = values if fit == "file" else values[: data.splits[0].train]
+        values = data.source.series[0].values
+        seen = values if fit == "file" else values[: data.source.splits[0].train]
         reference = MinMaxScaler().fit(seen)
-        scaling = data.spec["scaling"]
+        scaling = data.scaling
         assert scaling["minimum"][0][0] == pytest.approx(reference.data_min_[0])
         assert scaling["range"][0][0] == pytest.approx(reference.data_range_[0])
         change = pd.Series(seen[:, 0]).diff().std(ddof=0)
@@ -94,7 +97,7 @@ def test_a_repaired_or_empty_value_is_never_a_target(tmp_path: Path) -> None:
     assert len(windows) == tested - 1
     assert 0.5 in windows.target.tolist()
     assert not torch.isnan(windows.target).any()
-    inputs, _, _ = data.store.inputs(windows.start, 30)
+    inputs, _, _ = data.source.store.inputs(windows.start, 30)
     assert inputs.min() > 100  # 0.5 is not among the inputs of the windows after it
 
 
@@ -105,9 +108,10 @@ def test_short_files(tmp_path: Path, rows: int) -> None:
     with pytest.raises(UserError, match=rf"SHORT_hourly.csv has {rows} rows.*data.skip_short=true"):
         load(tmp_path, *SMALL)
     data = load(tmp_path, *SMALL, "data.skip_short=true")
-    assert data.spec["series"] == ["LONG"]
+    assert data.spec.series == ["LONG"]
     assert data.facts()["left_out"] == ["SHORT"]
-    assert data.report().caption == "left out, too short: SHORT"
+    [table] = data.report()
+    assert isinstance(table, Table) and table.caption == "left out, too short: SHORT"
     (tmp_path / "LONG_hourly.csv").unlink()
     with pytest.raises(UserError, match="no series is long enough"):
         load(tmp_path, *SMALL, "data.skip_short=true")
@@ -121,7 +125,7 @@ def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
     write_load_file(tmp_path, "SECOND", table)
     with pytest.raises(UserError, match=r"SECOND_hourly.csv has 630 rows, too few"):
         load(tmp_path, *SMALL)
-    assert load(tmp_path, *SMALL, "data/cleaning=keep").spec["series"] == ["FIRST", "SECOND"]
+    assert load(tmp_path, *SMALL, "data/cleaning=keep").spec.series == ["FIRST", "SECOND"]
 
 
 @pytest.mark.parametrize(
@@ -145,9 +149,9 @@ def test_wrong_settings(tmp_path: Path, override: str, sentence: str) -> None:
 def test_setup_is_done_once(tmp_path: Path) -> None:
     write_load_files(tmp_path)
     data = load(tmp_path, *SMALL)
-    store = data.store
+    store = data.source.store
     data.setup("fit")
-    assert data.store is store
+    assert data.source.store is store
 
 
 def test_fingerprint_is_of_content_not_time_or_place(tmp_path: Path) -> None:
@@ -181,11 +185,11 @@ def test_any_regular_series(tmp_path: Path) -> None:
             *SMALL,
         ]
     )
-    data = instantiate(config.data)
-    data.setup()
-    assert data.spec["series"] == ["north", "south"]
-    assert data.spec["columns"] == ["speed", "gusts"]
-    assert data.season == 48
+    data = build_data(config)
+    assert isinstance(data, ForecastingData)
+    assert data.spec.series == ["north", "south"]
+    assert data.spec.columns == ["speed", "gusts"]
+    assert data.source.season == 48
     batch = next(iter(data.train_dataloader()))
     torch.testing.assert_close(batch.values[..., 1], batch.values[..., 0] * 2)
 
@@ -211,9 +215,9 @@ def test_real_files_fit_in_little_memory(data_root: Path) -> None:
     script = f"""
 import resource, torch, pandas, pytorch_lightning, hydra
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-from rnnexp.config import compose, instantiate
-data = instantiate(compose(["data=power_load", "data.root={data_root / "power_load"}"]).data)
-data.setup()
+from rnnexp.config import compose
+from rnnexp.runs.build import build_data
+data = build_data(compose(["data=power_load", "data.root={data_root / "power_load"}"]))
 next(iter(data.train_dataloader())), next(iter(data.test_dataloader()))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """

@@ -1,6 +1,7 @@
 """The forecaster: its inputs, its units, and that a window is all it reads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -10,20 +11,34 @@ from torch import nn
 from rnnexp.nn.cells import MGU
 from rnnexp.nn.readouts import EveryStep, LastHidden, LastInputAndPreviousHidden, Pooled, Readout
 from rnnexp.nn.recurrence import CellRecurrence, Recurrence, TorchRecurrence
+from rnnexp.nn.scaling import Scaling
 from rnnexp.tasks.forecasting.network import Forecaster
+from rnnexp.tasks.forecasting.spec import ForecastingSpec
 
-SPEC = {
-    "columns": ["MW"],
-    "calendar": 0,
-    "supervised": "every_step",
-    "scaling": {"minimum": [[100.0], [5.0]], "range": [[50.0], [2.0]], "change": [4.0, 0.5]},
+SCALING: dict[str, list] = {
+    "minimum": [[100.0], [5.0]],
+    "range": [[50.0], [2.0]],
+    "change": [4.0, 0.5],
 }
+SPEC = ForecastingSpec(
+    title="",
+    tested=0,
+    things="windows",
+    series=["first", "second"],
+    columns=["MW"],
+    unit="MW",
+    calendar=0,
+    look_back=5,
+    supervised="every_step",
+)
 
 
 def forecaster(**settings: object) -> Forecaster:
     torch.manual_seed(0)
     recurrence = partial(CellRecurrence, MGU)
-    return Forecaster(SPEC, recurrence, EveryStep, hidden_size=4, **settings)  # type: ignore[arg-type]
+    network = Forecaster(SPEC, recurrence, EveryStep, hidden_size=4, **settings)  # type: ignore[arg-type]
+    network.scaling = Scaling(**SCALING)
+    return network
 
 
 def test_inputs_by_hand() -> None:
@@ -61,7 +76,7 @@ def test_inverse_of_the_scaled_target(target: str) -> None:
 def test_the_last_output_alone(
     recurrence: Callable[..., Recurrence], readout: Callable[..., Readout]
 ) -> None:
-    spec = SPEC | {"supervised": "last_step"}
+    spec = replace(SPEC, supervised="last")
     network = Forecaster(spec, recurrence, readout, hidden_size=4, num_layers=2)
     values, series = 100 + 50 * torch.rand(2, 5, 1), torch.tensor([0, 1])
     calendar = torch.empty(2, 5, 0)
@@ -82,7 +97,7 @@ def test_prediction_is_in_original_units_and_reads_its_window_alone() -> None:
 
 
 def test_the_readout_of_the_last_input_reads_the_state_before_it() -> None:
-    spec = SPEC | {"supervised": "last"}
+    spec = replace(SPEC, supervised="last")
     recurrence = partial(CellRecurrence, MGU)
     network = Forecaster(spec, recurrence, LastInputAndPreviousHidden, hidden_size=4)
     values = torch.tensor([[110.0, 114.0, 122.0, 118.0]]).unsqueeze(-1)
