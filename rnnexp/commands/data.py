@@ -6,7 +6,8 @@ from pathlib import Path
 from rnnexp import console
 from rnnexp.commands._options import parser as parser_of
 from rnnexp.config import check, compose
-from rnnexp.data.fetching.fetch import SOURCES, Source, fetch, where
+from rnnexp.data.fetching.downloads import DOWNLOADS, Download
+from rnnexp.data.fetching.fetch import fetch, where
 from rnnexp.data.folders import data_folder
 from rnnexp.data.loading.module import DataModule
 from rnnexp.data.sources.lecture_reviews import as_archives, write_archive_pair
@@ -55,9 +56,9 @@ def list_sources() -> int:
     """Print every source that is fetched or placed by hand, and whether it is here."""
     columns = [Column(name) for name in ("name", "what it is", "licence", "where it is")]
     rows = []
-    for source in SOURCES.values():
-        place = _place(source) or f"not here: rnnexp data fetch {source.name}"
-        rows.append([source.name, source.description, source.licence, place])
+    for one in DOWNLOADS.values():
+        place = _place(one) or f"not here: rnnexp data fetch {one.name}"
+        rows.append([one.name, one.description, one.licence, place])
     console.show(
         Table("Data sources", columns, rows),
         "embedded: synthetic_load, synthetic_names, synthetic_recall, synthetic_reviews "
@@ -66,12 +67,12 @@ def list_sources() -> int:
     return 0
 
 
-def _place(source: Source) -> str | None:
+def _place(download: Download) -> str | None:
     """Where a source is; in a folder of its own it may be there in part, placed by hand."""
-    if source.folder:
-        return str(found) if (found := where(source.name)) else None
+    if download.folder:
+        return str(found) if (found := where(download.name)) else None
     try:
-        return str(data_folder(source.name, None))
+        return str(data_folder(download.name, None))
     except UserError:
         return None
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnexp.data.fetching import fetch as fetching
-from rnnexp.data.fetching.fetch import SOURCES, fetch, where
+from rnnexp.data.fetching.downloads import DOWNLOADS
+from rnnexp.data.fetching.fetch import fetch, where
 from rnnexp.data.folders import cache_folder, data_folder
 from rnnexp.data.sources.power_load import read_power_load
 from rnnexp.data.text.name_files import read_names
@@ -37,7 +37,7 @@ def archive(members: dict[str, str]) -> bytes:
 
 
 TWO_HOURS = "Datetime,MW\n2004-12-31 01:00:00,5.0\n2004-12-31 02:00:00,6.0\n"
-MEMBERS = dict.fromkeys(SOURCES["power_load"].members, TWO_HOURS)
+MEMBERS = dict.fromkeys(DOWNLOADS["power_load"].members, TWO_HOURS)
 GOOD = archive(
     {
         "est_hourly.paruqet": "not asked for",
@@ -102,8 +102,8 @@ def test_the_checksum_is_compared_where_there_is_one(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def publish(sha256: str) -> None:
-        source = replace(SOURCES["power_load"], checksum=f"sha256:{sha256}")
-        monkeypatch.setitem(fetching.SOURCES, "power_load", source)
+        source = replace(DOWNLOADS["power_load"], checksum=f"sha256:{sha256}")
+        monkeypatch.setitem(DOWNLOADS, "power_load", source)
 
     publish("0" * 64)
     with pytest.raises(UserError, match=f"SHA-256 {hashlib.sha256(GOOD).hexdigest()}.*{'0' * 64}"):
@@ -114,7 +114,7 @@ def test_the_checksum_is_compared_where_there_is_one(
 
 
 def test_a_checksum_of_another_kind(serve: Serve, tmp_path: Path) -> None:
-    right = SOURCES["word2vec"].checksum
+    right = DOWNLOADS["word2vec"].checksum
     assert right is not None and right.startswith("md5:")
     found = hashlib.md5(b"something").hexdigest()
     with pytest.raises(UserError, match=f"MD5 {found} where {right[4:]} is right: try again"):
@@ -222,7 +222,7 @@ def test_an_entry_that_only_bears_an_expected_name(
 
 
 def limit(monkeypatch: pytest.MonkeyPatch, name: str, largest: int) -> None:
-    monkeypatch.setitem(fetching.SOURCES, name, replace(SOURCES[name], largest=largest))
+    monkeypatch.setitem(DOWNLOADS, name, replace(DOWNLOADS[name], largest=largest))
 
 
 def test_a_zip_bomb(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_a_zip_bomb(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 # --- names --------------------------------------------------------------------------------------
 
-FILES = dict.fromkeys(SOURCES["names"].members, "Kos\nNovák\n")
+FILES = dict.fromkeys(DOWNLOADS["names"].members, "Kos\nNovák\n")
 TUTORIAL = {f"data/names/{name}": names for name, names in FILES.items()} | {
     "data/eng-fra.txt": "Go.\tVa !\n",
     "__MACOSX/data/names/._Czech.txt": "nothing",
@@ -438,7 +438,7 @@ WORD2VEC = gzip.compress(b"1 300\nthe " + bytes(4 * 300))
 def _no_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
     """The archives of these tests are not those of the publishers."""
     for name in ("glove", "word2vec"):
-        monkeypatch.setitem(fetching.SOURCES, name, replace(SOURCES[name], checksum=None))
+        monkeypatch.setitem(DOWNLOADS, name, replace(DOWNLOADS[name], checksum=None))
 
 
 @pytest.mark.usefixtures("_no_checksums")

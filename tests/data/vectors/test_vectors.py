@@ -548,12 +548,12 @@ def test_what_is_fetched_is_what_the_config_looks_for(
     dimension: int,
     file: str,
 ) -> None:
-    from rnnexp.data.fetching.fetch import SOURCES
+    from rnnexp.data.fetching.downloads import DOWNLOADS
 
     monkeypatch.setenv("RNNEXP_DATA", str(tmp_path))
     wanted: WordVectors = instantiate(vectors_config(name), "")
     assert (wanted.dimension, wanted.source, wanted.unknown) == (dimension, name, "skip")
-    assert (SOURCES[name].members, SOURCES[name].folder) == ((file,), "embeddings")
+    assert (DOWNLOADS[name].members, DOWNLOADS[name].folder) == ((file,), "embeddings")
     (tmp_path / "embeddings").mkdir()
     (tmp_path / "embeddings" / file).touch()
     assert wanted.path == tmp_path / "embeddings" / file

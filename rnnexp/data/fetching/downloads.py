@@ -1,0 +1,140 @@
+"""The data sets that can be downloaded: where from, what they hold, how to get them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rnnexp.data.sources.power_load import read_power_load
+from rnnexp.data.text.name_files import read_names
+from rnnexp.data.text.review_files import categories, read_first
+from rnnexp.data.vectors.files import read_vectors
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Download:
+    """A data set that is downloaded as one file.
+
+    packing: what that file is; `file` for one that is kept as it is.
+    members: what is taken from an archive: ends of paths in it, as patterns of as many parts as
+        the file has in the source's folder (`*` is any one part); nothing else in it is touched.
+        Of a single file, its name in the folder.
+    largest: bytes that unpacking may give, with room to spare; more is no such archive.
+    checksum: ALGORITHM:SUM of the download, where one is known, else None.
+    read: reads the folder and raises UserError where it is not what it should be.
+    by_hand: how to get the data where a program cannot, a sentence's end.
+    folder: of several sources together, else None: one of its own, with the source's name.
+    """
+
+    name: str
+    description: str
+    licence: str
+    home: str
+    url: str
+    checksum: str | None
+    packing: Literal["zip", "tar.gz", "file"]
+    members: tuple[str, ...]
+    largest: int
+    read: Callable[[Path], object]
+    by_hand: str
+    folder: str | None = None
+
+
+def _read_reviews(folder: Path) -> None:
+    """The first review of every file."""
+    root = folder / "sorted_data"
+    for category in categories(root):
+        read_first(root, category, 1)
+
+
+def _reads_vectors(name: str, dimension: int) -> Callable[[Path], object]:
+    return lambda folder: read_vectors(folder / name, ["the"], dimension)
+
+
+_LANGUAGES = (
+    "Arabic Chinese Czech Dutch English French German Greek Irish Italian Japanese Korean Polish "
+    "Portuguese Russian Scottish Spanish Vietnamese"
+)
+_ZONES = "AEP COMED DAYTON DEOK DOM DUQ EKPC FE NI PJME PJMW PJM_Load"
+
+DOWNLOADS = {
+    download.name: download
+    for download in (
+        Download(
+            name="power_load",
+            description="hourly electric load of 12 zones in the eastern USA, MW, 1998 to 2018",
+            licence="CC0",
+            home="https://www.kaggle.com/datasets/robikscube/hourly-energy-consumption",
+            url="https://www.kaggle.com/api/v1/datasets/download/"
+            "robikscube/hourly-energy-consumption",
+            checksum=None,  # Kaggle packs the archive on demand and gives no checksum
+            packing="zip",
+            members=tuple(f"{zone}_hourly.csv" for zone in _ZONES.split()),
+            largest=GIB,
+            read=read_power_load,
+            by_hand="log in there with a browser, download the zip and unpack its "
+            "NAME_hourly.csv files",
+        ),
+        Download(
+            name="reviews",
+            description="Multi-Domain Sentiment Dataset: product reviews, 25 categories (1.5 GB)",
+            licence="none stated; cite Blitzer et al. 2007",
+            home="https://www.cs.jhu.edu/~mdredze/datasets/sentiment/",
+            url="https://www.cs.jhu.edu/~mdredze/datasets/sentiment/unprocessed.tar.gz",
+            checksum=None,  # none is published
+            packing="tar.gz",
+            members=("sorted_data/*/negative.review", "sorted_data/*/positive.review"),
+            largest=16 * GIB,
+            read=_read_reviews,
+            by_hand="download unprocessed.tar.gz or domain_sentiment_data.tar.gz and unpack it",
+        ),
+        Download(
+            name="names",
+            description="20,074 last names of 18 languages (3 MB)",
+            licence="none stated; from S. Robertson's tutorial on character RNNs",
+            home="https://docs.pytorch.org/tutorials/intermediate/"
+            "char_rnn_classification_tutorial.html",
+            url="https://download.pytorch.org/tutorial/data.zip",
+            checksum=None,  # none is published
+            packing="zip",
+            members=tuple(f"{language}.txt" for language in _LANGUAGES.split()),
+            largest=GIB,
+            read=read_names,
+            by_hand="download data.zip, which is linked there, and unpack the Language.txt files "
+            "of its folder names",
+        ),
+        Download(
+            name="glove",
+            description="GloVe word vectors, 400,000 words, 100 numbers each (0.9 GB)",
+            licence="PDDL",
+            home="https://nlp.stanford.edu/projects/glove/",
+            url="https://nlp.stanford.edu/data/glove.6B.zip",
+            checksum="sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+            packing="zip",
+            members=("glove.6B.100d.txt",),
+            largest=GIB,
+            read=_reads_vectors("glove.6B.100d.txt", 100),
+            by_hand="download glove.6B.zip and unpack its glove.6B.100d.txt",
+            folder="embeddings",
+        ),
+        Download(
+            name="word2vec",
+            description="word2vec vectors, 3 million words of news, 300 numbers each (1.7 GB)",
+            licence="Apache 2.0",
+            home="https://code.google.com/archive/p/word2vec/",
+            url="https://github.com/RaRe-Technologies/gensim-data/releases/download/"
+            "word2vec-google-news-300/word2vec-google-news-300.gz",
+            checksum="md5:a5e5354d40acb95f9ec66d5977d140ef",
+            packing="file",
+            members=("GoogleNews-vectors-negative300.bin.gz",),
+            largest=4 * GIB,
+            read=_reads_vectors("GoogleNews-vectors-negative300.bin.gz", 300),
+            by_hand="put GoogleNews-vectors-negative300.bin.gz, which is linked there,",
+            folder="embeddings",
+        ),
+    )
+}
