@@ -19,8 +19,8 @@ from rich.markdown import Markdown
 from experiments import study
 from rnnexp import console
 from rnnexp.callbacks.gradient_flow import FILE
-from rnnexp.runs.leaderboard import Entry
-from rnnexp.runs.statistics import check
+from rnnexp.runs.comparison.leaderboard import Entry
+from rnnexp.runs.comparison.statistics import check
 
 HERE = Path(__file__).parent
 # Cells in which nothing is kept by a gate, and those in which something is.

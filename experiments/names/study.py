@@ -13,9 +13,9 @@ from rich.markdown import Markdown
 
 from experiments import study
 from rnnexp import console
-from rnnexp.runs.leaderboard import Entry
-from rnnexp.runs.reading import read_predictions
-from rnnexp.runs.statistics import check
+from rnnexp.runs.comparison.leaderboard import Entry
+from rnnexp.runs.folder.reading import read_predictions
+from rnnexp.runs.comparison.statistics import check
 
 HERE = Path(__file__).parent
 OURS, LECTURE = ["names_best", "names_gru"], "names_char_rnn"

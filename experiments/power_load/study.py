@@ -13,8 +13,8 @@ import rnnexp
 from experiments import study
 from experiments.power_load.lightgbm_baseline import VARIANTS, lightgbm_metrics, require_lightgbm
 from rnnexp import console
-from rnnexp.runs.leaderboard import Entry
-from rnnexp.runs.statistics import check
+from rnnexp.runs.comparison.leaderboard import Entry
+from rnnexp.runs.comparison.statistics import check
 from rnnexp.tasks.forecasting.data import ForecastingData
 
 HERE = Path(__file__).parent

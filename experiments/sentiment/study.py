@@ -12,9 +12,9 @@ from rich.markdown import Markdown
 
 from experiments import study
 from rnnexp import console
-from rnnexp.runs.leaderboard import Entry
-from rnnexp.runs.reading import read_digest
-from rnnexp.runs.statistics import check
+from rnnexp.runs.comparison.leaderboard import Entry
+from rnnexp.runs.folder.reading import read_digest
+from rnnexp.runs.comparison.statistics import check
 
 HERE = Path(__file__).parent
 # As the lecture trains them. N = 250 in three categories are about as many reviews as its N = 40

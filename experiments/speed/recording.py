@@ -22,7 +22,7 @@ from rnnexp.config import compose
 from rnnexp.errors import UserError
 from rnnexp.process import determinism
 from rnnexp.runs import experiment
-from rnnexp.runs.digest import hash_tensors
+from rnnexp.runs.folder.digest import hash_tensors
 
 BAR = 0.03  # of the training time
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rnnexp import console
-from rnnexp.runs.compare import Ground
+from rnnexp.runs.comparison.repetition import Ground
 
 IDENTICAL, DIFFERENT_NUMBERS, DIFFERENT_GROUND = 0, 1, 4  # exit codes
 

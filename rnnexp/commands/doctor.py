@@ -10,7 +10,7 @@ from rnnexp.commands._options import parser
 from rnnexp.config import config_dir
 from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
-from rnnexp.runs.provenance import PACKAGE, code_state, versions
+from rnnexp.runs.folder.provenance import PACKAGE, code_state, versions
 
 SOURCES = ("power_load", "reviews", "names", "embeddings")
 

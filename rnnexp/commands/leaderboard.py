@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rnnexp import console
 from rnnexp.commands._options import parser as parser_of
-from rnnexp.runs.leaderboard import find_runs, tables, whole_table
-from rnnexp.runs.leaderboard_texts import fitted, to_markdown
-from rnnexp.runs.statistics import check, compare
+from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
+from rnnexp.runs.comparison.leaderboard_texts import fitted, to_markdown
+from rnnexp.runs.comparison.statistics import check, compare
 
 
 def main(argv: list[str]) -> int:

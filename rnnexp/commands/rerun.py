@@ -19,11 +19,11 @@ from rnnexp.commands._options import allow, folder_parser
 from rnnexp.commands._verdict import IDENTICAL, show_verdict
 from rnnexp.config import check, override
 from rnnexp.errors import CannotRerun, UserError
-from rnnexp.runs.compare import ground_differences, result_differences
-from rnnexp.runs.digest import read_result
+from rnnexp.runs.comparison.repetition import ground_differences, result_differences
 from rnnexp.runs.experiment import run
+from rnnexp.runs.folder.digest import read_result
+from rnnexp.runs.folder.reading import read_config, read_run
 from rnnexp.runs.loading import find_data
-from rnnexp.runs.reading import read_config, read_run
 
 
 def main(argv: list[str]) -> int:

@@ -11,10 +11,10 @@ from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences
 from rnnexp.config import check
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
-from rnnexp.runs.compare import ground_differences, metric_differences
+from rnnexp.runs.comparison.repetition import ground_differences, metric_differences
 from rnnexp.runs.experiment import test_weights
+from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
 from rnnexp.runs.loading import check_same_data, find_data
-from rnnexp.runs.reading import read_config, read_metrics, read_run
 from rnnexp.runs.results import results
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
 from rnnexp.tasks.baselines import baseline_metrics

@@ -1,1 +1,2 @@
-"""Data: one file per source, and the small pieces that turn a source into batches."""
+"""Data: from files to batches. A source is read and divided here; what a task makes of it lies in
+the folder of the task."""

@@ -22,7 +22,7 @@ from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.engine import engine
 from rnnexp.launching.plan import Plan
 from rnnexp.runs import experiment
-from rnnexp.runs.reading import read_run
+from rnnexp.runs.folder.reading import read_run
 
 
 def launch(plan: Plan, overrides: Sequence[str], config_dir: Path | None) -> list[Failure]:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The process that a run is in: its random generators, threads, memory and cores."""

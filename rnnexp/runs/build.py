@@ -15,7 +15,7 @@ from rnnexp.data.source import Source
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process import determinism
-from rnnexp.runs.reading import NOT_ITS_WEIGHTS, best_checkpoint, read_state_dict
+from rnnexp.runs.folder.reading import NOT_ITS_WEIGHTS, best_checkpoint, read_state_dict
 from rnnexp.tasks.task import Task
 
 

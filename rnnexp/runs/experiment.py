@@ -27,10 +27,10 @@ from rnnexp.runs.build import (
     load_best,
     path_of,
 )
-from rnnexp.runs.digest import hash_tensors
+from rnnexp.runs.folder.digest import hash_tensors
+from rnnexp.runs.folder.provenance import now
+from rnnexp.runs.folder.record import recording
 from rnnexp.runs.hyperparameters import hyperparameters
-from rnnexp.runs.provenance import now
-from rnnexp.runs.record import recording
 from rnnexp.runs.results import results
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
 from rnnexp.tasks.baselines import baseline_metrics
@@ -50,12 +50,13 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         RunFailed: the training cannot go on.
     """
     with recording(folder, sys.argv) as record, ExitStack() as held:
+        record.save(**facts)
         record.asked(config)
         config = resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
         record.config(config)
-        record.save(**facts_of_this_process(config), **facts)
+        record.save(**facts_of_this_process(config))
         set_up_process(config)
         show_begin(config, folder)
 

@@ -13,7 +13,7 @@ from rnnexp.config import check, instantiate, override
 from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.errors import UserError
 from rnnexp.runs.build import data_module, task_class
-from rnnexp.runs.reading import (
+from rnnexp.runs.folder.reading import (
     NOT_ITS_WEIGHTS,
     best_checkpoint,
     read_config,

@@ -12,7 +12,7 @@ from rnnexp.errors import UserError
 from rnnexp.nn.fast import kernels
 from rnnexp.process import cores, determinism
 from rnnexp.process.machine import device_name
-from rnnexp.runs.provenance import code_state, versions
+from rnnexp.runs.folder.provenance import code_state, versions
 
 
 def resolve(config: DictConfig) -> DictConfig:

@@ -1,1 +1,2 @@
-"""Tasks: LightningModules that own loss, metrics and optimiser, and no architecture."""
+"""Tasks: one folder each, with its spec, data module, network, LightningModule, metrics, baselines,
+figures and answers."""

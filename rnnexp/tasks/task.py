@@ -64,8 +64,8 @@ class Task(pl.LightningModule):
     # What a task must say -----------------------------------------------------------------------
 
     @property
-    def headline(self) -> list[Metric]:
-        """The metrics that a result table shows, the one to compare runs by first."""
+    def metrics(self) -> list[Metric]:
+        """What a validation and a test report, the one to compare runs by first."""
         raise NotImplementedError
 
     def batch_loss(self, batch: Any) -> Tensor:
@@ -77,11 +77,6 @@ class Task(pl.LightningModule):
         raise NotImplementedError
 
     # What a task may say ------------------------------------------------------------------------
-
-    @property
-    def monitors(self) -> list[str]:
-        """The metrics of a validation, by which a best checkpoint can be chosen."""
-        return ["val/loss", *(f"val/{metric.name}" for metric in self.headline)]
 
     def tables(self) -> list[Table]:
         """What else a person should see of the test, below the headline."""
@@ -104,6 +99,16 @@ class Task(pl.LightningModule):
         raise UserError(f"{cls.__name__} does not say how it predicts new data (Task.answer)")
 
     # What all tasks share -----------------------------------------------------------------------
+
+    @property
+    def headline(self) -> list[Metric]:
+        """The metrics that a result table shows."""
+        return [metric for metric in self.metrics if metric.headline]
+
+    @property
+    def monitors(self) -> list[str]:
+        """The names in a validation by which a best checkpoint can be chosen."""
+        return ["val/loss", *(f"val/{metric.name}" for metric in self.metrics)]
 
     def report_loss(self, loss: Tensor, batch_size: int) -> None:
         """Log a training loss.

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnexp import __version__, cli, config
 from rnnexp.config.targets import allowed_packages
 from rnnexp.errors import RunFailed, UserError
-from rnnexp.runs.record import recording
+from rnnexp.runs.folder.record import recording
 from tests.support import REPOSITORY
 
 Capture = pytest.CaptureFixture[str]

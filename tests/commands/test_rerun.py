@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.runs.experiment import run
-from rnnexp.runs.provenance import code_state
+from rnnexp.runs.folder.provenance import code_state
 from rnnexp.tasks.forecasting.task import Forecasting
 from tests.support.load_files import OURS, write_load_files
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 import rnnexp
 from rnnexp.cli import main
-from rnnexp.runs.leaderboard import find_runs, tables
+from rnnexp.runs.comparison.leaderboard import find_runs, tables
 from rnnexp.tasks.classification.data import ClassificationData
 from tests.support.review_files import write_review_files, write_vectors
 

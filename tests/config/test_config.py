@@ -242,7 +242,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "pickle": {"_target_": "torch.load", "f": "weights.pt", "weights_only": False},
     "hub": {"_target_": "torch.hub.load", "repo_or_dir": "a/b", "model": "c"},
     "prefix": {"_target_": "torch.nn.modules.module.torch.load", "f": "weights.pt"},
-    "our globals": {"_target_": "rnnexp.runs.record.torch.load", "f": "weights.pt"},
+    "our globals": {"_target_": "rnnexp.runs.folder.record.torch.load", "f": "weights.pt"},
     "globals of a room": {"_target_": "rnnexp.data.series.raw.pd.read_pickle", "path": "a"},
     "import into a room": {"_target_": "rnnexp.data.series.raw.Path"},
     "function of a room": {"_target_": "rnnexp.nn.cells.mix"},

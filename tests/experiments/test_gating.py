@@ -15,8 +15,8 @@ from experiments.gating import study as gating
 from rnnexp.callbacks.gradient_flow import FILE
 from rnnexp.config import compose, config_dir
 from rnnexp.runs.build import build_data
-from rnnexp.runs.leaderboard import find_runs
-from rnnexp.runs.record import RunRecord
+from rnnexp.runs.comparison.leaderboard import find_runs
+from rnnexp.runs.folder.record import RunRecord
 from rnnexp.runs.settings import resolve
 from tests.support import REPOSITORY
 

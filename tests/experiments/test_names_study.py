@@ -11,8 +11,8 @@ from experiments import study
 from experiments.names import study as names
 from rnnexp.config import compose
 from rnnexp.runs.build import build_data
-from rnnexp.runs.leaderboard import find_runs
-from rnnexp.runs.record import RunRecord
+from rnnexp.runs.comparison.leaderboard import find_runs
+from rnnexp.runs.folder.record import RunRecord
 from rnnexp.runs.settings import resolve
 
 TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"

@@ -10,7 +10,7 @@ import pytest
 from experiments import study
 from experiments.sentiment import one_hot
 from rnnexp.config import check, compose
-from rnnexp.runs.leaderboard import Entry
+from rnnexp.runs.comparison.leaderboard import Entry
 from rnnexp.runs.settings import resolve
 
 WORKS = "sentiment_gru_onehot_works"

@@ -12,8 +12,8 @@ from experiments.power_load import study as power_load
 from rnnexp.config import compose
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data
-from rnnexp.runs.leaderboard import find_runs
-from rnnexp.runs.record import RunRecord
+from rnnexp.runs.comparison.leaderboard import find_runs
+from rnnexp.runs.folder.record import RunRecord
 from rnnexp.runs.settings import resolve
 from tests.support import REPOSITORY
 from tests.support.load_files import write_load_files

@@ -8,7 +8,7 @@ import pytest
 
 from rnnexp.cli import main
 from rnnexp.nn.fast import tables as lookup
-from rnnexp.runs.reading import read_digest, read_run
+from rnnexp.runs.folder.reading import read_digest, read_run
 
 RUN = [
     "train",

@@ -12,7 +12,7 @@ import pytest
 
 from rnnexp.cli import main
 from rnnexp.process import cores
-from rnnexp.runs.reading import read_run
+from rnnexp.runs.folder.reading import read_run
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from rnnexp.commands.test import evaluate
 from rnnexp.config import compose
 from rnnexp.data.loading.samplers import ShuffledBatches
 from rnnexp.errors import RunFailed, UserError
-from rnnexp.runs.digest import hash_tensors
 from rnnexp.runs.experiment import run
-from rnnexp.runs.reading import read_checkpoint
+from rnnexp.runs.folder.digest import hash_tensors
+from rnnexp.runs.folder.reading import read_checkpoint
 from tests.support.load_files import LECTURE, OURS, write_load_files
 
 

@@ -13,10 +13,10 @@ from rnnexp import console
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.errors import UserError
-from rnnexp.runs.leaderboard import find_runs, tables
-from rnnexp.runs.leaderboard_texts import to_markdown
-from rnnexp.runs.record import RunRecord
-from rnnexp.runs.statistics import select
+from rnnexp.runs.comparison.leaderboard import find_runs, tables
+from rnnexp.runs.comparison.leaderboard_texts import to_markdown
+from rnnexp.runs.comparison.statistics import select
+from rnnexp.runs.folder.record import RunRecord
 
 composed = functools.cache(lambda *overrides: compose(overrides))
 

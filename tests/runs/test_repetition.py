@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from rnnexp.cli import main
 from rnnexp.config import compose, config_dir
-from rnnexp.runs.digest import hash_tensors
 from rnnexp.runs.experiment import run
+from rnnexp.runs.folder.digest import hash_tensors
 from tests.support.load_files import write_load_files
 from tests.support.name_files import write_name_files
 from tests.support.review_files import write_review_files, write_vectors

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Documents: files of reviews and names, tokens, vocabularies, n-grams and splits."""

@@ -11,30 +11,29 @@ The lecture has no tanh around h_t; nor does a state_dict say whether there is o
 from torch import Tensor
 
 from rnnexp.nn.cells import Linear, Vanilla
-from rnnexp.nn.lecture.layout import Layout, cells_of, join, linear, split
+from rnnexp.nn.lecture.layout import Layout, Network, cells_of, join, linear, split
 from rnnexp.nn.readouts import LastInputAndPreviousHidden
-from rnnexp.tasks.classification.network import Classifier
 
 
-def load_published(network: Classifier, state: dict[str, Tensor]) -> None:
-    """Take over the weights of a state_dict that the lecture's char RNN saved.
+def load_published(network: Network, state: dict[str, Tensor]) -> None:
+    """Load the weights from a state_dict of the lecture's char RNN.
 
     Raises:
-        ValueError: the network has not the form of the char RNN, or another size.
+        ValueError: the network is not a char RNN, or its sizes differ.
     """
     split(state, _layout(network), "the lecture's char RNN")
 
 
-def to_published(network: Classifier) -> dict[str, Tensor]:
-    """The network's weights as the lecture's char RNN names and lays them out (copies).
+def to_published(network: Network) -> dict[str, Tensor]:
+    """The network's weights as a state_dict of the lecture's char RNN (copies).
 
     Raises:
-        ValueError: the network has not the form of the char RNN.
+        ValueError: the network is not a char RNN.
     """
     return join(_layout(network))
 
 
-def _layout(network: Classifier) -> Layout:
+def _layout(network: Network) -> Layout:
     """Where our weights stand in the lecture's."""
     match cells_of(network.recurrence), network.readout:
         case (
@@ -46,7 +45,6 @@ def _layout(network: Classifier) -> Layout:
                 "c2o", read, readout.bias
             )
     raise ValueError(
-        "only one layer of TEXTnet's cell, of which the class is read from the last input and the "
-        "state before it, without a middle layer (model/readout=last_input), has the form of the "
-        "lecture's char RNN"
+        "the network is not the lecture's char RNN: that is one layer of Linear or Vanilla in one "
+        "direction, read by LastInputAndPreviousHidden without a middle layer"
     )

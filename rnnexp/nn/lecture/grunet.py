@@ -8,30 +8,29 @@ table has no place there and stays as it is.
 from torch import Tensor, nn
 
 from rnnexp.nn.cells import GRU
-from rnnexp.nn.lecture.layout import Layout, cells_of, join, linear, split
+from rnnexp.nn.lecture.layout import Layout, Network, cells_of, join, linear, split
 from rnnexp.nn.readouts import LastHidden
-from rnnexp.tasks.classification.network import Classifier
 
 
-def load_published(network: Classifier, state: dict[str, Tensor]) -> None:
-    """Take over the weights of a state_dict that DLStudio's GRUnet saved.
+def load_published(network: Network, state: dict[str, Tensor]) -> None:
+    """Load the weights from a state_dict of DLStudio's GRUnet.
 
     Raises:
-        ValueError: the network has not the form of GRUnet, or another size.
+        ValueError: the network is not a GRUnet, or its sizes differ.
     """
     split(state, _layout(network), "DLStudio's GRUnet")
 
 
-def to_published(network: Classifier) -> dict[str, Tensor]:
-    """The network's weights as DLStudio's GRUnet names and lays them out (copies).
+def to_published(network: Network) -> dict[str, Tensor]:
+    """The network's weights as a state_dict of DLStudio's GRUnet (copies).
 
     Raises:
-        ValueError: the network has not the form of GRUnet.
+        ValueError: the network is not a GRUnet.
     """
     return join(_layout(network))
 
 
-def _layout(network: Classifier) -> Layout:
+def _layout(network: Network) -> Layout:
     """Where our weights stand in DLStudio's."""
     cells = [cell for cell in cells_of(network.recurrence) if isinstance(cell, GRU)]
     match cells, network.readout:
@@ -46,6 +45,6 @@ def _layout(network: Classifier) -> Layout:
                 }
             return layout | linear("fc", [out.weight.t()], out.bias)
     raise ValueError(
-        "only layers of GRU cells in one direction, of which the last hidden state is read "
-        "through relu (model=grunet), have the form of DLStudio's GRUnet"
+        "the network is not DLStudio's GRUnet: that is a stack of GRU cells in one direction, read "
+        "by LastHidden through relu"
     )

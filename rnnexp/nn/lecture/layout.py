@@ -1,12 +1,12 @@
 """State dicts of published networks, translated from and into ours.
 
-A layout says for every tensor of a published state_dict which of our weights stand side by side in
-it: a weight over [x_t; h_{t-1}] is our W and U. They are transposed views of the parameters, so
-that copying into them fills the parameters; both directions follow from the one layout.
+A layout lists, for every tensor of a published state_dict, the weights of ours that it joins: a
+weight over [x_t; h_{t-1}] is our W beside our U. The listed tensors are transposed views of our
+parameters, so copying into them fills the parameters. One layout serves both directions.
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,16 @@ from rnnexp.nn.recurrence import CellRecurrence
 Layout = dict[str, list[Tensor]]
 
 
+class Network(Protocol):
+    """What is translated: a recurrence, and a readout of its hidden states."""
+
+    recurrence: Any
+    readout: Any
+
+
 def linear(name: str, weights: Sequence[Tensor], bias: Tensor) -> Layout:
-    """The layout of a torch.nn.Linear over what these weights, each (in, out), are over."""
+    """Layout of one `torch.nn.Linear` whose weight is the horizontal stack of `weights`, each of
+    shape (in, out)."""
     return {
         f"{name}.weight": [weight.detach().t() for weight in weights],
         f"{name}.bias": [bias.detach()],
@@ -26,15 +34,15 @@ def linear(name: str, weights: Sequence[Tensor], bias: Tensor) -> Layout:
 
 
 def join(layout: Layout) -> dict[str, Tensor]:
-    """Our weights as the published network names and lays them out (copies)."""
+    """Our weights under the names and in the shapes of the published network (copies)."""
     return {name: torch.cat(parts, dim=-1) for name, parts in layout.items()}
 
 
 def split(state: dict[str, Tensor], layout: Layout, network: str) -> None:
-    """Fill our weights with those of the state_dict of a published network, so called.
+    """Fill our weights from the state_dict of a published network. network: its name.
 
     Raises:
-        ValueError: it lacks a tensor, has one too many, or one of another shape.
+        ValueError: a tensor is missing, unknown, or of another shape.
     """
     expected = join(layout)
     for name, weight in expected.items():
@@ -45,7 +53,7 @@ def split(state: dict[str, Tensor], layout: Layout, network: str) -> None:
             raise ValueError(f"{name} has shape {found}, this network needs {wanted}")
     for name in state:
         if name not in expected:
-            raise ValueError(f"the state_dict has {name!r}, for which this network has no place")
+            raise ValueError(f"the state_dict has {name!r}, which this network does not have")
     for name, parts in layout.items():
         widths = [part.shape[-1] for part in parts]
         for part, weight in zip(parts, state[name].split(widths, dim=-1), strict=True):
@@ -53,7 +61,7 @@ def split(state: dict[str, Tensor], layout: Layout, network: str) -> None:
 
 
 def cells_of(recurrence: nn.Module) -> list[Cell]:
-    """The cells of a stack that reads in one direction, the first layer's first; else none."""
+    """The cells of a one-directional stack, from the first layer to the last; empty otherwise."""
     if isinstance(recurrence, CellRecurrence) and not recurrence.backward_layers:
         return [cast(Cell, layer) for layer in recurrence.layers]
     return []

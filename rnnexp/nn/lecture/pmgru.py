@@ -7,16 +7,17 @@ DLStudio 2.5.8 names its three layers
     project3.0  (1, H)      W_o        over h_T, then tanh
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from rnnexp.nn.cells import MGU
 from rnnexp.nn.lecture.layout import Layout, cells_of, join, linear, split
 from rnnexp.nn.readouts import LastHidden
-from rnnexp.tasks.forecasting.network import Forecaster
 
 
-def load_published(network: Forecaster, state: dict[str, Tensor]) -> None:
-    """Take over the weights of a state_dict that DLStudio's pmGRU saved.
+def load_published(network: Any, state: dict[str, Tensor]) -> None:
+    """Load the weights from a state_dict of DLStudio's pmGRU.
 
     The scaling stays as it is: DLStudio stores none.
 
@@ -26,8 +27,8 @@ def load_published(network: Forecaster, state: dict[str, Tensor]) -> None:
     split(state, _layout(network), "DLStudio's pmGRU")
 
 
-def to_published(network: Forecaster) -> dict[str, Tensor]:
-    """The network's weights as DLStudio's pmGRU names and lays them out (copies).
+def to_published(network: Any) -> dict[str, Tensor]:
+    """The network's weights as a state_dict of DLStudio's pmGRU (copies).
 
     Raises:
         ValueError: the network is not one layer of MGU.
@@ -35,7 +36,7 @@ def to_published(network: Forecaster) -> dict[str, Tensor]:
     return join(_layout(network))
 
 
-def _layout(network: Forecaster) -> Layout:
+def _layout(network: Any) -> Layout:
     """Where our weights stand in DLStudio's."""
     levels = network.inputs == ("level",) and network.target == "level"
     match cells_of(network.recurrence), network.readout:
@@ -50,6 +51,6 @@ def _layout(network: Forecaster) -> Layout:
                 | linear("project3.0", [out.weight.t()], out.bias)
             )
     raise ValueError(
-        "only one MGU layer that reads levels, and gives a level through tanh after its last "
-        "step, has the form of DLStudio's pmGRU"
+        "the network is not DLStudio's pmGRU: that is one layer of MGU over levels, read by "
+        "LastHidden through tanh as a level"
     )

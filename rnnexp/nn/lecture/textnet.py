@@ -12,38 +12,37 @@ In TEXTnetOrder2 the first two read the cell that is fed as a third part, and th
 
 The twins WithEmbeddings have the same layers. They are fed with word vectors and store none, so a
 word table has no place there and stays as it is. Nor does a state_dict say whether a tanh stands
-around h_t: DLStudio 2.5.8 has it (model=textnet), the lecture's slide has not.
+around h_t: DLStudio 2.5.8 has it (Vanilla), the lecture's slide has not (Linear).
 """
 
 from torch import Tensor, nn
 
 from rnnexp.nn.cells import Linear, TEXTnetOrder2, Vanilla
-from rnnexp.nn.lecture.layout import Layout, cells_of, join, linear, split
+from rnnexp.nn.lecture.layout import Layout, Network, cells_of, join, linear, split
 from rnnexp.nn.readouts import LastInputAndPreviousHidden
-from rnnexp.tasks.classification.network import Classifier
 
 
-def load_published(network: Classifier, state: dict[str, Tensor]) -> None:
-    """Take over the weights of a state_dict that DLStudio's TEXTnet or TEXTnetOrder2 saved.
+def load_published(network: Network, state: dict[str, Tensor]) -> None:
+    """Load the weights from a state_dict of DLStudio's TEXTnet or TEXTnetOrder2.
 
     Raises:
-        ValueError: the network has another form than the one that was saved, or another size.
+        ValueError: the network is not the one that was saved, or its sizes differ.
     """
     name, layout = _layout(network)
     split(state, layout, f"DLStudio's {name}")
 
 
-def to_published(network: Classifier) -> dict[str, Tensor]:
-    """The network's weights as DLStudio names and lays them out (copies).
+def to_published(network: Network) -> dict[str, Tensor]:
+    """The network's weights as a state_dict of DLStudio's (copies).
 
     Raises:
-        ValueError: the network has the form of neither.
+        ValueError: the network is neither of them.
     """
     _, layout = _layout(network)
     return join(layout)
 
 
-def _layout(network: Classifier) -> tuple[str, Layout]:
+def _layout(network: Network) -> tuple[str, Layout]:
     """Which of the two networks it is, and where our weights stand in it."""
     match cells_of(network.recurrence), network.readout:
         case (
@@ -60,9 +59,8 @@ def _layout(network: Classifier) -> tuple[str, Layout]:
             fed = linear("linear_for_cell", [cell.W_c], cell.b_c)
             return "TEXTnetOrder2", hidden | _readout(readout, out) | fed
     raise ValueError(
-        "only one layer of TEXTnet's or TEXTnetOrder2's cell, read through a middle layer from "
-        "the last input and the state before it (model=textnet, model=textnet_order2), has the "
-        "form of a network of DLStudio"
+        "the network is neither DLStudio's TEXTnet nor its TEXTnetOrder2: those are one layer of "
+        "Vanilla, Linear or TEXTnetOrder2, read by LastInputAndPreviousHidden with a middle layer"
     )
 
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The class of a sequence of tokens."""

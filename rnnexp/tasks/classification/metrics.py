@@ -7,6 +7,21 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics.functional.classification import multiclass_f1_score
 
+from rnnexp.tasks.metric import Metric
+
+
+MANY = 4  # classes: from so many on it is of interest whether the right one is among three
+
+
+def described(classes: int) -> list[Metric]:
+    """The metrics of `classification_metrics`, recall by class left out."""
+    top3 = ["top3_accuracy"] if classes >= MANY else []
+    shares = ["accuracy", "balanced_accuracy", "macro_f1", *top3]
+    return [
+        *(Metric(name, "", lower_is_better=False) for name in shares),
+        Metric("nll", "nats", lower_is_better=True),
+    ]
+
 
 def classification_metrics(
     log_probability: Tensor, target: Tensor, classes: Sequence[str]
@@ -29,7 +44,7 @@ def classification_metrics(
         "balanced_accuracy": torch.stack(list(recall.values())).mean(),
         "macro_f1": multiclass_f1_score(prediction, target, len(classes), average="macro"),
     }
-    if len(classes) > 3:
+    if len(classes) >= MANY:
         likeliest = log_probability.topk(3, dim=1).indices
         metrics["top3_accuracy"] = (likeliest == target.unsqueeze(1)).any(1).double().mean()
     metrics["nll"] = functional.nll_loss(log_probability, target)

@@ -14,7 +14,7 @@ from rnnexp.tables import Table
 from rnnexp.tasks.classification.answers import Classes, classify
 from rnnexp.tasks.classification.baselines import classification_baselines
 from rnnexp.tasks.classification.data import ClassificationData
-from rnnexp.tasks.classification.metrics import classification_metrics
+from rnnexp.tasks.classification.metrics import classification_metrics, described
 from rnnexp.tasks.classification.network import Classifier
 from rnnexp.tasks.classification.spec import ClassificationSpec
 from rnnexp.tasks.classification.tables import (
@@ -118,10 +118,8 @@ class Classification(Task):
         return data
 
     @property
-    def headline(self) -> list[Metric]:
-        top3 = ["top3_accuracy"] if len(self.spec.classes) > 3 else []
-        shares = ["accuracy", "balanced_accuracy", "macro_f1", *top3]
-        return [*(Metric(name, "", False) for name in shares), Metric("nll", "nats", True)]
+    def metrics(self) -> list[Metric]:
+        return described(len(self.spec.classes))
 
     @classmethod
     def baselines(cls, data: ClassificationData) -> dict[str, dict[str, float]]:

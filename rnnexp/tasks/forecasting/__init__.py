@@ -1,1 +1,1 @@
-"""TODO"""
+"""The next value of a time series."""

@@ -9,6 +9,20 @@ from torchmetrics.functional import (
     symmetric_mean_absolute_percentage_error,
 )
 
+from rnnexp.tasks.metric import Metric
+
+
+def described(unit: str) -> list[Metric]:
+    """The metrics of `forecast_metrics`."""
+    suffix = f"_{unit}" if unit else ""
+    return [
+        Metric("smape", "%", lower_is_better=True),
+        Metric("smape_lecture", "%", lower_is_better=True, headline=False),
+        Metric(f"mae{suffix}", unit, lower_is_better=True),
+        Metric(f"rmse{suffix}", unit, lower_is_better=True),
+        Metric("mape", "%", lower_is_better=True),
+    ]
+
 
 def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str, float]:
     """prediction, target: (n,), in original units, pooled over all windows given.

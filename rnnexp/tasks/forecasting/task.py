@@ -15,7 +15,7 @@ from rnnexp.data.series.windows import SeriesBatch
 from rnnexp.tasks.forecasting.answers import Forecasts, forecast
 from rnnexp.tasks.forecasting.baselines import forecasting_baselines
 from rnnexp.tasks.forecasting.data import ForecastingData
-from rnnexp.tasks.forecasting.metrics import forecast_metrics, forecast_metrics_by_series
+from rnnexp.tasks.forecasting.metrics import described, forecast_metrics, forecast_metrics_by_series
 from rnnexp.tasks.forecasting.network import Forecaster
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
 from rnnexp.tasks.metric import Metric
@@ -105,19 +105,8 @@ class Forecasting(Task):
         return prediction.cpu(), target.cpu(), series.cpu()
 
     @property
-    def headline(self) -> list[Metric]:
-        unit = self.spec.unit
-        suffix = f"_{unit}" if unit else ""
-        return [
-            Metric("smape", "%", True),
-            Metric(f"mae{suffix}", unit, True),
-            Metric(f"rmse{suffix}", unit, True),
-            Metric("mape", "%", True),
-        ]
-
-    @property
-    def monitors(self) -> list[str]:
-        return [*super().monitors, "val/smape_lecture"]
+    def metrics(self) -> list[Metric]:
+        return described(self.spec.unit)
 
     @classmethod
     def baselines(cls, data: ForecastingData) -> dict[str, dict[str, float]]:

@@ -88,5 +88,5 @@ def test_wrong_weights_are_refused() -> None:
 )
 def test_other_networks_are_refused(overrides: list[str]) -> None:
     network = networks.classifier(*overrides, ONE_HOT, hidden_size=6)
-    with pytest.raises(ValueError, match="has the form of the lecture's char RNN"):
+    with pytest.raises(ValueError, match="the network is not the lecture's char RNN"):
         to_published(network)

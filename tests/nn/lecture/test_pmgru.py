@@ -79,5 +79,5 @@ def test_wrong_weights_are_refused() -> None:
     untanned.readout = LastHidden(5, 16, 1)
     bent.readout = LastHidden(5, 16, 1, activation="tanh", before="relu")
     for network in (pmgru(16, cell=Vanilla), pmgru(16, layers=2), untanned, bent):
-        with pytest.raises(ValueError, match="only one MGU layer"):
+        with pytest.raises(ValueError, match="the network is not DLStudio's pmGRU"):
             to_published(network)

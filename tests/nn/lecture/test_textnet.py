@@ -132,7 +132,7 @@ def test_wrong_weights_are_refused() -> None:
     small, _ = both("textnet", ONE_HOT)
     with pytest.raises(ValueError, match=r"combined_to_hidden.weight has shape \(6, 23\), this"):
         load_published(small, state)
-    with pytest.raises(ValueError, match=r"has 'fc.bias', for which this network has no place"):
+    with pytest.raises(ValueError, match=r"has 'fc.bias', which this network does not have"):
         load_published(network, state | {"fc.bias": torch.zeros(2)})
     del state["linear_for_cell.bias"]
     with pytest.raises(ValueError, match=r"no 'linear_for_cell.bias': it is not .* TEXTnetOrder2"):
@@ -152,5 +152,5 @@ def test_wrong_weights_are_refused() -> None:
 )
 def test_other_networks_are_refused(overrides: list[str]) -> None:
     network = networks.classifier(*overrides, hidden_size=6)
-    with pytest.raises(ValueError, match="only one layer of TEXTnet's or TEXTnetOrder2's cell"):
+    with pytest.raises(ValueError, match="neither DLStudio's TEXTnet nor"):
         to_published(network)

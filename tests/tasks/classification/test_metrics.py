@@ -14,7 +14,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from rnnexp.tasks.classification.metrics import classification_metrics
+from rnnexp.tasks.classification.metrics import classification_metrics, described
 
 # sklearn warns of a class that is predicted and never right, and leaves it out as we do.
 pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
@@ -64,3 +64,13 @@ def test_by_hand_with_a_class_that_does_not_occur() -> None:
     nll = -(math.log(0.7) + math.log(0.3) + math.log(0.6) + math.log(0.8)) / 4
     assert metrics["nll"] == pytest.approx(nll)
     assert all(type(value) is float for value in metrics.values())
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 18])
+def test_every_metric_is_described_and_no_other(classes: int) -> None:
+    names = [f"class {number}" for number in range(classes)]
+    computed = classification_metrics(predicted(20, classes, 0), torch.arange(20) % classes, names)
+    described_names = [metric.name for metric in described(classes)]
+    assert described_names == [name for name in computed if not name.startswith("recall/")]
+    better = {metric.name for metric in described(classes) if not metric.lower_is_better}
+    assert better == set(described_names) - {"nll"}

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rnnexp.tasks.forecasting.metrics import forecast_metrics, forecast_metrics_by_series
+from rnnexp.tasks.forecasting.metrics import described, forecast_metrics, forecast_metrics_by_series
 
 PREDICTION, TARGET = torch.tensor([110.0, 90.0, 50.0]), torch.tensor([100.0, 100.0, 0.0])
 
@@ -41,3 +41,10 @@ def test_pooled_and_by_series() -> None:
     assert metrics["mae_MW/A"] == pytest.approx(10)
     assert metrics["mae_MW/B"] == pytest.approx(50)
     assert not any(name.endswith("/C") for name in metrics)  # no window of it was tested
+
+
+@pytest.mark.parametrize("unit", ["", "MW"])
+def test_every_metric_is_described_and_no_other(unit: str) -> None:
+    computed = forecast_metrics(PREDICTION, TARGET, unit)
+    assert [metric.name for metric in described(unit)] == list(computed)
+    assert all(metric.lower_is_better for metric in described(unit))

@@ -1,4 +1,4 @@
-"""What a run folder holds: written here, read in `rnnexp.runs.reading`, nowhere else.
+"""What a run folder holds: written here, read in `rnnexp.runs.folder.reading`, nowhere else.
 
 config.yaml      the resolved config, seed included; nothing in it says `auto`
 run.json         status, argv, versions, git state, machine, data, spec, times, memory, parameters
@@ -33,8 +33,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.files import write_bytes, write_json, write_text
-from rnnexp.runs.provenance import now
-from rnnexp.runs.reading import CHECKPOINT_FORMATS, hash_file
+from rnnexp.runs.folder.provenance import now
+from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, hash_file
 
 
 class RunRecord:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnexp.runs.leaderboard import DEVIATION, NOT_COMPLETED, SECONDS, SEEDS
+from rnnexp.runs.comparison.leaderboard import DEVIATION, NOT_COMPLETED, SECONDS, SEEDS
 from rnnexp.tables import Column, Table
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from rnnexp import __version__
 from rnnexp.config.targets import added_packages
 
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[2]
 PACKAGES = (
     "torch",
     "pytorch-lightning",

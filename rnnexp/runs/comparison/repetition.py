@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from rnnexp.runs.digest import Result
-from rnnexp.runs.reading import read_config_hash, read_run
+from rnnexp.runs.folder.digest import Result
+from rnnexp.runs.folder.reading import read_config_hash, read_run
 
 Ground = dict[str, tuple[Any, Any]]  # name -> (then, now)
 

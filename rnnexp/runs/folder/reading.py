@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnexp.config import recorded
 from rnnexp.errors import UserError
-from rnnexp.runs import old_names
+from rnnexp.runs.folder import old_names
 
 CHECKPOINT_FORMATS = (1,)
 NOT_ITS_WEIGHTS = (

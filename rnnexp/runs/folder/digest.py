@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from rnnexp.errors import CannotRerun, UserError
-from rnnexp.runs.reading import best_checkpoint, read_digest, read_metrics, read_state_dict
+from rnnexp.runs.folder.reading import best_checkpoint, read_digest, read_metrics, read_state_dict
 
 
 def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from rnnexp.errors import UserError
+from rnnexp.runs.folder.reading import read_config, read_digest, read_metrics, read_run
 from rnnexp.runs.hyperparameters import hyperparameters
-from rnnexp.runs.reading import read_config, read_digest, read_metrics, read_run
 
 # Columns of a table, besides config keys and metrics; a deviation's name ends with DEVIATION.
 SEEDS, NOT_COMPLETED, SECONDS, DEVIATION = "seeds", "not completed", "training s", " sd"

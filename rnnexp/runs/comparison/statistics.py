@@ -16,7 +16,7 @@ from scipy import stats
 
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
-from rnnexp.runs.leaderboard import Entry, differing
+from rnnexp.runs.comparison.leaderboard import Entry, differing
 
 
 def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:

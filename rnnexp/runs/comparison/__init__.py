@@ -1,0 +1,1 @@
+"""What can be said of the folders of several runs."""

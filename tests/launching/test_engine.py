@@ -1,0 +1,29 @@
+"""What we use of Hydra that is not part of its documented interface. Each test says what to mend."""
+
+import inspect
+
+import pytest
+
+from rnnexp.config.compose import initialised
+from rnnexp.launching.engine import engine
+
+METHODS = {
+    "run": {"config_name", "task_function", "overrides"},
+    "multirun": {"config_name", "task_function", "overrides"},
+    "show_cfg": {"config_name", "overrides", "cfg_type", "package", "resolve"},
+    "show_info": {"info", "config_name", "overrides"},
+    "hydra_help": {"config_name", "args_parser", "args"},
+    "shell_completion": {"config_name", "overrides"},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_hydra_still_has_the_method(name: str) -> None:
+    with initialised(None):
+        method = getattr(engine(), name, None)
+    assert method is not None, (
+        f"this version of Hydra has no Hydra.{name} any more: rnnexp/launching/engine.py relies on "
+        "it, and rnnexp.launching.launch or rnnexp.commands.train has to do without"
+    )
+    missing = METHODS[name] - set(inspect.signature(method).parameters)
+    assert not missing, f"Hydra.{name} does not take {missing} any more: see its callers"

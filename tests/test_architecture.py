@@ -1,0 +1,101 @@
+"""The rooms of the package: who may import whom, and that none of them is crowded."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import REPOSITORY
+
+PACKAGE = REPOSITORY / "rnnexp"
+# Each room may import those above it. docs/architecture.md has the same list.
+ROOMS = (
+    *("nn", "optim", "process", "config", "data"),
+    *("callbacks", "tasks", "runs", "launching", "commands"),
+)
+# Beside the rooms: what every room may import, and what the console and the command need.
+LEAVES = ("errors", "nearest", "files", "tables")
+MOST_LINES, MOST_FILES = 400, 15
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of everything that a file imports, inside its functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_one_way(path: Path) -> None:
+    room = room_of(path)
+    allowed = {room, *LEAVES, "__version__"}
+    if room in ROOMS:
+        allowed |= {*ROOMS[: ROOMS.index(room)], "console"}
+    if room in ("nn", "optim"):
+        allowed = {room, *ROOMS[: ROOMS.index(room)]}
+    if room in LEAVES:
+        allowed = {room}
+    if room in ("__init__", "__main__"):
+        allowed |= {"runs", "cli"}
+    for line, name in imported(path):
+        first, *rest = name.split(".")
+        if first == "rnnexp":
+            assert rest[0] in allowed, f"{path}, line {line}: {room} may not import {name}"
+
+
+def test_networks_need_torch_alone() -> None:
+    standard = {"collections", "dataclasses", "functools", "itertools", "math", "os", "shutil"}
+    standard |= {"__future__", "contextlib", "sys", "typing", "warnings", "weakref"}
+    for path in [path for path in FILES if room_of(path) in ("nn", "optim")]:
+        for line, name in imported(path):
+            first = name.partition(".")[0]
+            assert first in {"rnnexp", "torch", *standard}, f"{path}, line {line}: {name}"
+
+
+def test_tables_are_drawn_in_one_place() -> None:
+    for path in FILES:
+        if path.relative_to(PACKAGE).as_posix() != "console.py":
+            drawn = [name for _, name in imported(path) if name.partition(".")[0] == "rich"]
+            assert not drawn, f"{path} imports {drawn}: give rnnexp.tables.Table to the console"
+
+
+def test_no_private_module_of_hydra_is_imported() -> None:
+    for path in FILES:
+        assert not [name for _, name in imported(path) if "hydra._internal" in name], path
+
+
+def test_no_file_is_long() -> None:
+    long = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {path: lines for path, lines in long.items() if lines > MOST_LINES} == {}
+
+
+def test_no_folder_is_crowded() -> None:
+    folders = {path.parent for path in FILES}
+    counts = {folder: len(list(folder.glob("*.py"))) for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_every_room_says_what_it_is() -> None:
+    for path in FILES:
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert doc and "TODO" not in doc, path
+
+
+def test_the_page_has_the_same_rooms_in_the_same_order() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^    (\w+)/ ", page, re.MULTILINE)
+    assert listed == list(reversed(ROOMS))
+
+
+def test_the_page_has_two_screens_at_most() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert len(page.splitlines()) <= 110
