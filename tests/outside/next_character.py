@@ -5,7 +5,7 @@ This file and conf/task/next_character.yaml are all of it. It is fed by any sour
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -189,7 +189,7 @@ class Following:
 
     beginnings: list[str]
     likeliest: list[str]
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
     def frame(self) -> pd.DataFrame:
         return pd.DataFrame({"beginning": self.beginnings, "likeliest": self.likeliest})
