@@ -1,4 +1,4 @@
-"""What we use of Hydra that is not part of its documented interface. Each test says what to mend."""
+"""What we use of Hydra beyond its documented interface. Each test says what to mend."""
 
 import inspect
 

@@ -1,0 +1,97 @@
+"""Run folders of earlier versions, kept in tests/golden: what they say is still understood.
+
+`earlier_forecasting` and `earlier_classification` are the quickstarts, shrunk, as they were before
+the package was sorted into rooms: their classes have other names today.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import rnnexp
+from rnnexp.cli import main
+from rnnexp.nn.fast import kernels
+from rnnexp.process.machine import cpu_name
+from rnnexp.runs.comparison.leaderboard import find_runs
+from rnnexp.runs.folder.provenance import versions
+from tests.support import GOLDEN
+from tests.support.load_files import load_table, write_load_file
+
+Capture = pytest.CaptureFixture[str]
+EARLIER = ["earlier_forecasting", "earlier_classification"]
+
+
+@pytest.fixture(params=EARLIER)
+def kept(request: pytest.FixtureRequest) -> Path:
+    return GOLDEN / str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RNNEXP_OUTPUTS", raising=False)
+    yield
+
+
+def is_the_machine_of(folder: Path) -> bool:
+    """Whether the bits can be expected to be the same: processor, kernels and versions."""
+    run = json.loads((folder / "run.json").read_text())
+    here = {"device": cpu_name(), "kernels": kernels.description(), "versions": versions()}
+    return all(run[name] == here[name] for name in here)
+
+
+def test_a_rerun_is_identical_on_other_ground_and_the_code_is_named(
+    kept: Path, capfd: Capture
+) -> None:
+    code = main(["rerun", str(kept)])
+    said = capfd.readouterr().out
+    assert "other ground  code of rnnexp:" in said
+    if is_the_machine_of(kept):
+        assert code == 0 and "verdict       identical on other ground" in said
+    else:  # another processor may round otherwise, and that is named as well
+        assert code in (0, 4)
+
+
+def test_a_test_gives_the_recorded_metrics(kept: Path, capfd: Capture) -> None:
+    code = main(["test", str(kept)])
+    said = capfd.readouterr().out
+    if is_the_machine_of(kept):
+        assert code == 0 and "to the bit" in said
+    else:
+        assert code in (0, 4)
+
+
+def test_its_network_and_data_come_back(kept: Path) -> None:
+    run = rnnexp.load(kept)
+    before = {name: weight.clone() for name, weight in run.network.state_dict().items()}
+    run.data.setup("fit")
+    assert run.data.spec == run.spec
+    checkpoint = torch.load(kept / "checkpoints" / "best.ckpt", weights_only=True)
+    for name, weight in before.items():
+        assert torch.equal(weight, checkpoint["state_dict"][f"network.{name}"]), name
+
+
+def test_it_predicts_from_its_folder_alone(kept: Path, tmp_path: Path, capfd: Capture) -> None:
+    folder = shutil.copytree(kept, tmp_path / "kept")
+    if "forecasting" in kept.name:
+        path = write_load_file(tmp_path, "SYNTHETIC1", load_table(200, seed=0, level=9000.0))
+        given = ["--csv", str(path)]
+    else:
+        given = ["--text", "Kosval"]
+    assert main(["predict", str(folder), *given]) == 0
+    said = capfd.readouterr().out
+    assert "SYNTHETIC1" in said or "likeliest" in said
+
+
+def test_the_leaderboard_knows_which_way_is_better(capfd: Capture) -> None:
+    entries = {entry.folder.name: entry for entry in find_runs([GOLDEN])}
+    assert entries["earlier_forecasting"].lower_is_better
+    assert not entries["earlier_classification"].lower_is_better
+    for name in EARLIER:
+        assert not entries[name].damage and entries[name].status == "completed"
+        assert f"test/{entries[name].headline[0]}" in entries[name].metrics
