@@ -6,7 +6,6 @@ the package was sorted into rooms: their classes have other names today.
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,11 +30,10 @@ def kept(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("RNNEXP_OUTPUTS", raising=False)
-    yield
 
 
 def is_the_machine_of(folder: Path) -> bool:
