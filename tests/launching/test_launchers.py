@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnexp.cli import main
 from tests.support import REPOSITORY
 
 SWEEP = [
@@ -29,45 +30,49 @@ SWEEP = [
     "callbacks.figures=null",
     "logger=none",
 ]
+TWO = ["hydra.launcher.n_jobs=2"]
 
 
-def sweep(place: Path, *launcher: str) -> tuple[int, str, dict[str, list[str]]]:
-    """Exit code, what was said on stderr, and the losses of every completed run by its rate."""
-    place.mkdir()
-    answer = subprocess.run(
-        [sys.executable, "-m", "rnnexp", "train", *SWEEP, *launcher],
-        cwd=place,
-        env=os.environ
-        | {
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
-            "RNNEXP_CACHE": str(place / "cache"),
-            "RNNEXP_OUTPUTS": str(place / "outputs"),
-        },
+def losses(outputs: Path) -> dict[str, list[str]]:
+    """The losses of every completed run, by what was varied."""
+    found = {}
+    for digest in sorted(outputs.rglob("digest.json")):
+        run = json.loads((digest.parent / "run.json").read_text())
+        found[run["overrides"][0]] = json.loads(digest.read_text())["losses"]
+    return found
+
+
+def check_what_was_said(said: str) -> None:
+    assert "optimizer.lr is 'bad', it must be" in said
+    assert "the training loss became" in said
+    _, _, end = said.partition("rnnexp: 2 of 4 jobs failed:\n")
+    named = end.splitlines()
+    assert [re.findall(r"optimizer\.lr=(\S+)", line) for line in named] == [["1e+39"], ["bad"]]
+    assert all(re.search(r"  in .*/[13]_quickstart$", line) for line in named)
+
+
+@pytest.mark.slow
+def test_every_launcher_gives_the_same_results_and_the_same_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RNNEXP_OUTPUTS", str(tmp_path / "basic"))
+    assert main(["train", *SWEEP]) == 1
+    check_what_was_said(capfd.readouterr().err)
+
+    paths = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    joblib = subprocess.run(
+        [sys.executable, "-m", "rnnexp", "train", *SWEEP, "hydra/launcher=joblib", *TWO],
+        env=os.environ | {"PYTHONPATH": paths, "RNNEXP_OUTPUTS": str(tmp_path / "joblib")},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    losses = {}
-    for digest in sorted((place / "outputs").rglob("digest.json")):
-        run = json.loads((digest.parent / "run.json").read_text())
-        losses[run["overrides"][0]] = json.loads(digest.read_text())["losses"]
-    return answer.returncode, answer.stderr, losses
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_every_launcher_gives_the_same_results_and_the_same_failures(tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    basic = sweep(tmp_path / "basic")
-    joblib = sweep(tmp_path / "joblib", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    for code, said, losses in (basic, joblib):
-        assert code == 1
-        _, _, end = said.partition("rnnexp: 2 of 4 jobs failed:\n")
-        named = end.splitlines()
-        assert [re.findall(r"optimizer\.lr=(\S+)", line) for line in named] == [["1e+39"], ["bad"]]
-        assert all(re.search(r"  in .*/[13]_quickstart$", line) for line in named)
-        assert "optimizer.lr is 'bad', it must be" in said
-        assert "the training loss became" in said
-        assert list(losses) == ["optimizer.lr=0.1", "optimizer.lr=0.01"]
-    assert basic[2] == joblib[2]
+    assert joblib.returncode == 1
+    check_what_was_said(joblib.stderr)
+    expected = losses(tmp_path / "basic")
+    assert list(expected) == ["optimizer.lr=0.1", "optimizer.lr=0.01"]
+    assert losses(tmp_path / "joblib") == expected
