@@ -1,95 +1,38 @@
 """Cells: the equations of one step, and nothing else.
 
-A cell maps (input projection at step t, state at step t-1) to the state at step t. The input
-projection W x_t + b of every step is made beforehand, as one product. The state is a tuple of
-tensors of shape (B, H) whose first item is the hidden state h.
+A cell maps (input projection at step t, state at step t-1) to the state at step t: see
+`rnnexp.nn.cell` for what all cells share.
 
 In the equations sigma is the logistic sigmoid, * is element-wise and h_0 = 0.
 """
-
-from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnexp.nn.cell import Cell, Initial, MemoryGate, State, mix, recurrent
 from rnnexp.nn.representations import Sequences
 
-State = tuple[Tensor, ...]
-Initial = Literal["hidden", "inputs_and_hidden"]
-
-
-class MemoryGate(NamedTuple):
-    """The gate that decides how much of the old state is kept."""
-
-    bias: str  # the parameter that has its bias
-    place: int  # which H entries of it
-    sign: int  # 1 where the gate at 1 keeps the state, -1 where it replaces it
-
-
-class Cell(nn.Module):
-    """What every cell shares: the input projection's parameters and the zero state.
-
-    `input_weight` has shape (input_size, projections * hidden_size), so that a one-hot input is a
-    row of it; `bias` has shape (projections * hidden_size,). A subclass adds its recurrent weights
-    as `recurrent(hidden_size)` parameters and writes its equations in `forward`.
-
-    initial: every parameter is drawn from U(-1/sqrt(n), 1/sqrt(n)). n is the size of `hidden`, as
-    in torch.nn's recurrent layers, or of `inputs_and_hidden`, as in one torch.nn.Linear over
-    [x_t; h_{t-1}]: DLStudio's way, tiny where the input is one-hot over a large vocabulary.
-    """
-
-    projections: ClassVar[int]  # how many W x_t + b the equations need
-    states: ClassVar[int] = 1  # how many tensors of shape (B, H) make up the state
-    memory_gate: ClassVar[MemoryGate | None] = None  # None: no such gate, or none with a bias
-
-    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
-        super().__init__()
-        self.input_size, self.hidden_size, self.initial = input_size, hidden_size, initial
-        self.input_weight = nn.Parameter(torch.empty(input_size, self.projections * hidden_size))
-        self.bias = nn.Parameter(torch.empty(self.projections * hidden_size))
-
-    def reset_parameters(self) -> None:
-        """Draw every parameter as `initial` says."""
-        inputs = 0 if self.initial == "hidden" else self.input_size
-        bound = (inputs + self.hidden_size) ** -0.5
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
-
-    @torch.no_grad()
-    def remember(self, bias: float) -> None:
-        """Add to the bias of the memory gate, so that it keeps more; nothing where there is none
-        (Gers et al. 2000 for the LSTM)."""
-        if self.memory_gate is not None:
-            name, place, sign = self.memory_gate
-            getattr(self, name).split(self.hidden_size)[place].add_(sign * bias)
-
-    def zero_state(self, batch: int) -> State:
-        """h_0 (and the other state tensors): `states` zeros of shape (B, H)."""
-        zero = self.bias.new_zeros(batch, self.hidden_size)
-        return (zero,) * self.states
-
-    def project(self, x: Sequences) -> Tensor:
-        """W x_t + b of every step, what `forward` receives one by one: (T, B, projections * H)."""
-        return x.project(self.input_weight, self.bias)
-
-    def forward(self, x: Tensor, state: State) -> State:
-        """x: (B, projections * H), state: tensors (B, H) -> the next state."""
-        raise NotImplementedError
-
-
-def recurrent(hidden_size: int, projections: int = 1) -> nn.Parameter:
-    """An uninitialised recurrent weight U, stored (H, projections * H) for `h @ U`."""
-    return nn.Parameter(torch.empty(hidden_size, projections * hidden_size))
-
-
-def mix(old: Tensor, new: Tensor, gate: Tensor) -> Tensor:
-    """(1 - gate) * old + gate * new, each (B, H), in the widest precision of the three.
-
-    Under autocast products come out in a lower precision than the state, and torch.lerp wants one.
-    """
-    precision = torch.promote_types(torch.promote_types(old.dtype, new.dtype), gate.dtype)
-    return torch.lerp(old.to(precision), new.to(precision), gate.to(precision))
+__all__ = [
+    "GRU",
+    "LSTM",
+    "MGU",
+    "MGU1",
+    "MGU2",
+    "MGU3",
+    "Cell",
+    "GRUChung",
+    "Initial",
+    "LiGRU",
+    "Linear",
+    "MemoryGate",
+    "MinGRU",
+    "State",
+    "TEXTnetOrder2",
+    "Vanilla",
+    "mix",
+    "recurrent",
+]
 
 
 class Vanilla(Cell):
@@ -135,8 +78,8 @@ class TEXTnetOrder2(Cell):
     h_t    = tanh(W x_t + b + U h_{t-1} + V cell_{t-2})
     cell_t = sigma(W_c h_t + b_c)
 
-    The state is (h_t, cell_t, cell_{t-1}), so that its last item is what the next step reads; both
-    cells before the first step are zero. tanh=False leaves the tanh out, as the slide does.
+    The state is (h_t, cell_t, cell_{t-1}); the next step reads its first and last items. Both cells
+    before the first step are zero. tanh=False leaves the tanh out, as the slide does.
     """
 
     projections = 1
@@ -158,13 +101,13 @@ class TEXTnetOrder2(Cell):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """As two layers of torch.nn.Linear, over [x_t; h_{t-1}; cell_{t-2}] and over h_t."""
+        """Draw like two torch.nn.Linear layers, over [x_t; h_{t-1}; cell_{t-2}] and over h_t."""
         inputs = 0 if self.initial == "hidden" else self.input_size + self.hidden_size
-        bound, of_cell = (inputs + self.hidden_size) ** -0.5, self.hidden_size**-0.5
+        bound, cell_bound = (inputs + self.hidden_size) ** -0.5, self.hidden_size**-0.5
         for parameter in (self.input_weight, self.bias, self.U, self.V):
             nn.init.uniform_(parameter, -bound, bound)
         for parameter in (self.W_c, self.b_c):
-            nn.init.uniform_(parameter, -of_cell, of_cell)
+            nn.init.uniform_(parameter, -cell_bound, cell_bound)
 
     def forward(self, x: Tensor, state: State) -> State:
         h, cell, fed = state
@@ -202,9 +145,9 @@ class GRU(Cell):
 
 
 class GRUChung(Cell):
-    """The gated recurrent unit of the lecture (Chung et al. 2014, arXiv 1412.3555, section 3.2:
-    eq. 5 is h_t, those of gates and candidate have no number), with the reset gate before the
-    recurrent product.
+    """The gated recurrent unit of the lecture, with the reset gate before the recurrent product
+    (Chung et al. 2014, arXiv 1412.3555, section 3.2: h_t is eq. 5, the other equations have no
+    number there).
 
     z_t  = sigma(W_z x_t + b_z + U_z h_{t-1})
     r_t  = sigma(W_r x_t + b_r + U_r h_{t-1})
@@ -366,8 +309,9 @@ class LiGRU(Cell):
     h_t  = z_t * h_{t-1} + (1 - z_t) * h~_t
 
     BN(a) = gain * (a - mean) / sqrt(variance + 1e-5) + bias, each entry of a by itself. In training
-    mean and variance are those of all real steps of the batch, so a sequence is seen differently in
-    another batch; padding never counts. In evaluation they are running ones, gathered in training.
+    mean and variance are taken over all real steps of the batch, so the states of a sequence depend
+    on the other sequences in its batch; padding never counts. Evaluation uses the running mean and
+    variance gathered in training.
     """
 
     projections = 2
@@ -384,13 +328,13 @@ class LiGRU(Cell):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights as `initial` says; BN begins as a plain normalisation."""
+        """Draw the weights as in `Cell`; BN starts with gain 1 and bias 0."""
         super().reset_parameters()
         nn.init.ones_(self.gain)
         nn.init.zeros_(self.bias)
 
     def project(self, x: Sequences) -> Tensor:
-        """BN(W x_t) of every step: (T, B, 2 H); zero where there is padding."""
+        """BN(W x_t) of all steps, (T, B, 2 H); zero in the padding."""
         projected = x.project(self.input_weight, torch.zeros_like(self.bias))
         if x.padding is None:
             return self._normalise(projected.flatten(0, 1)).view_as(projected)
@@ -399,7 +343,7 @@ class LiGRU(Cell):
         return normalised
 
     def _normalise(self, steps: Tensor) -> Tensor:
-        """steps: (N, 2 H). A single step has no variance: it takes the running one."""
+        """steps: (N, 2 H). A single step has no variance, so the running one is used."""
         return functional.batch_norm(
             steps,
             self.running_mean,

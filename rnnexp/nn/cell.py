@@ -1,0 +1,91 @@
+"""The base class of all cells, and the two helpers that their equations share.
+
+A cell maps (input projection at step t, state at step t-1) to the state at step t. The input
+projections W x_t + b of all steps are computed beforehand, as one product. The state is a tuple of
+tensors of shape (B, H) whose first item is the hidden state h. The equations of every cell are in
+`rnnexp.nn.cells`.
+"""
+
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnnexp.nn.representations import Sequences
+
+State = tuple[Tensor, ...]
+Initial = Literal["hidden", "inputs_and_hidden"]
+
+
+class MemoryGate(NamedTuple):
+    """The gate that decides how much of the old state is kept."""
+
+    bias: str  # name of the parameter that holds the gate's bias
+    place: int  # position of the gate's H entries in that parameter
+    sign: int  # 1 if an open gate (1) keeps the state, -1 if it replaces the state
+
+
+class Cell(nn.Module):
+    """Base class of all cells: the parameters of the input projection, and the zero state.
+
+    `input_weight` has shape (input_size, projections * hidden_size), so that a one-hot input is a
+    row of it; `bias` has shape (projections * hidden_size,). A subclass adds its recurrent weights
+    as `recurrent(hidden_size)` parameters and writes its equations in `forward`.
+
+    initial: every parameter is drawn from U(-1/sqrt(n), 1/sqrt(n)). With `hidden`, n is H, as in
+    torch.nn's recurrent layers. With `inputs_and_hidden`, n is I + H, as in one torch.nn.Linear
+    over [x_t; h_{t-1}]. DLStudio does the latter; for one-hot inputs over a large vocabulary it
+    gives tiny weights.
+    """
+
+    projections: ClassVar[int]  # how many W x_t + b the equations need
+    states: ClassVar[int] = 1  # how many tensors of shape (B, H) make up the state
+    memory_gate: ClassVar[MemoryGate | None] = None  # None: no such gate, or no bias in it
+
+    def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.initial = input_size, hidden_size, initial
+        self.input_weight = nn.Parameter(torch.empty(input_size, self.projections * hidden_size))
+        self.bias = nn.Parameter(torch.empty(self.projections * hidden_size))
+
+    def reset_parameters(self) -> None:
+        """Draw every parameter from the distribution that `initial` names."""
+        inputs = 0 if self.initial == "hidden" else self.input_size
+        bound = (inputs + self.hidden_size) ** -0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    @torch.no_grad()
+    def remember(self, bias: float) -> None:
+        """Add `bias` to the bias of the memory gate, so that the gate keeps more of the state
+        (Gers et al. 2000 for the LSTM). A cell without a memory gate does not change."""
+        if self.memory_gate is not None:
+            name, place, sign = self.memory_gate
+            getattr(self, name).split(self.hidden_size)[place].add_(sign * bias)
+
+    def zero_state(self, batch: int) -> State:
+        """The state before the first step: `states` tensors of zeros, each (B, H)."""
+        zero = self.bias.new_zeros(batch, self.hidden_size)
+        return (zero,) * self.states
+
+    def project(self, x: Sequences) -> Tensor:
+        """W x_t + b of all steps, (T, B, projections * H); `forward` receives one step of it."""
+        return x.project(self.input_weight, self.bias)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        """x: (B, projections * H), state: tensors (B, H) -> the next state."""
+        raise NotImplementedError
+
+
+def recurrent(hidden_size: int, projections: int = 1) -> nn.Parameter:
+    """An uninitialised recurrent weight U, stored (H, projections * H) for `h @ U`."""
+    return nn.Parameter(torch.empty(hidden_size, projections * hidden_size))
+
+
+def mix(old: Tensor, new: Tensor, gate: Tensor) -> Tensor:
+    """(1 - gate) * old + gate * new, each (B, H), in the widest precision of the three.
+
+    Under autocast, products have a lower precision than the state; torch.lerp needs a common one.
+    """
+    precision = torch.promote_types(torch.promote_types(old.dtype, new.dtype), gate.dtype)
+    return torch.lerp(old.to(precision), new.to(precision), gate.to(precision))
