@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnexp.nn.cells import Cell, State
-from rnnexp.nn.fast.compiled import STEPS, missing_compiler, run_compiled
+from rnnexp.nn.cell import Cell, State
+from rnnexp.nn.fast.compiled import BLOCK_STEPS, missing_compiler, run_compiled
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
@@ -104,7 +104,7 @@ class CellRecurrence(Recurrence):
         cell = cast(Cell, cell)
         # Autocast chooses the type of each product by itself, which is for the plain path.
         autocast = torch.is_autocast_enabled(cell.bias.device.type)
-        self.path = self._path_of(cell, may_compile=x.steps >= STEPS, may_fuse=not autocast)
+        self.path = self._path_of(cell, may_compile=x.steps >= BLOCK_STEPS, may_fuse=not autocast)
         return RUN[self.path](cell, x, every_step)
 
     def _path_of(self, cell: Cell, may_compile: bool = True, may_fuse: bool = True) -> str:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.errors import UserError
-from rnnexp.nn.fast import kernels
+from rnnexp.nn.fast import cpu_math
 from rnnexp.process import cores, determinism
 from rnnexp.process.machine import device_name
 from rnnexp.runs.folder.provenance import code_state, versions
@@ -62,7 +62,7 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
         "versions": versions(),
         "code": code_state(),
         "device": device_name(config.trainer.accelerator),
-        "kernels": kernels.description(),
+        "kernels": cpu_math.description(),
         "threads": config.determinism.threads,
     }
 

@@ -1,1 +1,1 @@
-"""The fast paths of a cell over time: README.md explains their memory with a drawing."""
+"""The fast paths: the same results as `rnnexp.nn.plain`, in less time. README.md explains how."""

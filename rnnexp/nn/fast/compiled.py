@@ -1,10 +1,9 @@
-"""The compiled path: the equations of a cell as they stand, some steps at a time made into one
-piece of code by torch.compile.
+"""The compiled path: torch.compile turns blocks of steps of any cell into one piece of code.
 
-It is for GPUs and cells that cuDNN does not have. There a step of many small operations takes as
-long as to launch them, and the compiler makes one of all that lie between two products. On a
-processor the fused path is faster, and need not be compiled first, which takes half a minute. A
-processor needs a C++ compiler for it.
+It is meant for GPUs, and for cells that cuDNN does not offer. On a GPU a step of many small
+operations takes as long as launching them; the compiler fuses all operations between two products
+into one. On a CPU the fused path is faster, and needs no compilation, which takes half a minute.
+Compiling for a CPU requires a C++ compiler.
 """
 
 import functools
@@ -18,18 +17,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnexp.nn.cells import Cell, State
-from rnnexp.nn.plain import gathered, run_steps
+from rnnexp.nn.cell import Cell, State
+from rnnexp.nn.plain import run_steps, stack_states
 from rnnexp.nn.representations import Sequences
 
-STEPS = 15  # that are compiled together: half a minute; of 60 it is a minute, and little faster
-COMPILERS = {"darwin": "clang++", "win32": "cl"}  # that torch takes, by platform; elsewhere g++
+BLOCK_STEPS = 15  # compiled together in half a minute; 60 take a minute and are little faster
+COMPILERS = {"darwin": "clang++", "win32": "cl"}  # torch's choice by platform; g++ on any other
 
 
 def missing_compiler() -> str | None:
-    """The compiler that torch would call and that is not there; None where it is."""
-    wanted = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
-    return None if shutil.which(wanted) else wanted
+    """Name of the compiler that torch would call, if it is not installed; else None."""
+    compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
+    return None if shutil.which(compiler) else compiler
 
 
 @functools.cache
@@ -38,14 +37,17 @@ def _compiled() -> Callable[..., Any]:
 
 
 def run_compiled(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
-    """Run one cell over x: every hidden state (T, B, H), or none (0, B, H) unless every_step, and
-    the final state. What is left of less than a block goes over the plain path, so that sequences
-    of many lengths do not each have code of their own."""
+    """Run one cell over x: all hidden states (T, B, H), or none (0, B, H) unless every_step, and
+    the final state.
+
+    The last block runs on the plain path if it is shorter than BLOCK_STEPS; otherwise every length
+    of sequence would need compiled code of its own.
+    """
     projected, padding = cell.project(x), x.padding
-    paddings = repeat(None) if padding is None else padding.split(STEPS)
+    paddings = repeat(None) if padding is None else padding.split(BLOCK_STEPS)
     state, hidden = cell.zero_state(x.batch), list[Tensor]()
-    for block, ended in zip(projected.split(STEPS), paddings, strict=False):
-        run = _compiled() if len(block) == STEPS else run_steps
-        of_block, state = run(cell, block, ended, state)
-        hidden += of_block
-    return gathered(hidden, state, every_step)
+    for block, block_padding in zip(projected.split(BLOCK_STEPS), paddings, strict=False):
+        run = _compiled() if len(block) == BLOCK_STEPS else run_steps
+        block_hidden, state = run(cell, block, block_padding, state)
+        hidden += block_hidden
+    return stack_states(hidden, state, every_step)

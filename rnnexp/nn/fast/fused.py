@@ -1,385 +1,304 @@
-"""The fused path: a cell over time as one function of autograd, in memory that is used again.
+"""The fused path: a cell over time as one autograd function, in memory that is reused.
 
-Equal to the plain path (`rnnexp.nn.plain`) up to the order of summation, and faster:
+It equals the plain path (`rnnexp.nn.plain`) up to the order of summation, and is faster:
 
-- A few features stand beside the hidden state, and one product is over both. Other input
-  projections are made for a block of steps at a time, right before they are used: they are still in
-  the processor's cache then. The gates take their place.
-- Nothing is recorded but gates and states. The gradients of a block of steps go into those of the
-  weights as one product, and are forgotten.
-- The batch is cut into rows (sequences) of which the state of a step fits into the cache.
+- A few features stand beside the hidden state, so that one product covers both. Other inputs are
+  projected for a block of steps at a time, right before the steps read the projections: these are
+  then still in the processor's cache. The activations of the gates overwrite them.
+- Only gates and states are saved for the backward pass. The gradients of a block of steps are added
+  to the gradients of the weights as one product; then their memory is reused.
+- The batch is split into groups of sequences whose state at one step fits into the cache.
 
-A second derivative is taken on the plain path.
+README.md draws the memory, and follows one forward and one backward pass through it.
+A second derivative is computed on the plain path.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rnnexp.nn.cells import Cell, State
-from rnnexp.nn.fast import kernels
+from rnnexp.nn.cell import Cell, State
+from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.fast.kernels import KERNELS
+from rnnexp.nn.fast.kernels.base import CellKernel, StepBuffers, StepGradients
 from rnnexp.nn.fast.projections import Projection, projection_of
-from rnnexp.nn.fast.steps import STEPS, Gradients, Step, Steps
+from rnnexp.nn.fast.workspace import (
+    Block,
+    Workspace,
+    allocate_steps,
+    allocate_workspace,
+    extra_steps,
+    flat_rows,
+    split_blocks,
+    unbind_steps,
+)
 from rnnexp.nn.plain import run_over
 from rnnexp.nn.representations import Sequences
 
-ROWS = 512  # sequences that are run together
-BLOCK = 4096  # sequences times steps of which the projections are made together
+MAX_SEQUENCES = 512  # that are run together, so that the state at one step fits into the cache
 
 
 def has_fused_path(cell: Cell) -> bool:
-    """Whether the cell's step is written by hand, for the type of its numbers."""
-    return type(cell) in STEPS and cell.bias.dtype in (torch.float32, torch.float64)
+    """Whether there is a kernel for this cell and for the dtype of its parameters."""
+    return type(cell) in KERNELS and cell.bias.dtype in (torch.float32, torch.float64)
 
 
 def run_fused(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
-    """Run one cell over x: every hidden state (T, B, H), or none (0, B, H) unless every_step, and
+    """Run one cell over x: all hidden states (T, B, H), or none (0, B, H) unless every_step, and
     the final state."""
     parts = []
     x, weight = x.without_padding().in_use(cell.input_weight)
-    for rows in x.split(ROWS):
-        inputs = (rows.values, weight, *_other_parameters(cell).values())
+    for group in x.split(MAX_SEQUENCES):
+        inputs = (group.values, weight, *_other_parameters(cell).values())
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-            parts.append(Fused.apply(cell, rows, every_step, *inputs))
+            parts.append(Fused.apply(cell, group, every_step, *inputs))
         else:
-            parts.append(_without_gradients(cell, rows, weight, every_step))
+            parts.append(_run_without_gradients(cell, group, weight, every_step))
     if len(parts) == 1:
         hidden, *final = parts[0]
     else:
-        hidden, *final = (torch.cat(of_rows, dim=-2) for of_rows in zip(*parts, strict=True))
+        hidden, *final = (torch.cat(outputs, dim=-2) for outputs in zip(*parts, strict=True))
     return hidden, tuple(final)
 
 
 def _other_parameters(cell: Cell) -> dict[str, Tensor]:
-    """All but the input weight, of which only a part may be in use."""
+    """All parameters except the input weight, of which only some rows may be in use."""
     return {name: one for name, one in cell.named_parameters() if name != "input_weight"}
 
 
-# Blocks of steps, and their memory --------------------------------------------------------------
+def _projection_and_kernel(
+    cell: Cell, x: Sequences, weight: Tensor
+) -> tuple[Projection, CellKernel]:
+    """They hold the weights of the cell, or copies of them."""
+    kind = KERNELS[type(cell)]
+    state_columns = cell.hidden_size * len(kind.adjacent_states) if kind.augmented else 0
+    projection = projection_of(x, weight, kind.input_bias(cell), cell.projections, state_columns)
+    return projection, kind(cell, x.batch, projection.input_weights)
 
 
-@dataclass(frozen=True)
-class Block:
-    """Some steps of all sequences: their inputs, which they are, and (S, R, 1), which sequences are
-    over at each; None where none is. rows: S * R, or some more, that are multiplied together."""
-
-    x: Sequences
-    steps: slice
-    over: Tensor | None
-    rows: int
-
-    def __len__(self) -> int:
-        return self.steps.stop - self.steps.start
+# Forward ----------------------------------------------------------------------------------------
 
 
-def _blocks(cell: Cell, x: Sequences) -> list[Block]:
-    size = max(1, BLOCK // max(1, x.batch))
-    by_kernels = not cell.bias.is_cuda and cell.bias.dtype == torch.float32
-    padding, shortest = x.padding, x.steps if x.lengths is None else int(x.lengths.min())
-    blocks = []
-    for start in range(0, x.steps, size):
-        steps = slice(start, min(start + size, x.steps))
-        over = None if padding is None or steps.stop <= shortest else padding[steps].unsqueeze(2)
-        rows = (steps.stop - start) * x.batch
-        if by_kernels:
-            rows = kernels.rounded(rows, cell.hidden_size, cell.hidden_size)
-        blocks.append(Block(replace(x, values=x.values[steps], lengths=None), steps, over, rows))
-    return blocks
+@torch.inference_mode()  # calls are cheaper in it, and autograd need not know of the workspace
+def _run_block(
+    projection: Projection, kernel: CellKernel, block: Block, workspace: Workspace, steps: slice
+) -> list[StepBuffers]:
+    """Run a block, from the state before its first step to the state after its last.
 
-
-class Memory(NamedTuple):
-    """Tensors (T, R, H) of T steps; states: (T + 1, R, H), with the one before the first step.
-
-    joined: (T + 1, R, N * H + J), N of the states side by side, the hidden one first, and inputs.
-    All of them go on with zeros behind the last step, as far as the rows of a block do.
+    steps: where the block stands in the workspace. Returns the buffers of each step.
     """
-
-    gates: list[Tensor]
-    kept: list[Tensor]
-    states: list[Tensor]
-    joined: Tensor
-    inputs: Tensor  # (T + 1, R, J), the last columns of joined
-
-    def of(self, block: Block) -> Step:
-        """Of a block's steps together: (rows, H)."""
-        start, rows = block.steps.start, block.rows
-        return Step(
-            _flat(self.gates, start, rows),
-            _flat(self.kept, start, rows),
-            _flat(self.states, start, rows),
-            _flat(self.states, start + 1, rows),
-            *_flat([self.joined, self.inputs], start, rows),
-        )
-
-    def each(self, steps: slice) -> list[Step]:
-        """Of each of these steps: (R, H)."""
-        states = _unbind(self.states, slice(steps.start, steps.stop + 1))
-        gates, kept = _unbind(self.gates, steps), _unbind(self.kept, steps)
-        joined: Sequence[Tensor] = [h for h, *_ in states[:-1]]
-        inputs: Sequence[Tensor] = [self.inputs[0]] * len(gates)
-        if self.joined.shape[2] > self.states[0].shape[2]:  # then it is something else
-            joined = self.joined[steps].unbind(0)
-        if self.inputs.shape[2]:
-            inputs = self.inputs[steps].unbind(0)
-        each = zip(gates, kept, states[:-1], states[1:], joined, inputs, strict=True)
-        return list(map(Step._make, each))
-
-
-def _flat(tensors: Sequence[Tensor], start: int, rows: int) -> list[Tensor]:
-    """So many rows from this step on: (rows, H)."""
-    return [tensor.flatten(0, 1).narrow(0, start * tensor.shape[1], rows) for tensor in tensors]
-
-
-def _unbind(tensors: Sequence[Tensor], steps: slice) -> list[tuple[Tensor, ...]]:
-    """Of each of these steps."""
-    each = [tensor[steps].unbind(0) for tensor in tensors]
-    return list(zip(*each, strict=True)) or [()] * (steps.stop - steps.start)
-
-
-def _behind(blocks: list[Block]) -> int:
-    """How many steps the rows of a block go on behind its last."""
-    steps = [-(-block.rows // max(1, block.x.batch)) - len(block) for block in blocks]
-    return max([0, *steps])
-
-
-def _room(like: Tensor, steps: int, behind: int) -> Tensor:
-    """Memory of so many steps, each like that, and zeros for some steps more."""
-    room = like.new_empty(steps + behind, *like.shape)
-    room[steps:].zero_()
-    return room
-
-
-def _operators(cell: Cell, x: Sequences, weight: Tensor) -> tuple[Projection, Steps]:
-    """The cell's projection and its steps. They hold its weights, or copies of them."""
-    kind = STEPS[type(cell)]
-    beside = cell.hidden_size * len(kind.side_by_side) if kind.joining else 0
-    projection = projection_of(x, weight, kind.bias(cell), cell.projections, beside)
-    return projection, kind(cell, x.batch, projection.joined)
-
-
-def _memory(cell: Cell, projection: Projection, batch: int, steps: int, behind: int) -> Memory:
-    """For so many steps of so many sequences; the state before the first is zero."""
-    kind = STEPS[type(cell)]
-    zero = cell.bias.new_zeros(batch, cell.hidden_size)
-    width = len(projection.joined[0]) if projection.joined else 0
-    columns = [cell.hidden_size] * len(kind.side_by_side)
-    joined = _room(zero.new_empty(batch, sum(columns) + width), steps + 1, behind)
-    *together, inputs = joined.split([*columns, width], dim=2)
-    inputs[steps:].zero_()  # beside the final state, too, to where the rows of a block may reach
-    side_by_side = dict(zip(kind.side_by_side, together, strict=True))
-    memory = Memory(
-        [_room(zero, steps, behind) for _ in range(kind.gates)],
-        [_room(zero, steps, behind) for _ in range(kind.kept)],
-        [
-            side_by_side[n] if n in side_by_side else _room(zero, steps + 1, behind)
-            for n in range(kind.states)
-        ],
-        joined,
-        inputs,
-    )
-    for state in memory.states:
-        state[0] = zero
-    return memory
-
-
-# Forward and backward ---------------------------------------------------------------------------
-
-
-@torch.inference_mode()  # in which a call is cheaper: the memory is not autograd's concern
-def _forward(
-    projection: Projection, steps: Steps, block: Block, memory: Memory, place: slice
-) -> list[Step]:
-    """From the state before a block's first step to that after its last, at this place: what each
-    step has read and written."""
-    sequences, hidden_size = steps.a.shape
-    with kernels.for_products(block.rows, hidden_size, hidden_size):
-        gates = _flat(memory.gates, place.start, block.rows)
-        projection.write(block.x.values, gates, memory.inputs[place])
-    each = memory.each(place)
-    with kernels.for_products(sequences, hidden_size, hidden_size):
-        for t, step in enumerate(each):
-            steps.forward(step)
-            if block.over is not None:  # then the state stays as it is
+    sequences, hidden_size = kernel.scratch_a.shape
+    with cpu_math.fast_products(block.rows, hidden_size, hidden_size):
+        gates = flat_rows(workspace.gates, steps.start, block.rows)
+        projection.write(block.x.values, gates, workspace.inputs[steps])
+    buffers = workspace.of_steps(steps)
+    with cpu_math.fast_products(sequences, hidden_size, hidden_size):
+        for t, step in enumerate(buffers):
+            kernel.forward(step)
+            if block.padding is not None:  # a sequence keeps its state after its last step
                 for before, after in zip(step.before, step.after, strict=True):
-                    torch.where(block.over[t], before, after, out=after)
-    return each
+                    torch.where(block.padding[t], before, after, out=after)
+    return buffers
 
 
 @torch.no_grad()
-def _without_gradients(
+def _run_without_gradients(
     cell: Cell, x: Sequences, weight: Tensor, every_step: bool
 ) -> tuple[Tensor, ...]:
-    """What `Fused` gives; the memory of one block is enough."""
-    blocks = _blocks(cell, x)
-    projection, steps = _operators(cell, x, weight)
+    """The outputs of `Fused`, in the memory of a single block."""
+    blocks = split_blocks(cell, x)
+    projection, kernel = _projection_and_kernel(cell, x, weight)
     longest = max(map(len, blocks), default=0)
-    memory = _memory(cell, projection, x.batch, longest, _behind(blocks))
+    workspace = allocate_workspace(cell, projection, x.batch, longest, extra_steps(blocks))
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
     for block in blocks:
-        for state in memory.states:
+        for state in workspace.states:
             state[0].copy_(state[last])
         last = len(block)
-        _forward(projection, steps, block, memory, slice(0, last))
+        _run_block(projection, kernel, block, workspace, slice(0, last))
         if every_step:
-            hidden[block.steps] = memory.states[0][1 : last + 1]
-    return hidden, *(state[last].clone() for state in memory.states)
+            hidden[block.steps] = workspace.states[0][1 : last + 1]
+    return hidden, *(state[last].clone() for state in workspace.states)
 
 
-Made = tuple[list[Block], Projection, Steps, list[list[Step]]]
+Prepared = tuple[list[Block], Projection, CellKernel, list[list[StepBuffers]]]
 
 
 class Fused(torch.autograd.Function):
-    """A cell over some sequences -> every hidden state, or none, and the tensors of the final
-    state. The values of x, the input weight and the cell's other parameters are arguments for the
-    sake of their gradients."""
+    """A cell over sequences -> the hidden states, or none, and the tensors of the final state.
+
+    The values of x, the input weight and the other parameters of the cell are arguments because
+    autograd gives gradients to arguments only.
+    """
 
     @staticmethod
     def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
-        blocks = _blocks(cell, x)
-        projection, steps = _operators(cell, x, inputs[1])
-        memory = _memory(cell, projection, x.batch, x.steps, _behind(blocks))
-        each = [_forward(projection, steps, block, memory, block.steps) for block in blocks]
-        # All of it from what is saved below: the first backward need not make it again.
-        ctx.made = blocks, projection, steps, each
+        blocks = split_blocks(cell, x)
+        projection, kernel = _projection_and_kernel(cell, x, inputs[1])
+        workspace = allocate_workspace(cell, projection, x.batch, x.steps, extra_steps(blocks))
+        buffers = [
+            _run_block(projection, kernel, block, workspace, block.steps) for block in blocks
+        ]
+        # All of this follows from the tensors saved below; kept, so that the first backward pass
+        # need not build it again.
+        ctx.prepared = blocks, projection, kernel, buffers
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
         hidden = (
-            _outputs(memory.states[0], x.steps)
+            _hidden_states(workspace.states[0], x.steps)
             if every_step
-            else memory.states[0].new_empty(0, x.batch, cell.hidden_size)
+            else workspace.states[0].new_empty(0, x.batch, cell.hidden_size)
         )
-        joined = [memory.joined, memory.inputs]
-        saved = list(inputs), memory.gates, memory.kept, memory.states, joined
+        augmented = [workspace.augmented, workspace.inputs]
+        saved = list(inputs), workspace.gates, workspace.saved, workspace.states, augmented
         ctx.sizes = list(map(len, saved))
-        # With what is returned, so that autograd notices if somebody changes it.
+        # The output is saved too, so that autograd notices if it is changed in place.
         ctx.save_for_backward(*chain(*saved), hidden)
         ctx.set_materialize_grads(False)
-        return hidden, *(state[x.steps].clone() for state in memory.states)
+        return hidden, *(state[x.steps].clone() for state in workspace.states)
 
     @staticmethod
     def backward(ctx: Any, g_hidden: Tensor | None, *g_final: Tensor | None) -> Any:
-        saved = iter(ctx.saved_tensors)
-        inputs, gates, kept, states, joined = (
-            [next(saved) for _ in range(size)] for size in ctx.sizes
+        tensors = iter(ctx.saved_tensors)
+        inputs, gates, saved, states, augmented = (
+            [next(tensors) for _ in range(size)] for size in ctx.sizes
         )
-        made: Made | None = ctx.made
-        ctx.made = None  # it would keep the memory
-        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
-            gradients = _plainly(ctx, inputs, [g_hidden, *g_final])
+        prepared: Prepared | None = ctx.prepared
+        ctx.prepared = None  # it would keep the workspace in memory
+        if torch.is_grad_enabled():  # create_graph=True: the gradient will be differentiated
+            gradients = _differentiable_gradients(ctx, inputs, [g_hidden, *g_final])
         else:
-            wanted = ctx.needs_input_grad[3]
+            wants_values = ctx.needs_input_grad[3]
             if not ctx.every_step:
                 g_hidden = None
-            memory = Memory(gates, kept, states, *joined)
-            if made is None:
-                blocks = _blocks(ctx.cell, ctx.x)
-                each = [memory.each(block.steps) for block in blocks]
-                made = blocks, *_operators(ctx.cell, ctx.x, inputs[1]), each
-            gradients = _backward(ctx.cell, ctx.x, memory, *made, wanted, g_hidden, g_final)
+            workspace = Workspace(gates, saved, states, *augmented)
+            if prepared is None:
+                blocks = split_blocks(ctx.cell, ctx.x)
+                buffers = [workspace.of_steps(block.steps) for block in blocks]
+                prepared = blocks, *_projection_and_kernel(ctx.cell, ctx.x, inputs[1]), buffers
+            gradients = _backward(
+                ctx.cell, ctx.x, workspace, *prepared, wants_values, g_hidden, g_final
+            )
         return None, None, None, *gradients
 
 
-def _outputs(states: Tensor, steps: int) -> Tensor:
-    """The states after each of so many steps, but as a tensor of its own in the same memory: of a
-    view that a function returns autograd does not see changes. Whoever keeps it keeps what stands
-    beside the hidden states."""
+def _hidden_states(states: Tensor, steps: int) -> Tensor:
+    """The hidden states after each step, (T, R, H), in the same memory but not as a view.
+
+    autograd does not notice changes to a view that a function returns. Whoever keeps this tensor
+    keeps everything that stands beside the hidden states in memory.
+    """
     view = states[1 : steps + 1]
     own = states.new_empty(0)
     return own.set_(view.untyped_storage(), view.storage_offset(), view.shape, view.stride())
 
 
+# Backward ---------------------------------------------------------------------------------------
+
+
 def _backward(
     cell: Cell,
     x: Sequences,
-    memory: Memory,
+    workspace: Workspace,
     blocks: list[Block],
     projection: Projection,
-    steps: Steps,
-    each_of_block: list[list[Step]],
-    of_values: bool,
+    kernel: CellKernel,
+    buffers: list[list[StepBuffers]],
+    wants_values: bool,
     g_hidden: Tensor | None,
     g_final: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
-    """The gradients of the values of x (None unless of_values), of the input weight and of the
-    cell's other parameters."""
+    """The gradients of the values of x (None unless wants_values), of the input weight and of the
+    other parameters; buffers: of each step of each block."""
     projection.start_gradients()
     zeros = cell.bias.new_zeros(x.batch, cell.hidden_size)
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
-    g_steps = None if g_hidden is None else g_hidden.unbind(0)
+    g_outputs = None if g_hidden is None else g_hidden.unbind(0)
+    # One tensor holds the gradients of all weights that are multiplied together, and below them
+    # those of the inputs; it has the name of the first weight.
     heights = dict[str, int]()
-    for first, *others in steps.joining:  # they are below it, and the rows of the inputs are too
-        heights |= {first: memory.joined.shape[2], **dict.fromkeys(others, 0)}
+    for first, *others in kernel.augmented:
+        heights |= {first: workspace.augmented.shape[2], **dict.fromkeys(others, 0)}
     g_weights = {
         name: zeros.new_zeros(heights.get(name, len(one)), *one.shape[1:])
         for name, one in _other_parameters(cell).items()
     }
-    g_values = torch.empty_like(x.values) if of_values else None
+    g_values = torch.empty_like(x.values) if wants_values else None
 
     longest, last = (max(map(len, some), default=0) for some in (blocks, blocks[-1:]))
-    behind = longest - last + _behind(blocks)  # the last block is the first one here
-    g_memory = Gradients(
-        [_room(zeros, last, behind) for _ in range(steps.gates)],
-        [_room(zeros, last, behind) for _ in range(steps.kept_gradients)],
+    extra = longest - last + extra_steps(blocks)  # the last block comes first here
+    g_workspace = StepGradients(
+        [allocate_steps(zeros, last, extra) for _ in range(kernel.num_gates)],
+        [allocate_steps(zeros, last, extra) for _ in range(kernel.num_saved_gradients)],
     )
-    of_each = (_unbind(g, slice(0, longest)) for g in g_memory)
-    g_each = [Gradients(*g) for g in zip(*of_each, strict=True)]
-    for block, each in zip(reversed(blocks), reversed(each_of_block), strict=True):
-        _back_through(steps, block, each, g_each, g_steps, g_state)
-        g = Gradients(*(_flat(tensors, 0, block.rows) for tensors in g_memory))
-        g_block = None if g_values is None else g_values[block.steps]
-        with kernels.for_products(block.rows, cell.hidden_size, cell.hidden_size):
-            steps.weights(memory.of(block), g, g_weights)
-            projection.add_gradients(block.x.values, g.gates, g_block)
-    below = []
-    for names in steps.joining:
-        parts = [cell.hidden_size] * len(names)
-        *g_recurrent, g_inputs = g_weights[names[0]].split([*parts, memory.inputs.shape[2]])
+    g_of_steps = (unbind_steps(g, slice(0, longest)) for g in g_workspace)
+    g_steps = [StepGradients(*g) for g in zip(*g_of_steps, strict=True)]
+    for block, block_buffers in zip(reversed(blocks), reversed(buffers), strict=True):
+        _run_block_backward(kernel, block, block_buffers, g_steps, g_outputs, g_state)
+        g = StepGradients(*(flat_rows(tensors, 0, block.rows) for tensors in g_workspace))
+        g_block_values = None if g_values is None else g_values[block.steps]
+        with cpu_math.fast_products(block.rows, cell.hidden_size, cell.hidden_size):
+            kernel.add_weight_gradients(workspace.of_block(block), g, g_weights)
+            projection.add_gradients(block.x.values, g.gates, g_block_values)
+    g_inputs = []
+    for names in kernel.augmented:
+        sizes = [cell.hidden_size] * len(names) + [workspace.inputs.shape[2]]
+        *g_recurrent, g_rows = g_weights[names[0]].split(sizes)
         g_weights.update(zip(names, g_recurrent, strict=True))
-        below.append(g_inputs)
-    g_weight, g_weights["bias"] = projection.gradients(below)
+        g_inputs.append(g_rows)
+    g_weight, g_weights["bias"] = projection.gradients(g_inputs)
     return [g_values, g_weight, *g_weights.values()]
 
 
 @torch.inference_mode()
-def _back_through(
-    steps: Steps,
+def _run_block_backward(
+    kernel: CellKernel,
     block: Block,
-    each: list[Step],
-    g_each: list[Gradients],
-    g_steps: Sequence[Tensor] | None,
+    buffers: list[StepBuffers],
+    g_steps: list[StepGradients],
+    g_outputs: Sequence[Tensor] | None,
     g_state: list[Tensor],
 ) -> None:
-    """g_state, of the state after a block's last step, becomes that of the state before its first;
-    g_each is written."""
-    sequences, hidden_size = steps.a.shape
-    with kernels.for_products(sequences, hidden_size, hidden_size):
-        for t in reversed(range(len(each))):
-            if g_steps is not None:
-                g_state[0].add_(g_steps[block.steps.start + t])
-            if block.over is None:
-                steps.backward(each[t], g_each[t], g_state)
+    """Replace g_state, the gradient of the state after a block, by the gradient of the state before
+    it; write g_steps.
+
+    g_outputs: the gradients of all T hidden states that were returned, each (R, H).
+    """
+    sequences, hidden_size = kernel.scratch_a.shape
+    with cpu_math.fast_products(sequences, hidden_size, hidden_size):
+        for t in reversed(range(len(buffers))):
+            if g_outputs is not None:
+                g_state[0].add_(g_outputs[block.steps.start + t])
+            if block.padding is None:
+                kernel.backward(buffers[t], g_steps[t], g_state)
             else:
-                _backward_past(steps, each[t], g_each[t], g_state, block.over[t])
+                _backward_with_padding(kernel, buffers[t], g_steps[t], g_state, block.padding[t])
 
 
-def _backward_past(
-    steps: Steps, step: Step, g: Gradients, g_state: list[Tensor], over: Tensor
+def _backward_with_padding(
+    kernel: CellKernel,
+    step: StepBuffers,
+    g: StepGradients,
+    g_state: list[Tensor],
+    padding: Tensor,
 ) -> None:
-    """One step back, past which goes the gradient of the sequences that were over."""
-    past = [g_s.masked_fill(~over, 0) for g_s in g_state]
+    """One step backward; the gradients of sequences in the padding (R, 1) skip the step."""
+    skipping = [g_s.masked_fill(~padding, 0) for g_s in g_state]
     for g_s in g_state:
-        g_s.masked_fill_(over, 0)
-    steps.backward(step, g, g_state)
-    for g_s, g_past in zip(g_state, past, strict=True):
-        g_s.add_(g_past)
+        g_s.masked_fill_(padding, 0)
+    kernel.backward(step, g, g_state)
+    for g_s, g_skipping in zip(g_state, skipping, strict=True):
+        g_s.add_(g_skipping)
 
 
-def _plainly(ctx: Any, inputs: list[Tensor], g_outputs: list[Tensor | None]) -> Sequence[Any]:
-    """The same gradients as functions of the inputs and of g_outputs, by autograd."""
+def _differentiable_gradients(
+    ctx: Any, inputs: list[Tensor], g_outputs: list[Tensor | None]
+) -> Sequence[Any]:
+    """The same gradients by autograd on the plain path, as functions of inputs and g_outputs."""
     x = replace(ctx.x, values=inputs[0])
     projected = x.project(inputs[1], ctx.cell.bias)
     hidden, final = run_over(ctx.cell, projected, x.padding, ctx.every_step)

@@ -1,4 +1,4 @@
-"""The compiled path against the plain one. Every new form is compiled, which takes seconds."""
+"""The compiled path against the plain one. Compiling each new shape takes seconds."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +21,8 @@ LENGTHS = torch.tensor([8, 3, 1])
 
 @pytest.fixture(autouse=True)
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Blocks of 3 steps, of 8: two are compiled, and two steps are left. Which blocks were handed
-    to the compiler, by their steps."""
+    """Of 8 steps two blocks of 3 are compiled, and two steps are left. Returns how many steps each
+    block had that was handed to the compiler."""
     blocks: list[int] = []
     original = compiled._compiled()
 
@@ -30,10 +30,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         blocks.append(len(block))
         return original(cell, block, *rest)
 
-    monkeypatch.setattr(compiled, "STEPS", 3)
-    monkeypatch.setattr(recurrence, "STEPS", 3)
+    monkeypatch.setattr(compiled, "BLOCK_STEPS", 3)
+    monkeypatch.setattr(recurrence, "BLOCK_STEPS", 3)
     monkeypatch.setattr(compiled, "_compiled", lambda: run)
-    torch.compiler.reset()  # or after some forms nothing more is compiled
+    torch.compiler.reset()  # or it stops compiling after some shapes
     torch.manual_seed(0)
     return blocks
 
@@ -81,7 +81,7 @@ def test_few_steps_are_not_compiled(counted: list[int]) -> None:
 
 
 def test_without_a_compiler_another_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that whoever has a run from elsewhere can test it, and predict by it."""
+    """So that a run trained on another machine can be tested and used for prediction."""
     monkeypatch.setenv("CXX", "a-compiler-that-is-not-there")
     with pytest.warns(UserWarning, match="needs the compiler a-compiler-that-is-not-there"):
         one = CellRecurrence(cells.MGU, 4, 5, compiled=True)

@@ -10,29 +10,30 @@ import torch
 from torch import Tensor
 
 from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2, Vanilla
-from rnnexp.nn.fast import fused, kernels, projections, steps
+from rnnexp.nn.fast import cpu_math, fused, projections, workspace
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
-from rnnexp.nn.fast.steps import STEPS
+from rnnexp.nn.fast.kernels import KERNELS, base
+from rnnexp.nn.fast.kernels.simple import VanillaKernel
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.nn.representations import Features, OneHot, Sequences
 
 LENGTHS = torch.tensor([7, 3, 1, 5, 5])
-every_cell = pytest.mark.parametrize("kind", STEPS)
+every_cell = pytest.mark.parametrize("kind", KERNELS)
 
 
 @pytest.fixture(autouse=True)
 def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of 5 are cut into 3 and 2 sequences, and 7 steps into blocks of 3 or 4; of 6 features
-    the projections are made, and 4 stand beside the hidden state."""
-    monkeypatch.setattr(fused, "ROWS", 3)
-    monkeypatch.setattr(fused, "BLOCK", 9)
-    monkeypatch.setattr(projections, "FEW", 5)
+    """Batches of 5 are split into 3 and 2 sequences, and 7 steps into blocks of 3 or 4. Inputs of 6
+    features are projected, inputs of 4 stand beside the hidden state."""
+    monkeypatch.setattr(fused, "MAX_SEQUENCES", 3)
+    monkeypatch.setattr(workspace, "BLOCK_ROWS", 9)
+    monkeypatch.setattr(projections, "MAX_AUGMENTED_FEATURES", 5)
     torch.manual_seed(0)
 
 
 def drawn(cell: Any) -> Any:
-    """Weights that are large enough for every gate to matter."""
+    """The cell with weights that are large enough for every gate to matter."""
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.normal_(std=0.7)
@@ -99,9 +100,9 @@ def test_sparse_gradients_of_one_hot_words(kind: type[Cell], run: Any) -> None:
 @pytest.mark.parametrize(
     ("threads", "piece"),
     [(2, 2), (2, 1), (3, 1)],
-    ids=["a piece for a core", "two for a core", "not to be cut"],
+    ids=["one piece for each core", "two for each core", "not split"],
 )
-def test_weights_that_are_cut_for_one_sequence(
+def test_weights_split_for_one_sequence(
     kind: type[Cell],
     one_hot: bool,
     size: int,
@@ -109,10 +110,10 @@ def test_weights_that_are_cut_for_one_sequence(
     piece: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each by itself, over weights that count as large, whose columns two cores share."""
-    monkeypatch.setattr(fused, "ROWS", 1)
-    monkeypatch.setattr(steps, "LARGE", 1)
-    monkeypatch.setattr(steps, "PIECE", piece)
+    """Sequences run one by one, and the cores share the columns of the weights."""
+    monkeypatch.setattr(fused, "MAX_SEQUENCES", 1)
+    monkeypatch.setattr(base, "MIN_SPLIT_WEIGHT", 1)
+    monkeypatch.setattr(base, "MIN_SPLIT_COLUMNS", piece)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
     expected = gradients(run_plain, cell, x, True)
@@ -125,17 +126,17 @@ def test_weights_that_are_cut_for_one_sequence(
     ("one_hot", "size"), [(False, 4), (False, 6), (True, 6)], ids=["few", "features", "one hot"]
 )
 @pytest.mark.parametrize("more", [1, 8, 30])
-def test_rows_that_are_multiplied_beside_those_of_a_block(
+def test_padded_rows_of_a_block_change_nothing(
     kind: type[Cell], one_hot: bool, size: int, more: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are there for the sake of the kernels, and add nothing. Blocks of 3 or 4 steps, the last
-    one shorter; their rows go on into the next or behind the memory of all."""
-    blocks = fused._blocks
+    """Blocks of 3 or 4 steps, the last one shorter; their padded rows reach into the next block or
+    past the last step."""
 
-    def longer(*arguments: Any) -> list[fused.Block]:
-        return [replace(block, rows=block.rows + more) for block in blocks(*arguments)]
+    def longer(*arguments: Any) -> list[workspace.Block]:
+        blocks = workspace.split_blocks(*arguments)
+        return [replace(block, rows=block.rows + more) for block in blocks]
 
-    monkeypatch.setattr(fused, "_blocks", longer)
+    monkeypatch.setattr(fused, "split_blocks", longer)
     monkeypatch.setattr(torch.Tensor, "new_empty", filled_with_nan)
     cell, x = drawn(kind(size, 4)), sequences(one_hot, LENGTHS, size)
     expected = gradients(run_plain, cell, x, True)
@@ -151,17 +152,17 @@ def filled_with_nan(tensor: torch.Tensor, *shape: int) -> torch.Tensor:
     return tensor.new_full(shape, torch.nan)
 
 
-def test_a_weight_is_cut_into_as_many_pieces_as_there_can_be(
+def test_a_weight_is_split_into_as_many_pieces_as_allowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of at least so many columns, and as many for either core."""
-    monkeypatch.setattr(steps, "LARGE", 1)
+    """At least `piece` columns each, and as many pieces for each core."""
+    monkeypatch.setattr(base, "MIN_SPLIT_WEIGHT", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(fused, "ROWS", 1)
+    monkeypatch.setattr(fused, "MAX_SEQUENCES", 1)
     for size, piece, expected in ((14, 2, 2), (12, 2, 6), (12, 4, 2), (10, 9, 2)):
-        monkeypatch.setattr(steps, "PIECE", piece)
+        monkeypatch.setattr(base, "MIN_SPLIT_COLUMNS", piece)
         cell, x = drawn(Vanilla(3, size)), sequences(False, None, 3)
-        weight = steps.VanillaSteps(cell, 1, None)._columns(cell.U)
+        weight = VanillaKernel(cell, 1, None)._split_columns(cell.U)
         assert weight is not None and weight.shape == (expected, size, size // expected)
         for one, other in zip(run_fused(cell, x, True), run_plain(cell, x, True), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
@@ -174,18 +175,18 @@ def test_textnet_order2_without_its_tanh() -> None:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-9)
 
 
-def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of a hundred lengths."""
-    monkeypatch.setattr(kernels, "ONEDNN", True)
-    monkeypatch.setattr(kernels, "ENOUGH", 1)
-    monkeypatch.setattr(fused, "BLOCK", 4096)
+def test_onednn_meets_only_a_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of a hundred different lengths."""
+    monkeypatch.setattr(cpu_math, "USE_ONEDNN", True)
+    monkeypatch.setattr(cpu_math, "MIN_PRODUCT_SIZE", 1)
+    monkeypatch.setattr(workspace, "BLOCK_ROWS", 4096)
     asked = set[int]()
 
-    def for_products(rows: int, inner: int, columns: int) -> AbstractContextManager[None]:
+    def fast_products(rows: int, inner: int, columns: int) -> AbstractContextManager[None]:
         asked.add(rows)
         return nullcontext()
 
-    monkeypatch.setattr(kernels, "for_products", for_products)
+    monkeypatch.setattr(cpu_math, "fast_products", fast_products)
     cell = MGU(6, 4)
     for steps_of_batch in range(1, 101):
         hidden, _ = run_fused(cell, Features(torch.randn(steps_of_batch, 3, 6)), True)
@@ -198,11 +199,11 @@ def test_other_kernels_are_asked_for_by_sizes_that_repeat(monkeypatch: pytest.Mo
 @every_cell
 @pytest.mark.parametrize("size", [4, 6], ids=["few", "features"])
 @pytest.mark.parametrize("sigmoid", [False, True])
-def test_a_tanh_by_either_kernel(
+def test_either_way_of_computing_tanh(
     kind: type[Cell], size: int, sigmoid: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "SIGMOID", sigmoid)
-    monkeypatch.setattr(kernels, "MANY", 1)
+    monkeypatch.setattr(cpu_math, "USE_SIGMOID", sigmoid)
+    monkeypatch.setattr(cpu_math, "MIN_TANH_SIZE", 1)
     cell, x = drawn(kind(size, 4)), sequences(False, LENGTHS, size)
     expected = gradients(run_plain, cell, x, True)
     for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):
@@ -313,7 +314,7 @@ def test_nested_a_cell_over_the_states_of_itself() -> None:
 def test_an_exception_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     cell, x = drawn(LSTM(6, 4)), sequences(False, None)
     expected = torch.autograd.grad(total(cell, x), cell.parameters())
-    steps, calls = STEPS[LSTM], iter(range(5))
+    kernel, calls = KERNELS[LSTM], iter(range(5))
 
     def fails(self: Any, *arguments: Any) -> None:
         if next(calls) == 3:
@@ -321,9 +322,9 @@ def test_an_exception_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
         original(self, *arguments)
 
     for name in ("forward", "backward"):
-        original, calls = getattr(steps, name), iter(range(5))
+        original, calls = getattr(kernel, name), iter(range(5))
         with monkeypatch.context() as patch:
-            patch.setattr(steps, name, fails)
+            patch.setattr(kernel, name, fails)
             with pytest.raises(KeyboardInterrupt):
                 torch.autograd.grad(total(cell, x), cell.parameters())
         found = torch.autograd.grad(total(cell, x), cell.parameters())
@@ -376,7 +377,7 @@ def test_hidden_states_that_are_changed_in_place_are_refused() -> None:
 
 def test_the_path_is_told_and_can_be_chosen() -> None:
     class Own(MGU):
-        """Not the cell of which the step is written by hand."""
+        """Another class than the one that has a kernel."""
 
     assert CellRecurrence(MGU, 6, 4).path == "fused"
     assert CellRecurrence(MGU, 6, 4, fused=False).path == "plain"

@@ -1,0 +1,20 @@
+"""Hand-written kernels: the forward and backward pass of each cell at one step.
+
+`KERNELS` says which kernel computes which cell. A cell that is not listed runs on the plain path
+(`rnnexp.nn.plain`) or the compiled one (`rnnexp.nn.fast.compiled`).
+"""
+
+from rnnexp.nn import cells
+from rnnexp.nn.fast.kernels.base import CellKernel
+from rnnexp.nn.fast.kernels.gated import GRUChungKernel, GRUKernel, LSTMKernel, MGUKernel
+from rnnexp.nn.fast.kernels.simple import LinearKernel, TEXTnetOrder2Kernel, VanillaKernel
+
+KERNELS: dict[type[cells.Cell], type[CellKernel]] = {
+    cells.Vanilla: VanillaKernel,
+    cells.Linear: LinearKernel,
+    cells.TEXTnetOrder2: TEXTnetOrder2Kernel,
+    cells.MGU: MGUKernel,
+    cells.GRU: GRUKernel,
+    cells.GRUChung: GRUChungKernel,
+    cells.LSTM: LSTMKernel,
+}

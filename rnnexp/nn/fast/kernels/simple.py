@@ -1,0 +1,115 @@
+"""Kernels of the cells without a memory gate: Vanilla, Linear, TEXTnetOrder2."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnexp.nn import cells
+from rnnexp.nn.fast.cpu_math import tanh
+from rnnexp.nn.fast.kernels.base import (
+    CellKernel,
+    StepBuffers,
+    StepGradients,
+    sigmoid_backward,
+    tanh_backward,
+)
+
+
+class VanillaKernel(CellKernel):
+    """h' = tanh(x + U h)"""
+
+    num_gates = 1
+    augmented = (("U",),)
+
+    def __init__(self, cell: cells.Vanilla, sequences: int, *inputs: Any) -> None:
+        super().__init__(cell, sequences, *inputs)
+        self.U = cell.U.detach()
+        self.W = self.augmented_weight(self.U, 0)
+
+    def forward(self, step: StepBuffers) -> None:
+        tanh(self.product(step.gates[0], step.augmented, self.W, self.beta), out=step.after[0])
+
+    def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:
+        (g_x,), (g_h,) = g.gates, g_state
+        tanh_backward(g_h, step.after[0], grad_input=g_x)
+        self.product(g_h, g_x, self.transposed(self.U))
+
+    def add_weight_gradients(
+        self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
+    ) -> None:
+        g_weights["U"].addmm_(step.augmented.t(), g.gates[0])
+
+
+class LinearKernel(CellKernel):
+    """h' = x + U h"""
+
+    num_gates = 1
+    augmented = (("U",),)
+
+    def __init__(self, cell: cells.Linear, sequences: int, *inputs: Any) -> None:
+        super().__init__(cell, sequences, *inputs)
+        self.U = cell.U.detach()
+        self.W = self.augmented_weight(self.U, 0)
+
+    def forward(self, step: StepBuffers) -> None:
+        step.after[0].copy_(self.product(step.gates[0], step.augmented, self.W, self.beta))
+
+    def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:
+        (g_x,), (g_h,) = g.gates, g_state
+        g_x.copy_(g_h)
+        self.product(g_h, g_x, self.transposed(self.U))
+
+    def add_weight_gradients(
+        self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
+    ) -> None:
+        g_weights["U"].addmm_(step.augmented.t(), g.gates[0])
+
+
+class TEXTnetOrder2Kernel(CellKernel):
+    """h' = tanh(x + [h; fed] [U; V]), cell' = sigma(W_c h' + b_c), fed' = cell
+
+    The gradient of the argument of sigma is saved.
+    """
+
+    num_gates = 1
+    num_saved_gradients = 1
+    num_states = 3
+    adjacent_states = (0, 2)
+    augmented = (("U", "V"),)
+
+    def __init__(self, cell: cells.TEXTnetOrder2, sequences: int, *inputs: Any) -> None:
+        super().__init__(cell, sequences, *inputs)
+        self.UV = torch.cat([cell.U.detach(), cell.V.detach()])
+        self.W = self.augmented_weight(self.UV, 0)
+        self.W_c, self.b_c = cell.W_c.detach(), cell.b_c.detach()
+        self.tanh = cell.activation is torch.tanh
+        # Two buffers for the gradient of [h; fed]: a step reads one and writes the other.
+        g_both = self.scratch_a.new_empty(2, sequences, 2 * cell.hidden_size)
+        self._swapping = [(g, *g.chunk(2, dim=1)) for g in g_both]
+
+    def forward(self, step: StepBuffers) -> None:
+        _, cell, _ = step.before
+        new_h, new_cell, new_fed = step.after
+        x = self.product(step.gates[0], step.augmented, self.W, self.beta)
+        tanh(x, out=new_h) if self.tanh else new_h.copy_(x)
+        self.product(new_cell.copy_(self.b_c), new_h, self.W_c, beta=1).sigmoid_()
+        new_fed.copy_(cell)
+
+    def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:
+        (g_x,), (g_sum,) = g.gates, g.saved
+        g_h, g_cell, g_fed = g_state
+        sigmoid_backward(g_cell, step.after[1], grad_input=g_sum)
+        self.product(g_h, g_sum, self.transposed(self.W_c), beta=1)
+        tanh_backward(g_h, step.after[0], grad_input=g_x) if self.tanh else g_x.copy_(g_h)
+        self._swapping.reverse()
+        g_both, g_h_before, g_fed_before = self._swapping[0]
+        self.product(g_both, g_x, self.transposed(self.UV))
+        g_state[:] = g_h_before, g_fed, g_fed_before  # fed' is the cell before the step
+
+    def add_weight_gradients(
+        self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
+    ) -> None:
+        g_weights["U"].addmm_(step.augmented.t(), g.gates[0])  # V is below U
+        g_weights["W_c"].addmm_(step.after[0].t(), g.saved[0])
+        g_weights["b_c"].add_(g.saved[0].sum(0))

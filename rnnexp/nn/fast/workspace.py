@@ -1,0 +1,149 @@
+"""Blocks of steps, and the memory that a cell is run in (README.md draws it).
+
+In the shapes T is the number of steps, R of sequences that are run together, S of steps in a block.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnexp.nn.cell import Cell
+from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.fast.kernels import KERNELS
+from rnnexp.nn.fast.kernels.base import StepBuffers
+from rnnexp.nn.fast.projections import Projection
+from rnnexp.nn.representations import Sequences
+
+# S * R of a block, whose input projections are computed together. They are then still in the
+# processor's cache when the steps read them.
+BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some steps of all R sequences.
+
+    x: the inputs of these steps. steps: their numbers. padding: (S, R, 1), True after the last real
+    step of a sequence; None if the block has no padding. rows: how many rows are multiplied
+    together, S * R or slightly more (`cpu_math.padded_rows`).
+    """
+
+    x: Sequences
+    steps: slice
+    padding: Tensor | None
+    rows: int
+
+    def __len__(self) -> int:
+        return self.steps.stop - self.steps.start
+
+
+def split_blocks(cell: Cell, x: Sequences) -> list[Block]:
+    """The steps of x in blocks of about BLOCK_ROWS rows; the last block may be shorter."""
+    size = max(1, BLOCK_ROWS // max(1, x.batch))
+    may_pad = not cell.bias.is_cuda and cell.bias.dtype == torch.float32
+    padding, shortest = x.padding, x.steps if x.lengths is None else int(x.lengths.min())
+    blocks = []
+    for start in range(0, x.steps, size):
+        steps = slice(start, min(start + size, x.steps))
+        is_full = padding is None or steps.stop <= shortest
+        block_padding = None if padding is None or is_full else padding[steps].unsqueeze(2)
+        rows = (steps.stop - start) * x.batch
+        if may_pad:
+            rows = cpu_math.padded_rows(rows, cell.hidden_size, cell.hidden_size)
+        values = replace(x, values=x.values[steps], lengths=None)
+        blocks.append(Block(values, steps, block_padding, rows))
+    return blocks
+
+
+class Workspace(NamedTuple):
+    """The memory of T steps of R sequences.
+
+    gates, saved: tensors (T, R, H). states: tensors (T + 1, R, H); row 0 is the state before the
+    first step. augmented: (T + 1, R, N * H + J), N of the states, the hidden state first, and J
+    columns of inputs beside each other; these states are views of it. Every tensor is followed by
+    zeros for the padded rows of a block.
+    """
+
+    gates: list[Tensor]
+    saved: list[Tensor]
+    states: list[Tensor]
+    augmented: Tensor
+    inputs: Tensor  # (T + 1, R, J), the last columns of augmented
+
+    def of_block(self, block: Block) -> StepBuffers:
+        """The buffers of all steps of a block together: tensors (rows, H)."""
+        start, rows = block.steps.start, block.rows
+        return StepBuffers(
+            flat_rows(self.gates, start, rows),
+            flat_rows(self.saved, start, rows),
+            flat_rows(self.states, start, rows),
+            flat_rows(self.states, start + 1, rows),
+            *flat_rows([self.augmented, self.inputs], start, rows),
+        )
+
+    def of_steps(self, steps: slice) -> list[StepBuffers]:
+        """The buffers of each of these steps: tensors (R, H)."""
+        states = unbind_steps(self.states, slice(steps.start, steps.stop + 1))
+        gates, saved = unbind_steps(self.gates, steps), unbind_steps(self.saved, steps)
+        augmented: Sequence[Tensor] = [h for h, *_ in states[:-1]]
+        inputs: Sequence[Tensor] = [self.inputs[0]] * len(gates)
+        if self.augmented.shape[2] > self.states[0].shape[2]:  # more than the hidden state alone
+            augmented = self.augmented[steps].unbind(0)
+        if self.inputs.shape[2]:
+            inputs = self.inputs[steps].unbind(0)
+        each = zip(gates, saved, states[:-1], states[1:], augmented, inputs, strict=True)
+        return list(map(StepBuffers._make, each))
+
+
+def flat_rows(tensors: Sequence[Tensor], start: int, rows: int) -> list[Tensor]:
+    """Of each tensor (T, R, H) the given number of rows from step `start` on: (rows, H)."""
+    return [tensor.flatten(0, 1).narrow(0, start * tensor.shape[1], rows) for tensor in tensors]
+
+
+def unbind_steps(tensors: Sequence[Tensor], steps: slice) -> list[tuple[Tensor, ...]]:
+    """Of each step a tuple with its part (R, H) of every tensor (T, R, H)."""
+    each = [tensor[steps].unbind(0) for tensor in tensors]
+    return list(zip(*each, strict=True)) or [()] * (steps.stop - steps.start)
+
+
+def extra_steps(blocks: list[Block]) -> int:
+    """How many steps of memory the padded rows need after the last step of a block, at most."""
+    steps = [-(-block.rows // max(1, block.x.batch)) - len(block) for block in blocks]
+    return max([0, *steps])
+
+
+def allocate_steps(like: Tensor, steps: int, extra: int) -> Tensor:
+    """Memory for some steps, each of the shape of `like`, followed by zeros for `extra` steps."""
+    memory = like.new_empty(steps + extra, *like.shape)
+    memory[steps:].zero_()
+    return memory
+
+
+def allocate_workspace(
+    cell: Cell, projection: Projection, batch: int, steps: int, extra: int
+) -> Workspace:
+    """A workspace for `steps` steps of `batch` sequences; the state before the first is zero."""
+    kernel = KERNELS[type(cell)]
+    zero = cell.bias.new_zeros(batch, cell.hidden_size)
+    width = len(projection.input_weights[0]) if projection.input_weights else 0
+    columns = [cell.hidden_size] * len(kernel.adjacent_states)
+    augmented = allocate_steps(zero.new_empty(batch, sum(columns) + width), steps + 1, extra)
+    *views, inputs = augmented.split([*columns, width], dim=2)
+    inputs[steps:].zero_()  # also beside the final state, which the padded rows may reach
+    adjacent = dict(zip(kernel.adjacent_states, views, strict=True))
+    workspace = Workspace(
+        [allocate_steps(zero, steps, extra) for _ in range(kernel.num_gates)],
+        [allocate_steps(zero, steps, extra) for _ in range(kernel.num_saved)],
+        [
+            adjacent[n] if n in adjacent else allocate_steps(zero, steps + 1, extra)
+            for n in range(kernel.num_states)
+        ],
+        augmented,
+        inputs,
+    )
+    for state in workspace.states:
+        state[0] = zero
+    return workspace
