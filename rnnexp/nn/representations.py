@@ -1,8 +1,8 @@
 """Representations: a batch of sequences that can be multiplied.
 
-`x.project(W, b)` gives W x_t + b for every step at once and `x.dense()` the raw inputs; `x.lengths`
-says how many steps of each sequence are real. The modules `OneHotTokens` and `Embeddings` make a
-representation of token numbers; an embedding table belongs to them, a gate's weight never does.
+`x.project(W, b)` gives W x_t + b for all steps at once, `x.dense()` the raw inputs, and `x.lengths`
+how many steps of each sequence are real. The modules `OneHotTokens` and `Embeddings` turn token
+numbers into a representation. They own embedding tables, but never the weight of a gate.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ NEVER_BUILT = (
 
 @dataclass(frozen=True)
 class Vectors:
-    """What is known of word vectors before they are read: their dimension, and how many words of
-    the vocabulary have one."""
+    """What is known about word vectors before they are read.
+
+    dimension: of each vector. known: how many words of the vocabulary have a vector.
+    """
 
     dimension: int
     known: int
@@ -34,9 +36,9 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Sequences:
-    """What every representation shares: `values` with axes (T, B, ...), and the lengths.
+    """Base class of all representations.
 
-    lengths: (B,) integers, or None where every sequence has T steps.
+    values: (T, B, ...). lengths: (B,) integers; None if every sequence has T steps.
     """
 
     values: Tensor
@@ -52,7 +54,7 @@ class Sequences:
 
     @property
     def padding(self) -> Tensor | None:
-        """(T, B), which steps lie after the last real one; None where none does."""
+        """(T, B), True after the last real step of a sequence; None if there are no lengths."""
         if self.lengths is None:
             return None
         return torch.arange(self.steps, device=self.lengths.device).unsqueeze(1) >= self.lengths
@@ -65,16 +67,16 @@ class Sequences:
         return replace(self, values=self.values[self.lengths - 1, row].unsqueeze(0), lengths=None)
 
     def before_last(self) -> Self:
-        """All but the last real step of every sequence; a sequence may have no step left."""
+        """All but the last real step of every sequence, so a sequence may have no steps left."""
         lengths = None if self.lengths is None else self.lengths - 1
         return replace(self, values=self.values[:-1], lengths=lengths)
 
     def reversed(self) -> Self:
-        """Every sequence backwards; what lies after its last real step stays there."""
+        """Every sequence backwards; its padding stays at the end."""
         return replace(self, values=reverse(self.values, self.lengths))
 
     def split(self, rows: int) -> list[Self]:
-        """At most so many sequences at a time."""
+        """Parts of at most `rows` sequences each."""
         if self.batch <= rows:
             return [self]
         lengths = self.lengths.split(rows) if self.lengths is not None else repeat(None)
@@ -82,19 +84,20 @@ class Sequences:
         return [replace(self, values=values, lengths=lengths) for values, lengths in parts]
 
     def without_padding(self) -> Self:
-        """With values after the last real step that do no harm."""
+        """The same sequences with harmless values in the padding."""
         return self
 
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """weight: (I, out), bias: (out,) -> W x_t + b of every step: (T, B, out)."""
+        """weight: (I, out), bias: (out,) -> W x_t + b of all steps, (T, B, out)."""
         raise NotImplementedError
 
     def in_use(self, weight: Tensor) -> tuple[Self, Tensor]:
-        """The same over the part of a weight (I, out) that these sequences touch, and that part."""
+        """The rows of a weight (I, out) that these sequences use, and the sequences as inputs of
+        that smaller weight."""
         return self, weight
 
     def dense(self) -> Tensor:
-        """The inputs themselves: (T, B, I)."""
+        """The raw inputs, (T, B, I)."""
         raise NotImplementedError
 
 
@@ -103,7 +106,7 @@ class Features(Sequences):
     """Sequences of feature vectors; values: (T, B, F)."""
 
     def without_padding(self) -> Self:
-        """With zeros there, so that not even NaN reaches the weight's gradient."""
+        """With zeros in the padding, so that not even NaN reaches the gradient of a weight."""
         padding = self.padding
         if padding is None:
             return self
@@ -123,9 +126,9 @@ class Features(Sequences):
 
 @dataclass(frozen=True)
 class OneHot(Sequences):
-    """Sequences of one-hot vectors that are never built; values: (T, B), which entry is one.
+    """Sequences of one-hot vectors that are never built; values: (T, B), the position of the one.
 
-    sparse: the gradient of a weight is a sparse tensor of the rows in use.
+    sparse: the gradient of a weight is a sparse tensor that holds only the rows in use.
     """
 
     sparse: bool = False
@@ -137,7 +140,7 @@ class OneHot(Sequences):
         return functional.embedding(self.values, weight) + bias
 
     def in_use(self, weight: Tensor) -> tuple[Self, Tensor]:
-        """One-hot vectors over the rows in use."""
+        """If sparse, the rows in use, and one-hot vectors over them; else nothing changes."""
         if not self.sparse:
             return self, weight
         rows, place = rows_in_use(weight, self.values)
@@ -153,7 +156,8 @@ class OneHot(Sequences):
 
 
 def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
-    """values (T, B, ...) with the first `lengths` steps of every sequence in reverse order."""
+    """values (T, B, ...) with the first `lengths` steps of every sequence in reverse order; all
+    steps if lengths is None."""
     if lengths is None:
         return values.flip(0)
     step = torch.arange(values.shape[0], device=values.device).unsqueeze(1)  # (T, 1)
@@ -164,11 +168,11 @@ def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
 class OneHotTokens(nn.Module):
     """Token numbers as one-hot vectors over the vocabulary.
 
-    vocabulary: how many tokens there are. vectors, extra: as for `Embeddings`; there can be none.
-    sparse: the gradients of the weights over them touch the rows in use alone, which is worth its
-    overhead from a vocabulary of about a thousand on.
-    rows: of the weights over them, where there are to be more than tokens: no token uses the rows
-    beyond the vocabulary. None: as many as tokens.
+    vocabulary: number of tokens. vectors, extra: as for `Embeddings`, but not supported here.
+    sparse: the gradients of the input weights hold only the rows in use. This is worth its overhead
+    from a vocabulary of about a thousand tokens on.
+    rows: number of rows of the input weights, if it is to exceed the vocabulary; no token uses the
+    further rows. None: one row for each token.
     """
 
     def __init__(
@@ -181,36 +185,36 @@ class OneHotTokens(nn.Module):
     ) -> None:
         super().__init__()
         if vectors is not None:
-            raise ValueError("one-hot tokens have no word vectors: represent them by embeddings")
+            raise ValueError("one-hot tokens cannot use word vectors: choose Embeddings")
         if extra:
             raise ValueError(
-                f"one-hot tokens have no further inputs, and the data give {extra} a token (by "
-                "n-grams): represent them by embeddings"
+                f"extra={extra}: one-hot tokens cannot have further inputs (of n-grams): choose "
+                "Embeddings"
             )
         self.sparse = sparse
         self.size = vocabulary if rows is None else rows
         if self.size < vocabulary:
             raise ValueError(
-                f"rows is {rows}, and the vocabulary has {vocabulary} tokens, each of which needs "
-                "one: raise it, or set it to null for as many as tokens"
+                f"rows is {rows}, but each of the {vocabulary} tokens needs one: raise it, or set "
+                "it to null for one row for each token"
             )
 
     def forward(
         self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
     ) -> OneHot:
-        """tokens: (B, T), lengths: (B,) or None."""
+        """tokens: (B, T), lengths: (B,) or None -> one-hot vectors (T, B)."""
         return OneHot(tokens.t(), lengths, self.sparse)
 
 
 class Embeddings(nn.Module):
     """Token numbers as rows of a table (V, E).
 
-    Without word vectors the table is learnt from scratch, with E = `dimension`. With them
-    (`take_vectors`) the words that have a vector start from it, and stay with it unless `tune`;
-    the others are learnt. dropout: of single entries of the embedded words, in training.
+    Without word vectors the table is learnt from scratch, with E = `dimension`. With word vectors
+    (`take_vectors`) a word that has a vector starts from it, and keeps it unless `tune`; the other
+    words are learnt. dropout: probability of zeroing an entry of an embedded word in training.
 
-    vocabulary: how many tokens there are, V. extra: how many further inputs a step has, K; they
-    stand beside its embedded word. size: E + K.
+    vocabulary: number of tokens, V. extra: number of further inputs of a step, K; they stand beside
+    its embedded word. size: E + K.
     """
 
     fixed: Tensor
@@ -232,7 +236,7 @@ class Embeddings(nn.Module):
         self.size = embedded + extra
         self.dropout = nn.Dropout(dropout)
         frozen = vectors.known if vectors and not tune else 0
-        # Row of the learnt table for each word; those with a frozen vector have none.
+        # The learnt table has no row for a word with a frozen vector.
         self.learnt = nn.Parameter(torch.empty(vocabulary - frozen, embedded))
         nn.init.normal_(self.learnt, std=embedded**-0.5)
         self.frozen = frozen > 0
@@ -241,7 +245,7 @@ class Embeddings(nn.Module):
             self.register_buffer("place", torch.zeros(vocabulary, dtype=torch.int64))
 
     def take_vectors(self, vectors: Tensor, known: Tensor) -> None:
-        """vectors: (V, E), known: (V,), which words have one."""
+        """Start from word vectors. vectors: (V, E), known: (V,), True for words that have one."""
         with torch.no_grad():
             if not self.frozen:
                 self.learnt[known] = vectors[known]
@@ -270,3 +274,8 @@ class Embeddings(nn.Module):
             return fixed
         learnt = functional.embedding((place - count).clamp(min=0), self.learnt)
         return torch.where((place < count).unsqueeze(-1), fixed, learnt)
+
+
+def has_sparse_gradients(network: nn.Module) -> bool:
+    """Whether some weights of a network get gradients that hold only the rows in use."""
+    return any(isinstance(one, OneHotTokens) and one.sparse for one in network.modules())

@@ -1,41 +1,42 @@
 """Optimisers that touch only the rows of a table that are in use, and lose nothing by it.
 
-A parameter whose gradient comes as a sparse tensor of rows (`rnnexp.nn.fast.tables`) is a table from
-then on. Its rows without a gradient lie as they are. In torch's optimisers they would have gone on:
-moved by their momentum, and decayed. Here that is made up for when a row is read or used again
-(`rnnexp.optim.idle`), at a cost that the rows in use alone decide.
+A parameter whose gradient is a sparse tensor of rows (`rnnexp.nn.fast.tables`) becomes a table. In
+torch's optimisers the rows without a gradient would still move, by their momentum and weight decay.
+Here these moves are computed when a row is read or used again (`rnnexp.optim.idle`), so the cost of
+a step depends on the number of rows in use only.
 
-- Reading changes nothing: `lookup` computes what a row is by now, and the step does so once more.
-  Two reads, several backward passes before a step, or an exception in between do no harm.
-- Whoever reads a table otherwise, to evaluate, export or save the weights, calls `catch_up()`
-  first. The rows round differently after it, so it belongs into the schedule of a run.
-- The state has each row's last step beside the rows as they are. Saving it changes nothing, and a
-  run that loads it, with the parameters, goes on bit by bit.
-- As in torch, a step at which a table has no gradient at all (None) passes it by.
-- Every other parameter is left to torch's optimiser of the same name, bit by bit.
+- Reading changes nothing: `lookup` computes the up-to-date value of a row, and the next step
+  computes it again. Two reads, several backward passes before a step, or an exception in between do
+  no harm.
+- Code that reads a table in any other way, to evaluate, export or save the weights, calls
+  `catch_up()` first. Afterwards the rows round differently, so the calls must be a fixed part of
+  the schedule of a run.
+- The state of the optimiser holds the last step of each row, beside the rows as they are. Saving
+  changes nothing. A run that loads the state and the parameters continues bit for bit.
+- As in torch, a step skips a table whose gradient is None.
+- All other parameters are updated by torch's optimiser of the same name, bit for bit.
 """
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from itertools import chain
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from rnnexp.errors import UserError
+from rnnexp.nn.fast.tables import ROW_READERS
 from rnnexp.optim.gradients import touched_rows
 from rnnexp.optim.idle import Idle
 
-ROWS = 4096  # that are caught up together
+CATCH_UP_ROWS = 4096  # that are brought up to date together; it bounds the memory needed
 
 
 class RowOptimizer(torch.optim.Optimizer):
-    """What all of them share: which parameters are tables, and how far their rows are.
+    """Base class: which parameters are tables, and at which step their rows are.
 
-    numbers: how many a step mixes, K of `rnnexp.optim.idle`. buffers: what torch's optimiser of the
-    same name calls the tensors that it keeps beside the weights.
+    numbers: how many numbers per weight a step mixes, K of `rnnexp.optim.idle`. buffers: torch's
+    names for the tensors that the optimiser of the same name keeps beside the weights.
     """
 
     numbers: ClassVar[int]
@@ -44,12 +45,12 @@ class RowOptimizer(torch.optim.Optimizer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: dict[Tensor, Idle] = {}  # of each table
-        self._versions: dict[Tensor, int] = {}  # by which a change from outside shows
+        self._versions: dict[Tensor, int] = {}  # of each table, to notice changes from outside
 
-    # What a subclass is ---------------------------------------------------------------------------
+    # What a subclass defines ----------------------------------------------------------------------
 
     def _current(self, table: Tensor, rows: Tensor) -> Iterator[Tensor]:
-        """What these rows would be after all steps: the weights (U, N), then each buffer."""
+        """The values of these rows after all steps: the weights (U, N), then each buffer."""
         raise NotImplementedError
 
     def _step_rows(
@@ -58,10 +59,20 @@ class RowOptimizer(torch.optim.Optimizer):
         """Take a step. rows: (U,), gradient: (U, N)."""
         raise NotImplementedError
 
+    def check_tables(self) -> None:
+        """Check that rows without a gradient can be updated late, with the settings as they are.
+
+        To be called before training if some gradients are sparse; else the first step raises.
+
+        Raises:
+            ValueError: they cannot.
+        """
+
     # Steps ----------------------------------------------------------------------------------------
 
     def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> Any:
-        """Torch collects here what its step is to update: all but tables, which step right here."""
+        """torch collects here the parameters that its step updates. Tables are left out, and take
+        their step right here."""
         others = []
         for parameter in group["params"]:
             if parameter in self._idle or _is_sparse(parameter.grad):
@@ -76,29 +87,30 @@ class RowOptimizer(torch.optim.Optimizer):
         self._take(table)
         if self._idle[table].behind and not table.grad.is_sparse:
             raise RuntimeError(
-                "a table has a dense gradient, so rnnexp.nn.fast.tables did not read it, while rows of "
-                "it are behind: call the optimiser's catch_up() before the table is read"
+                "a table has a dense gradient, so it was not read by rnnexp.nn.fast.tables, and "
+                "some of its rows are not up to date: call the optimiser's catch_up() before the "
+                "table is read"
             )
         rows, gradient = touched_rows(table.grad)
         self._step_rows(table, rows, -gradient if group["maximize"] else gradient, group)
 
     def _take(self, table: Tensor) -> None:
-        """Make sure that the table is known here, and that its rows are read here."""
+        """Make this optimiser the one that knows the table and reads its rows."""
         if table not in self._idle:
             if table.dim() != 2:
-                raise ValueError(f"a table has shape (V, N), and this one {tuple(table.shape)}")
-            taken = int(self.state[table].get("step", 0))  # with dense gradients
+                raise ValueError(f"a table has shape (V, N), but this one has {tuple(table.shape)}")
+            taken = int(self.state[table].get("step", 0))  # steps with dense gradients
             self._idle[table] = Idle(len(table), self.numbers, table.device, taken)
             self._versions[table] = table._version
-        reader = getattr(table, "read_rows", None)
-        if reader is None or reader.func.__self__ is not self:
-            if reader is not None:  # another optimiser's
-                reader.func.__self__.catch_up()
-            table.read_rows = partial(self._read, table)  # type: ignore[attr-defined]
+        reader = ROW_READERS.find(table)
+        if reader is not self:
+            if reader is not None:  # another optimiser
+                reader.catch_up()
+            ROW_READERS.register(table, self)
         self._check_unchanged(table)
 
     def _write(self, table: Tensor, rows: Tensor, current: list[Tensor]) -> None:
-        """Put rows where they are after all steps; current: as `_current` gives them."""
+        """Write the values of these rows after all steps; current: as from `_current`."""
         for tensor, values in zip([table, *self._buffers(table)], current, strict=True):
             tensor.index_copy_(0, rows, values)
         self._idle[table].used(rows)
@@ -110,8 +122,8 @@ class RowOptimizer(torch.optim.Optimizer):
 
     # Reading --------------------------------------------------------------------------------------
 
-    def _read(self, table: Tensor, rows: Tensor) -> Tensor:
-        """The weights of these rows as they are by now."""
+    def read_rows(self, table: Tensor, rows: Tensor) -> Tensor:
+        """The up-to-date weights (U, N) of the given rows of a table; rows: (U,)."""
         if not self._idle[table].behind:
             return table.index_select(0, rows)
         self._check_unchanged(table)
@@ -119,20 +131,21 @@ class RowOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def catch_up(self) -> None:
-        """Bring all rows of all tables to where they are by now, so that anybody may read them."""
+        """Bring all rows of all tables up to date, so that any code may read them."""
         for table, idle in self._idle.items():
             if not idle.behind:
                 continue
             self._check_unchanged(table)
-            for rows in idle.rows_behind().split(ROWS):
+            for rows in idle.rows_behind().split(CATCH_UP_ROWS):
                 self._write(table, rows, list(self._current(table, rows)))
             idle.behind = False
+            ROW_READERS.remove(table, self)
 
     def _check_unchanged(self, table: Tensor) -> None:
         if self._idle[table].behind and self._versions[table] != table._version:
             raise RuntimeError(
-                "a table was changed from outside while rows of it are behind: call the "
-                "optimiser's catch_up() before"
+                "a table was changed from outside while some of its rows were not up to date: call "
+                "the optimiser's catch_up() before the change"
             )
 
     # Saving ---------------------------------------------------------------------------------------
@@ -148,15 +161,20 @@ class RowOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         numbers = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
+        for table in self._idle:
+            ROW_READERS.remove(table, self)
         self._idle.clear()
         for number, table in zip(numbers, self._parameters(), strict=True):
             if self.state.get(table, {}).pop("idle", None) is None:
                 continue
-            # From what was saved: torch has given all of it the type of the parameter.
+            # From the argument: torch has cast its own copy to the dtype of the parameter.
             self._idle[table] = Idle(len(table), self.numbers, table.device)
             self._idle[table].load_state_dict(state_dict["state"][number]["idle"])
             self._versions[table] = table._version
-            table.read_rows = partial(self._read, table)  # type: ignore[attr-defined]
+            if self._idle[table].behind:
+                ROW_READERS.register(table, self)
+            else:
+                ROW_READERS.remove(table)
 
     def _parameters(self) -> Iterator[Tensor]:
         return chain.from_iterable(group["params"] for group in self.param_groups)
@@ -167,12 +185,12 @@ def _is_sparse(gradient: Tensor | None) -> bool:
 
 
 class SGD(RowOptimizer, torch.optim.SGD):
-    """torch.optim.SGD: momentum, Nesterov's too, dampening, weight decay (L2), any schedule.
+    """torch.optim.SGD with momentum (also Nesterov's), dampening, weight decay (L2), any schedule.
 
-    Equal to it in exact arithmetic for every row at every step, whatever the learning rate,
-    momentum, dampening and weight decay do from step to step. In floating point a row takes many
-    steps in one, so the last bits differ: by 1e-6 of the weights in single precision, 1e-14 in
-    double.
+    In exact arithmetic it equals torch's for every row at every step, even if learning rate,
+    momentum, dampening and weight decay change from step to step. In floating point the last bits
+    differ, because a row takes many steps at once: by 1e-6 of the weights in single precision, by
+    1e-14 in double.
     """
 
     numbers = 2  # weight, momentum
@@ -195,7 +213,7 @@ class SGD(RowOptimizer, torch.optim.SGD):
         first = group["momentum"] != 0 and not self._buffers(table)
         if first:
             self.state[table]["momentum_buffer"] = torch.zeros_like(table)
-        # A step is linear in weight, momentum and gradient: the gradient's part comes on top.
+        # A step is linear in weight, momentum and gradient, so the gradient's share is added last.
         step, *shares = _linear_step(group, first)
         self._idle[table].advance(step)
         current = list(self._current(table, rows))
@@ -205,15 +223,15 @@ class SGD(RowOptimizer, torch.optim.SGD):
 
 
 def _linear_step(group: dict[str, Any], first: bool) -> tuple[list[list[float]], float, float]:
-    """A step of SGD without a gradient as the matrix S of [w b] <- [w b] S, and what a gradient
-    adds to w and b.
+    """A step of SGD without a gradient, as the matrix S of [w b] <- [w b] S, and the factors by
+    which a gradient is added to w and b.
 
-    With d = weight_decay * w + gradient it is b' = momentum * b + (1 - dampening) * d, where the
-    first step has no dampening, and w' = w - lr * b', or with Nesterov's momentum
+    With d = weight_decay * w + gradient, a step is b' = momentum * b + (1 - dampening) * d (without
+    dampening at the first step) and w' = w - lr * b', or with Nesterov's momentum
     w' = w - lr * (d + momentum * b').
     """
     lr, momentum, decay = (float(group[key]) for key in ("lr", "momentum", "weight_decay"))
-    if momentum == 0:  # then there is no b, or it lies as it is
+    if momentum == 0:  # then there is no b, or b does not change
         return [[1 - lr * decay, 0.0], [0.0, 1.0]], -lr, 0.0
     d_to_b = 1.0 if first else 1 - group["dampening"]
     at_once, by_b = (1.0, momentum) if group["nesterov"] else (0.0, 1.0)
@@ -224,12 +242,12 @@ def _linear_step(group: dict[str, Any], first: bool) -> tuple[list[list[float]],
 
 
 class AdamRows(RowOptimizer):
-    """What Adam and AdamW share.
+    """Base class of Adam and AdamW.
 
-    A row that is not in use goes on by m <- beta1 m, v <- beta2 v and
+    In a step without a gradient m <- beta1 m, v <- beta2 v and
     w <- (1 - lr * weight_decay) w - lr / c1 * m / (sqrt(v / c2) + eps), with c1 = 1 - beta1^t and
-    c2 = 1 - beta2^t. Without eps this is linear in w and x = m / sqrt(v), and x fades by
-    beta1 / sqrt(beta2) a step.
+    c2 = 1 - beta2^t. Without eps this is linear in w and x = m / sqrt(v), and x is multiplied by
+    beta1 / sqrt(beta2) at every step.
     """
 
     numbers = 3  # weight, x, v
@@ -245,8 +263,8 @@ class AdamRows(RowOptimizer):
             .unsqueeze(2)  # (U, 1) each
         )
         w, m, v = (t.index_select(0, rows) for t in (table, *self._buffers(table)))
-        # In units of sqrt(v), eps grows with c2 and as v fades. It is taken as it is at the first
-        # idle step; where v is zero, so is m.
+        # Relative to sqrt(v), eps grows with c2 and as v fades. Its value at the first idle step is
+        # used for all. Where v is zero, m is zero too.
         beta2 = group["betas"][1]
         c2 = 1 - beta2 ** (idle.last.index_select(0, rows).double() + 1)
         eps = group["eps"] * (c2 / beta2).sqrt().unsqueeze(1)
@@ -254,6 +272,10 @@ class AdamRows(RowOptimizer):
         yield w.mul_(w_to_w).addcmul_(x, x_to_w)
         yield m.mul_(m_to_m)
         yield v.mul_(v_to_v)
+
+    def check_tables(self) -> None:
+        for group in self.param_groups:
+            _check_adam(group)
 
     def _group(self, table: Tensor) -> dict[str, Any]:
         return next(g for g in self.param_groups if any(p is table for p in g["params"]))
@@ -264,7 +286,7 @@ class AdamRows(RowOptimizer):
         _check_adam(group)
         state, idle = self.state[table], self._idle[table]
         if not state:
-            state["step"] = torch.zeros(())  # torch's Adam wants to find it
+            state["step"] = torch.zeros(())  # torch's Adam expects it
             state.update((name, torch.zeros_like(table)) for name in self.buffers)
         lr, (beta1, beta2), eps = float(group["lr"]), map(float, group["betas"]), group["eps"]
         decay = lr * group["weight_decay"]
@@ -283,41 +305,43 @@ class AdamRows(RowOptimizer):
 
 
 class Adam(AdamRows, torch.optim.Adam):
-    """torch.optim.Adam, without weight decay.
+    """torch.optim.Adam, for tables without weight decay.
 
-    A row that was never touched stays as it is, to the bit, and costs no time. Of the others, m and
-    v are torch's in exact arithmetic, and with eps = 0 the weights are too. With eps, the moves of
-    a row in use and the first one after are torch's; in the later ones, which fade by 10 % a step,
-    eps counts as it did then. That changes them by less than a part 2 eps / sqrt(v / c2), with the
-    default betas: nothing to be seen where gradients are well above eps.
+    A row that was never touched does not change, to the bit, and costs no time. For all other rows,
+    m and v equal torch's in exact arithmetic; so do the weights if eps = 0. If not, the step of a
+    row in use and the first idle step after it equal torch's. The later idle steps, which fade by
+    10 % a step, use the eps of the first one. With the default betas this changes them by less than
+    the fraction 2 eps / sqrt(v / c2), which is negligible unless gradients are about as small as
+    eps.
 
-    Raises at the first step:
-        UserError: amsgrad, a weight decay, or beta1 not below sqrt(beta2) (idle weights would run
-        away).
+    The first step of a table, or `check_tables`, raises:
+        ValueError: amsgrad, weight decay, or beta1 not below sqrt(beta2), for which the weights of
+            idle rows would diverge.
     """
 
 
 class AdamW(AdamRows, torch.optim.AdamW):
-    """torch.optim.AdamW: as `Adam` here, with a weight decay that is exact for every row.
+    """torch.optim.AdamW: like `Adam` here, with a weight decay that is exact for every row.
 
-    A row that was never touched costs no time; it is decayed when it is read.
+    A row that was never touched costs no time; its decay is computed when it is read.
     """
 
 
 def _check_adam(group: dict[str, Any]) -> None:
+    """Refuse settings with which rows without a gradient cannot be updated late."""
     if group["amsgrad"]:
-        raise UserError(
-            "optimizer.amsgrad=true cannot be made up for in rows that are not in use: set it to "
-            "false"
+        raise ValueError(
+            "amsgrad=True needs an update of every row at every step, and rows that are not in use "
+            "are updated late: set it to False"
         )
     if group["weight_decay"] and not group["decoupled_weight_decay"]:
-        raise UserError(
-            f"optimizer.weight_decay={group['weight_decay']} of Adam moves every row at every step "
-            "in a way that cannot be made up for: choose optimizer=adamw, or set it to 0"
+        raise ValueError(
+            f"weight_decay={group['weight_decay']} of Adam needs an update of every row at every "
+            "step, and rows that are not in use are updated late: use AdamW, or set it to 0"
         )
     beta1, beta2 = group["betas"]
     if beta1**2 >= beta2:
-        raise UserError(
-            f"optimizer.betas={[beta1, beta2]}: the first must be below the square root of the "
-            "second, or the weights of rows that are not in use run away"
+        raise ValueError(
+            f"betas={(beta1, beta2)}: the first must be below the square root of the second, or "
+            "the weights of rows that are not in use diverge"
         )

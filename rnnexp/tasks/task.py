@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.data.source import Source
 from rnnexp.errors import RunFailed, UserError
+from rnnexp.nn.representations import has_sparse_gradients
 from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
 from rnnexp.tables import Table
@@ -158,6 +159,8 @@ class Task(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         try:
             optimizer = self.make_optimizer(self.network.parameters())
+            if isinstance(optimizer, RowOptimizer) and has_sparse_gradients(self.network):
+                optimizer.check_tables()
         except (TypeError, ValueError) as error:  # say, a rate below zero
             raise UserError(f"optimizer: {' '.join(str(error).split())}") from error
         if self.make_scheduler is None:

@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnexp.errors import UserError
 from rnnexp.nn.fast.tables import lookup
 from rnnexp.optim import idle, rows
 from rnnexp.optim.schedules import Cosine
@@ -513,15 +512,26 @@ def test_how_far_eps_leads_away(eps: float, used: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (rows.Adam, {"weight_decay": 0.1}, "optimizer=adamw"),
-        (rows.AdamW, {"amsgrad": True}, "amsgrad"),
-        (rows.Adam, {"betas": (0.99, 0.9)}, "betas"),
+        (rows.Adam, {"weight_decay": 0.1}, r"weight_decay=0\.1 of Adam .*: use AdamW"),
+        (rows.AdamW, {"amsgrad": True}, r"amsgrad=True .*: set it to False"),
+        (rows.Adam, {"betas": (0.99, 0.9)}, r"betas=\(0\.99, 0\.9\): the first must be below"),
     ],
 )
-def test_what_cannot_be_made_up_for(kind: Any, settings: Any, message: str) -> None:
+def test_settings_with_which_rows_cannot_be_updated_late(
+    kind: Any, settings: Any, message: str
+) -> None:
+    """Refused by the first step, or before it."""
     table = new_table()
-    with pytest.raises(UserError, match=message):
-        one_step(kind([table], **settings), table, lookup, *next(batches(1)))
+    optimizer = kind([table], **settings)
+    with pytest.raises(ValueError, match=message):
+        one_step(optimizer, table, lookup, *next(batches(1)))
+    with pytest.raises(ValueError, match=message):
+        optimizer.check_tables()
+
+
+@pytest.mark.parametrize("kind", [rows.SGD, rows.Adam, rows.AdamW])
+def test_other_settings_are_accepted(kind: Any) -> None:
+    kind([new_table()], lr=0.1).check_tables()
 
 
 # Everything else --------------------------------------------------------------------------------

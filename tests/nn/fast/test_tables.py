@@ -1,10 +1,14 @@
-"""Rows of a table against plain indexing: values, gradients, and what is touched."""
+"""Rows of a table against plain indexing: values, gradients, readers, and what is touched."""
+
+import copy
+import gc
+import weakref
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.fast.tables import current_rows, lookup, rows_in_use
+from rnnexp.nn.fast.tables import ROW_READERS, current_rows, lookup, rows_in_use
 
 
 def table(rows: int = 11, size: int = 4) -> nn.Parameter:
@@ -70,9 +74,64 @@ def test_a_second_derivative() -> None:
     torch.testing.assert_close(result, second(plain, plain[indices]))
 
 
-def test_rows_are_read_as_the_table_says() -> None:
+# Readers ----------------------------------------------------------------------------------------
+
+
+class TenTimesTheNumber:
+    """A reader for which row n of any table consists of 10 n."""
+
+    def read_rows(self, table: Tensor, rows: Tensor) -> Tensor:
+        return 10.0 * rows.unsqueeze(1).expand(-1, table.shape[1])
+
+    def catch_up(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def reader() -> TenTimesTheNumber:
+    return TenTimesTheNumber()
+
+
+def test_rows_are_read_by_the_reader_of_the_table(reader: TenTimesTheNumber) -> None:
     ours = table()
-    ours.read_rows = lambda rows: 10.0 * rows.unsqueeze(1).expand(-1, 4)  # type: ignore[attr-defined]
+    ROW_READERS.register(ours, reader)
     assert current_rows(ours, torch.tensor([3, 1])).tolist() == [[30.0] * 4, [10.0] * 4]
     assert lookup(ours, torch.tensor([2, 2]))[1].tolist() == [20.0] * 4
     assert lookup(ours, torch.tensor([6]))[0].tolist() == [60.0] * 4
+
+
+def test_another_table_and_a_copy_have_no_reader(reader: TenTimesTheNumber) -> None:
+    ours = nn.Module()
+    ours.table, ours.other = table(), table()
+    ROW_READERS.register(ours.table, reader)
+    copied = copy.deepcopy(ours)
+    for one in (ours.other, copied.table, copied.other):
+        assert ROW_READERS.find(one) is None
+        assert torch.equal(current_rows(one, torch.tensor([3])), table()[3:4])
+
+
+def test_a_reader_is_removed(reader: TenTimesTheNumber) -> None:
+    ours = table()
+    ROW_READERS.register(ours, reader)
+    ROW_READERS.remove(ours, TenTimesTheNumber())  # another one
+    assert ROW_READERS.find(ours) is reader
+    ROW_READERS.remove(ours, reader)
+    assert ROW_READERS.find(ours) is None
+    ROW_READERS.remove(ours)  # nothing to do
+    ROW_READERS.register(ours, reader)
+    ROW_READERS.remove(ours)
+    assert torch.equal(current_rows(ours, torch.tensor([3])), ours[3:4])
+
+
+def test_neither_tables_nor_readers_are_kept_in_memory() -> None:
+    ours, reader = table(), TenTimesTheNumber()
+    ROW_READERS.register(ours, reader)
+    kept = weakref.ref(ours), weakref.ref(reader)
+    del reader
+    gc.collect()
+    assert kept[1]() is None
+    with pytest.raises(RuntimeError, match=r"call its catch_up\(\) before it is deleted"):
+        lookup(ours, torch.tensor([2]))
+    del ours
+    gc.collect()
+    assert kept[0]() is None
