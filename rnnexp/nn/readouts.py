@@ -1,7 +1,7 @@
 """Readouts: from hidden states to outputs.
 
-Each is called with the representation, every hidden state (T, B, H) and the final state. The
-output activation is the readout's.
+A readout is called with the representation, all hidden states (T, B, H) and the final state. It
+also applies the output activation.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Readout(nn.Module):
-    """What every readout shares.
+    """Base class of all readouts.
 
-    input_size: of the representation; hidden_size: of the hidden states; outputs: how many.
-    reads_every_step: False where the final state alone is read.
+    input_size: of the representation. hidden_size: of the hidden states. outputs: number of
+    outputs. reads_every_step: False if only the final state is read.
     """
 
     reads_every_step = True
@@ -35,14 +35,14 @@ class Readout(nn.Module):
         super().__init__()
 
     def check(self, num_layers: int, bidirectional: bool, states: int) -> None:
-        """Refuse a recurrence that cannot be read; states: how many tensors its state has.
+        """Check that this readout can read a recurrence; states: number of tensors of its state.
 
         Raises:
-            ValueError: what it must be instead.
+            ValueError: it cannot.
         """
 
     def run_over(self, x: Sequences) -> Sequences:
-        """The part of x that the recurrence is to run over: all of it."""
+        """The part of x that the recurrence runs over: all of it."""
         return x
 
     def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
@@ -54,7 +54,7 @@ class Readout(nn.Module):
 class LastHidden(Readout):
     """activation(W_o before(h_T) + b_o): one output a sequence, (B, 1, out).
 
-    before: an activation of the hidden state, as GRUnet's relu. dropout: of the hidden state.
+    before: activation of the hidden state; relu in GRUnet. dropout: of the hidden state.
     """
 
     reads_every_step = False
@@ -79,7 +79,7 @@ class LastHidden(Readout):
 
 
 class EveryStep(Readout):
-    """activation(W_o h_t + b_o) for every step: (B, T, out)."""
+    """activation(W_o h_t + b_o): one output a step, (B, T, out)."""
 
     def __init__(
         self,
@@ -97,9 +97,9 @@ class EveryStep(Readout):
 
 
 class Pooled(Readout):
-    """W_o [mean of h_1 .. h_T; maximum of them] + b_o: one output a sequence, (B, 1, out).
+    """W_o [mean of h_1 .. h_T; maximum of h_1 .. h_T] + b_o: one output a sequence, (B, 1, out).
 
-    pooling: which of `mean`, `max`, `last` are put together. dropout: of what was pooled.
+    pooling: which of `mean`, `max`, `last` are concatenated. dropout: of the pooled values.
     """
 
     def __init__(
@@ -112,7 +112,9 @@ class Pooled(Readout):
     ) -> None:
         super().__init__(input_size, hidden_size, outputs)
         if not pooling or not set(pooling) <= {"mean", "max", "last"}:
-            raise ValueError(f"pooling is {list(pooling)}: it lists mean, max, last, at least one")
+            raise ValueError(
+                f"pooling is {list(pooling)}: it must list at least one of mean, max, last"
+            )
         self.pooling = tuple(pooling)
         self.reads_every_step = self.pooling != ("last",)
         self.dropout = nn.Dropout(dropout)
@@ -140,8 +142,8 @@ class LastInputAndPreviousHidden(Readout):
     W_o [x_T; h_{T-1}] + b_o, or with a middle layer
     W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o: one output a sequence, (B, 1, out).
 
-    states: which tensors of the cell's state at step T-1 are read, by number. 0 is the hidden
-    state; TEXTnetOrder2 reads [0, 2], the cell that is fed at step T beside it.
+    states: numbers of the tensors of the state at step T-1 that are read. 0 is the hidden state;
+    TEXTnetOrder2 reads [0, 2], the hidden state and the cell that step T reads.
     """
 
     reads_every_step = False
@@ -157,14 +159,14 @@ class LastInputAndPreviousHidden(Readout):
     ) -> None:
         super().__init__(input_size, hidden_size, outputs)
         if middle is not None and middle < 1:
-            raise ValueError(f"middle is {middle}: it must be at least 1, or null for none")
+            raise ValueError(f"middle is {middle}: it must be at least 1, or None for no layer")
         self.states = tuple(states)
         first = middle or outputs
-        # W_m (or W_o) in two parts, so that a one-hot x_T is a row of the first.
+        # W_m (or W_o) in two parts, so that the product with a one-hot x_T is a row of the first.
         self.input_weight = nn.Parameter(torch.empty(input_size, first))
         self.state_weight = nn.Parameter(torch.empty(len(self.states) * hidden_size, first))
         self.bias = nn.Parameter(torch.empty(first))
-        bound = (input_size + len(self.states) * hidden_size) ** -0.5  # nn.Linear's
+        bound = (input_size + len(self.states) * hidden_size) ** -0.5  # as in nn.Linear
         for parameter in (self.input_weight, self.state_weight, self.bias):
             nn.init.uniform_(parameter, -bound, bound)
         self.dropout = nn.Dropout(dropout)
@@ -174,12 +176,12 @@ class LastInputAndPreviousHidden(Readout):
         if num_layers > 1 or bidirectional:
             raise ValueError(
                 "the readout of [x_T; h_{T-1}] is defined for one layer and one direction: set "
-                "model.num_layers=1 and model.bidirectional=false, or choose another readout"
+                "num_layers=1 and bidirectional=False, or choose another readout"
             )
         if not self.states or not set(self.states) <= set(range(states)):
             raise ValueError(
-                f"model.readout.states is {list(self.states)}, and the state of this recurrence "
-                f"has the tensors {list(range(states))}: choose among them, at least one"
+                f"states is {list(self.states)}, but the tensors of the state of this recurrence "
+                f"have the numbers {list(range(states))}: choose at least one of them"
             )
 
     def run_over(self, x: Sequences) -> Sequences:

@@ -1,8 +1,8 @@
 """Recurrences: run a cell over time.
 
-A recurrence maps a representation to every hidden state of its last layer, (T, B, H), and to the
-final state of its last layer, a tuple of tensors (B, H). Both of the classes here are called the
-same way, so that a hand-written cell and a backend of torch are each one word in a config.
+A recurrence maps a representation to all hidden states of its last layer, (T, B, H), and to the
+final state of its last layer, a tuple of tensors (B, H). `CellRecurrence` runs the cells of this
+package and `TorchRecurrence` the layers of torch; both are called in the same way.
 """
 
 import warnings
@@ -21,10 +21,10 @@ from rnnexp.nn.representations import Features, Sequences, reverse
 
 
 class Recurrence(nn.Module):
-    """What every recurrence tells of itself.
+    """Base class of all recurrences.
 
-    output_size: of the hidden states, H, or 2 H in two directions. states: how many tensors its
-    state has. path: which code runs it: fused, compiled, plain or torch.
+    output_size: size of the hidden states: H, or 2 H in two directions. states: number of tensors
+    of the state. path: which code runs it: fused, compiled, plain or torch.
     """
 
     output_size: int
@@ -32,22 +32,23 @@ class Recurrence(nn.Module):
     path: str
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
-        """Every hidden state (T, B, output_size), or none of them (0, B, output_size) unless
-        every_step, and the final state."""
+        """All hidden states (T, B, output_size), or none (0, B, output_size) unless every_step, and
+        the final state."""
         raise NotImplementedError
 
 
 class CellRecurrence(Recurrence):
-    """A stack of cells of one kind, each run over all steps before the next.
+    """A stack of cells of one kind; a layer runs over all steps before the next one starts.
 
-    Where the sequences have lengths, the state of a sequence stays as it is after its last step,
-    so the final state never depends on padding. With bidirectional=True every layer has a second
-    cell that reads each sequence backwards; hidden states and final states stand side by side.
+    If the sequences have lengths, a sequence keeps its state after its last step, so the final
+    state never depends on padding. With bidirectional=True every layer has a second cell that reads
+    each sequence backwards; the states of both directions are concatenated.
 
-    fused, compiled: which paths may be taken where they can be, compiled before fused; else plain.
+    fused, compiled: allow these paths. If possible, the compiled path is taken, else the fused one,
+    else the plain one.
 
-    forget_bias: added to the initial bias of the gate that keeps the state, so that it begins near
-    sigma(forget_bias) and not near 1/2; a cell without such a gate stays as it is.
+    forget_bias: added to the initial bias of the gate that keeps the state, so that the gate starts
+    near sigma(forget_bias) instead of 1/2. Cells without such a gate ignore it.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class CellRecurrence(Recurrence):
         self.fused, self.compiled = fused, compiled
         if compiled and (compiler := missing_compiler()):
             warnings.warn(
-                f"model.recurrence.compiled=true needs the compiler {compiler}, which is not here: "
-                "another path is taken",
+                f"compiled=True needs the compiler {compiler}, which is not installed: another "
+                "path is taken",
                 stacklevel=2,
             )
             self.compiled = False
@@ -102,7 +103,7 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        # Autocast chooses the type of each product by itself, which is for the plain path.
+        # Under autocast torch chooses the dtype of each product, which only the plain path allows.
         autocast = torch.is_autocast_enabled(cell.bias.device.type)
         self.path = self._path_of(cell, may_compile=x.steps >= BLOCK_STEPS, may_fuse=not autocast)
         return RUN[self.path](cell, x, every_step)
@@ -142,19 +143,19 @@ class TorchRecurrence(Recurrence):
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
         values = x.dense()
-        if x.steps == 0:  # a readout may leave a sequence of one step none
+        if x.steps == 0:  # a readout may leave no step of a sequence of one step
             zero = values.new_zeros(x.batch, self.output_size)
             return zero.new_empty(0, x.batch, self.output_size), (zero,) * self.states
         if x.lengths is None:
             hidden, final = self.layers(values)
         else:
-            # A sequence without a step cannot be packed: it runs over one, and its state is zeroed.
+            # A sequence without steps cannot be packed. It runs over one, and its state is zeroed.
             lengths = x.lengths.clamp(min=1).cpu()
             packed = pack_padded_sequence(values, lengths, enforce_sorted=False)
             packed, final = self.layers(packed)
             hidden, _ = pad_packed_sequence(packed, total_length=x.steps)
         state = final if isinstance(final, tuple) else (final,)
-        # The last layer's: (B, H), or of both directions side by side.
+        # Only the last layer: (B, H), or (B, 2 H) with both directions concatenated.
         state = tuple(torch.cat(tuple(s[-self.directions :]), dim=-1) for s in state)
         if x.lengths is not None:
             state = tuple(s.masked_fill((x.lengths == 0).unsqueeze(1), 0) for s in state)

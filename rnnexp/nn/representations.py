@@ -196,7 +196,7 @@ class OneHotTokens(nn.Module):
         if self.size < vocabulary:
             raise ValueError(
                 f"rows is {rows}, but each of the {vocabulary} tokens needs one: raise it, or set "
-                "it to null for one row for each token"
+                "it to None for one row a token"
             )
 
     def forward(

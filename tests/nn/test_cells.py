@@ -537,33 +537,33 @@ def test_with_a_large_forget_bias_the_state_stays_as_it_is(kind: type[Cell]) -> 
 
 
 @cache
-def node_of(name: str) -> DictConfig:
-    """What `model/recurrence=NAME` describes."""
+def config_with(name: str) -> DictConfig:
+    """The config of `rnnexp train model/recurrence=NAME`."""
     options = ("model=rnn", "model/readout=last_hidden", f"model/recurrence={name}")
-    return config.compose(["task=classification", "~experiment", *options]).model.recurrence
+    return config.compose(["task=classification", "~experiment", *options])
 
 
 def recurrence_of(name: str, input_size: int) -> Recurrence:
     """Two layers in two directions."""
     torch.manual_seed(0)
     sizes = {"input_size": input_size, "hidden_size": 6, "num_layers": 2}
-    return config.instantiate(node_of(name))(**sizes, bidirectional=True)
+    return config.instantiate(config_with(name), "model.recurrence")(**sizes, bidirectional=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_cell_has_an_option_and_may_be_named_in_a_config(kind: type[Cell]) -> None:
     target = f"{kind.__module__}.{kind.__name__}"
-    assert target in [node_of(name).cell._target_ for name in OWN]
+    assert target in [config_with(name).model.recurrence.cell._target_ for name in OWN]
     assert targets.locate({"_target_": target}, "cell") is kind
 
 
 def one_hot(tokens: Tensor) -> Callable[[Tensor], Sequences]:
-    return lambda lengths: OneHotTokens({"vocabulary": 11})(tokens, lengths)
+    return lambda lengths: OneHotTokens(11)(tokens, lengths)
 
 
 def embedded(tokens: Tensor) -> Callable[[Tensor], Sequences]:
     torch.manual_seed(1)
-    table = Embeddings({"vocabulary": 11}, dimension=4).double()
+    table = Embeddings(11, dimension=4).double()
     return lambda lengths: table(tokens, lengths)
 
 

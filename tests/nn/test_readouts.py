@@ -48,7 +48,7 @@ def test_pooled(pooling: list[Any], lengths: Tensor | None) -> None:
 
 @pytest.mark.parametrize("pooling", [[], ["median"]])
 def test_pooling_of_another_kind_is_refused(pooling: list[Any]) -> None:
-    with pytest.raises(ValueError, match="it lists mean, max, last, at least one"):
+    with pytest.raises(ValueError, match="it must list at least one of mean, max, last"):
         Pooled(INPUTS, HIDDEN, OUTPUTS, pooling)
 
 
@@ -120,12 +120,22 @@ def test_dropout_of_what_is_read(readout: Any) -> None:
 
 @pytest.mark.parametrize("middle", [0, -3])
 def test_a_middle_layer_of_no_size_is_refused(middle: int) -> None:
-    with pytest.raises(ValueError, match=f"middle is {middle}: it must be at least 1, or null"):
+    with pytest.raises(ValueError, match=f"middle is {middle}: it must be at least 1, or None"):
         LastInputAndPreviousHidden(INPUTS, HIDDEN, OUTPUTS, middle)
 
 
 @pytest.mark.parametrize("states", [[], [1], [0, 2], [-1]])
 def test_states_that_the_recurrence_has_not_are_refused(states: list[int]) -> None:
     readout = LastInputAndPreviousHidden(INPUTS, HIDDEN, OUTPUTS, states=states)
-    with pytest.raises(ValueError, match=r"states is \[.*\], and the state .* the tensors \[0\]"):
+    with pytest.raises(
+        ValueError, match=r"states is \[.*\], but the tensors .* numbers \[0\]: choose"
+    ):
         readout.check(num_layers=1, bidirectional=False, states=1)
+
+
+@pytest.mark.parametrize(("layers", "bidirectional"), [(2, False), (1, True)])
+def test_more_than_one_layer_and_direction_are_refused(layers: int, bidirectional: bool) -> None:
+    readout = LastInputAndPreviousHidden(INPUTS, HIDDEN, OUTPUTS)
+    readout.check(num_layers=1, bidirectional=False, states=1)
+    with pytest.raises(ValueError, match="set num_layers=1 and bidirectional=False, or choose"):
+        readout.check(layers, bidirectional, states=1)

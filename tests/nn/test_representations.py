@@ -7,10 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnexp.nn.representations import Embeddings, Features, OneHot, OneHotTokens
-
-SPEC = {"vocabulary": 6, "vectors": None}
-
+from rnnexp.nn.representations import (
+    Embeddings,
+    Features,
+    OneHot,
+    OneHotTokens,
+    Vectors,
+    has_sparse_gradients,
+)
 
 # One-hot words ----------------------------------------------------------------------------------
 
@@ -35,21 +39,35 @@ def test_one_hot_vectors_are_never_built() -> None:
 
 def test_tokens_become_one_hot_with_time_first() -> None:
     tokens, lengths = torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])
-    representation = OneHotTokens(SPEC)
+    representation = OneHotTokens(6)
     x = representation(tokens, lengths)
     assert representation.size == 6 and (x.steps, x.batch) == (3, 2)
     assert torch.equal(x.values, tokens.t()) and x.lengths is lengths
 
 
-@pytest.mark.parametrize("kind", [OneHotTokens, Embeddings])
-def test_data_without_tokens_are_refused(kind: Any) -> None:
-    with pytest.raises(ValueError, match="have no tokens"):
-        kind({"columns": ["MW"]})
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"vectors": Vectors(3, 2)}, "one-hot tokens cannot use word vectors: choose Embeddings"),
+        ({"extra": 2}, r"extra=2: one-hot tokens cannot have further inputs .*: choose Embeddings"),
+        ({"rows": 5}, "rows is 5, but each of the 6 tokens needs one: raise it, or set it to None"),
+    ],
+)
+def test_settings_without_a_meaning_for_one_hot_tokens(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        OneHotTokens(6, **settings)
+
+
+def test_which_networks_have_sparse_gradients() -> None:
+    assert has_sparse_gradients(torch.nn.Sequential(OneHotTokens(6, sparse=True)))
+    assert not has_sparse_gradients(torch.nn.Sequential(OneHotTokens(6), Embeddings(6)))
 
 
 def test_a_table_needs_a_dimension() -> None:
     with pytest.raises(ValueError, match="dimension is 0: it must be at least 1"):
-        Embeddings(SPEC, dimension=0)
+        Embeddings(6, dimension=0)
 
 
 # Steps ------------------------------------------------------------------------------------------
@@ -116,14 +134,12 @@ def test_projection_of_any_number_of_steps(steps: int) -> None:
 
 VECTORS = torch.arange(1.0, 19.0).view(6, 3)
 KNOWN = torch.tensor([False, True, True, False, True, False])
-WITH_VECTORS = {"vocabulary": 6, "vectors": {"dimension": 3, "known": 3}}
 EVERY_WORD = torch.arange(6).unsqueeze(0)
 
 
 def embeddings(known: Tensor = KNOWN, **settings: Any) -> Embeddings:
     torch.manual_seed(0)
-    vectors = {"dimension": 3, "known": int(known.sum())}
-    table = Embeddings({"vocabulary": 6, "vectors": vectors}, **settings)
+    table = Embeddings(6, Vectors(dimension=3, known=int(known.sum())), **settings)
     table.take_vectors(VECTORS, known)
     return table
 
@@ -168,13 +184,13 @@ def test_words_without_a_vector_have_rows_of_their_own() -> None:
 def test_word_vectors_lie_in_the_checkpoint() -> None:
     table = embeddings()
     take_a_step(table)
-    fresh = Embeddings(WITH_VECTORS)
+    fresh = Embeddings(6, Vectors(dimension=3, known=3))
     fresh.load_state_dict(table.state_dict())
     assert torch.equal(table_of(fresh), table_of(table))
 
 
 def test_embeddings_learnt_from_scratch() -> None:
-    table = Embeddings({"vocabulary": 500, "vectors": None}, dimension=64)
+    table = Embeddings(500, dimension=64)
     assert table.size == 64 and table.learnt.shape == (500, 64)
     assert table.learnt.std().item() == pytest.approx(64**-0.5, rel=0.05)
     tokens = torch.randint(500, (2, 7))
@@ -183,7 +199,7 @@ def test_embeddings_learnt_from_scratch() -> None:
 
 
 def test_dropout_of_entries_in_training_alone() -> None:
-    table = Embeddings({"vocabulary": 500, "vectors": None}, dropout=0.3)
+    table = Embeddings(500, dropout=0.3)
     tokens = torch.arange(500).unsqueeze(0)
     kept, full = table(tokens, None).values, table.eval()(tokens, None).values
     assert (kept == 0).double().mean().item() == pytest.approx(0.3, abs=0.02)
@@ -191,11 +207,8 @@ def test_dropout_of_entries_in_training_alone() -> None:
 
 
 def test_further_inputs_stand_beside_the_embedded_word() -> None:
-    spec = {"vocabulary": 7, "vectors": None, "extra": 2}
-    embeddings = Embeddings(spec, dimension=3, dropout=0.5)
+    embeddings = Embeddings(7, extra=2, dimension=3, dropout=0.5)
     assert embeddings.size == 5
     tokens, extra = torch.tensor([[1, 2], [3, 4]]), torch.randn(2, 2, 2)
     x = embeddings(tokens, None, extra).values  # dropout leaves them alone
     assert torch.equal(x[:, :, 3:], extra.transpose(0, 1))
-    with pytest.raises(ValueError, match=r"data\.ngrams needs"):
-        OneHotTokens(spec)

@@ -63,3 +63,20 @@ def test_the_same_run_as_with_dense_gradients(
     monkeypatch.setattr(lookup, "current_rows", lambda table, rows: table.index_select(0, rows))
     stale, _ = trained("stale", *options)
     assert gap(stale, dense) > least
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["optimizer=adam", "optimizer.weight_decay=0.1"], "weight_decay=0.1 of Adam"),
+        (["optimizer=adamw", "+optimizer.amsgrad=true"], "amsgrad=True"),
+    ],
+)
+def test_settings_of_which_idle_rows_cannot_keep_up_are_refused(
+    empty_folder: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one sentence, before the first step; with dense gradients they are fine."""
+    run = [*RUN, "model=grunet", *options]
+    assert main(run) == 2
+    assert f"optimizer: {message} needs an update of every row" in capsys.readouterr().err
+    assert main([*run, "model.representation.sparse=false", "trainer.max_epochs=1"]) == 0

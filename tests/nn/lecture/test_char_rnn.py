@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import networks
 import pytest
 import torch
 from torch import Tensor, nn
 
 from rnnexp.nn.lecture.char_rnn import load_published, to_published
-from tests.support.networks import ONE_HOT
+from tests.support.networks import ONE_HOT, classifier, inputs, parameters
 
 CHAR_RNN = ("model=textnet_slide", "model/readout=last_input", ONE_HOT)
 CLASSES = 5
@@ -34,14 +33,14 @@ class PublishedLayout(nn.Module):
 
 def both() -> tuple[Any, PublishedLayout]:
     """Our network and the lecture's, at different weights."""
-    network = networks.classifier(*CHAR_RNN, hidden_size=6, classes=CLASSES)
+    network = classifier(*CHAR_RNN, hidden_size=6, classes=CLASSES)
     return network, PublishedLayout(11, 6, CLASSES).double()
 
 
 def check_equal_outputs(network: Any, published: PublishedLayout) -> None:
     for steps in (1, 2, 7):
         tokens = torch.randint(11, (3, steps))
-        expected = torch.stack([published(x) for x in networks.inputs(network, tokens)])
+        expected = torch.stack([published(x) for x in inputs(network, tokens)])
         torch.testing.assert_close(network(tokens, None), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -64,7 +63,7 @@ def test_weights_of_the_lecture_give_equal_outputs_both_ways() -> None:
 def test_parameters_at_the_lectures_size() -> None:
     sizes = {"hidden_size": 128, "vocabulary": 57, "unknown": None, "classes": 18}
     expected = sum(p.numel() for p in PublishedLayout(57, 128, 18).parameters())
-    assert networks.parameters(*CHAR_RNN, **sizes) == expected == 27_156
+    assert parameters(*CHAR_RNN, **sizes) == expected == 27_156
 
 
 def test_wrong_weights_are_refused() -> None:
@@ -87,6 +86,6 @@ def test_wrong_weights_are_refused() -> None:
     ],
 )
 def test_other_networks_are_refused(overrides: list[str]) -> None:
-    network = networks.classifier(*overrides, ONE_HOT, hidden_size=6)
+    network = classifier(*overrides, ONE_HOT, hidden_size=6)
     with pytest.raises(ValueError, match="the network is not the lecture's char RNN"):
         to_published(network)

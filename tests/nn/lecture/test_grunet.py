@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import networks
 import pytest
 import torch
 from torch import Tensor, nn
 
 from rnnexp.nn.lecture.grunet import load_published, to_published
 from rnnexp.nn.recurrence import CellRecurrence
-from tests.support.networks import EMBEDDINGS, ONE_HOT
+from rnnexp.nn.representations import Vectors
+from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, inputs, parameters
 
 
 class PublishedLayout(nn.Module):
@@ -28,9 +28,7 @@ class PublishedLayout(nn.Module):
 
 def both(representation: str, layers: int = 2) -> tuple[Any, PublishedLayout]:
     """Our network and DLStudio's, at different weights."""
-    network: Any = networks.classifier(
-        "model=grunet", representation, hidden_size=6, num_layers=layers
-    )
+    network: Any = classifier("model=grunet", representation, hidden_size=6, num_layers=layers)
     return network, PublishedLayout(network.representation.size, 6, layers).double()
 
 
@@ -40,7 +38,7 @@ def test_weights_of_dlstudio_give_equal_outputs_both_ways(representation: str, l
     network, published = both(representation, layers)
     ours = to_published(network)
     tokens = torch.randint(11, (3, 7))
-    x = networks.inputs(network, tokens)
+    x = inputs(network, tokens)
     with torch.no_grad():
         for parameter in published.parameters():
             parameter.mul_(3)  # so large that every part is seen in the output
@@ -59,7 +57,7 @@ def test_gradients_are_those_of_torchs_gru_on_built_one_hot_vectors() -> None:
     load_published(network, published.state_dict())
     tokens = torch.randint(11, (3, 7))
     network(tokens, None)[:, 0].sum().backward()
-    published(networks.inputs(network, tokens))[:, 0].sum().backward()
+    published(inputs(network, tokens))[:, 0].sum().backward()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(parameter.grad.to_dense())
@@ -72,14 +70,14 @@ def test_gradients_are_those_of_torchs_gru_on_built_one_hot_vectors() -> None:
     ("vocabulary", "expected"), [(17_001, 28_480_002), (43_285, 68_852_226), (64_350, 101_208_066)]
 )
 def test_parameters_with_one_hot_words(vocabulary: int, expected: int) -> None:
-    assert networks.parameters("model=grunet", ONE_HOT, vocabulary=vocabulary) == expected
+    assert parameters("model=grunet", ONE_HOT, vocabulary=vocabulary) == expected
 
 
 @pytest.mark.parametrize(("hidden", "expected"), [(200, 542_802), (100, 181_402)])
 def test_parameters_with_word_vectors(hidden: int, expected: int) -> None:
     """Word vectors of the data that stay as they are count nothing."""
-    vectors = {"dimension": 300, "known": 17_001}
-    number = networks.parameters(
+    vectors = Vectors(dimension=300, known=17_001)
+    number = parameters(
         "model=grunet", EMBEDDINGS, vocabulary=17_001, vectors=vectors, hidden_size=hidden
     )
     assert number == expected
@@ -87,7 +85,7 @@ def test_parameters_with_word_vectors(hidden: int, expected: int) -> None:
 
 def test_dropout_between_layers_is_the_slides() -> None:
     for model, share in {"grunet": 0.0, "grunet_slide": 0.2}.items():
-        network = networks.classifier(f"model={model}", EMBEDDINGS, hidden_size=6)
+        network = classifier(f"model={model}", EMBEDDINGS, hidden_size=6)
         assert isinstance(network.recurrence, CellRecurrence)
         assert network.recurrence.dropout.p == share
 
@@ -117,6 +115,6 @@ def test_wrong_weights_are_refused() -> None:
     ],
 )
 def test_other_networks_are_refused(overrides: list[str]) -> None:
-    network = networks.classifier(*overrides, hidden_size=6)
+    network = classifier(*overrides, hidden_size=6)
     with pytest.raises(ValueError, match="the network is not DLStudio's GRUnet"):
         to_published(network)

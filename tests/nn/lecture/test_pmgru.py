@@ -11,9 +11,19 @@ from rnnexp.nn.lecture.pmgru import load_published, to_published
 from rnnexp.nn.readouts import LastHidden
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.tasks.forecasting.network import Forecaster
+from rnnexp.tasks.forecasting.spec import ForecastingSpec
 
-UNSCALED = {"minimum": [[0.0]], "range": [[1.0]], "change": [1.0]}
-SPEC = {"columns": ["MW"], "calendar": 4, "supervised": "last", "scaling": UNSCALED}
+SPEC = ForecastingSpec(
+    title="",
+    tested=0,
+    things="windows",
+    series=["PJM"],
+    columns=["MW"],
+    unit="MW",
+    calendar=4,
+    look_back=12,
+    supervised="last",
+)
 
 
 class PublishedLayout(nn.Module):

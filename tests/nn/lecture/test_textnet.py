@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import networks
 import pytest
 import torch
 from torch import Tensor, nn
 
 from rnnexp.nn.lecture.textnet import load_published, to_published
 from rnnexp.nn.readouts import LastInputAndPreviousHidden
-from tests.support.networks import EMBEDDINGS, ONE_HOT
+from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, composed, inputs, parameters
 
 MODELS = ["textnet", "textnet_slide", "textnet_order2", "textnet_order2_slide"]
 
@@ -48,7 +47,7 @@ class PublishedLayout(nn.Module):
 
 def both(model: str, representation: str) -> tuple[Any, PublishedLayout]:
     """Our network and DLStudio's, at different weights."""
-    network: Any = networks.classifier(f"model={model}", representation, hidden_size=6)
+    network: Any = classifier(f"model={model}", representation, hidden_size=6)
     order2, tanh = "order2" in model, "slide" not in model
     inputs = network.representation.size
     return network, PublishedLayout(inputs, 6, order2, tanh).double()
@@ -57,7 +56,7 @@ def both(model: str, representation: str) -> tuple[Any, PublishedLayout]:
 def check_equal_outputs(network: Any, published: PublishedLayout) -> None:
     for steps in (1, 2, 3, 4, 9):  # c_t is zero at t = 1 and t = 2
         tokens = torch.randint(11, (3, steps))
-        expected = torch.stack([published(x) for x in networks.inputs(network, tokens)])
+        expected = torch.stack([published(x) for x in inputs(network, tokens)])
         torch.testing.assert_close(network(tokens, None), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -98,12 +97,12 @@ def test_published_weights_are_copies() -> None:
     ],
 )
 def test_parameters_at_the_lectures_sizes(model: str, expected: int) -> None:
-    assert networks.parameters(f"model={model}", ONE_HOT, vocabulary=17_001) == expected
+    assert parameters(f"model={model}", ONE_HOT, vocabulary=17_001) == expected
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_weights_start_as_those_of_torchs_linear_layers(model: str) -> None:
-    network = networks.classifier(f"model={model}", ONE_HOT, vocabulary=3000)
+    network = classifier(f"model={model}", ONE_HOT, vocabulary=3000)
     torch.manual_seed(0)
     linear_layers = PublishedLayout(3000, 512, "order2" in model, True).state_dict()
     weights = {name: w for name, w in to_published(network).items() if w.numel() >= 100}
@@ -116,7 +115,7 @@ def test_weights_start_as_those_of_torchs_linear_layers(model: str) -> None:
 def test_dropout_is_where_dlstudio_has_it() -> None:
     """On the middle layer; TEXTnetWithEmbeddings has none, as the config's comment says."""
     for model in MODELS:
-        assert networks.composed(f"model={model}").model.readout.dropout == 0.1
+        assert composed(f"model={model}").model.readout.dropout == 0.1
     network, _ = both("textnet", EMBEDDINGS)
     assert isinstance(network.readout, LastInputAndPreviousHidden)
     tokens = torch.randint(11, (2, 5))
@@ -151,6 +150,6 @@ def test_wrong_weights_are_refused() -> None:
     ],
 )
 def test_other_networks_are_refused(overrides: list[str]) -> None:
-    network = networks.classifier(*overrides, hidden_size=6)
+    network = classifier(*overrides, hidden_size=6)
     with pytest.raises(ValueError, match="neither DLStudio's TEXTnet nor"):
         to_published(network)

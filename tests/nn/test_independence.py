@@ -1,0 +1,77 @@
+"""The networks know no other part of the package, and no key of a config."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import REPOSITORY
+
+ROOT = REPOSITORY / "rnnexp/nn"
+FILES = [str(file.relative_to(ROOT)) for file in sorted(ROOT.rglob("*.py"))]
+# The lecture's layouts translate the weights of whole networks, which the tasks define.
+TASK_NETWORKS = {
+    "rnnexp.tasks.classification.network",
+    "rnnexp.tasks.forecasting.network",
+}
+CONFIG_KEY = re.compile(r"(?<![\w.])(model|data|optimizer|trainer)[./]\w|(?<![\w.])model=\w")
+
+
+def parsed(file: str) -> ast.Module:
+    return ast.parse(Path(ROOT, file).read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """The modules that a file imports, anywhere in it."""
+    names = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            names.add(node.module or "")
+    return names
+
+
+def is_allowed(module: str) -> bool:
+    if module == "rnnexp.nn" or module.startswith("rnnexp.nn."):
+        return True
+    return module.split(".")[0] in {"torch", *sys.stdlib_module_names}
+
+
+def strings(tree: ast.Module) -> list[str]:
+    """All strings, docstrings and the constant parts of f-strings included."""
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [value for value in constants if isinstance(value, str)]
+
+
+def test_there_are_files() -> None:
+    assert {"cells.py", "fast/kernels/gated.py"} <= set(FILES)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports(file: str) -> None:
+    """Only the standard library, torch and rnnexp.nn."""
+    others = {module for module in imported(parsed(file)) if not is_allowed(module)}
+    if file.startswith("lecture/"):
+        others -= TASK_NETWORKS
+    assert not others
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith("lecture/")])
+def test_no_string_names_a_config_key(file: str) -> None:
+    assert [text for text in strings(parsed(file)) if CONFIG_KEY.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["set model.num_layers=1", "(model/readout=last)", "data.vectors", "model=grunet"]
+)
+def test_config_keys_are_recognised(text: str) -> None:
+    assert CONFIG_KEY.search(text)
+
+
+@pytest.mark.parametrize("text", ["rnnexp.data.text", "the model. Data are", "bi-model"])
+def test_other_strings_are_not_config_keys(text: str) -> None:
+    assert not CONFIG_KEY.search(text)
