@@ -1,4 +1,4 @@
-"""Scaling: min-max per series, with its inverse, as buffers of the network."""
+"""Min-max scaling of each series, and its inverse, with the limits as buffers of the network."""
 
 from typing import Self
 
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class Scaling(nn.Module):
-    """Minimum and range of every series and column, so that a checkpoint knows its units.
+    """Minimum and range of every series and column; so a checkpoint knows its units.
 
-    minimum, range: (S, C), in original units, column 0 the target. change: (S,), the standard
+    minimum, range: (S, C), in original units; column 0 is the target. change: (S,), the standard
     deviation of the target's change from one step to the next, in original units.
     """
 
@@ -27,12 +27,14 @@ class Scaling(nn.Module):
 
     @classmethod
     def unfitted(cls, series: int, columns: int) -> Self:
-        """One that changes nothing, with room for what so many series and columns are fitted to."""
+        """A scaling that changes nothing, of the shape for this many series and columns; loading a
+        checkpoint or fitting fills it."""
         minimum, extent = [[0.0] * columns] * series, [[1.0] * columns] * series
         return cls(minimum, extent, [1.0] * series)
 
     def forward(self, values: Tensor, series: Tensor) -> Tensor:
-        """values (B, T, C) in original units, series (B,) -> (B, T, C), the fitted span 0 to 1."""
+        """values (B, T, C) in original units, series (B,) -> (B, T, C), scaled so that the fitted
+        values lie between 0 and 1."""
         return (values - self.minimum[series].unsqueeze(1)) / self.range[series].unsqueeze(1)
 
     def scale_target(self, target: Tensor, series: Tensor) -> Tensor:

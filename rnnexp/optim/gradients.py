@@ -1,7 +1,7 @@
-"""Gradients of which some are sparse in their rows: clipped, and summed over processes.
+"""Clip gradients that hold only some rows of a table, and reduce them over processes.
 
-torch clips and reduces dense gradients only. A sparse one has zeros in the rows that it leaves out,
-so that the norm of its rows is its norm.
+torch clips and reduces dense gradients only. The rows that a sparse gradient leaves out are zero,
+so the norm of its rows is the norm of the gradient.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ from rnnexp.nn.fast.tables import sparse_rows
 
 
 def touched_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Which rows (U,) of a table's gradient (V, N) are not zero for certain, each once and in
-    order, and their values (U, N), which are the gradient's own memory wherever they can be.
+    """The numbers (U,) of the rows that a table's gradient (V, N) holds, each once and in order,
+    and their values (U, N). If possible, the values share the memory of the gradient.
 
-    A dense gradient touches all rows.
+    A dense gradient holds all rows.
     """
     if not gradient.is_sparse:
         return torch.arange(len(gradient), device=gradient.device), gradient
     rows = gradient._indices()[0]
-    # autograd loses the mark of a coalesced gradient on its way.
+    # autograd does not keep the flag of a coalesced gradient.
     if not gradient.is_coalesced() and not bool((rows[1:] > rows[:-1]).all()):
         gradient = gradient.coalesce()
         rows = gradient._indices()[0]
@@ -33,9 +33,8 @@ def touched_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
 def clip_grad_norm_(
     parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0
 ) -> Tensor:
-    """Scale all gradients so that their common norm is at most max_norm.
-
-    As torch.nn.utils.clip_grad_norm_ does with dense gradients. Returns the norm before.
+    """Scale all gradients so that their total norm is at most max_norm, like
+    torch.nn.utils.clip_grad_norm_ for dense gradients. Returns the total norm before scaling.
     """
     gradients = _values(parameters)
     norm = torch.nn.utils.get_total_norm(gradients, norm_type)
@@ -47,19 +46,19 @@ def clip_grad_norm_(
 
 @torch.no_grad()
 def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
-    """Clip every entry of every gradient to at most clip_value in size."""
+    """Clip every entry of every gradient to [-clip_value, clip_value]."""
     for gradient in _values(parameters):
         gradient.clamp_(-clip_value, clip_value)
 
 
 def _values(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """The numbers of all gradients, to be changed in place."""
+    """The values of all gradients, in tensors that can be changed in place."""
     values = []
     for parameter in parameters:
         if parameter.grad is None:
             continue
         rows, numbers = touched_rows(parameter.grad)
-        if parameter.grad.is_sparse:  # in which a row may have stood twice
+        if parameter.grad.is_sparse:  # replaced, because a row may have occurred twice
             parameter.grad = sparse_rows(rows, numbers, parameter.shape)
         if numbers.numel():
             values.append(numbers)
@@ -70,17 +69,17 @@ def _values(parameters: Iterable[Tensor]) -> list[Tensor]:
 def reduce_rows(
     tables: Iterable[Tensor], mean: bool = True, group: dist.ProcessGroup | None = None
 ) -> None:
-    """Give each table, in every process, the sum or mean of its gradients over all processes.
+    """Replace the gradient of each table by its sum or mean over all processes, in every process.
 
-    Only the touched rows travel. A process without a gradient of a table counts as zeros; where
-    none has one, there is none after. The sum is taken in the order of the processes, so that all
-    have the same bits. Every process must come with the same tables in the same order.
+    Only the rows in use are sent. A process without a gradient of a table counts as zeros. If no
+    process has one, there is still none afterwards. The sum is taken in the order of the processes,
+    so all get the same bits. All processes must pass the same tables in the same order.
 
-    With torch's DistributedDataParallel, which reduces the others: name the tables to it beforehand
-    as parameters to ignore.
+    torch's DistributedDataParallel reduces the other gradients: tell it beforehand to ignore the
+    tables.
     """
     for table in tables:
-        rows, values = _of_all_processes(table, group)
+        rows, values = _gather_rows(table, group)
         if rows is None:
             continue
         if mean:
@@ -90,11 +89,9 @@ def reduce_rows(
         table.grad = sparse_rows(distinct, summed, table.shape)
 
 
-def _of_all_processes(
-    table: Tensor, group: dist.ProcessGroup | None
-) -> tuple[Tensor | None, Tensor]:
-    """The touched rows of all processes one after the other, and their values; None for the rows
-    where no process has a gradient."""
+def _gather_rows(table: Tensor, group: dist.ProcessGroup | None) -> tuple[Tensor | None, Tensor]:
+    """The numbers of the rows in use by all processes, in the order of the processes, and their
+    values. The numbers are None if no process has a gradient."""
     world = dist.get_world_size(group)
     if table.grad is None:
         own, values = table.new_empty(0, dtype=torch.int64), table.new_empty(0, table.shape[1])
@@ -118,6 +115,7 @@ def _of_all_processes(
 
 
 def _padded(tensor: Tensor, length: int) -> Tensor:
+    """The tensor with zeros behind it, up to this length."""
     padded = tensor.new_zeros(length, *tensor.shape[1:])
     padded[: len(tensor)] = tensor
     return padded

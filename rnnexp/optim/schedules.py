@@ -1,4 +1,4 @@
-"""Learning-rate schedules over the whole run; its number of steps is passed in by the task."""
+"""Learning-rate schedules over a whole run, whose number of steps is an argument."""
 
 import math
 
@@ -7,11 +7,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class OneCycle(LambdaLR):
-    """Up from a small rate to the optimiser's own, and down to almost nothing, along cosines
-    (Smith and Topin 2017, arXiv 1708.07120).
+    """The rate rises from a small value to the optimiser's rate and then falls to almost zero,
+    along cosines (Smith and Topin 2017, arXiv 1708.07120).
 
-    warm_up: the part of the run that rises. start, end: the first and last rate, as parts of the
-    optimiser's rate.
+    warm_up: the fraction of the run in which the rate rises. start, end: the first and last rate,
+    as fractions of the optimiser's rate.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class OneCycle(LambdaLR):
 
 
 class Cosine(LambdaLR):
-    """From the optimiser's rate to `end` times it, along half a cosine."""
+    """The rate falls from the optimiser's rate to the fraction `end` of it, along half a cosine."""
 
     def __init__(self, optimizer: Optimizer, steps: int, end: float = 0.0) -> None:
         super().__init__(optimizer, lambda step: _cosine(1.0, end, min(1.0, step / steps)))

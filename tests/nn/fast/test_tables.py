@@ -101,11 +101,10 @@ def test_rows_are_read_by_the_reader_of_the_table(reader: TenTimesTheNumber) -> 
 
 
 def test_another_table_and_a_copy_have_no_reader(reader: TenTimesTheNumber) -> None:
-    ours = nn.Module()
-    ours.table, ours.other = table(), table()
-    ROW_READERS.register(ours.table, reader)
+    ours = nn.ParameterDict({"read": table(), "other": table()})
+    ROW_READERS.register(ours["read"], reader)
     copied = copy.deepcopy(ours)
-    for one in (ours.other, copied.table, copied.other):
+    for one in (ours["other"], copied["read"], copied["other"]):
         assert ROW_READERS.find(one) is None
         assert torch.equal(current_rows(one, torch.tensor([3])), table()[3:4])
 
