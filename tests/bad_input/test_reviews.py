@@ -218,7 +218,7 @@ TRAININGS = {
     ),
     "last input of two layers": (
         ["model/readout=last_input", "model.num_layers=2"],
-        r"one layer and one direction: set model\.num_layers=1 and model\.bidirectional=false",
+        r"one layer and one direction: set num_layers=1 and bidirectional=False",
     ),
     "every step": (
         ["model/readout=every_step"],

@@ -11,11 +11,6 @@ from tests.support import REPOSITORY
 
 ROOT = REPOSITORY / "rnnexp/nn"
 FILES = [str(file.relative_to(ROOT)) for file in sorted(ROOT.rglob("*.py"))]
-# The lecture's layouts translate the weights of whole networks, which the tasks define.
-TASK_NETWORKS = {
-    "rnnexp.tasks.classification.network",
-    "rnnexp.tasks.forecasting.network",
-}
 CONFIG_KEY = re.compile(r"(?<![\w.])(model|data|optimizer|trainer)[./]\w|(?<![\w.])model=\w")
 
 
@@ -54,13 +49,10 @@ def test_there_are_files() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_imports(file: str) -> None:
     """Only the standard library, torch and rnnexp.nn."""
-    others = {module for module in imported(parsed(file)) if not is_allowed(module)}
-    if file.startswith("lecture/"):
-        others -= TASK_NETWORKS
-    assert not others
+    assert {module for module in imported(parsed(file)) if not is_allowed(module)} == set()
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith("lecture/")])
+@pytest.mark.parametrize("file", FILES)
 def test_no_string_names_a_config_key(file: str) -> None:
     assert [text for text in strings(parsed(file)) if CONFIG_KEY.search(text)] == []
 

@@ -13,7 +13,7 @@ import torch
 
 import rnnexp
 from rnnexp.cli import main
-from rnnexp.nn.fast import kernels
+from rnnexp.nn.fast import cpu_math
 from rnnexp.process.machine import cpu_name
 from rnnexp.runs.comparison.leaderboard import find_runs
 from rnnexp.runs.folder.provenance import versions
@@ -39,7 +39,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def is_the_machine_of(folder: Path) -> bool:
     """Whether the bits can be expected to be the same: processor, kernels and versions."""
     run = json.loads((folder / "run.json").read_text())
-    here = {"device": cpu_name(), "kernels": kernels.description(), "versions": versions()}
+    here = {"device": cpu_name(), "kernels": cpu_math.description(), "versions": versions()}
     return all(run[name] == here[name] for name in here)
 
 
