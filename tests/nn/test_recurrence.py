@@ -1,4 +1,4 @@
-"""Recurrences: torch's backends, stacks, and padding that changes nothing."""
+"""Recurrences: torch's backends, stacks, padding that changes nothing, and the choice of a path."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import Parameter
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnexp.nn.cells import GRU, Cell, Vanilla
+from rnnexp.nn.cells import GRU, MGU, Cell, Vanilla
+from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Features
@@ -142,3 +143,44 @@ def test_projection_is_one_product_over_all_steps() -> None:
     x = torch.randn(5, 3, 4)
     weight, bias = torch.randn(4, 6), torch.randn(6)
     torch.testing.assert_close(Features(x).project(weight, bias), x @ weight + bias)
+
+
+# Which path is taken ------------------------------------------------------------------------------
+
+
+def test_the_path_is_told_and_can_be_chosen() -> None:
+    class Own(MGU):
+        """Another class than the one that has a kernel."""
+
+    assert CellRecurrence(MGU, 6, 4).path == "fused"
+    assert CellRecurrence(MGU, 6, 4, fused=False).path == "plain"
+    assert CellRecurrence(Own, 6, 4).path == "plain"
+    recurrence, x = CellRecurrence(MGU, 6, 4), Features(torch.randn(2, 3, 6))
+    with torch.autocast("cpu", torch.bfloat16):
+        recurrence(x)
+    assert recurrence.path == "plain"
+    recurrence.bfloat16()(Features(x.values.bfloat16()))
+    assert recurrence.path == "plain"
+    recurrence.float()(x)
+    assert recurrence.path == "fused"
+    assert has_fused_path(MGU(6, 4).double())
+
+
+# Growth -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [run_plain, run_fused])
+def test_allocations_grow_linearly_with_the_steps(run: Any) -> None:
+    """Indexing one step of a tensor inside the loop would make the backward pass O(T^2): every
+    index writes a gradient as large as the tensor."""
+    cell = MGU(2, 4)
+
+    def allocated(steps: int) -> int:
+        x = Features(torch.randn(steps, 3, 2, requires_grad=True))
+        with torch.profiler.profile(profile_memory=True) as profile:
+            hidden, _ = run(cell, x, True)
+            hidden.sum().backward()
+        return sum(max(0, event.cpu_memory_usage) for event in profile.events())
+
+    few, many = allocated(100), allocated(400)
+    assert 3.5 < many / few < 4.5

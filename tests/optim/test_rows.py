@@ -1,99 +1,32 @@
-"""Optimisers of rows against torch's on dense gradients."""
+"""Optimisers of rows against torch's on dense gradients: SGD, idle rows, and what is no table."""
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnexp.nn.fast.tables import lookup
 from rnnexp.optim import idle, rows
-from rnnexp.optim.schedules import Cosine
+from tests.optim.training import (
+    SCHEDULES,
+    SIZE,
+    STEPS,
+    VOCABULARY,
+    ForgetfulSGD,
+    Schedule,
+    batches,
+    dense,
+    difference,
+    loss,
+    new_table,
+    one_step,
+    train,
+)
 
-VOCABULARY, SIZE, STEPS = 200, 3, 300
-Read = Callable[[Tensor, Tensor], Tensor]
-Schedule = Callable[[Optimizer], Any]
-
-
-@pytest.fixture(autouse=True)
-def _short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a run has many of them, and rows lie idle over several."""
-    monkeypatch.setattr(idle, "BLOCK", 40)
-
-
-def dense(table: Tensor, indices: Tensor) -> Tensor:
-    """As `lookup`, with a dense gradient."""
-    return functional.embedding(indices, table)
-
-
-def new_table(dtype: torch.dtype = torch.double, seed: int = 0) -> nn.Parameter:
-    generator = torch.Generator().manual_seed(seed)
-    values = torch.randn(VOCABULARY, SIZE, generator=generator, dtype=torch.double)
-    return nn.Parameter(values.to(dtype))
-
-
-def batches(steps: int, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Words of which most are rare, and where their rows are drawn to."""
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(steps):
-        words = (VOCABULARY * torch.rand(4, generator=generator) ** 6).long()
-        yield words, torch.randn(4, SIZE, generator=generator, dtype=torch.double)
-
-
-def loss(read: Tensor, drawn_to: Tensor) -> Tensor:
-    return ((read - drawn_to.to(read.dtype)) ** 2).sum() / 2
-
-
-def one_step(
-    optimizer: Optimizer, table: nn.Parameter, read: Read, words: Tensor, drawn_to: Tensor
-) -> None:
-    optimizer.zero_grad()
-    loss(read(table, words), drawn_to).backward()
-    optimizer.step()
-
-
-def train(
-    optimizer: Optimizer,
-    table: nn.Parameter,
-    read: Read,
-    schedule: Schedule | None = None,
-    steps: int = STEPS,
-) -> Tensor:
-    """The table after so many steps, at each of which most of its rows are not in use."""
-    scheduler = schedule(optimizer) if schedule else None
-    for batch in batches(steps):
-        one_step(optimizer, table, read, *batch)
-        if scheduler:
-            scheduler.step()
-    if isinstance(optimizer, rows.RowOptimizer):
-        optimizer.catch_up()
-    return table.detach()
-
-
-def difference(ours: Tensor, theirs: Tensor) -> float:
-    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
-
-
-class ForgetfulSGD(rows.SGD):
-    """The control: the steps at which a row was not in use are forgotten."""
-
-    def _step_rows(self, table: Tensor, *step: Any) -> None:
-        super()._step_rows(table, *step)
-        self._idle[table].used(torch.arange(len(table)))
-
-
-class ForgetfulAdam(rows.Adam):
-    """The control: what torch calls SparseAdam."""
-
-    def _step_rows(self, table: Tensor, *step: Any) -> None:
-        super()._step_rows(table, *step)
-        self._idle[table].used(torch.arange(len(table)))
+pytestmark = pytest.mark.usefixtures("short_blocks")
 
 
 # SGD --------------------------------------------------------------------------------------------
@@ -108,12 +41,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "nesterov and decay": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     "dampening and decay": {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.01},
     "maximize": {"momentum": 0.9, "maximize": True, "lr": 1e-4},
-}
-SCHEDULES: dict[str, Schedule | None] = {
-    "constant": None,
-    "cosine": lambda optimizer: Cosine(optimizer, steps=STEPS),
-    # of the momentum too
-    "one cycle": lambda optimizer: OneCycleLR(optimizer, max_lr=0.02, total_steps=STEPS + 1),
 }
 TOLERANCES = [(torch.double, 1e-12), (torch.float, 1e-5)]
 CASES = [(name, "cosine") for name in SETTINGS] + [
@@ -257,281 +184,6 @@ def test_nothing_of_the_size_of_the_table_is_computed(
     with seen:
         optimizer.catch_up()
     assert seen.largest >= 1000  # the measure measures
-
-
-# Reading ----------------------------------------------------------------------------------------
-
-
-def snapshot(optimizer: Optimizer, table: nn.Parameter) -> list[Any]:
-    """Everything that a run consists of, as a checkpoint gives it back."""
-    buffer = io.BytesIO()
-    torch.save([table.detach(), optimizer.state_dict()], buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
-
-
-def assert_same_bits(one: Any, other: Any) -> None:
-    torch.testing.assert_close(one, other, rtol=0, atol=0)
-
-
-def partly_trained(
-    kind: type[rows.RowOptimizer] = rows.SGD, steps: int = 100, **settings: Any
-) -> tuple[rows.RowOptimizer, nn.Parameter]:
-    """Rows that are behind."""
-    table = new_table(torch.float)
-    if kind is rows.SGD:
-        settings = {"momentum": 0.9, "weight_decay": 0.01, **settings}
-    optimizer = kind([table], lr=0.02, **settings)
-    for batch in batches(steps):
-        one_step(optimizer, table, lookup, *batch)
-    return optimizer, table
-
-
-@pytest.mark.parametrize("kind", [rows.SGD, rows.AdamW])
-def test_reading_and_saving_change_nothing(kind: type[rows.RowOptimizer]) -> None:
-    optimizer, table = partly_trained(kind)
-    before = snapshot(optimizer, table)
-    words = torch.arange(VOCABULARY)
-    read = lookup(table, words)
-    read.sum().backward()  # and then an exception keeps the step from being taken
-    assert torch.equal(lookup(table, words), read)
-    assert_same_bits(snapshot(optimizer, table), before)
-    assert not torch.equal(read, table)  # rows were behind
-    optimizer.catch_up()
-    assert torch.equal(lookup(table, words), table)
-    torch.testing.assert_close(read, table, rtol=1e-6, atol=1e-7)
-
-
-def test_several_reads_and_backward_passes_before_a_step() -> None:
-    results = []
-    for kind, read in ((rows.SGD, lookup), (torch.optim.SGD, dense)):
-        first, second = new_table(), new_table(seed=1)
-        optimizer = kind([first, second], lr=0.01, momentum=0.9, weight_decay=0.01)
-        for number, (words, drawn_to) in enumerate(batches(200)):
-            # one table twice, the other of other words; a step every second time
-            both = read(first, words) + read(first, words.flip(0)) * read(second, words[:1])
-            loss(both, drawn_to).backward()
-            if number % 2:
-                optimizer.step()
-                optimizer.zero_grad()
-        if isinstance(optimizer, rows.RowOptimizer):
-            optimizer.catch_up()
-        results.append(torch.cat([first.detach(), second.detach()]))
-    assert difference(*results) < 1e-12
-
-
-def test_steps_without_a_gradient_and_with_an_empty_one() -> None:
-    """None: the table is passed by, as in torch. No rows: a step at which all are idle."""
-    results = []
-    for kind, read in ((rows.SGD, lookup), (torch.optim.SGD, dense)):
-        table = new_table()
-        optimizer = kind([table], lr=0.02, momentum=0.9)
-        for number, batch in enumerate(batches(60)):
-            if number % 3 == 0:
-                one_step(optimizer, table, read, *batch)
-            else:
-                optimizer.zero_grad(set_to_none=number % 3 == 1)
-                optimizer.step()
-        if isinstance(optimizer, rows.RowOptimizer):
-            optimizer.catch_up()
-        results.append(table.detach())
-    assert difference(*results) < 1e-12
-
-
-def test_catching_up_in_the_middle_even_in_inference_mode() -> None:
-    ours, theirs = new_table(), new_table()
-    optimizer = rows.SGD([ours], lr=0.02, momentum=0.9)
-    reference = torch.optim.SGD([theirs], lr=0.02, momentum=0.9)
-    for number, batch in enumerate(batches(100)):
-        one_step(optimizer, ours, lookup, *batch)
-        one_step(reference, theirs, dense, *batch)
-        if number % 17 == 0:
-            with torch.inference_mode():
-                optimizer.catch_up()
-                assert difference(lookup(ours, torch.arange(VOCABULARY)), theirs) < 1e-12
-            assert difference(ours.detach(), theirs.detach()) < 1e-12
-    assert difference(lookup(ours, torch.arange(VOCABULARY)), theirs) < 1e-12
-
-
-def test_a_table_that_is_read_past_the_lookup_is_refused() -> None:
-    optimizer, table = partly_trained()
-    optimizer.zero_grad()
-    loss(dense(table, torch.tensor([0, 5])), torch.zeros(2, SIZE)).backward()
-    with pytest.raises(RuntimeError, match="dense gradient"):
-        optimizer.step()
-
-
-def test_dense_gradients_before_and_between() -> None:
-    results = []
-    for kind in (rows.SGD, torch.optim.SGD):
-        table = new_table()
-        optimizer = kind([table], lr=0.02, momentum=0.9, weight_decay=0.01)
-        ours = isinstance(optimizer, rows.RowOptimizer)
-        for number, batch in enumerate(batches(90)):
-            sparse = ours and 30 <= number < 60
-            if isinstance(optimizer, rows.RowOptimizer) and number >= 60:
-                optimizer.catch_up()
-            one_step(optimizer, table, lookup if sparse else dense, *batch)
-        results.append(table.detach())
-    assert difference(*results) < 1e-12
-
-
-def test_a_table_that_was_changed_from_outside_is_refused() -> None:
-    optimizer, table = partly_trained()
-    with torch.no_grad():
-        table.mul_(2)
-    with pytest.raises(RuntimeError, match="changed from outside"):
-        lookup(table, torch.tensor([1]))
-    with pytest.raises(RuntimeError, match="changed from outside"):
-        optimizer.catch_up()
-
-    optimizer, table = partly_trained()
-    optimizer.catch_up()
-    with torch.no_grad():
-        table.fill_(2)  # as the weights of another checkpoint
-    assert torch.equal(lookup(table, torch.arange(VOCABULARY)), torch.full_like(table, 2))
-
-
-def test_another_optimiser_goes_on_where_the_rows_are() -> None:
-    first, table = partly_trained()
-    current = lookup(table, torch.arange(VOCABULARY)).detach()
-    second = rows.SGD([table], lr=0.0)
-    one_step(second, table, lookup, *next(batches(1)))
-    torch.testing.assert_close(table.detach(), current, rtol=1e-6, atol=1e-7)
-    first.catch_up()  # has nothing to do any more
-    torch.testing.assert_close(table.detach(), current, rtol=1e-6, atol=1e-7)
-
-
-# Saving -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [rows.SGD, rows.AdamW])
-def test_a_run_goes_on_from_a_checkpoint_bit_by_bit(kind: type[rows.RowOptimizer]) -> None:
-    optimizer, table = partly_trained(kind)
-    saved, state = snapshot(optimizer, table)
-    resumed = nn.Parameter(saved)
-    restored = kind([resumed])
-    restored.load_state_dict(state)
-    everything = torch.arange(VOCABULARY)
-    assert torch.equal(lookup(resumed, everything), lookup(table, everything))
-    for batch in batches(100, seed=1):
-        one_step(optimizer, table, lookup, *batch)
-        one_step(restored, resumed, lookup, *batch)
-    assert torch.equal(resumed, table)
-    assert_same_bits(snapshot(restored, resumed), snapshot(optimizer, table))
-
-    forgetful = nn.Parameter(saved)  # the control: the rows without their last steps
-    del state["state"][0]["idle"]
-    without = kind([forgetful])
-    without.load_state_dict(state)
-    assert not torch.equal(lookup(forgetful, everything), lookup(table, everything))
-
-
-def test_loading_leaves_what_was_saved_alone() -> None:
-    optimizer, table = partly_trained()
-    state = optimizer.state_dict()
-    copy = nn.Parameter(table.detach().clone())
-    other = rows.SGD([copy])
-    other.load_state_dict(state)
-    last = state["state"][0]["idle"]["last"].clone()
-    for batch in batches(50):
-        one_step(other, copy, lookup, *batch)
-    assert torch.equal(state["state"][0]["idle"]["last"], last)
-
-
-# Adam -------------------------------------------------------------------------------------------
-
-
-def compare_adam(
-    kind: type[rows.AdamRows],
-    reference: type[Optimizer],
-    schedule: Schedule | None,
-    **settings: Any,
-) -> float:
-    ours, theirs = new_table(), new_table()
-    result = train(kind([ours], **settings), ours, lookup, schedule)
-    expected = train(reference([theirs], **settings), theirs, dense, schedule)
-    return difference(result, expected)
-
-
-ADAMS = [
-    (rows.Adam, torch.optim.Adam, {}, "constant"),
-    (rows.Adam, torch.optim.Adam, {"betas": (0.0, 0.99)}, "cosine"),
-    (rows.AdamW, torch.optim.AdamW, {"weight_decay": 0.05}, "one cycle"),
-]
-
-
-@pytest.mark.parametrize(("kind", "reference", "settings", "schedule"), ADAMS)
-def test_adam_is_torchs_where_eps_is_nothing(
-    kind: type[rows.AdamRows], reference: type[Optimizer], settings: Any, schedule: str
-) -> None:
-    chosen = SCHEDULES[schedule]
-    settings = {"lr": 0.01, "eps": 1e-30, **settings}
-    assert compare_adam(kind, reference, chosen, **settings) < 1e-11
-
-
-def test_adam_is_torchs_but_for_eps() -> None:
-    """Gradients are about 1 here: the difference is far below, and it is that of eps."""
-    small, larger = (
-        compare_adam(rows.Adam, torch.optim.Adam, None, lr=0.01, eps=eps) for eps in (1e-8, 1e-4)
-    )
-    assert 1e-12 < small < 1e-6 < larger
-
-
-def test_without_catching_up_adam_is_not_torchs() -> None:
-    assert compare_adam(ForgetfulAdam, torch.optim.Adam, None, lr=0.01, eps=1e-30) > 1e-3
-
-
-@pytest.mark.parametrize("used", [1, 5])
-@pytest.mark.parametrize("eps", [1e-4, 0.1])
-def test_how_far_eps_leads_away(eps: float, used: int) -> None:
-    """As the docstring says: the first idle move is exact, the others all but a part of them."""
-    ours, theirs = new_table(), new_table()
-    optimizer = rows.Adam([ours], lr=0.01, eps=eps)
-    reference = torch.optim.Adam([theirs], lr=0.01, eps=eps)
-    word, others = torch.tensor([7]), torch.tensor([3])
-    target = torch.zeros(1, SIZE, dtype=torch.double)
-    for _ in range(used):
-        one_step(optimizer, ours, lookup, word, target)
-        one_step(reference, theirs, dense, word, target)
-    assert difference(lookup(ours, word), theirs[word]) < 1e-14
-    start = theirs[word].detach()
-    v = reference.state[theirs]["exp_avg_sq"][word].clone()
-    bound = 2 * eps / (v / (1 - 0.999 ** (used + 1))).sqrt()
-    for idle_steps in range(1, 100):
-        one_step(optimizer, ours, lookup, others, target)
-        one_step(reference, theirs, dense, others, target)
-        error = (lookup(ours, word) - theirs[word]).abs()
-        moved = (theirs[word] - start).abs()
-        if idle_steps == 1:
-            assert (error < 1e-14 * theirs[word].abs()).all()
-        assert (error < bound * moved).all()
-    assert (error > 1e-7 * moved).all()  # it is not exact
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings", "message"),
-    [
-        (rows.Adam, {"weight_decay": 0.1}, r"weight_decay=0\.1 of Adam .*: use AdamW"),
-        (rows.AdamW, {"amsgrad": True}, r"amsgrad=True .*: set it to False"),
-        (rows.Adam, {"betas": (0.99, 0.9)}, r"betas=\(0\.99, 0\.9\): the first must be below"),
-    ],
-)
-def test_settings_with_which_rows_cannot_be_updated_late(
-    kind: Any, settings: Any, message: str
-) -> None:
-    """Refused by the first step, or before it."""
-    table = new_table()
-    optimizer = kind([table], **settings)
-    with pytest.raises(ValueError, match=message):
-        one_step(optimizer, table, lookup, *next(batches(1)))
-    with pytest.raises(ValueError, match=message):
-        optimizer.check_tables()
-
-
-@pytest.mark.parametrize("kind", [rows.SGD, rows.Adam, rows.AdamW])
-def test_other_settings_are_accepted(kind: Any) -> None:
-    kind([new_table()], lr=0.1).check_tables()
 
 
 # Everything else --------------------------------------------------------------------------------

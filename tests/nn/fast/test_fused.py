@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2, Vanilla
 from rnnexp.nn.fast import cpu_math, fused, projections, workspace
-from rnnexp.nn.fast.fused import has_fused_path, run_fused
+from rnnexp.nn.fast.fused import run_fused
 from rnnexp.nn.fast.kernels import KERNELS, base
 from rnnexp.nn.fast.kernels.simple import VanillaKernel
 from rnnexp.nn.plain import run_plain
@@ -372,25 +372,7 @@ def test_hidden_states_that_are_changed_in_place_are_refused() -> None:
         hidden.sum().backward()
 
 
-# Which path is taken ----------------------------------------------------------------------------
-
-
-def test_the_path_is_told_and_can_be_chosen() -> None:
-    class Own(MGU):
-        """Another class than the one that has a kernel."""
-
-    assert CellRecurrence(MGU, 6, 4).path == "fused"
-    assert CellRecurrence(MGU, 6, 4, fused=False).path == "plain"
-    assert CellRecurrence(Own, 6, 4).path == "plain"
-    recurrence, x = CellRecurrence(MGU, 6, 4), Features(torch.randn(2, 3, 6))
-    with torch.autocast("cpu", torch.bfloat16):
-        recurrence(x)
-    assert recurrence.path == "plain"
-    recurrence.bfloat16()(Features(x.values.bfloat16()))
-    assert recurrence.path == "plain"
-    recurrence.float()(x)
-    assert recurrence.path == "fused"
-    assert has_fused_path(MGU(6, 4).double())
+# Stacks -------------------------------------------------------------------------------------------
 
 
 @every_cell
@@ -405,23 +387,3 @@ def test_stacks_in_both_directions(kind: type[Cell]) -> None:
         expected, expected_final = other(x, every_step)
         torch.testing.assert_close(hidden, expected, rtol=1e-11, atol=1e-11)
         torch.testing.assert_close(final, expected_final, rtol=1e-11, atol=1e-11)
-
-
-# Growth -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("run", [run_plain, run_fused])
-def test_allocations_grow_linearly_with_the_steps(run: Any) -> None:
-    """Indexing one step of a tensor inside the loop would make the backward pass O(T^2): every
-    index writes a gradient as large as the tensor."""
-    cell = MGU(2, 4)
-
-    def allocated(steps: int) -> int:
-        x = Features(torch.randn(steps, 3, 2, requires_grad=True))
-        with torch.profiler.profile(profile_memory=True) as profile:
-            hidden, _ = run(cell, x, True)
-            hidden.sum().backward()
-        return sum(max(0, event.cpu_memory_usage) for event in profile.events())
-
-    few, many = allocated(100), allocated(400)
-    assert 3.5 < many / few < 4.5

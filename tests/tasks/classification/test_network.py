@@ -133,9 +133,9 @@ LAST_INPUT = ["model=textnet", ONE_HOT]
         ([], {"dropout": -0.1}, "dropout is -0.1: it must be at least 0 and below 1"),
         ([], {"hidden_size": 0}, "hidden_size and num_layers must be at least 1"),
         (["model/readout=every_step"], {}, "choose another readout than every_step"),
-        (LAST_INPUT, {"num_layers": 2}, "is defined for one layer and one direction: set num_layers=1"),
+        (LAST_INPUT, {"num_layers": 2}, "one layer and one direction: set num_layers=1"),
         (LAST_INPUT, {"bidirectional": True}, "is defined for one layer and one direction"),
-        (["model=gru", "model/readout=textnet_order2"], {}, "states is [0, 2], but the tensors of"),
+        (["model=gru", "model/readout=textnet_order2"], {}, "states is [0, 2], but the tensors"),
         (["model=gru", ONE_HOT], {}, "one-hot vectors are never built, and this recurrence needs"),
         (
             LAST_INPUT,
