@@ -26,10 +26,10 @@ from rnnexp.config import check, compose, targets
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
 from rnnexp.runs.build import build_data
-from rnnexp.runs.hyperparameters import hyperparameters
 from rnnexp.runs.comparison.leaderboard import Entry, find_runs, tables
 from rnnexp.runs.comparison.leaderboard_texts import to_markdown
 from rnnexp.runs.folder.reading import read_config, read_run
+from rnnexp.runs.hyperparameters import hyperparameters
 from rnnexp.runs.settings import resolve
 
 SEEDS = [0, 1, 2]

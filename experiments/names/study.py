@@ -14,8 +14,8 @@ from rich.markdown import Markdown
 from experiments import study
 from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.folder.reading import read_predictions
 from rnnexp.runs.comparison.statistics import check
+from rnnexp.runs.folder.reading import read_predictions
 
 HERE = Path(__file__).parent
 OURS, LECTURE = ["names_best", "names_gru"], "names_char_rnn"

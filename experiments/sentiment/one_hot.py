@@ -16,8 +16,8 @@ from rich.markdown import Markdown
 from experiments import study
 from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.folder.reading import read_run
 from rnnexp.runs.comparison.statistics import check
+from rnnexp.runs.folder.reading import read_run
 
 HERE = Path(__file__).parent
 WORKS = "experiment=sentiment_gru_onehot_works"

@@ -13,8 +13,8 @@ from rich.markdown import Markdown
 from experiments import study
 from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.folder.reading import read_digest
 from rnnexp.runs.comparison.statistics import check
+from rnnexp.runs.folder.reading import read_digest
 
 HERE = Path(__file__).parent
 # As the lecture trains them. N = 250 in three categories are about as many reviews as its N = 40

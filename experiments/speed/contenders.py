@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from experiments.speed.timing import Work
 from experiments.speed.yardsticks import LAYERS, LOOPS, Layer, products
-from rnnexp.nn.cells import Cell
+from rnnexp.nn.cell import Cell
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.nn.representations import Features
 from rnnexp.process import determinism

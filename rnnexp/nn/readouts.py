@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.cells import State
+from rnnexp.nn.cell import State
 from rnnexp.nn.representations import Sequences
 
 Activation = Literal["identity", "tanh", "sigmoid", "relu"]

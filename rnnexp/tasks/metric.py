@@ -6,8 +6,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a validation and of a test: its name as in metrics.json after `test/`, the unit of
-    its values (empty where they have none), and whether a lower value is the better one.
+    """A metric of a validation and of a test: its name as in metrics.json after `test/`, the unit
+    of its values (empty where they have none), and whether a lower value is the better one.
 
     headline: whether a result table shows it.
     """

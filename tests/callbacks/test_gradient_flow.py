@@ -22,7 +22,8 @@ from rnnexp.callbacks.gradient_flow import (
 from rnnexp.config import compose, config_dir
 from rnnexp.data.text.tokens import TokenBatch
 from rnnexp.errors import UserError
-from rnnexp.nn.cells import Cell, Linear
+from rnnexp.nn.cell import Cell
+from rnnexp.nn.cells import Linear
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.runs.experiment import run
 from rnnexp.tasks.classification.task import Classification

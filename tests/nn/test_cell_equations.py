@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from rnnexp.nn.cell import Cell
 from rnnexp.nn.cells import (
     GRU,
     LSTM,
@@ -15,7 +16,6 @@ from rnnexp.nn.cells import (
     MGU1,
     MGU2,
     MGU3,
-    Cell,
     GRUChung,
     LiGRU,
     Linear,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from rnnexp.nn.cell import Cell, Initial
 from rnnexp.nn.cells import (
     GRU,
     LSTM,
@@ -16,9 +17,7 @@ from rnnexp.nn.cells import (
     MGU1,
     MGU2,
     MGU3,
-    Cell,
     GRUChung,
-    Initial,
     LiGRU,
     Linear,
     MinGRU,

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import Parameter
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnexp.nn.cells import GRU, MGU, Cell, Vanilla
+from rnnexp.nn.cell import Cell
+from rnnexp.nn.cells import GRU, MGU, Vanilla
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.cells import Cell
+from rnnexp.nn.cell import Cell
 from rnnexp.nn.recurrence import CellRecurrence
 
 Layout = dict[str, list[Tensor]]

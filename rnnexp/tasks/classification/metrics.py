@@ -9,7 +9,6 @@ from torchmetrics.functional.classification import multiclass_f1_score
 
 from rnnexp.tasks.metric import Metric
 
-
 MANY = 4  # classes: from so many on it is of interest whether the right one is among three
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnexp.nn.cells import GRU, LSTM, MGU, Cell, Linear, TEXTnetOrder2, Vanilla
+from rnnexp.nn.cell import Cell
+from rnnexp.nn.cells import GRU, LSTM, MGU, Linear, TEXTnetOrder2, Vanilla
 from rnnexp.nn.fast import cpu_math, fused, projections, workspace
 from rnnexp.nn.fast.fused import run_fused
 from rnnexp.nn.fast.kernels import KERNELS, base

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnexp.errors import UserError
-from rnnexp.nn.cells import Cell
+from rnnexp.nn.cell import Cell
 from rnnexp.nn.readouts import LastHidden, LastInputAndPreviousHidden, Pooled
 from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Embeddings, OneHotTokens, Vectors
