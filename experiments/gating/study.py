@@ -14,13 +14,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from rich.markdown import Markdown
 
 from experiments import study
-from rnnexp import console
 from rnnexp.callbacks.gradient_flow import FILE
 from rnnexp.runs.leaderboard import Entry
-from rnnexp.runs.statistics import check
 
 HERE = Path(__file__).parent
 # Cells in which nothing is kept by a gate, and those in which something is.
@@ -49,29 +46,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--at-once", type=int, default=1, help="trainings at the same time, of one thread each"
     )
     options = parser.parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
-    jobs = study.jobs_of(trainings(options.only, options.overrides), options.seeds)
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs, options.at_once)
-    if not completed:
-        return 1
+def run(options: argparse.Namespace) -> int:
+    return study.run(
+        options,
+        study.jobs_of(trainings(options.only, options.overrides), options.seeds),
+        answer,
+        study.Files(HERE, figure="gating.png"),
+        whole=study.is_whole(options, [*UNGATED, *GATED]),
+        at_once=options.at_once,
+    )
 
+
+def answer(completed: list[Entry]) -> study.Answer:
     rows = rows_of(completed)
     text = f"{tables(rows)}\n{study.trained_on(completed)}"
-    console.show(Markdown(text))
-    if failed:
-        return 1
-    if not study.is_whole(options, [*UNGATED, *GATED]):
-        print("README.md stays as it is: the whole study alone writes its table there")
-        return 0
-    study.write_between_markers(HERE / "README.md", text)
-    draw(rows).savefig(HERE / "gating.png", dpi=110)
-    return check(completed, HERE / "expected.yaml")
+    return study.Answer(text, completed, lambda: draw(rows))
 
 
 def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str, ...]]:

@@ -9,13 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.markdown import Markdown
 
 from experiments import study
-from rnnexp import console
 from rnnexp.runs.leaderboard import Entry
 from rnnexp.runs.reading import read_predictions
-from rnnexp.runs.statistics import check
 
 HERE = Path(__file__).parent
 OURS, LECTURE = ["names_best", "names_gru"], "names_char_rnn"
@@ -28,33 +25,23 @@ BASELINE = "#4c4c4c"
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = study.parser(__doc__, EXPERIMENTS).parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make tables and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
+def run(options: argparse.Namespace) -> int:
     jobs = [job for name in options.only for job in plan(name, options)]
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs)
-    if not completed:
-        return 1
+    whole = study.is_whole(options, EXPERIMENTS)
+    return study.run(options, jobs, answer, study.Files(HERE, figure="names.png"), whole=whole)
 
+
+def answer(completed: list[Entry]) -> study.Answer:
     rows = {split: rows_of(completed, split) for split in SPLITS}
     text = "\n".join(
         f"Split `{split}`, {SPLITS[split]}:\n\n{study.markdown(*found)}\n"
         for split, found in rows.items()
         if found[0]
     ).rstrip()
-    console.show(Markdown(text))
-    if failed:
-        return 1
-    if not study.is_whole(options, EXPERIMENTS):
-        print("README.md stays as it is: the whole study alone writes its table there")
-        return 0
-    study.write_between_markers(HERE / "README.md", text)
-    draw(completed, rows).savefig(HERE / "names.png", dpi=110)
-    return check(completed, HERE / "expected.yaml")
+    return study.Answer(text, completed, lambda: draw(completed, rows))
 
 
 def plan(name: str, options: argparse.Namespace) -> list[study.Job]:

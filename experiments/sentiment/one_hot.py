@@ -11,19 +11,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from rich.markdown import Markdown
 
 from experiments import study
-from rnnexp import console
 from rnnexp.runs.leaderboard import Entry
 from rnnexp.runs.reading import read_run
-from rnnexp.runs.statistics import check
 
 HERE = Path(__file__).parent
 WORKS = "experiment=sentiment_gru_onehot_works"
 LARGE = 64_350  # words of the lecture's largest vocabulary
 ONE_HOT, VECTORS, BASELINE, CHANCE = "#d1495b", "#00798c", "#66a182", "#4c4c4c"
-MARK = "one-hot"  # of the place of the table
 
 
 @dataclass(frozen=True)
@@ -74,28 +70,19 @@ TRAININGS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = study.parser(__doc__, list(TRAININGS)).parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
+def run(options: argparse.Namespace) -> int:
     jobs = [job for name in options.only for job in plan(name, options.overrides, options.seeds)]
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs)
-    if not completed:
-        return 1
+    files = study.Files(HERE, "one_hot.png", "expected_one_hot.yaml", place="one-hot")
+    return study.run(options, jobs, answer, files, whole=study.is_whole(options, list(TRAININGS)))
+
+
+def answer(completed: list[Entry]) -> study.Answer:
     found, others = costs(completed), baselines(completed)
     text = f"{table(found, others)}\n{study.trained_on(completed)}"
-    console.show(Markdown(text))
-    if failed:
-        return 1
-    if not study.is_whole(options, list(TRAININGS)):
-        print("README.md stays as it is: the whole study alone writes its table there")
-        return 0
-    study.write_between_markers(HERE / "README.md", text, MARK)
-    draw(found, others).savefig(HERE / "one_hot.png", dpi=110)
-    return check(completed, HERE / "expected_one_hot.yaml")
+    return study.Answer(text, completed, lambda: draw(found, others))
 
 
 def plan(name: str, overrides: Sequence[str], seeds: Sequence[int]) -> list[study.Job]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.speed import feed, machine
+from experiments.speed import feed, harness, machine
+from rnnexp.process import determinism
 
 PAGE = "# The feed\n<!-- feed: begin -->\nold\n<!-- feed: end -->\nafter\n"
 
@@ -14,8 +15,10 @@ PAGE = "# The feed\n<!-- feed: begin -->\nold\n<!-- feed: end -->\nafter\n"
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A quiet machine, little data, and a page of its own."""
     (tmp_path / "README.md").write_text(PAGE)
-    monkeypatch.setattr(feed, "HERE", tmp_path)
+    (tmp_path / "expected.yaml").write_text("one-hot: []")
+    monkeypatch.setattr(harness, "HERE", tmp_path)
     monkeypatch.setattr(feed, "DAYS", feed.QUICK)
+    monkeypatch.setattr(determinism, "prepare", lambda **options: None)
     monkeypatch.setattr(machine, "require_quiet", lambda: None)
     monkeypatch.setattr(machine, "conditions", lambda others, pulse: ("It was quiet.", ""))
     return tmp_path
@@ -24,12 +27,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_both_read_the_same_windows() -> None:
     data = feed.read(20)
     windows = feed.Windows(data)
-    batch = data.store.next_value_batch(torch.tensor([0, 7, len(windows) - 1]), data.look_back)
-    for number, start in enumerate((0, 7, len(windows) - 1)):
+    starts = torch.tensor([0, 7, len(windows) - 1])
+    batch = data.source.store.next_value_batch(starts, data.source.look_back)
+    for number, start in enumerate(starts.tolist()):
         values, following = windows[start]
         assert torch.equal(values, batch.values[number])
         assert following[0] == batch.target[number, 0]
-    assert feed.singly(data) == len(windows) == feed.hours_of(data) - data.look_back
+    assert feed.singly(data) == len(windows) == feed.hours_of(data) - data.source.look_back
     # Of an epoch the test and the validation span are missing.
     assert 0.7 * len(windows) < feed.epoch(data) < len(windows)
     assert feed.megabytes(data) == pytest.approx(feed.hours_of(data) * (4 + 4 * 2 + 1) / 1e6)

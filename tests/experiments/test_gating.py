@@ -1,6 +1,5 @@
 """The study of gating, shrunk: what is trained, what its table and its figure show."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,36 +7,37 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from experiments import study
 from experiments.gating import study as gating
 from rnnexp.callbacks.gradient_flow import FILE
 from rnnexp.config import compose, config_dir
-from rnnexp.runs.build import build_data
 from rnnexp.runs.leaderboard import find_runs
 from rnnexp.runs.record import RunRecord
-from rnnexp.runs.settings import resolve
-from tests.support import REPOSITORY
+from rnnexp.tasks.metric import Metric
+from tests.experiments.shrunk import (
+    TEXT,
+    Jobs,
+    Recorder,
+    own_environment,
+    study_folder,
+    table_cells,
+)
 
 SMALL = ["data.number=40", "trainer.max_epochs=1", "model.hidden_size=4"]
-TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
 EVERY_CELL = [*gating.UNGATED, *gating.GATED]
 CELLS = ["vanilla", "mgu2", "lstm_cell"]
 
 
 @pytest.fixture(autouse=True)
 def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the study's own with README and expectations; few cells, two distances."""
-    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
-    path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    here = tmp_path / "gating"
-    here.mkdir()
-    (here / "README.md").write_text(TEXT)
-    (here / "expected.yaml").write_text(
-        '- {runs: "name=lstm_cell,model.recurrence.forget_bias=5.0,data.distance=7", '
-        "metric: accuracy, expected: 0.9, tolerance: 0.001}"
+    """A folder of the study's own; few cells, two distances."""
+    own_environment(tmp_path, monkeypatch)
+    here = study_folder(
+        tmp_path / "gating",
+        'runs: "name=lstm_cell,model.recurrence.forget_bias=5.0,data.distance=7", '
+        "metric: accuracy, expected: 0.9, tolerance: 0.001",
     )
     monkeypatch.setattr(gating, "HERE", here)
     monkeypatch.setattr(gating, "DISTANCES", [3, 7])
@@ -46,41 +46,27 @@ def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return here
 
 
+def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
+    """With a forget bias, accuracies of 0.8, 0.9 and 1 and a gradient that halves every step.
+    Without one, accuracies of 0.4, 0.5 and 0.6 and a gradient that starts from twice as much, falls
+    to a tenth every step, and is zero after the training."""
+    kept, distance = config.model.recurrence.forget_bias > 0, config.data.distance
+    steps = np.arange(distance + 1)
+    before = 0.5**steps if kept else 2 * 0.1**steps
+    after = 1e-3 * before if kept else 0 * before
+    both = {0: before, 1: after}
+    rows = [(e, d, norm) for e, norms in both.items() for d, norm in enumerate(norms)]
+    table = pd.DataFrame(rows, columns=["epochs", "distance", "gradient_norm"])
+    table.to_csv(record.folder / FILE, index=False)
+    return {"test/accuracy": (0.8 if kept else 0.4) + 0.1 * config.seed}
+
+
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The jobs that were run, by a training that only writes a record: with a forget bias
-    accuracies of 0.8, 0.9 and 1 and a gradient that halves every step; without of 0.4, 0.5 and 0.6
-    and one that falls by 0.1, from twice as much, and that is zero after the training."""
-    jobs: list[str] = []
-
-    def train(job: study.Job, folder: Path) -> int:
-        jobs.append(str(job))
-        place = folder / f"run{len(jobs)}"
-        place.mkdir(parents=True)
-        record = RunRecord(place, ["rnnexp"])
-        config = resolve(compose(job.overrides))
-        data = build_data(config)
-        record.config(config)
-        kept, distance = config.model.recurrence.forget_bias > 0, config.data.distance
-        record.save(**data.facts(), spec=data.spec, headline=["accuracy"], parameters=1,
-                    device="some processor", threads=1, status="completed")  # fmt: skip
-        record.digest({})
-        record.metrics({"test/accuracy": (0.8 if kept else 0.4) + 0.1 * config.seed})
-        steps = np.arange(distance + 1)
-        before = 0.5**steps if kept else 2 * 0.1**steps
-        after = 1e-3 * before if kept else 0 * before
-        both = {0: before, 1: after}
-        rows = [(e, d, norm) for e, norms in both.items() for d, norm in enumerate(norms)]
-        table = pd.DataFrame(rows, columns=["epochs", "distance", "gradient_norm"])
-        table.to_csv(place / FILE, index=False)
-        return 0
-
-    monkeypatch.setattr(study, "train", train)
-    return jobs
-
-
-def cells_of(line: str) -> list[str]:
-    return [cell.strip() for cell in line.split("|")[1:-1]]
+    """The jobs that were run."""
+    jobs = Jobs(Recorder(Metric("accuracy", "", lower_is_better=False), results))
+    monkeypatch.setattr(study, "train", jobs)
+    return jobs.asked
 
 
 def test_the_whole_study_trains_every_cell_and_writes_table_and_figure(
@@ -91,16 +77,16 @@ def test_the_whole_study_trains_every_cell_and_writes_table_and_figure(
     before, _, rest = (place / "README.md").read_text().partition(study.BEGIN)
     table, _, after = rest.partition(study.END)
     assert (before, after) == ("# Question\n\n", "\n\n# Conclusion\n")
-    assert "old" not in table and "Trained on: some processor, threads: 1." in table
+    assert "old" not in table and "Trained on: some processor, threads: 2." in table
 
     reached, left = table.split("**What is left")
-    lines = [cells_of(line) for line in reached.splitlines() if line.startswith("|")][2:]
+    lines = [table_cells(line) for line in reached.splitlines() if line.startswith("|")][2:]
     assert [line[0] for line in lines] == [*CELLS, "lstm_cell"]
     assert [line[1] for line in lines] == [gating.NO_GATE, gating.HALF, gating.HALF, gating.KEPT]
     as_drawn, kept = ["0.500 ± 0.100"] * 2, ["0.900 ± 0.100"] * 2
     assert [line[2:] for line in lines] == [as_drawn] * 3 + [kept]
 
-    lines = [cells_of(line) for line in left.splitlines() if line.startswith("|")][2:]
+    lines = [table_cells(line) for line in left.splitlines() if line.startswith("|")][2:]
     assert [line[2:] for line in lines] == [["1e-07", "1e-07"]] * 3 + [["8e-03", "8e-03"]]
     assert "gradient over 7 words" in left
     assert (place / "gating.png").stat().st_size > 20_000

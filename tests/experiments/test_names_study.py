@@ -2,67 +2,54 @@
 
 from pathlib import Path
 
-import name_files
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import DictConfig
 
 from experiments import study
 from experiments.names import study as names
-from rnnexp.config import compose
-from rnnexp.runs.build import build_data
 from rnnexp.runs.leaderboard import find_runs
 from rnnexp.runs.record import RunRecord
-from rnnexp.runs.settings import resolve
+from rnnexp.tasks.metric import Metric
+from tests.experiments.shrunk import TEXT, Jobs, Recorder, own_environment, study_folder
+from tests.support.name_files import ENDINGS, write_name_files
 
-TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
-LANGUAGES = list(name_files.ENDINGS)
+LANGUAGES = list(ENDINGS)
 
 
 @pytest.fixture(autouse=True)
 def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the study's own with README and expectations; names in small files."""
-    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("RNNEXP_DATA", str(tmp_path))
-    name_files.write_name_files(tmp_path / "names")
-    here = tmp_path / "study"
-    here.mkdir()
-    (here / "README.md").write_text(TEXT)
-    (here / "expected.yaml").write_text(
-        '- {runs: "name=names_gru,data.split=names", metric: accuracy, expected: 0.6, '
-        "tolerance: 0.001}"
+    """A folder of the study's own; names in small files."""
+    own_environment(tmp_path, monkeypatch)
+    (tmp_path / "data").mkdir()
+    write_name_files(tmp_path / "data" / "names")
+    here = study_folder(
+        tmp_path / "study",
+        'runs: "name=names_gru,data.split=names", metric: accuracy, expected: 0.6, '
+        "tolerance: 0.001",
     )
     monkeypatch.setattr(names, "HERE", here)
     return here
 
 
+def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
+    """By rows accuracies of 0.7, 0.8 and 0.9, by names 0.2 less; the first language is always told,
+    the others never."""
+    accuracy = (0.7 if config.data.split == "rows" else 0.5) + 0.1 * config.seed
+    metrics = {f"test/{name}": accuracy for name in names.METRICS}
+    metrics |= {f"test/recall/{one}": float(one == LANGUAGES[0]) for one in LANGUAGES}
+    tested = LANGUAGES[:1] + LANGUAGES[1:2] * 3 + LANGUAGES[2:] * 2
+    record.predictions(pd.DataFrame({"target": tested}))
+    return metrics | {"baseline/ngrams/accuracy": 0.45, "baseline/a_guess/accuracy": 0}
+
+
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The jobs that were run, by a training that only writes a record: by rows accuracies of 0.7,
-    0.8 and 0.9, by names 0.2 less; the first language is always told, the others never."""
-    jobs: list[str] = []
-
-    def train(job: study.Job, folder: Path) -> int:
-        jobs.append(str(job))
-        place = folder / f"run{len(jobs)}"
-        place.mkdir(parents=True)
-        record = RunRecord(place, ["rnnexp"])
-        config = resolve(compose(job.overrides))
-        data = build_data(config)
-        record.config(config)
-        record.save(**data.facts(), spec=data.spec, headline=["accuracy"], parameters=1,
-                    device="some processor", threads=1, status="completed")  # fmt: skip
-        record.digest({})
-        accuracy = (0.7 if config.data.split == "rows" else 0.5) + 0.1 * config.seed
-        metrics = {f"test/{name}": accuracy for name in names.METRICS}
-        metrics |= {f"test/recall/{one}": float(one == LANGUAGES[0]) for one in LANGUAGES}
-        record.metrics(metrics | {"baseline/ngrams/accuracy": 0.45, "baseline/a_guess/accuracy": 0})
-        tested = LANGUAGES[:1] + LANGUAGES[1:2] * 3 + LANGUAGES[2:] * 2
-        record.predictions(pd.DataFrame({"target": tested}))
-        return 0
-
-    monkeypatch.setattr(study, "train", train)
-    return jobs
+    """The jobs that were run."""
+    jobs = Jobs(Recorder(Metric("accuracy", "", lower_is_better=False), results))
+    monkeypatch.setattr(study, "train", jobs)
+    return jobs.asked
 
 
 def test_the_whole_study_writes_a_table_a_split_and_a_figure(
