@@ -191,12 +191,11 @@ def complete(
     Raises:
         UserError: another process runs one of the jobs right now.
     """
-    running = _runs("running", folder, others)
+    running, done = _runs(folder, others)
     for job in jobs:
         if job.identity in running:
             place = running[job.identity].folder
             raise UserError(f"{place} is still running, and it is a job of this study: wait for it")
-    done = _runs("completed", folder, others)
 
     def run(number: int, job: Job) -> None:
         print(f"job {number} of {len(jobs)}: {job}", flush=True)
@@ -212,7 +211,8 @@ def complete(
             pool.shutdown(cancel_futures=True)
             raise
 
-    done = _runs("completed", folder, others)
+    if any(job.identity not in done for job in jobs):
+        _, done = _runs(folder, others)
     failed = [job for job in jobs if job.identity not in done]
     if failed:
         print(f"study: {len(failed)} of {len(jobs)} jobs have no completed run:", file=sys.stderr)
@@ -221,16 +221,17 @@ def complete(
     return [done[job.identity] for job in jobs if job.identity in done], failed
 
 
-def _runs(status: str, folder: Path, others: list[Path]) -> dict[str, Entry]:
-    """The runs with this status, by their identity. The study's own runs win over others, and later
-    runs over earlier ones."""
+def _runs(folder: Path, others: list[Path]) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """The running and the completed runs by their identity. The study's own runs win over others,
+    and later runs over earlier ones."""
     places = [*others, folder] if any(folder.rglob("run.json")) else others
-    found = {}
+    running, completed = dict[str, Entry](), dict[str, Entry]()
+    by_status = {"running": running, "completed": completed}
     for entry in find_runs(places) if places else []:
-        if entry.status == status:
+        if entry.status in by_status:
             with suppress(UserError):  # its config is damaged, or of another version
-                found[identity(read_config(entry.folder), entry.data)] = entry
-    return found
+                by_status[entry.status][identity(read_config(entry.folder), entry.data)] = entry
+    return running, completed
 
 
 def train(job: Job, folder: Path) -> int:

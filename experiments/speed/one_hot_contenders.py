@@ -1,9 +1,11 @@
 """A training step on one-hot words, in two ways: rnnexp's, and a loop over dense one-hot rows."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -82,12 +84,16 @@ EXPERIMENTS = {
 }
 
 
+@cache
+def _config(network: str, hidden: int) -> DictConfig:
+    return compose([f"experiment={EXPERIMENTS[network]}", f"model.hidden_size={hidden}"])
+
+
 class Ours:
     """The network of an experiment with its optimiser, which touches only the rows in use."""
 
     def __init__(self, network: str, data: DrawnDocuments, hidden: int) -> None:
-        overrides = [f"experiment={EXPERIMENTS[network]}", f"model.hidden_size={hidden}"]
-        self.data, self.task = data, build_task(compose(overrides), data)
+        self.data, self.task = data, build_task(_config(network, hidden), data)
         self.optimizer = self.task.configure_optimizers()
 
     def train(self, batches: list[Tensor]) -> None:

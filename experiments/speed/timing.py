@@ -48,8 +48,9 @@ class Stopwatch:
 
     def side_by_side(self, works: Mapping[str, Work], rounds: int) -> pd.DataFrame:
         """Seconds of each work (rounds, contenders): `in_turns` without garbage collection."""
+        timed = {name: partial(_seconds_from_clean, works[name]) for name in works}
         with _without_collection():
-            return self.in_turns({name: partial(_seconds, works[name]) for name in works}, rounds)
+            return self.in_turns(timed, rounds)
 
     def in_turns(self, contenders: Mapping[str, Callable[[], float]], rounds: int) -> pd.DataFrame:
         """Seconds (rounds, contenders), as the contenders themselves return them.
@@ -58,7 +59,6 @@ class Stopwatch:
         """
         times = []
         for number in range(rounds + 1):
-            gc.collect()
             order = random.Random(number).sample(list(contenders), len(contenders))
             self.pulse.append(_seconds(self._product))
             times.append({name: contenders[name]() for name in order})
@@ -73,6 +73,11 @@ def _seconds(work: Work) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def _seconds_from_clean(work: Work) -> float:
+    gc.collect()
+    return _seconds(work)
 
 
 @contextmanager

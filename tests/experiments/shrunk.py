@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +36,26 @@ def study_folder(folder: Path, expected: str) -> Path:
 
 
 def own_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache and data in a folder; child processes find the repository's code."""
+    """Cache and data in a folder, and an empty current one. Child processes find our code, and no
+    config is composed twice."""
+    (folder / "empty").mkdir(exist_ok=True)
+    monkeypatch.chdir(folder / "empty")
+    monkeypatch.setattr(study, "compose", composed)
+    monkeypatch.delenv("RNNEXP_OUTPUTS", raising=False)
+    monkeypatch.delenv("RNNEXP_ALLOW", raising=False)
     monkeypatch.setenv("RNNEXP_CACHE", str(folder / "cache"))
     monkeypatch.setenv("RNNEXP_DATA", str(folder / "data"))
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    return _composed(tuple(overrides)).copy()
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    return compose(overrides)
 
 
 def table_cells(line: str) -> list[str]:
@@ -96,7 +115,7 @@ class Recorder:
         others = [one for one in overrides if one not in seeds]
         key = json.dumps([others, json.loads(identity)[2]]) if identity else ""
         if key not in self._known:
-            config = resolve(compose(others))
+            config = resolve(composed(others))
             data = build_data(config)
             self._known[key] = config, {**data.facts(), "spec": data.spec.to_plain()}
         config, facts = self._known[key] if key else self._known.pop(key)
@@ -120,6 +139,40 @@ class Jobs:
         self.asked.append(" ".join(one for one in job.overrides if one not in self.hidden))
         self.recorder.write(folder / f"run{len(self.asked)}", job.overrides, identity=job.identity)
         return 0
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole study, run once for many tests.
+
+    code, said: exit code and standard output of the command. here: the study's folder, with README
+    and figure. outputs: the run folders. asked: the jobs that were run.
+    """
+
+    code: int
+    said: str
+    here: Path
+    outputs: Path
+    asked: list[str]
+
+    def leave_runs(self) -> None:
+        """Copy the run folders to the current folder: they count as trained there."""
+        shutil.copytree(self.outputs, "outputs")
+
+
+def run_whole(
+    folder: Path,
+    jobs: Jobs,
+    prepare: Callable[[Path, pytest.MonkeyPatch], Path],
+    main: Callable[[list[str]], int],
+    arguments: Sequence[str] = (),
+) -> Whole:
+    """Run a study in a folder. prepare: gives it its environment, and returns its own folder."""
+    with pytest.MonkeyPatch.context() as monkeypatch, redirect_stdout(StringIO()) as said:
+        here = prepare(folder, monkeypatch)
+        monkeypatch.setattr(study, "train", jobs)
+        code = main(list(arguments))
+        return Whole(code, said.getvalue(), here, Path("outputs").absolute(), jobs.asked)
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import study
 from experiments.gating import study as gating
 from rnnexp.callbacks.gradient_flow import FILE
-from rnnexp.config import compose, config_dir
+from rnnexp.config import config_dir
 from rnnexp.runs.leaderboard import find_runs
 from rnnexp.runs.record import RunRecord
 from rnnexp.tasks.metric import Metric
@@ -20,7 +22,10 @@ from tests.experiments.shrunk import (
     TEXT,
     Jobs,
     Recorder,
+    Whole,
+    composed,
     own_environment,
+    run_whole,
     study_folder,
     table_cells,
 )
@@ -30,12 +35,11 @@ EVERY_CELL = [*gating.UNGATED, *gating.GATED]
 CELLS = ["vanilla", "mgu2", "lstm_cell"]
 
 
-@pytest.fixture(autouse=True)
-def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of the study's own; few cells, two distances."""
-    own_environment(tmp_path, monkeypatch)
+    own_environment(folder, monkeypatch)
     here = study_folder(
-        tmp_path / "gating",
+        folder / "gating",
         'runs: "name=lstm_cell,model.recurrence.forget_bias=5.0,data.distance=7", '
         "metric: accuracy, expected: 0.9, tolerance: 0.001",
     )
@@ -44,6 +48,11 @@ def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(gating, "UNGATED", CELLS[:1])
     monkeypatch.setattr(gating, "GATED", CELLS[1:])
     return here
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return prepare(tmp_path, monkeypatch)
 
 
 def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
@@ -61,20 +70,29 @@ def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
     return {"test/accuracy": (0.8 if kept else 0.4) + 0.1 * config.seed}
 
 
+def shrunk_jobs() -> Jobs:
+    return Jobs(Recorder(Metric("accuracy", "", lower_is_better=False), results))
+
+
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The jobs that were run."""
-    jobs = Jobs(Recorder(Metric("accuracy", "", lower_is_better=False), results))
+    jobs = shrunk_jobs()
     monkeypatch.setattr(study, "train", jobs)
     return jobs.asked
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    return run_whole(tmp_path_factory.mktemp("whole"), shrunk_jobs(), prepare, gating.main)
+
+
 def test_the_whole_study_trains_every_cell_and_writes_table_and_figure(
-    place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+    whole: Whole,
 ) -> None:
-    assert gating.main([]) == 0
-    assert len(trained) == len(set(trained)) == (3 + 1) * 2 * 3
-    before, _, rest = (place / "README.md").read_text().partition(study.BEGIN)
+    assert whole.code == 0
+    assert len(whole.asked) == len(set(whole.asked)) == (3 + 1) * 2 * 3
+    before, _, rest = (whole.here / "README.md").read_text().partition(study.BEGIN)
     table, _, after = rest.partition(study.END)
     assert (before, after) == ("# Question\n\n", "\n\n# Conclusion\n")
     assert "old" not in table and "Trained on: some processor, threads: 2." in table
@@ -89,28 +107,39 @@ def test_the_whole_study_trains_every_cell_and_writes_table_and_figure(
     lines = [table_cells(line) for line in left.splitlines() if line.startswith("|")][2:]
     assert [line[2:] for line in lines] == [["1e-07", "1e-07"]] * 3 + [["8e-03", "8e-03"]]
     assert "gradient over 7 words" in left
-    assert (place / "gating.png").stat().st_size > 20_000
-    assert "met" in capsys.readouterr().out
+    assert (whole.here / "gating.png").stat().st_size > 20_000
+    assert "met" in whole.said
 
 
-def test_a_missed_expectation_is_code_1(place: Path, trained: list[str]) -> None:
+def test_a_missed_expectation_is_code_1(
+    place: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a study of one cell."""
+    monkeypatch.setattr(gating, "DISTANCES", [7])
+    monkeypatch.setattr(gating, "UNGATED", [])
+    monkeypatch.setattr(gating, "GATED", ["lstm_cell"])
+    monkeypatch.setattr(gating, "draw", lambda rows: Figure())
     path = place / "expected.yaml"
     path.write_text(path.read_text().replace("0.9,", "0.95,"))
     assert gating.main([]) == 1
 
 
 def test_a_part_is_shown_and_not_written_and_is_not_trained_again(
-    place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+    place: Path,
+    trained: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gating, "DISTANCES", [7])
     part = ["--only", "mgu2", "lstm_cell", "--seeds", "0"]
     assert gating.main(part) == 0
     assert "the whole study alone" in capsys.readouterr().out
     assert (place / "README.md").read_text() == TEXT
-    assert len(trained) == 6
+    assert len(trained) == 3
     assert gating.main([*part, "--at-once", "2"]) == 0
-    assert len(trained) == 6
+    assert len(trained) == 3
     assert gating.main([*part, "optimizer.lr=0.5"]) == 0
-    assert len(trained) == 12
+    assert len(trained) == 6
 
 
 def test_every_cell_of_the_config_group_is_in_the_study() -> None:
@@ -122,7 +151,7 @@ def test_every_cell_of_the_config_group_is_in_the_study() -> None:
 
 def test_what_the_study_fixes_is_the_same_for_all_cells() -> None:
     """But for the cell itself, and the bias of its gate."""
-    configs = [compose(one) for one in gating.trainings(CELLS, []) if "data.distance=3" in one]
+    configs = [composed(one) for one in gating.trainings(CELLS, []) if "data.distance=3" in one]
     assert len(configs) == 4
     for config in configs:
         del config.model.recurrence, config.name
@@ -165,9 +194,21 @@ def test_the_figure_has_a_curve_and_a_line_of_numbers_for_every_row() -> None:
 
 
 @pytest.mark.slow
-def test_jobs_are_trained_in_processes_of_their_own_at_the_same_time() -> None:
+def test_jobs_are_trained_in_processes_of_their_own_at_the_same_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two jobs wait for each other. One of them is enough to see that a process trains it."""
+    monkeypatch.setattr(gating, "DISTANCES", [3])
+    both, in_a_process, recorded = Barrier(2), study.train, shrunk_jobs()
+
+    def train(job: study.Job, folder: Path) -> int:
+        both.wait(timeout=60)
+        is_kept = "model.recurrence.forget_bias=5.0" in job.overrides
+        return (in_a_process if is_kept else recorded)(job, folder)
+
+    monkeypatch.setattr(study, "train", train)
     part = ["--only", "lstm_cell", "--seeds", "0", "--at-once", "2"]
     assert gating.main([*SMALL, *part]) == 0
     entries = find_runs([Path("outputs/studies/gating")])
-    assert [entry.status for entry in entries] == ["completed"] * 4
+    assert [entry.status for entry in entries] == ["completed"] * 2
     assert all((entry.folder / FILE).exists() for entry in entries)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from experiments import study
@@ -12,25 +13,36 @@ from experiments.names import study as names
 from rnnexp.runs.leaderboard import find_runs
 from rnnexp.runs.record import RunRecord
 from rnnexp.tasks.metric import Metric
-from tests.experiments.shrunk import TEXT, Jobs, Recorder, own_environment, study_folder
+from tests.experiments.shrunk import (
+    TEXT,
+    Jobs,
+    Recorder,
+    Whole,
+    own_environment,
+    run_whole,
+    study_folder,
+)
 from tests.support.name_files import ENDINGS, write_name_files
 
 LANGUAGES = list(ENDINGS)
 
 
-@pytest.fixture(autouse=True)
-def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of the study's own; names in small files."""
-    own_environment(tmp_path, monkeypatch)
-    (tmp_path / "data").mkdir()
-    write_name_files(tmp_path / "data" / "names")
+    own_environment(folder, monkeypatch)
+    write_name_files(folder / "data" / "names")
     here = study_folder(
-        tmp_path / "study",
+        folder / "study",
         'runs: "name=names_gru,data.split=names", metric: accuracy, expected: 0.6, '
         "tolerance: 0.001",
     )
     monkeypatch.setattr(names, "HERE", here)
     return here
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return prepare(tmp_path, monkeypatch)
 
 
 def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
@@ -44,25 +56,32 @@ def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
     return metrics | {"baseline/ngrams/accuracy": 0.45, "baseline/a_guess/accuracy": 0}
 
 
+def shrunk_jobs() -> Jobs:
+    return Jobs(Recorder(Metric("accuracy", "", lower_is_better=False), results))
+
+
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The jobs that were run."""
-    jobs = Jobs(Recorder(Metric("accuracy", "", lower_is_better=False), results))
+    jobs = shrunk_jobs()
     monkeypatch.setattr(study, "train", jobs)
     return jobs.asked
 
 
-def test_the_whole_study_writes_a_table_a_split_and_a_figure(
-    place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert names.main([]) == 0
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    return run_whole(tmp_path_factory.mktemp("whole"), shrunk_jobs(), prepare, names.main)
+
+
+def test_the_whole_study_writes_a_table_a_split_and_a_figure(whole: Whole) -> None:
+    assert whole.code == 0
     ours = [
         f"experiment={name} data.split={split}" for name in names.OURS for split in names.SPLITS
     ]
     asked = [*ours, "experiment=names_char_rnn data.split=rows"]
-    assert trained == [f"{one} seed={seed}" for one in asked for seed in (0, 1, 2)]
+    assert whole.asked == [f"{one} seed={seed}" for one in asked for seed in (0, 1, 2)]
 
-    before, _, rest = (place / "README.md").read_text().partition(study.BEGIN)
+    before, _, rest = (whole.here / "README.md").read_text().partition(study.BEGIN)
     table, _, after = rest.partition(study.END)
     assert (before, after) == ("# Question\n\n", "\n\n# Conclusion\n")
     by_rows, by_names = table.split("Split `names`")
@@ -70,14 +89,19 @@ def test_the_whole_study_writes_a_table_a_split_and_a_figure(
     assert by_names.count("| 0.6000 ± 0.10 | 0.6000 ± 0.10 |") == 2
     assert "names_char_rnn" in by_rows and "names_char_rnn" not in by_names
     assert by_rows.count("| ngrams |") == by_names.count("| ngrams |") == 1
-    assert (place / "names.png").stat().st_size > 20_000
-    assert "met" in capsys.readouterr().out
+    assert (whole.here / "names.png").stat().st_size > 20_000
+    assert "met" in whole.said
 
 
-def test_a_missed_expectation_is_code_1(place: Path, trained: list[str]) -> None:
+def test_a_missed_expectation_is_code_1(
+    place: Path, whole: Whole, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole.leave_runs()
+    monkeypatch.setattr(names, "draw", lambda runs, rows: Figure())
     path = place / "expected.yaml"
     path.write_text(path.read_text().replace("0.6,", "0.7,"))
     assert names.main([]) == 1
+    assert trained == []
 
 
 def test_a_part_is_shown_and_not_written(
@@ -90,9 +114,8 @@ def test_a_part_is_shown_and_not_written(
     assert trained == ["experiment=names_char_rnn data.split=rows seed=1"]
 
 
-def test_the_figure_shows_every_seed_and_every_language(place: Path, trained: list[str]) -> None:
-    names.main([])
-    runs = find_runs([Path("outputs")])
+def test_the_figure_shows_every_seed_and_every_language(whole: Whole) -> None:
+    runs = find_runs([whole.outputs])
     rows = {split: names.rows_of(runs, split) for split in names.SPLITS}
     accuracies, languages = names.draw(runs, rows).axes
     found = [np.sort(np.asarray(line.get_xdata())).tolist() for line in accuracies.lines]

@@ -154,6 +154,7 @@ def test_trainer_and_bare_loop_end_at_the_same_weights(
 
     monkeypatch.setattr(trainer, "built", remembered)
     tiny = ["data.days=60", "data.number=1", "model.hidden_size=4", "determinism.threads=1"]
+    tiny += ["trainer.max_epochs=2"]
     overrides = [*trainer.TRAINING, *trainer.SIZES[size], *tiny]
     times = trainer.measure(overrides, Stopwatch(), rounds=1)
     assert set(times) == {trainer.BARE, trainer.TRAINER, trainer.RUN} and len(times) == 1

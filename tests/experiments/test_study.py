@@ -1,13 +1,16 @@
 """What studies share, and the study of power load: what is run, what is kept, what is written."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import DictConfig
 
 from experiments import study
 from experiments.power_load import study as power_load
+from rnnexp import cli
 from rnnexp.errors import UserError
 from rnnexp.runs.leaderboard import find_runs
 from rnnexp.runs.record import RunRecord
@@ -223,13 +226,24 @@ def test_a_job_is_not_run_twice_at_once(
 
 
 @pytest.mark.slow
-def test_jobs_are_trained_in_processes_of_their_own(capfd: pytest.CaptureFixture[str]) -> None:
+def test_jobs_are_trained_in_processes_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """But for the one that fails: its exit code is the same in this process."""
+
+    def in_this_process(command: list[str], env: dict[str, str]) -> SimpleNamespace:
+        monkeypatch.setenv("RNNEXP_OUTPUTS", env["RNNEXP_OUTPUTS"])
+        python, _, package, *arguments = command
+        assert (python, package) == (sys.executable, "rnnexp")
+        return SimpleNamespace(returncode=cli.main(arguments))
+
     shrunk = ["model.hidden_size=4", "data.chunking.length=40", "determinism.threads=1"]
     part = ["--only", OURS, "--seeds", "0"]
     assert power_load.main(["trainer.max_epochs=1", *shrunk, *part]) == 0
     [entry] = find_runs([Path("outputs")])
     assert entry.status == "completed"
     assert entry.folder.parts[:3] == ("outputs", "studies", "power_load")
+    monkeypatch.setattr(study, "subprocess", SimpleNamespace(run=in_this_process))
     assert power_load.main(["trainer.max_epochs=-1", *shrunk, *part]) == 1
     said = capfd.readouterr()
     assert "failed with exit code 2" in said.out
