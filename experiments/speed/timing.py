@@ -48,9 +48,8 @@ class Stopwatch:
 
     def side_by_side(self, works: Mapping[str, Work], rounds: int) -> pd.DataFrame:
         """Seconds of each work (rounds, contenders): `in_turns` without garbage collection."""
-        timed = {name: partial(_seconds_from_clean, works[name]) for name in works}
         with _without_collection():
-            return self.in_turns(timed, rounds)
+            return self.in_turns({name: partial(_seconds, works[name]) for name in works}, rounds)
 
     def in_turns(self, contenders: Mapping[str, Callable[[], float]], rounds: int) -> pd.DataFrame:
         """Seconds (rounds, contenders), as the contenders themselves return them.
@@ -59,6 +58,8 @@ class Stopwatch:
         """
         times = []
         for number in range(rounds + 1):
+            if not gc.isenabled():
+                gc.collect()
             order = random.Random(number).sample(list(contenders), len(contenders))
             self.pulse.append(_seconds(self._product))
             times.append({name: contenders[name]() for name in order})
@@ -73,11 +74,6 @@ def _seconds(work: Work) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _seconds_from_clean(work: Work) -> float:
-    gc.collect()
-    return _seconds(work)
 
 
 @contextmanager

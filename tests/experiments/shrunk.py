@@ -16,9 +16,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments import study
 from experiments.speed.fresh_process import Make
-from experiments.speed.timing import Work
+from experiments.speed.timing import Stopwatch, Work
 from rnnexp.config import compose
+from rnnexp.runs import leaderboard
 from rnnexp.runs.build import build_data
+from rnnexp.runs.reading import read_config
 from rnnexp.runs.record import RunRecord
 from rnnexp.runs.settings import resolve
 from rnnexp.tasks.metric import Metric
@@ -36,11 +38,13 @@ def study_folder(folder: Path, expected: str) -> Path:
 
 
 def own_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cache and data in a folder, and an empty current one. Child processes find our code, and no
-    config is composed twice."""
+    """Cache and data in a folder, and an empty current one. Child processes find our code. A config
+    is composed and read once: that takes most of the time."""
     (folder / "empty").mkdir(exist_ok=True)
     monkeypatch.chdir(folder / "empty")
     monkeypatch.setattr(study, "compose", composed)
+    for module in (study, leaderboard):
+        monkeypatch.setattr(module, "read_config", read_once)
     monkeypatch.delenv("RNNEXP_OUTPUTS", raising=False)
     monkeypatch.delenv("RNNEXP_ALLOW", raising=False)
     monkeypatch.setenv("RNNEXP_CACHE", str(folder / "cache"))
@@ -56,6 +60,17 @@ def composed(overrides: Sequence[str]) -> DictConfig:
 @cache
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
     return compose(overrides)
+
+
+_read: dict[bytes, DictConfig] = {}  # by what stands in the file
+
+
+def read_once(folder: Path) -> DictConfig:
+    path = folder / "config.yaml"
+    text = path.read_bytes() if path.exists() else b""
+    if text not in _read:
+        _read[text] = read_config(folder)
+    return _read[text]
 
 
 def table_cells(line: str) -> list[str]:
@@ -173,6 +188,11 @@ def run_whole(
         monkeypatch.setattr(study, "train", jobs)
         code = main(list(arguments))
         return Whole(code, said.getvalue(), here, Path("outputs").absolute(), jobs.asked)
+
+
+def without_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stopwatch multiplies nothing between the rounds, which takes most of a short test."""
+    monkeypatch.setattr(Stopwatch, "_product", lambda self: None)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What the feed costs: the same windows are gathered in both ways, and what is written of it."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,12 @@ import torch
 
 from experiments.speed import feed, harness, machine
 from rnnexp.process import determinism
+from tests.experiments.shrunk import without_pulse
 
 PAGE = "# The feed\n<!-- feed: begin -->\nold\n<!-- feed: end -->\nafter\n"
+
+
+read = cache(feed.read)
 
 
 @pytest.fixture
@@ -18,6 +23,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "expected.yaml").write_text("one-hot: []")
     monkeypatch.setattr(harness, "HERE", tmp_path)
     monkeypatch.setattr(feed, "DAYS", feed.QUICK)
+    monkeypatch.setattr(feed, "read", read)
+    without_pulse(monkeypatch)
     monkeypatch.setattr(determinism, "prepare", lambda **options: None)
     monkeypatch.setattr(machine, "require_quiet", lambda: None)
     monkeypatch.setattr(machine, "conditions", lambda others, pulse: ("It was quiet.", ""))
@@ -25,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_both_read_the_same_windows() -> None:
-    data = feed.read(20)
+    data = read(20)
     windows = feed.Windows(data)
     starts = torch.tensor([0, 7, len(windows) - 1])
     batch = data.source.store.next_value_batch(starts, data.source.look_back)
@@ -45,7 +52,7 @@ def test_table_and_figure(here: Path) -> None:
     assert page.startswith("# The feed\n") and page.endswith("\nafter\n") and "old" not in page
     rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
     hours = [int(row.split("|")[1].replace(",", "")) for row in rows]
-    assert hours == [feed.hours_of(feed.read(days)) for days in feed.QUICK]
+    assert hours == [feed.hours_of(read(days)) for days in feed.QUICK]
     assert "It was quiet." in page
     assert (here / "feed.png").stat().st_size > 5000
 

@@ -21,7 +21,7 @@ from experiments.speed.timing import Stopwatch
 from rnnexp.nn.fast.tables import current_rows
 from rnnexp.nn.lecture import grunet, textnet
 from rnnexp.process import determinism, memory
-from tests.experiments.shrunk import in_this_process
+from tests.experiments.shrunk import composed, in_this_process, without_pulse
 
 FOLDER = Path(one_hot.__file__).parent
 VOCABULARY, HIDDEN = 50, 6
@@ -152,7 +152,9 @@ def test_trainer_and_bare_loop_end_at_the_same_weights(
         tasks.append(task)
         return config, data, task
 
+    without_pulse(monkeypatch)
     monkeypatch.setattr(trainer, "built", remembered)
+    monkeypatch.setattr(trainer, "compose", composed)
     tiny = ["data.days=60", "data.number=1", "model.hidden_size=4", "determinism.threads=1"]
     tiny += ["trainer.max_epochs=2"]
     overrides = [*trainer.TRAINING, *trainer.SIZES[size], *tiny]
@@ -310,6 +312,7 @@ def test_quick_really_measures(
         apart.update(loops)
         return in_this_process(make, loops)
 
+    without_pulse(monkeypatch)
     monkeypatch.setattr(one_hot, "fresh_process", fresh_process)
     monkeypatch.setattr(one_hot, "peak_of_training", lambda *sizes: 10**9)
     before = (here / "README.md").read_text()

@@ -41,7 +41,7 @@ from rnnexp.nn.fast.steps import STEPS
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features
 from rnnexp.process import cores, determinism
-from tests.experiments.shrunk import in_this_process
+from tests.experiments.shrunk import in_this_process, without_pulse
 
 FOLDER = Path(study.__file__).parent
 INPUTS, HIDDEN = 3, 4
@@ -473,6 +473,7 @@ def test_quick(
 ) -> None:
     """Everything is really measured, whoever else is at work. But the processes apart, which take
     seconds to start, are in this one."""
+    without_pulse(monkeypatch)
     monkeypatch.setattr(study, "fresh_process", in_this_process)
     watching(monkeypatch, [9.0, 99.0])
     before = (here / "README.md").read_text()

@@ -238,6 +238,7 @@ def test_jobs_are_trained_in_processes_of_their_own(
         return SimpleNamespace(returncode=cli.main(arguments))
 
     shrunk = ["model.hidden_size=4", "data.chunking.length=40", "determinism.threads=1"]
+    shrunk += ["logger=none"]
     part = ["--only", OURS, "--seeds", "0"]
     assert power_load.main(["trainer.max_epochs=1", *shrunk, *part]) == 0
     [entry] = find_runs([Path("outputs")])
