@@ -45,7 +45,7 @@ def answer(completed: list[Entry]) -> study.Answer:
 
 
 def plan(name: str, options: argparse.Namespace) -> list[study.Job]:
-    """Ours on both splits; the lecture's as it is, by rows."""
+    """The jobs of one experiment: ours on both splits, the lecture's on its own, by rows."""
     splits = list(SPLITS) if name in OURS else ["rows"]
     trainings = [(f"experiment={name}", f"data.split={split}", *options.overrides)
                  for split in splits]  # fmt: skip
@@ -63,8 +63,8 @@ def rows_of(runs: Sequence[Entry], split: str) -> tuple[list[Entry], list[Entry]
 
 
 def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]) -> Figure:
-    """Left the test accuracy on each split, a point a seed; right, split by rows, the share of each
-    language that is told, means over the seeds."""
+    """On the left the test accuracy on each split, a point a seed. On the right the recall of each
+    language, split by rows, means over the seeds."""
     figure = Figure(figsize=(14, 7), layout="constrained")
     left, right = figure.subplots(1, 2)
     accuracies(left, {split: [*found, *others] for split, (found, others) in rows.items()})
@@ -73,7 +73,7 @@ def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]
 
 
 def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
-    """A row a network or baseline, the best one by rows first; a marker a split."""
+    """A row a network or baseline, sorted by accuracy on the split by rows; a marker a split."""
     found = {
         split: pd.DataFrame(
             [(row.config["name"], 100 * row.metrics["test/accuracy"]) for row in of_split],
@@ -100,7 +100,7 @@ def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
 
 
 def languages(axes: Axes, runs: Sequence[Entry]) -> None:
-    """A row a language, the most frequent one of the test first, a bar a network."""
+    """A row a language, the most frequent one in the test set first; a bar a network."""
     tested = read_predictions(runs[0].folder)["target"].value_counts()
     names = list(dict.fromkeys(run.config["name"] for run in runs))
     height = 0.8 / len(names)
@@ -119,7 +119,7 @@ def languages(axes: Axes, runs: Sequence[Entry]) -> None:
 
 
 def recall(runs: Sequence[Entry], classes: Sequence[str]) -> np.ndarray:
-    """The mean over the runs of every class's recall."""
+    """The recall of every class, mean over the runs."""
     table = pd.DataFrame([run.metrics for run in runs])
     return table[[f"test/recall/{one}" for one in classes]].mean().to_numpy()
 

@@ -19,7 +19,7 @@ TREES: dict[str, Any] = {
     "deterministic": True,
     "random_state": 0,
 }
-# Whether the hours are given as differences from the last one.
+# Whether the inputs are differences from the last value.
 VARIANTS = {"lightgbm": False, "lightgbm_differences": True}
 
 

@@ -62,7 +62,7 @@ def lightgbm_rows(run: Entry) -> list[Entry]:
 
 
 def draw(runs: list[Entry], others: list[Entry]) -> Figure:
-    """Test sMAPE of every run as a point, a row a network, the baselines as lines."""
+    """Test sMAPE: a row a network with a point a run; the baselines as lines."""
     names = list(dict.fromkeys(run.config["name"] for run in runs))
     figure = Figure(figsize=(8, 1.6 + 0.5 * len(names)), layout="constrained")
     axes = figure.subplots()

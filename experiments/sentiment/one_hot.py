@@ -24,7 +24,7 @@ ONE_HOT, VECTORS, BASELINE, CHANCE = "#d1495b", "#00798c", "#66a182", "#4c4c4c"
 
 @dataclass(frozen=True)
 class Training:
-    """A row of the table: what stands in it, and the training that it is about."""
+    """A row of the table: its first cells, and the overrides of its training."""
 
     words: str
     network: str
@@ -86,13 +86,13 @@ def answer(completed: list[Entry]) -> study.Answer:
 
 
 def plan(name: str, overrides: Sequence[str], seeds: Sequence[int]) -> list[study.Job]:
-    """The training of one row, of minutes: with the first seed."""
+    """The training of one row. It takes minutes, so only with the first seed."""
     return study.jobs_of([(*TRAININGS[name].overrides, f"name={name}", *overrides)], seeds[:1])
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a row has been measured to need, means over its seeds.
+    """The measured costs of a row, means over its seeds.
 
     memory: the largest peak of the process in bytes, NaN where it was not recorded. epoch: seconds.
     review: seconds of training for each that is read.
@@ -118,7 +118,7 @@ class Cost:
 
 
 def baselines(runs: Sequence[Entry]) -> dict[str, float]:
-    """Test accuracy by name of what the network that works is compared with, on its words."""
+    """Test accuracies, by name, of the baselines of the network that works, on its words."""
     for run in runs:
         if run.config["name"] == "sentiment_gru_onehot_works":
             rows = study.baseline_rows(run)
@@ -127,7 +127,7 @@ def baselines(runs: Sequence[Entry]) -> dict[str, float]:
 
 
 def costs(runs: Sequence[Entry]) -> list[Cost]:
-    """Of the completed runs, in the order of the table."""
+    """The costs of the completed runs, in the order of the table."""
     found = []
     for name in TRAININGS:
         if same := [run for run in runs if run.config["name"] == name]:
@@ -181,7 +181,7 @@ def _number(value: float, form: str) -> str:
 
 
 def draw(found: Sequence[Cost], others: dict[str, float]) -> Figure:
-    """A row a training, a panel a quantity. others: test accuracy by name, the best is drawn."""
+    """A row a training, a panel a quantity. others: test accuracy by name; the best is drawn."""
     figure = Figure(figsize=(12, 0.8 + 0.75 * len(found)), layout="constrained")
     panels = figure.subplots(1, 4, sharey=True)
     quantities = {
@@ -211,7 +211,7 @@ def draw(found: Sequence[Cost], others: dict[str, float]) -> Figure:
 
 
 def _bars(axes: Axes, values: list[float], colors: list[str]) -> BarContainer:
-    """NaN has no bar."""
+    """Horizontal bars; none for NaN."""
     drawn = np.nan_to_num(np.array(values))
     bars = axes.barh(range(len(values)), drawn, color=colors, height=0.6)
     axes.set_xlim(0, 1.25 * max(drawn.max(), 1e-9))

@@ -50,8 +50,8 @@ def answer(completed: list[Entry]) -> study.Answer:
 
 
 def plan(experiment: str, options: argparse.Namespace) -> list[study.Job]:
-    """The trainings of one experiment: the lecture's with one seed, on GloVe where it has word2vec
-    (the published copy of which is 1.7 GB)."""
+    """The jobs of one experiment. The lecture's have one seed, and GloVe instead of word2vec, whose
+    published file has 1.7 GB."""
     if experiment in OURS:
         jobs = study.plan([experiment], options.seeds, options.overrides)
         for split in SPLITS:
@@ -83,7 +83,7 @@ def splits_table(runs: list[Entry]) -> str:
 
 
 def draw(runs: list[Entry]) -> Figure:
-    """The training loss by reviews seen: the lecture's trainings, and ours (first seeds)."""
+    """Training loss by reviews seen, of the lecture's trainings and of ours (first seeds)."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, names in zip(figure.subplots(1, 2, sharey=True), (LECTURE, OURS), strict=True):
         for name, color in zip(names, COLORS, strict=False):
@@ -103,7 +103,7 @@ def draw(runs: list[Entry]) -> Figure:
 
 
 def smooth_loss(run: Entry) -> tuple[np.ndarray, np.ndarray]:
-    """Reviews seen, and the mean training loss of the last 500 of them (at first, of 250)."""
+    """Reviews seen, and the mean training loss of the last 500 of them (of 250 at the start)."""
     losses = pd.Series([float.fromhex(loss) for loss in read_digest(run.folder)["losses"]])
     batch = int(run.config["data.batch_size"])
     smooth = losses.rolling(500 // batch, min_periods=250 // batch).mean()

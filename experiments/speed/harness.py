@@ -86,11 +86,11 @@ def _run(
     text = "\n".join([*parts, *findings.tables]).rstrip()
     console.show_markdown(text)
 
+    consequence = "README.md stays as it is" if place else "nothing is judged"
     if options.quick:
-        print("README.md stays as it is: these sizes are too small to tell anything")
+        print(f"{consequence}: these sizes are too small to tell anything")
         return 0
     if unrest:
-        consequence = "README.md stays as it is" if place else "nothing is judged"
         print(f"study: {consequence}: {unrest}", file=sys.stderr)
         return 1
     if place:
