@@ -321,7 +321,9 @@ def test_bars_are_met_or_missed_by_the_worst_row() -> None:
     assert judge([], values)[1] == []
 
 
-@pytest.mark.parametrize("value", [f"cell: {FUSED} to {PLAIN}", f"cells: {FUSED} to nn.GRU"])
+@pytest.mark.parametrize(
+    "value", [f"cell: {FUSED} to {PLAIN}", f"cells: {FUSED} to nn.GRU"], ids=["bar0", "bar1"]
+)
 def test_a_bar_for_what_is_not_measured_is_refused(value: str) -> None:
     tables = {"cells": {"a": pd.DataFrame({FUSED: [1.0], PLAIN: [2.0]})}}
     with pytest.raises(UserError, match="the study measures nothing that this expects"):
