@@ -1,8 +1,8 @@
-"""What studies share: trainings that are done once, and tables that nobody types.
+"""What all studies share: the command, the jobs, and the tables.
 
-A study trains experiments with several seeds. Each training is a job: one `rnnexp train` in a
-process of its own, its run folder below the study's. A job that has a completed run is not run
-again, so that an interrupted study goes on where it was.
+A study trains experiments with several seeds. Each training is a job: one `rnnexp train` in its own
+process, with its run folder below the study's. A job that has a completed run is not run again, so
+an interrupted study goes on where it stopped.
 """
 
 import argparse
@@ -20,14 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
+from rnnexp import console
 from rnnexp.config import check, compose, targets
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
 from rnnexp.runs.build import build_data
 from rnnexp.runs.comparison.leaderboard import Entry, find_runs, tables
 from rnnexp.runs.comparison.leaderboard_texts import to_markdown
+from rnnexp.runs.comparison.statistics import check as compare_with_expected
 from rnnexp.runs.folder.reading import read_config, read_run
 from rnnexp.runs.hyperparameters import hyperparameters
 from rnnexp.runs.settings import resolve
@@ -78,7 +81,7 @@ def seeds(text: str) -> list[int]:
 
 
 def is_whole(options: argparse.Namespace, experiments: Sequence[str]) -> bool:
-    """Whether everything is asked for, unchanged: only then is the table the study's."""
+    """Whether everything is asked for, unchanged. Only then is the table written."""
     asked = (options.only, options.seeds, options.overrides)
     return asked == (list(experiments), SEEDS, [])
 
@@ -100,7 +103,7 @@ def exit_code(story: Callable[[], int]) -> int:
 
 @dataclass(frozen=True)
 class Job:
-    """One training: its overrides, and what a run of it is known by."""
+    """One training. identity: what its runs are recognised by."""
 
     overrides: tuple[str, ...]
     identity: str
@@ -119,7 +122,8 @@ def plan(experiments: Sequence[str], seeds: Sequence[int], overrides: Sequence[s
 
 
 def jobs_of(trainings: Sequence[tuple[str, ...]], seeds: Sequence[int]) -> list[Job]:
-    """Every training, as its overrides, with every seed. The data are read, to know which they are.
+    """Every training, given by its overrides, with every seed. Reads the data for their
+    fingerprints.
 
     Raises:
         UserError: a config or its data are wrong.
@@ -139,14 +143,14 @@ def jobs_of(trainings: Sequence[tuple[str, ...]], seeds: Sequence[int]) -> list[
 
 
 def identity(config: DictConfig, data: str | None) -> str:
-    """What a run is known by, whatever code made it: name, hyperparameters with the seed, and the
-    fingerprint of the data.
+    """What a run is recognised by, whichever version made it: name, hyperparameters with the seed,
+    and the fingerprint of the data.
 
-    What the config leaves to the default of a class is written out, so that runs from before an
-    option was added are still known.
+    Defaults of the classes are filled in, so that a run from before an option was added is still
+    recognised.
 
     Raises:
-        UserError: the config names a class that there is not.
+        UserError: the config names a class that does not exist.
     """
     known = hyperparameters(config)
     for key, node in targets.nodes(OmegaConf.to_container(config), ""):
@@ -157,7 +161,7 @@ def identity(config: DictConfig, data: str | None) -> str:
 
 
 def _defaults(constructor: type) -> dict[str, Any]:
-    """The defaults of a constructor's arguments; one with **kwargs hands them on to its base's."""
+    """The defaults of a constructor's arguments. If it takes **kwargs, those of its base's too."""
     found: dict[str, Any] = {}
     for base in constructor.__mro__:
         if "__init__" in vars(base):
@@ -170,7 +174,7 @@ def _defaults(constructor: type) -> dict[str, Any]:
 
 
 def study_folder(name: str, fresh: bool) -> Path:
-    """Where the study's runs go: its newest folder, or a new one to start again."""
+    """The folder of the study's runs: its newest one, or a new one to start again."""
     place = Path(os.environ.get("RNNEXP_OUTPUTS", "outputs")) / "studies" / name
     before = sorted(path for path in place.glob("*") if path.is_dir())
     return before[-1] if before and not fresh else place / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
@@ -187,12 +191,11 @@ def complete(
     Raises:
         UserError: another process runs one of the jobs right now.
     """
-    running = _runs("running", folder, others)
+    running, done = _runs(folder, others)
     for job in jobs:
         if job.identity in running:
             place = running[job.identity].folder
             raise UserError(f"{place} is still running, and it is a job of this study: wait for it")
-    done = _runs("completed", folder, others)
 
     def run(number: int, job: Job) -> None:
         print(f"job {number} of {len(jobs)}: {job}", flush=True)
@@ -208,7 +211,8 @@ def complete(
             pool.shutdown(cancel_futures=True)
             raise
 
-    done = _runs("completed", folder, others)
+    if any(job.identity not in done for job in jobs):
+        _, done = _runs(folder, others)
     failed = [job for job in jobs if job.identity not in done]
     if failed:
         print(f"study: {len(failed)} of {len(jobs)} jobs have no completed run:", file=sys.stderr)
@@ -217,16 +221,17 @@ def complete(
     return [done[job.identity] for job in jobs if job.identity in done], failed
 
 
-def _runs(status: str, folder: Path, others: list[Path]) -> dict[str, Entry]:
-    """The runs that ended so, by what they are known by; the study's own win over others, and a
-    later one over an earlier one."""
+def _runs(folder: Path, others: list[Path]) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """The running and the completed runs by their identity. The study's own runs win over others,
+    and later runs over earlier ones."""
     places = [*others, folder] if any(folder.rglob("run.json")) else others
-    found = {}
+    running, completed = dict[str, Entry](), dict[str, Entry]()
+    by_status = {"running": running, "completed": completed}
     for entry in find_runs(places) if places else []:
-        if entry.status == status:
-            with suppress(UserError):  # a config of other code, or damaged: a stranger
-                found[identity(read_config(entry.folder), entry.data)] = entry
-    return found
+        if entry.status in by_status:
+            with suppress(UserError):  # its config is damaged, or of another version
+                by_status[entry.status][identity(read_config(entry.folder), entry.data)] = entry
+    return running, completed
 
 
 def train(job: Job, folder: Path) -> int:
@@ -235,25 +240,87 @@ def train(job: Job, folder: Path) -> int:
     return subprocess.run(command, env=os.environ | {"RNNEXP_OUTPUTS": str(folder)}).returncode
 
 
+# The story ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study makes of its runs.
+
+    text: the tables, in Markdown. rows: the runs and other rows that the expectations are about.
+    draw: draws the figure.
+    """
+
+    text: str
+    rows: list[Entry]
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a study keeps its answer.
+
+    here: its folder. place: name of the markers in the README there.
+    """
+
+    here: Path
+    figure: str
+    expected: str = "expected.yaml"
+    place: str = "table"
+
+
+def run(
+    options: argparse.Namespace,
+    jobs: list[Job],
+    answer: Callable[[list[Entry]], Answer],
+    files: Files,
+    *,
+    whole: bool,
+    wanted: str = "the whole study alone writes its table there",
+    at_once: int = 1,
+) -> int:
+    """Train what is missing, show the answer, and keep it if it is that of the whole study.
+
+    wanted: when the README is written, as a sentence. at_once: how many jobs run at the same time.
+    Returns the exit code: 1 if a training failed or an expectation is missed.
+    """
+    folder = study_folder(files.here.name, options.fresh)
+    completed, failed = complete(jobs, folder, options.runs, at_once)
+    if not completed:
+        return 1
+    found = answer(completed)
+    console.show_markdown(found.text)
+    if failed:
+        return 1
+    if not whole:
+        print(f"README.md stays as it is: {wanted}")
+        return 0
+    write_between_markers(files.here / "README.md", found.text, files.place)
+    found.draw().savefig(files.here / files.figure, dpi=110)
+    sentences, missed = compare_with_expected(found.rows, files.here / files.expected)
+    console.show(*sentences)
+    return 1 if missed else 0
+
+
 # The table --------------------------------------------------------------------------------------
 
 
 def by_name(run: Entry, metrics: list[str]) -> Entry:
-    """A run as the study's table has it: known by its name, with its number of parameters and the
-    metrics that are shown, the one to sort by first."""
+    """A run as a row of the study's table: its name, its number of parameters, and the metrics to
+    show, the one to sort by first."""
     parameters = f"{read_run(run.folder)['parameters']:,}"
     known = {"name": run.config["name"], "parameters": parameters}
     return replace(run, config=known, headline=metrics)
 
 
 def row(like: Entry, name: str, metrics: dict[str, float], seconds: float = float("nan")) -> Entry:
-    """What rnnexp did not train, on the test set of the run `like`, as a row of its table."""
+    """A row for a predictor that rnnexp did not train, on the test set of the run `like`."""
     tested = {f"test/{metric}": value for metric, value in metrics.items()}
     return replace(like, seed="", config={"name": name}, metrics=tested, seconds=seconds)
 
 
 def baseline_rows(run: Entry) -> list[Entry]:
-    """The baselines that a run was compared with."""
+    """A row for each baseline that a run was compared with."""
     found: dict[str, dict[str, float]] = {}
     for key, value in run.metrics.items():
         kind, *rest = key.split("/", maxsplit=2)
@@ -264,14 +331,14 @@ def baseline_rows(run: Entry) -> list[Entry]:
 
 
 def markdown(runs: list[Entry], others: list[Entry]) -> str:
-    """The leaderboard's table of runs and other rows, mean and sample standard deviation over the
-    seeds, and what the runs were trained on."""
+    """The leaderboard's table of runs and other rows (mean and sample standard deviation over the
+    seeds), and the machine that the runs were trained on."""
     parts = [to_markdown(title, table) for title, table in tables([*runs, *others]).items()]
     return "\n".join([*parts, trained_on(runs)])
 
 
 def trained_on(runs: list[Entry]) -> str:
-    """A sentence."""
+    """The machine, as a sentence."""
     records = [read_run(run.folder) for run in runs]
     machines = dict.fromkeys(f"{run['device']}, threads: {run['threads']}" for run in records)
     return f"Trained on: {'; '.join(machines)}."
@@ -284,8 +351,7 @@ def markdown_table(title: str, table: pd.DataFrame) -> str:
 
 
 def write_between_markers(path: Path, text: str, name: str = "table") -> None:
-    """Replace what stands between the two markers of this name; the rest of the file is written by
-    hand.
+    """Replace the text between the two markers of this name.
 
     Raises:
         UserError: the file does not have the two markers.

@@ -14,19 +14,16 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from rich.markdown import Markdown
 
 from experiments import study
-from rnnexp import console
 from rnnexp.callbacks.gradient_flow import FILE
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.comparison.statistics import check
 
 HERE = Path(__file__).parent
-# Cells in which nothing is kept by a gate, and those in which something is.
+# Cells without a gate that keeps the state, and cells with one.
 UNGATED = ["vanilla", "linear", "textnet_order2"]
 GATED = ["gru_chung", "gru_cell", "mgu", "mgu1", "mgu2", "mgu3", "ligru", "mingru", "lstm_cell"]
-WITHOUT_BIAS = ["mgu2"]  # its gate has none that could be set
+WITHOUT_BIAS = ["mgu2"]  # its gate has no bias
 DISTANCES = [5, 20, 50, 100, 200]
 KEEPING = 5.0  # forget bias: at first the gate keeps about sigma(5) = 99.3 % of the state a step
 FIXED = ["determinism.threads=1", "callbacks.figures=null", "logger=none"]
@@ -37,8 +34,8 @@ NO_GATE, HALF, KEPT = (
     "a gate keeps 99 % of it at first (forget bias 5)",
 )
 COLORS = {NO_GATE: "#c8334a", HALF: "#e0912f", KEPT: "#2e6f9e"}
-FLOOR = 1e-16  # of the curves; what is below has no effect on any weight
-# Of a loss of nearly zero float32 rounds the gradients to zero: the last epoch before that counts.
+FLOOR = 1e-16  # of the curves; a smaller gradient changes no weight
+# At a loss near zero, float32 rounds the gradients to zero: the last epoch before that counts.
 SMALLEST = 1e-30
 NOTHING = "0 (underflow)"
 
@@ -49,34 +46,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--at-once", type=int, default=1, help="trainings at the same time, of one thread each"
     )
     options = parser.parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
-    jobs = study.jobs_of(trainings(options.only, options.overrides), options.seeds)
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs, options.at_once)
-    if not completed:
-        return 1
+def run(options: argparse.Namespace) -> int:
+    return study.run(
+        options,
+        study.jobs_of(trainings(options.only, options.overrides), options.seeds),
+        answer,
+        study.Files(HERE, figure="gating.png"),
+        whole=study.is_whole(options, [*UNGATED, *GATED]),
+        at_once=options.at_once,
+    )
 
+
+def answer(completed: list[Entry]) -> study.Answer:
     rows = rows_of(completed)
     text = f"{tables(rows)}\n{study.trained_on(completed)}"
-    console.show(Markdown(text))
-    if failed:
-        return 1
-    if not study.is_whole(options, [*UNGATED, *GATED]):
-        print("README.md stays as it is: the whole study alone writes its table there")
-        return 0
-    study.write_between_markers(HERE / "README.md", text)
-    draw(rows).savefig(HERE / "gating.png", dpi=110)
-    return check(completed, HERE / "expected.yaml")
+    return study.Answer(text, completed, lambda: draw(rows))
 
 
 def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every cell as it is drawn, and those that can also with a gate that keeps the state; at every
-    distance."""
+    """The overrides of every cell at every distance: with its initial draws and, if its gate has a
+    bias, also with a gate that keeps the state."""
     found = []
     for cell in cells:
         biases = [0.0, KEEPING] if cell in GATED and cell not in WITHOUT_BIAS else [0.0]
@@ -101,10 +93,11 @@ def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str,
 
 @dataclass
 class Row:
-    """A row of table and figure: what a cell has reached whose gate began in one way.
+    """A row of table and figure: a cell whose gate started in one way.
 
-    accuracy: on the test, by distance, one a seed. before, after: the training; by distance, for
-    each seed, at [k] what part of the gradient at the last word is left k words before it.
+    accuracy: test accuracy of each seed, by distance. before, after: the gradient before and after
+    the training, a curve of each seed, by distance. A curve holds at [k] the share of the gradient
+    at the last word that is left k words before it.
     """
 
     cell: str
@@ -117,14 +110,14 @@ class Row:
         return float(np.mean(self.accuracy[distance])) if distance in self.accuracy else np.nan
 
     def left(self, curves: dict[int, list[np.ndarray]], distance: int) -> np.ndarray:
-        """The geometric mean over the seeds, (distance + 1,); of none NaN."""
+        """The geometric mean over the seeds, (distance + 1,); NaN if there is no curve."""
         found = np.stack(curves.get(distance) or [np.full(distance + 1, np.nan)])
         with np.errstate(divide="ignore"):
             return np.exp(np.log(found).mean(axis=0))
 
 
 def rows_of(runs: list[Entry]) -> list[Row]:
-    """The rows of some runs, group by group."""
+    """The rows of the runs, sorted by group."""
     rows: dict[tuple[str, str], Row] = {}
     for run in runs:
         cell, distance = run.config["name"], run.config["data.distance"]
@@ -152,7 +145,7 @@ def distances_of(rows: list[Row]) -> list[int]:
 
 
 def tables(rows: list[Row]) -> str:
-    """Test accuracy by distance, and what is left of the gradient over the longest one."""
+    """Test accuracy by distance, and the share of the gradient left over the longest one."""
     distances = distances_of(rows)
     longest = distances[-1]
     reached, left = [], []
@@ -176,7 +169,7 @@ def tables(rows: list[Row]) -> str:
 
 
 def written(values: Sequence[float]) -> str:
-    """Mean and sample standard deviation; nothing where there is none."""
+    """Mean and sample standard deviation; empty if there are no values."""
     if not values:
         return ""
     deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
@@ -187,8 +180,8 @@ def written(values: Sequence[float]) -> str:
 
 
 def draw(rows: list[Row]) -> Figure:
-    """Left what is left of the gradient over the longest distance, before the training and after
-    it, a curve a cell; right the test accuracy of every cell by distance."""
+    """On the left the share of the gradient left over the longest distance, before and after the
+    training, a curve a cell. On the right the test accuracy of every cell by distance."""
     figure = Figure(figsize=(15, 7), layout="constrained")
     before, after, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
     longest = distances_of(rows)[-1]

@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.markdown import Markdown
 
 from experiments import study
-from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.comparison.statistics import check
 from rnnexp.runs.folder.reading import read_predictions
 
 HERE = Path(__file__).parent
@@ -28,37 +25,27 @@ BASELINE = "#4c4c4c"
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = study.parser(__doc__, EXPERIMENTS).parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make tables and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
+def run(options: argparse.Namespace) -> int:
     jobs = [job for name in options.only for job in plan(name, options)]
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs)
-    if not completed:
-        return 1
+    whole = study.is_whole(options, EXPERIMENTS)
+    return study.run(options, jobs, answer, study.Files(HERE, figure="names.png"), whole=whole)
 
+
+def answer(completed: list[Entry]) -> study.Answer:
     rows = {split: rows_of(completed, split) for split in SPLITS}
     text = "\n".join(
         f"Split `{split}`, {SPLITS[split]}:\n\n{study.markdown(*found)}\n"
         for split, found in rows.items()
         if found[0]
     ).rstrip()
-    console.show(Markdown(text))
-    if failed:
-        return 1
-    if not study.is_whole(options, EXPERIMENTS):
-        print("README.md stays as it is: the whole study alone writes its table there")
-        return 0
-    study.write_between_markers(HERE / "README.md", text)
-    draw(completed, rows).savefig(HERE / "names.png", dpi=110)
-    return check(completed, HERE / "expected.yaml")
+    return study.Answer(text, completed, lambda: draw(completed, rows))
 
 
 def plan(name: str, options: argparse.Namespace) -> list[study.Job]:
-    """Ours on both splits; the lecture's as it is, by rows."""
+    """The jobs of one experiment: ours on both splits, the lecture's on its own, by rows."""
     splits = list(SPLITS) if name in OURS else ["rows"]
     trainings = [(f"experiment={name}", f"data.split={split}", *options.overrides)
                  for split in splits]  # fmt: skip
@@ -76,8 +63,8 @@ def rows_of(runs: Sequence[Entry], split: str) -> tuple[list[Entry], list[Entry]
 
 
 def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]) -> Figure:
-    """Left the test accuracy on each split, a point a seed; right, split by rows, the share of each
-    language that is told, means over the seeds."""
+    """On the left the test accuracy on each split, a point a seed. On the right the recall of each
+    language, split by rows, means over the seeds."""
     figure = Figure(figsize=(14, 7), layout="constrained")
     left, right = figure.subplots(1, 2)
     accuracies(left, {split: [*found, *others] for split, (found, others) in rows.items()})
@@ -86,7 +73,7 @@ def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]
 
 
 def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
-    """A row a network or baseline, the best one by rows first; a marker a split."""
+    """A row a network or baseline, sorted by accuracy on the split by rows; a marker a split."""
     found = {
         split: pd.DataFrame(
             [(row.config["name"], 100 * row.metrics["test/accuracy"]) for row in of_split],
@@ -113,7 +100,7 @@ def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
 
 
 def languages(axes: Axes, runs: Sequence[Entry]) -> None:
-    """A row a language, the most frequent one of the test first, a bar a network."""
+    """A row a language, the most frequent one in the test set first; a bar a network."""
     tested = read_predictions(runs[0].folder)["target"].value_counts()
     names = list(dict.fromkeys(run.config["name"] for run in runs))
     height = 0.8 / len(names)
@@ -132,7 +119,7 @@ def languages(axes: Axes, runs: Sequence[Entry]) -> None:
 
 
 def recall(runs: Sequence[Entry], classes: Sequence[str]) -> np.ndarray:
-    """The mean over the runs of every class's recall."""
+    """The recall of every class, mean over the runs."""
     table = pd.DataFrame([run.metrics for run in runs])
     return table[[f"test/recall/{one}" for one in classes]].mean().to_numpy()
 

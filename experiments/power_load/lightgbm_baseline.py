@@ -19,7 +19,7 @@ TREES: dict[str, Any] = {
     "deterministic": True,
     "random_state": 0,
 }
-# Whether the hours are given as differences from the last one.
+# Whether the inputs are differences from the last value.
 VARIANTS = {"lightgbm": False, "lightgbm_differences": True}
 
 
@@ -41,14 +41,14 @@ def require_lightgbm() -> str:
 
 
 def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, float], float]:
-    """The metrics pooled over the test windows, and the seconds of training; computed once for
-    the same data, split and version, and kept where the baselines are."""
+    """The metrics pooled over the test windows, and the seconds of training. They are cached with
+    the baselines, by data, split and version."""
     identity = {"variant": variant, "version": require_lightgbm(), **TREES, **data.identity()}
 
     def compute() -> dict[str, dict[str, float]]:
         prediction, seconds = lightgbm_prediction(data, VARIANTS[variant])
         target = data.windows("test").target
-        metrics = forecast_metrics(torch.from_numpy(prediction), target, data.unit)
+        metrics = forecast_metrics(torch.from_numpy(prediction), target, data.source.unit)
         return {"metrics": metrics, "seconds": {"train": seconds}}
 
     found = cached(identity, compute)
@@ -65,20 +65,20 @@ def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.nd
     """
     from lightgbm import LGBMRegressor
 
-    windows = data.windows("test")
-    number = data.store.series_of(windows.start)
+    windows, source = data.windows("test"), data.source
+    number = source.store.series_of(windows.start)
     prediction, seconds = np.empty(len(windows)), 0.0
-    for series, (first, end) in enumerate(data.training_spans()):
+    for series, (first, end) in enumerate(source.training_spans()):
         tested = number == series
-        training = torch.arange(first + data.look_back, end)
-        training = training[data.store.observed[training]]
+        training = torch.arange(first + source.look_back, end)
+        training = training[source.store.observed[training]]
         inputs, last = _inputs(data, training, differences)
-        change = data.store.values[training, 0].double().numpy() - last
+        change = source.store.values[training, 0].double().numpy() - last
         model = LGBMRegressor(**TREES, n_jobs=cores.free(), verbosity=-1)
         started = time.perf_counter()
         model.fit(inputs, change)
         seconds += time.perf_counter() - started
-        inputs, last = _inputs(data, windows.start[tested] + data.look_back, differences)
+        inputs, last = _inputs(data, windows.start[tested] + source.look_back, differences)
         prediction[tested.numpy()] = last + np.asarray(model.predict(inputs))
     return prediction, round(seconds, 3)
 
@@ -86,16 +86,18 @@ def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.nd
 def _inputs(
     data: ForecastingData, following: torch.Tensor, differences: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a model reads before each position (n,), in original units, and the last value of each.
+    """A model's inputs before each position (n,), in original units, and the last value there.
 
-    As the baseline `ridge_week`: the look-back, y(t-168) and y(t-169), hour and day of the week.
+    The inputs are those of the baseline `ridge_week`: the look-back, y(t-168) and y(t-169), hour
+    and day of the week.
     """
-    start = following - data.look_back
-    lags = data.store.values[:, 0].unfold(0, data.look_back, 1)[start].double().numpy()
+    source = data.source
+    start = following - source.look_back
+    lags = source.store.values[:, 0].unfold(0, source.look_back, 1)[start].double().numpy()
     last = lags[:, -1]
-    week = [lagged(data, following, lag) for lag in (7 * data.season, 7 * data.season + 1)]
+    week = [lagged(data, following, lag) for lag in (7 * source.season, 7 * source.season + 1)]
     hours = np.column_stack([lags[:, :-1], *week])
     if differences:
         hours -= last[:, None]
-    minute, weekday = data.store.calendar[following - 1, :2].numpy().T
+    minute, weekday = source.store.calendar[following - 1, :2].numpy().T
     return np.column_stack([hours, last, minute // 60, weekday]), last

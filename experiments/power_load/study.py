@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import cast
 
 from matplotlib.figure import Figure
-from rich.markdown import Markdown
 
 import rnnexp
 from experiments import study
 from experiments.power_load.lightgbm_baseline import VARIANTS, lightgbm_metrics, require_lightgbm
 from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.comparison.statistics import check
 from rnnexp.tasks.forecasting.data import ForecastingData
 
 HERE = Path(__file__).parent
@@ -30,34 +28,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--lightgbm", action="store_true", help="gradient-boosted trees as a further baseline"
     )
     options = parser.parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
+def run(options: argparse.Namespace) -> int:
     if options.lightgbm:
         require_lightgbm()
-    jobs = study.plan(options.only, options.seeds, options.overrides)
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs)
-    if not completed:
-        return 1
+    return study.run(
+        options,
+        study.plan(options.only, options.seeds, options.overrides),
+        lambda completed: answer(completed, options.lightgbm),
+        study.Files(HERE, figure="smape.png"),
+        whole=options.lightgbm and study.is_whole(options, EXPERIMENTS),
+        wanted="the whole study alone, --lightgbm included, writes it",
+    )
 
+
+def answer(completed: list[Entry], lightgbm: bool) -> study.Answer:
     runs = [study.by_name(run, METRICS) for run in completed]
     others = study.baseline_rows(runs[0])
-    if options.lightgbm:
+    if lightgbm:
         others += lightgbm_rows(runs[0])
-    table = study.markdown(runs, others)
-    console.show(Markdown(table))
-    if failed:
-        return 1
-    if not (options.lightgbm and study.is_whole(options, EXPERIMENTS)):
-        print("README.md stays as it is: the whole study alone, --lightgbm included, writes it")
-        return 0
-    study.write_between_markers(HERE / "README.md", table)
-    draw(runs, others).savefig(HERE / "smape.png", dpi=110)
-    return check([*runs, *others], HERE / "expected.yaml")
+    text = study.markdown(runs, others)
+    return study.Answer(text, [*runs, *others], lambda: draw(runs, others))
 
 
 def lightgbm_rows(run: Entry) -> list[Entry]:
@@ -69,7 +62,7 @@ def lightgbm_rows(run: Entry) -> list[Entry]:
 
 
 def draw(runs: list[Entry], others: list[Entry]) -> Figure:
-    """Test sMAPE of every run as a point, a row a network, the baselines as lines."""
+    """Test sMAPE: a row a network with a point a run; the baselines as lines."""
     names = list(dict.fromkeys(run.config["name"] for run in runs))
     figure = Figure(figsize=(8, 1.6 + 0.5 * len(names)), layout="constrained")
     axes = figure.subplots()

@@ -11,24 +11,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from rich.markdown import Markdown
 
 from experiments import study
-from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.comparison.statistics import check
 from rnnexp.runs.folder.reading import read_run
 
 HERE = Path(__file__).parent
 WORKS = "experiment=sentiment_gru_onehot_works"
 LARGE = 64_350  # words of the lecture's largest vocabulary
 ONE_HOT, VECTORS, BASELINE, CHANCE = "#d1495b", "#00798c", "#66a182", "#4c4c4c"
-MARK = "one-hot"  # of the place of the table
 
 
 @dataclass(frozen=True)
 class Training:
-    """A row of the table: what stands in it, and the training that it is about."""
+    """A row of the table: its first cells, and the overrides of its training."""
 
     words: str
     network: str
@@ -74,38 +70,29 @@ TRAININGS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = study.parser(__doc__, list(TRAININGS)).parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
+def run(options: argparse.Namespace) -> int:
     jobs = [job for name in options.only for job in plan(name, options.overrides, options.seeds)]
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs)
-    if not completed:
-        return 1
+    files = study.Files(HERE, "one_hot.png", "expected_one_hot.yaml", place="one-hot")
+    return study.run(options, jobs, answer, files, whole=study.is_whole(options, list(TRAININGS)))
+
+
+def answer(completed: list[Entry]) -> study.Answer:
     found, others = costs(completed), baselines(completed)
     text = f"{table(found, others)}\n{study.trained_on(completed)}"
-    console.show(Markdown(text))
-    if failed:
-        return 1
-    if not study.is_whole(options, list(TRAININGS)):
-        print("README.md stays as it is: the whole study alone writes its table there")
-        return 0
-    study.write_between_markers(HERE / "README.md", text, MARK)
-    draw(found, others).savefig(HERE / "one_hot.png", dpi=110)
-    return check(completed, HERE / "expected_one_hot.yaml")
+    return study.Answer(text, completed, lambda: draw(found, others))
 
 
 def plan(name: str, overrides: Sequence[str], seeds: Sequence[int]) -> list[study.Job]:
-    """The training of one row, of minutes: with the first seed."""
+    """The training of one row. It takes minutes, so only with the first seed."""
     return study.jobs_of([(*TRAININGS[name].overrides, f"name={name}", *overrides)], seeds[:1])
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a row has been measured to need, means over its seeds.
+    """The measured costs of a row, means over its seeds.
 
     memory: the largest peak of the process in bytes, NaN where it was not recorded. epoch: seconds.
     review: seconds of training for each that is read.
@@ -131,7 +118,7 @@ class Cost:
 
 
 def baselines(runs: Sequence[Entry]) -> dict[str, float]:
-    """Test accuracy by name of what the network that works is compared with, on its words."""
+    """Test accuracies, by name, of the baselines of the network that works, on its words."""
     for run in runs:
         if run.config["name"] == "sentiment_gru_onehot_works":
             rows = study.baseline_rows(run)
@@ -140,7 +127,7 @@ def baselines(runs: Sequence[Entry]) -> dict[str, float]:
 
 
 def costs(runs: Sequence[Entry]) -> list[Cost]:
-    """Of the completed runs, in the order of the table."""
+    """The costs of the completed runs, in the order of the table."""
     found = []
     for name in TRAININGS:
         if same := [run for run in runs if run.config["name"] == name]:
@@ -194,7 +181,7 @@ def _number(value: float, form: str) -> str:
 
 
 def draw(found: Sequence[Cost], others: dict[str, float]) -> Figure:
-    """A row a training, a panel a quantity. others: test accuracy by name, the best is drawn."""
+    """A row a training, a panel a quantity. others: test accuracy by name; the best is drawn."""
     figure = Figure(figsize=(12, 0.8 + 0.75 * len(found)), layout="constrained")
     panels = figure.subplots(1, 4, sharey=True)
     quantities = {
@@ -224,7 +211,7 @@ def draw(found: Sequence[Cost], others: dict[str, float]) -> Figure:
 
 
 def _bars(axes: Axes, values: list[float], colors: list[str]) -> BarContainer:
-    """NaN has no bar."""
+    """Horizontal bars; none for NaN."""
     drawn = np.nan_to_num(np.array(values))
     bars = axes.barh(range(len(values)), drawn, color=colors, height=0.6)
     axes.set_xlim(0, 1.25 * max(drawn.max(), 1e-9))

@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.markdown import Markdown
 
 from experiments import study
-from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
-from rnnexp.runs.comparison.statistics import check
 from rnnexp.runs.folder.reading import read_digest
 
 HERE = Path(__file__).parent
@@ -34,37 +31,27 @@ CHANCE, COLORS = "#4c4c4c", ("#d1495b", "#edae49", "#00798c", "#66a182", "#7768a
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = study.parser(__doc__, [*LECTURE, *OURS]).parse_intermixed_args(argv)
-    return study.exit_code(lambda: answer(options))
+    return study.exit_code(lambda: run(options))
 
 
-def answer(options: argparse.Namespace) -> int:
-    """Train what is missing, and make table and figure. Returns the exit code: 1 where a training
-    failed or an expectation is missed."""
+def run(options: argparse.Namespace) -> int:
     jobs = [job for experiment in options.only for job in plan(experiment, options)]
-    folder = study.study_folder(HERE.name, options.fresh)
-    completed, failed = study.complete(jobs, folder, options.runs)
-    if not completed:
-        return 1
+    whole = study.is_whole(options, [*LECTURE, *OURS])
+    return study.run(options, jobs, answer, study.Files(HERE, figure="loss.png"), whole=whole)
 
+
+def answer(completed: list[Entry]) -> study.Answer:
     on_split_0 = [run for run in completed if run.config["data.split_seed"] == 0]
     runs = [study.by_name(run, METRICS) for run in on_split_0]
     first_of_each_test = {run.data: run for run in reversed(runs)}.values()
     others = [row for run in first_of_each_test for row in study.baseline_rows(run)]
-    table = study.markdown(runs, others) + "\n\n" + splits_table(completed)
-    console.show(Markdown(table))
-    if failed:
-        return 1
-    if not study.is_whole(options, [*LECTURE, *OURS]):
-        print("README.md stays as it is: the whole study alone writes its table there")
-        return 0
-    study.write_between_markers(HERE / "README.md", table)
-    draw(completed).savefig(HERE / "loss.png", dpi=110)
-    return check([*runs, *others], HERE / "expected.yaml")
+    text = study.markdown(runs, others) + "\n\n" + splits_table(completed)
+    return study.Answer(text, [*runs, *others], lambda: draw(completed))
 
 
 def plan(experiment: str, options: argparse.Namespace) -> list[study.Job]:
-    """The trainings of one experiment: the lecture's with one seed, on GloVe where it has word2vec
-    (the published copy of which is 1.7 GB)."""
+    """The jobs of one experiment. The lecture's have one seed, and GloVe instead of word2vec, whose
+    published file has 1.7 GB."""
     if experiment in OURS:
         jobs = study.plan([experiment], options.seeds, options.overrides)
         for split in SPLITS:
@@ -96,7 +83,7 @@ def splits_table(runs: list[Entry]) -> str:
 
 
 def draw(runs: list[Entry]) -> Figure:
-    """The training loss by reviews seen: the lecture's trainings, and ours (first seeds)."""
+    """Training loss by reviews seen, of the lecture's trainings and of ours (first seeds)."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, names in zip(figure.subplots(1, 2, sharey=True), (LECTURE, OURS), strict=True):
         for name, color in zip(names, COLORS, strict=False):
@@ -116,7 +103,7 @@ def draw(runs: list[Entry]) -> Figure:
 
 
 def smooth_loss(run: Entry) -> tuple[np.ndarray, np.ndarray]:
-    """Reviews seen, and the mean training loss of the last 500 of them (at first, of 250)."""
+    """Reviews seen, and the mean training loss of the last 500 of them (of 250 at the start)."""
     losses = pd.Series([float.fromhex(loss) for loss in read_digest(run.folder)["losses"]])
     batch = int(run.config["data.batch_size"])
     smooth = losses.rolling(500 // batch, min_periods=250 // batch).mean()

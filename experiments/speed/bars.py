@@ -1,4 +1,4 @@
-"""What the measured ratios are to be at most."""
+"""Bars: the bounds that measured values must keep (expected.yaml)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,60 +7,71 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from experiments.speed.timing import ratio
 from rnnexp.errors import UserError
 
-Rows = Mapping[str, pd.DataFrame]  # seconds (rounds, contenders) of each row of a table
+HEADINGS = {"min": "at least", "max": "at most", "aim": "aim"}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """The largest ratio of one contender's time to another's, median over the rounds, in any row of
-    a table. An aim is what one would like to see."""
+    """The bounds of one measured value.
 
-    table: str
-    of: str
-    to: str
+    value: its name. aim: what we hope for; a missed aim is shown and is not a failure. It lies
+    above `min`, or below `max` if the bar has no `min`.
+    """
+
+    value: str
+    min: float | None = None
     max: float | None = None
     aim: float | None = None
 
-    def worst(self, tables: Mapping[str, Rows]) -> float:
-        """The largest ratio in the table's rows that have both contenders.
-
-        Raises:
-            UserError: it is about nothing that was measured.
-        """
-        rows = tables.get(self.table, {})
-        found = [
-            ratio(times, self.of, self.to).median
-            for times in rows.values()
-            if {self.of, self.to} <= set(times)
-        ]
-        if not found:
-            raise UserError(f"the study measures nothing that this expects: {self}")
-        return max(found)
+    def verdict(self, value: float) -> str:
+        if (self.min is not None and value < self.min) or (
+            self.max is not None and value > self.max
+        ):
+            return "missed"
+        if self.aim is None:
+            return "met"
+        reached = value <= self.aim if self.min is None else value >= self.aim
+        return "met" if reached else "aim missed"
 
 
-def read_bars(path: Path) -> list[Bar]:
-    return [Bar(**entry) for entry in yaml.safe_load(path.read_text(encoding="utf-8"))]
+def read_bars(path: Path, section: str) -> list[Bar]:
+    """The bars of one command, none if the file has no such section."""
+    sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [Bar(**entry) for entry in sections.get(section, [])]
 
 
-def judge(bars: list[Bar], tables: Mapping[str, Rows]) -> tuple[pd.DataFrame, list[str]]:
-    """A table of all bars as texts, and those that are missed."""
+def judge(bars: list[Bar], values: Mapping[str, float | None]) -> tuple[pd.DataFrame, list[str]]:
+    """A table of all bars as texts, and a sentence for each one that is missed.
+
+    A bar whose value is None, because this system cannot measure it, is left out.
+
+    Raises:
+        UserError: a bar names a value that the command does not measure.
+    """
+    if unknown := [bar for bar in bars if bar.value not in values]:
+        raise UserError(f"the study measures nothing that this expects: {unknown[0]}")
+    bounds = [name for name in HEADINGS if any(getattr(bar, name) is not None for bar in bars)]
     lines, missed = [], []
     for bar in bars:
-        worst = bar.worst(tables)
-        above = [name for name in ("max", "aim") if (limit := getattr(bar, name)) and worst > limit]
-        if "max" in above:
-            missed.append(f"{bar.table}: {bar.of} to {bar.to} is {worst:.3f}, at most {bar.max}")
-        lines.append(
-            {
-                "measured": bar.table,
-                "ratio": f"{bar.of} to {bar.to}",
-                "largest": f"{worst:.3f}",
-                "at most": str(bar.max or ""),
-                "aim": str(bar.aim or ""),
-                "": "missed" if "max" in above else "aim missed" if "aim" in above else "met",
-            }
-        )
+        value = values[bar.value]
+        if value is None:
+            continue
+        verdict = bar.verdict(value)
+        written = f"{value:.3f}" if value < 10 else f"{value:,.0f}"
+        if verdict == "missed":
+            limits = [
+                f"{HEADINGS[name]} {limit:g}"
+                for name in ("min", "max")
+                if (limit := getattr(bar, name)) is not None
+            ]
+            missed.append(f"{bar.value} is {written}, {', '.join(limits)}")
+        line = {"measured": bar.value, "here": written}
+        line |= {HEADINGS[name]: _written(getattr(bar, name)) for name in bounds}
+        lines.append(line | {"": verdict})
     return pd.DataFrame(lines), missed
+
+
+def _written(limit: float | None) -> str:
+    return "" if limit is None else f"{limit:,g}"

@@ -1,4 +1,4 @@
-"""Who is timed: one network, made in several ways."""
+"""The contenders: the same network, implemented in several ways."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from rnnexp.nn.representations import Features
 from rnnexp.process import determinism
 
 FUSED, PLAIN, LOOP, PRODUCTS = "fused path", "plain path", "literal loop", "products"
-# torch's own layers have their names, say nn.GRU.
+# torch's layers go by their own names, such as nn.GRU.
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is to be done: with a cell, over a batch of sequences of features.
+    """The work to time: a cell over a batch of feature sequences.
 
-    every_step: an output is read at every step, else after the last. training: with the gradients
-    of all weights, else without any.
+    every_step: an output at every step instead of after the last one. training: with the gradients
+    of all weights.
     """
 
     cell: type[Cell]
@@ -38,7 +38,7 @@ class Case:
 
 
 def contenders(case: Case) -> dict[str, Work]:
-    """The same work in all ways; torch has a layer for some cells only."""
+    """All contenders by name; torch has a layer for some cells only."""
     with determinism.global_stream(0, "speed"):
         x = torch.randn(case.steps, case.batch, case.inputs)
         target = torch.randn(case.steps if case.every_step else 1, case.batch, 1)
@@ -55,18 +55,18 @@ def contenders(case: Case) -> dict[str, Work]:
 
 
 def contender(case: Case, name: str) -> Work:
-    """One of them."""
+    """One contender."""
     return contenders(case)[name]
 
 
 def torchs(case: Case) -> list[str]:
-    """Those that one would write with torch alone."""
+    """The names of the contenders that need torch alone."""
     layer = LAYERS.get(case.cell)
     return [LOOP] + ([f"nn.{layer.__name__}"] if layer else [])
 
 
 class Ours(nn.Module):
-    """A cell of rnnexp over time, on its fused or on its plain path."""
+    """A cell of rnnexp over time, on its fused or its plain path."""
 
     def __init__(self, case: Case, fused: bool) -> None:
         super().__init__()
@@ -78,8 +78,8 @@ class Ours(nn.Module):
 
 
 def _work(recurrence: nn.Module, case: Case, x: Tensor, target: Tensor) -> Work:
-    """One iteration with a linear output behind the recurrence; the optimiser's step, which is the
-    same for all, is left out."""
+    """One iteration with a linear output after the recurrence. The optimiser's step is left out: it
+    is the same for all."""
     readout = nn.Linear(case.hidden, 1)
     network = nn.ModuleList([recurrence, readout])
 

@@ -1,30 +1,27 @@
 """What does the feed cost, and how does it grow with the data? The batches of an epoch as a run
 gathers them, beside a Dataset that is read sample by sample."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from rich.markdown import Markdown
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from experiments import study
-from experiments.speed import command, machine
+from experiments.speed import harness
 from experiments.speed.growth import along, at
+from experiments.speed.harness import Findings
 from experiments.speed.timing import Stopwatch, Work, quartiles, ratio
-from rnnexp import console
 from rnnexp.config import compose
-from rnnexp.process import cores, determinism
 from rnnexp.runs.build import build_data
 from rnnexp.runs.settings import resolve
 from rnnexp.tasks.forecasting.data import ForecastingData
 
-HERE = Path(__file__).parent
 RNNEXP, SINGLY = "rnnexp", "sample by sample"
 DAYS = (420, 4_200, 42_000)  # of hourly data
 QUICK = (20, 40)
@@ -32,11 +29,48 @@ BATCH = 1024  # windows
 COLORS = {RNNEXP: "#d1495b", SINGLY: "#00798c"}
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    options = harness.parser(__doc__).parse_args(argv)
+    return harness.run(options, answer, bars="feed", place="feed", picture="feed.png")
+
+
+def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
+    sizes = [read(days) for days in (QUICK if options.quick else DAYS)]
+    times = measure(sizes, stopwatch, rounds=2 if options.quick else 5)
+    title = f"Microseconds a window of {sizes[0].source.look_back} hours, batches of {BATCH}"
+    written = study.markdown_table(title, table(sizes, times))
+    return Findings([written], draw=lambda: draw(sizes, times))
+
+
+def read(days: int) -> ForecastingData:
+    """One SYNTHETIC series with a training window at every hour."""
+    overrides = ["data=synthetic_load", "data/chunking=running_basis", f"data.batch_size={BATCH}"]
+    config = compose([*overrides, "data.number=1", f"data.days={days}"])
+    data = build_data(resolve(config))
+    assert isinstance(data, ForecastingData)
+    return data
+
+
+# Contenders: how many windows the batches of an epoch have --------------------------------------
+
+
+def epoch(data: ForecastingData) -> int:
+    """As in a run: shuffled, with calendar and targets."""
+    return sum(len(batch.target) for batch in data.train_dataloader())
+
+
+def singly(data: ForecastingData) -> int:
+    """By torch's DataLoader, from single samples."""
+    draw = torch.Generator().manual_seed(0)
+    batches = DataLoader(Windows(data), BATCH, shuffle=True, generator=draw)
+    return sum(len(target) for _, target in batches)
+
+
 class Windows(Dataset[tuple[Tensor, Tensor]]):
-    """The windows of a run as one writes them: a slice, and the value that follows; no calendar."""
+    """The windows as one writes them: a slice and the value that follows, without a calendar."""
 
     def __init__(self, data: ForecastingData) -> None:
-        self.values, self.length = data.store.values, data.look_back
+        self.values, self.length = data.source.store.values, data.source.look_back
 
     def __len__(self) -> int:
         return len(self.values) - self.length
@@ -46,45 +80,6 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         return self.values[start:following], self.values[following]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    quick = "little data, to see how it works: nothing is written"
-    return command.run(argv, __doc__, quick, answer)
-
-
-def answer(quick: bool) -> int:
-    """Measure, and write table and figure. Returns the exit code: 1 where the machine was not
-    quiet."""
-    determinism.prepare(deterministic=True, threads=len(cores.available()))
-    if not quick:
-        machine.require_quiet()
-    watch, stopwatch = machine.Watch(), Stopwatch()
-    sizes = [read(days) for days in (QUICK if quick else DAYS)]
-    times = measure(sizes, stopwatch, rounds=2 if quick else 5)
-    facts, unrest = machine.conditions(watch.others(), stopwatch.pulse)
-    title = f"Microseconds a window of {sizes[0].look_back} hours, batches of {BATCH}"
-    text = study.markdown_table(title, table(sizes, times))
-    text += f"\nOn {machine.description()}. {facts}"
-    console.show(Markdown(text))
-    if quick:
-        return 0
-    if unrest:
-        print(f"study: README.md stays as it is: {unrest}", file=sys.stderr)
-        return 1
-    study.write_between_markers(HERE / "README.md", text, "feed")
-    draw(sizes, times).savefig(HERE / "feed.png", dpi=110)
-    return 0
-
-
-def read(days: int) -> ForecastingData:
-    """One SYNTHETIC series, whose training windows begin at every hour."""
-    overrides = ["data=synthetic_load", "data/chunking=running_basis", f"data.batch_size={BATCH}"]
-    config = compose([*overrides, "data.number=1", f"data.days={days}"])
-    data = build_data(resolve(config))
-    assert isinstance(data, ForecastingData)
-    data.setup("fit")
-    return data
-
-
 # Measuring --------------------------------------------------------------------------------------
 
 
@@ -92,37 +87,23 @@ def measure(sizes: Sequence[ForecastingData], stopwatch: Stopwatch, rounds: int)
     """Microseconds a window (rounds, contenders at a size)."""
     works, windows = dict[str, Work](), dict[str, int]()
     for data in sizes:
-        hours = hours_of(data)
-        works[at(RNNEXP, hours)] = partial(epoch, data)
-        windows[at(RNNEXP, hours)] = epoch(data)
-        works[at(SINGLY, hours)] = partial(singly, data)
-        windows[at(SINGLY, hours)] = singly(data)
+        for name, gather in ((RNNEXP, epoch), (SINGLY, singly)):
+            column = at(name, hours_of(data))
+            works[column], windows[column] = partial(gather, data), gather(data)
     return 1e6 * stopwatch.side_by_side(works, rounds) / pd.Series(windows)
 
 
-def epoch(data: ForecastingData) -> int:
-    """How many windows the batches of an epoch have, shuffled, with calendar and targets."""
-    return sum(len(batch.target) for batch in data.train_dataloader())
-
-
-def singly(data: ForecastingData) -> int:
-    """How many windows the batches of an epoch have that torch's DataLoader makes of samples."""
-    draw = torch.Generator().manual_seed(0)
-    batches = DataLoader(Windows(data), BATCH, shuffle=True, generator=draw)
-    return sum(len(target) for _, target in batches)
-
-
 def hours_of(data: ForecastingData) -> int:
-    return len(data.store.values)
+    return len(data.source.store.values)
 
 
 def megabytes(data: ForecastingData) -> float:
-    """What is held of the series: values, calendar, and what is a target."""
-    store = data.store
+    """The memory of the series: values, calendar, and which values are targets."""
+    store = data.source.store
     return sum(one.nbytes for one in (store.values, store.calendar, store.observed)) / 1e6
 
 
-# What came out ----------------------------------------------------------------------------------
+# Results ----------------------------------------------------------------------------------------
 
 
 def table(sizes: Sequence[ForecastingData], times: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +123,7 @@ def table(sizes: Sequence[ForecastingData], times: pd.DataFrame) -> pd.DataFrame
 
 
 def draw(sizes: Sequence[ForecastingData], times: pd.DataFrame) -> Figure:
-    """Left the time of a window, right the memory of the series, by hours of data."""
+    """Time a window on the left, memory of the series on the right, by hours of data."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     hours = [hours_of(data) for data in sizes]

@@ -1,5 +1,6 @@
 """How time and memory grow along one axis: steps, batch, hidden size or inputs."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -8,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
+from torch.profiler import ProfilerActivity, profile
 
 from experiments.speed.contenders import FUSED, PRODUCTS, Case, contenders
-from experiments.speed.memory import peak_bytes
 from experiments.speed.timing import Ratio, Stopwatch, Work, ratio
 
 LABELS = {
@@ -23,10 +24,11 @@ COLORS = ["#d1495b", "#edae49", "#00798c", "#30638e", "#4c4c4c"]
 
 
 class Growth(NamedTuple):
-    """Along an axis, from the base's value on.
+    """Time and memory of every contender at every value of an axis.
 
-    times: seconds a sequence and step (rounds, contenders at a value), named as by `at`. memory:
-    hidden states' worth of peak memory a sequence and step, of each contender at each value.
+    base: the base's own value. times: seconds a sequence and step (rounds, contenders at a value),
+    columns named by `at`. memory: peak memory a sequence and step, in hidden states, by contender
+    and value.
     """
 
     axis: str
@@ -35,7 +37,7 @@ class Growth(NamedTuple):
     memory: dict[str, dict[int, float]]
 
     def time(self, name: str, value: int) -> Ratio:
-        """Of a contender at a value, to the fused path's at the base."""
+        """The ratio of a contender's time at a value to the fused path's at the base."""
         return ratio(self.times, at(name, value), at(FUSED, self.base))
 
 
@@ -61,8 +63,22 @@ def grow(stopwatch: Stopwatch, base: Case, axis: str, values: list[int], rounds:
     return Growth(axis, getattr(base, axis), times, memory)
 
 
+def peak_bytes(work: Work) -> int:
+    """The largest number of bytes that the tensors of a work hold at one time, torch's internal
+    ones included."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else every profile prints that it starts
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    held = peak = 0
+    for event in sorted(profiler.profiler.kineto_results.events(), key=lambda one: one.start_ns()):
+        if event.name() == "[memory]":  # an allocation; negative where memory is freed
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
 def table(growth: Growth) -> pd.DataFrame:
-    """Texts `time, memory`: a row a contender, a column a value."""
+    """Cells `time, memory`, a row a contender and a column a value."""
     rows = {
         name: {
             f"{value:,}": f"{growth.time(name, value).median:.2f}, {states:.1f}"
@@ -79,7 +95,7 @@ def title(growth: Growth, base: Case) -> str:
 
 
 def along(axes: Axes, sizes: Sequence[int], label: str) -> None:
-    """Let the x axis be one of these sizes. The scale of the y axis has to be set before."""
+    """Make the x axis one of these sizes. Set the scale of the y axis before the call."""
     axes.set(xscale="log", xlabel=label)
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.yaxis.set_major_formatter("{x:g}")
@@ -89,7 +105,7 @@ def along(axes: Axes, sizes: Sequence[int], label: str) -> None:
 
 
 def draw(growths: list[Growth]) -> Figure:
-    """Time above, memory below, an axis a column."""
+    """Time in the upper row, memory in the lower one, a column an axis."""
     figure = Figure(figsize=(3.4 * len(growths), 6.5), layout="constrained")
     grid = figure.subplots(2, len(growths), sharey="row", sharex="col", squeeze=False)
     for growth, (above, below) in zip(growths, grid.T, strict=True):

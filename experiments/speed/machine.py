@@ -1,4 +1,4 @@
-"""The machine: what it is, and whether anybody else is at work on it."""
+"""The machine: its description, and whether other processes use it."""
 
 import os
 import platform
@@ -14,10 +14,10 @@ from rnnexp.errors import UserError
 from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
 
-OTHERS = 0.1  # cores that other processes may keep busy
-STEADY = 1.2  # the upper quartile of one and the same product's times may be so much of the lower
+OTHERS = 0.1  # how many cores other processes may keep busy
+STEADY = 1.2  # largest ratio of the upper to the lower quartile of the pulse's times
 BEFORE = 2.0  # seconds of watching before anything is measured
-STAT = Path("/proc/stat")  # what the cores have been doing, on Linux
+STAT = Path("/proc/stat")  # the time accounts of the cores, on Linux
 
 
 def description() -> str:
@@ -42,18 +42,18 @@ def _memory() -> list[str]:
 
 
 class Watch:
-    """How busy others keep the cores of this process, from now on."""
+    """Watches how busy other processes keep the cores of this one, from its creation on."""
 
     def __init__(self) -> None:
         self._start = self._now()
 
     @staticmethod
     def _now() -> tuple[float, float, float | None]:
-        own = sum(os.times()[:4])  # with processes of its own that have ended
+        own = sum(os.times()[:4])  # with its children that have ended
         return time.perf_counter(), own, _busy()
 
     def others(self) -> float | None:
-        """In cores, on average; None where the system does not tell."""
+        """How many cores they keep busy on average; None if the system does not tell."""
         (start, own, busy), (now, own_now, busy_now) = self._start, self._now()
         if busy is None or busy_now is None:
             return None
@@ -61,8 +61,8 @@ class Watch:
 
 
 def _busy() -> float | None:
-    """Seconds that the cores of this process have been at work, for whomever, another machine on
-    the same hardware included."""
+    """Seconds that the cores of this process have been busy for anyone, including other virtual
+    machines on the same hardware."""
     try:
         lines = STAT.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -81,7 +81,7 @@ def require_quiet() -> None:
     """Watch the machine for a moment.
 
     Raises:
-        UserError: other processes are at work.
+        UserError: other processes keep it busy.
     """
     watch = Watch()
     time.sleep(BEFORE)
@@ -94,9 +94,9 @@ def require_quiet() -> None:
 
 
 def conditions(others: float | None, pulse: Sequence[float]) -> tuple[str, str]:
-    """Under what conditions was measured, as a sentence, and what was wrong with them, if anything.
+    """The conditions of the measurements as a sentence, and what was wrong with them, if anything.
 
-    others: cores that they kept busy. pulse: the times of one and the same product.
+    others: how many cores other processes kept busy. pulse: the times of the same product.
     """
     low, _, high = quartiles(pd.Series(pulse) / pd.Series(pulse).median())
     steadiness = (

@@ -1,26 +1,29 @@
 """A training step on one-hot words, in two ways: rnnexp's, and a loop over dense one-hot rows."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional
 
+from experiments.speed.fresh_process import new_process
 from experiments.speed.timing import Work
 from rnnexp.config import compose
 from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import ShuffledBatches
+from rnnexp.data.source import Source
 from rnnexp.data.text.tokens import TokenStore
 from rnnexp.process import determinism
 from rnnexp.process.memory import peak_memory
-from rnnexp.runs import experiment
+from rnnexp.runs.build import build_task
+from rnnexp.tasks.classification.spec import ClassificationSpec
 
 # Drawn documents --------------------------------------------------------------------------------
 
-DOCUMENTS = 1600  # batches of about the same length come from so many
+DOCUMENTS = 1600  # so that batches of 32 hold documents of about the same length
 MEDIAN, SPREAD, LONGEST = 84, 0.88, 1300  # words of a review: a log-normal distribution
 
 
@@ -29,12 +32,15 @@ class Document(NamedTuple):
     label: int
 
 
-class Drawn(DataModule):
-    """Documents of words that are drawn, each the r-th most frequent one with a probability of
-    1/r (Zipf), as long as product reviews are. In 120 words about 85 are different."""
+class DrawnDocuments(DataModule):
+    """Random documents with the lengths of product reviews.
+
+    Words follow Zipf's law: the probability of the r-th most frequent one is proportional to 1/r.
+    So about 85 of 120 words are different.
+    """
 
     def __init__(self, vocabulary: int, documents: int = DOCUMENTS, longest: int = LONGEST) -> None:
-        super().__init__()
+        super().__init__(Source())  # there is nothing to read
         self.vocabulary = vocabulary
         draw = np.random.default_rng(0)
         lengths = np.exp(draw.normal(np.log(MEDIAN), SPREAD, documents)).astype(int)
@@ -44,20 +50,23 @@ class Drawn(DataModule):
         words = draw.choice(vocabulary, lengths.sum(), p=frequency / frequency.sum())
         sequences = np.split(words, np.cumsum(lengths)[:-1])
         self.store = TokenStore([one.tolist() for one in sequences], labels)
-        self.spec = {
-            "task": "classification",
-            "classes": ["negative", "positive"],
-            "vocabulary": vocabulary,
-            "unknown": None,
-        }
+        self.spec = ClassificationSpec(
+            title="random documents",
+            tested=0,
+            things="documents",
+            classes=["negative", "positive"],
+            groups=[],
+            vocabulary=vocabulary,
+            unknown=None,
+        )
 
     def batches(self, size: int) -> list[Tensor]:
-        """The documents (B,) of every batch of an epoch."""
+        """The numbers of the documents (B,) of every batch of an epoch."""
         rows, lengths = torch.arange(len(self.store)), self.store.lengths
         return list(ShuffledBatches(lambda epoch: rows, size, seed=0, lengths=lengths))
 
     def document(self, singles: list[Tensor], words: int) -> Document:
-        """Of these batches of one document the one with about so many words."""
+        """The document whose length is nearest to `words`, from batches of one document."""
         batches = [self.store.batch(rows) for rows in singles]
         nearest = min(batches, key=lambda batch: abs(batch.tokens.numel() - words))
         return Document(nearest.tokens[0].tolist(), int(nearest.label))
@@ -75,17 +84,20 @@ EXPERIMENTS = {
 }
 
 
-class Ours:
-    """The network of an experiment and its optimiser, which touches the rows in use."""
+@cache
+def _config(network: str, hidden: int) -> DictConfig:
+    return compose([f"experiment={EXPERIMENTS[network]}", f"model.hidden_size={hidden}"])
 
-    def __init__(self, network: str, data: Drawn, hidden: int) -> None:
-        overrides = [f"experiment={EXPERIMENTS[network]}", f"model.hidden_size={hidden}"]
-        self.data, self.task = data, experiment.build_task(compose(overrides), data)
+
+class Ours:
+    """The network of an experiment with its optimiser, which touches only the rows in use."""
+
+    def __init__(self, network: str, data: DrawnDocuments, hidden: int) -> None:
+        self.data, self.task = data, build_task(_config(network, hidden), data)
         self.optimizer = self.task.configure_optimizers()
 
     def train(self, batches: list[Tensor]) -> None:
-        """A step a batch, as Lightning takes it: the batch is gathered, then forward, backward and
-        the optimiser."""
+        """A step a batch, as with Lightning: gather the batch, forward, backward, optimiser."""
         for rows in batches:
             loss = self.task.batch_loss(self.data.store.batch(rows))
             self.optimizer.zero_grad()
@@ -99,7 +111,7 @@ MIDDLE, CLASSES = 100, 2
 
 
 class Literal(nn.Module):
-    """What the three share. Their layers are named as DLStudio names them."""
+    """The base of the three loops. Their layers have DLStudio's names."""
 
     def __init__(self, vocabulary: int, hidden: int) -> None:
         super().__init__()
@@ -180,7 +192,7 @@ LITERAL: dict[str, type[Literal]] = {
 
 
 def literal(network: str, document: Document, vocabulary: int, hidden: int) -> Work:
-    """One training step on one document, as one writes it with torch alone."""
+    """A training step on one document, written with torch alone."""
     with determinism.global_stream(0, "weights"):
         loop = LITERAL[network](vocabulary, hidden)
     optimizer = torch.optim.SGD(loop.parameters(), lr=1e-5, momentum=0.9)
@@ -198,19 +210,17 @@ def literal(network: str, document: Document, vocabulary: int, hidden: int) -> W
 
 
 def peak_of_training(network: str, vocabulary: int, hidden: int) -> int | None:
-    """The most bytes that a process has in memory in which rnnexp trains, Python and torch
-    included; None where the system does not tell."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(
-            _train_alone, network, vocabulary, hidden, torch.get_num_threads()
-        ).result()
+    """The peak memory, in bytes, of a process in which rnnexp trains, Python and torch included;
+    None if the system does not tell."""
+    with new_process() as pool:
+        threads = torch.get_num_threads()
+        return pool.submit(_train_there, network, vocabulary, hidden, threads).result()
 
 
-def _train_alone(network: str, vocabulary: int, hidden: int, threads: int) -> int | None:
+def _train_there(network: str, vocabulary: int, hidden: int, threads: int) -> int | None:
     """Some steps on single documents, one on many, and all rows brought up to date."""
     determinism.prepare(deterministic=True, threads=threads)
-    ours = Ours(network, Drawn(vocabulary), hidden)
+    ours = Ours(network, DrawnDocuments(vocabulary), hidden)
     ours.train(ours.data.batches(1)[:8])
     ours.train(ours.data.batches(32)[:1])
     ours.optimizer.catch_up()

@@ -1,34 +1,56 @@
-"""What recording costs: the training of power_load_pmgru with all of it and with none, in turns.
+"""What does recording a run cost? The training of power_load_pmgru with and without it, in turns.
 
 Recorded are every loss, the order of batches, the run history, TensorBoard's curves, two
 checkpoints an epoch and the hashes of weights. Validation is cut to one batch in both.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from experiments.speed import harness
+from experiments.speed.harness import Findings
+from experiments.speed.timing import Stopwatch
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
 from rnnexp.config import compose
-from rnnexp.errors import UserError
 from rnnexp.process import determinism
-from rnnexp.runs import experiment
+from rnnexp.runs.build import build_data, build_task, build_trainer
 from rnnexp.runs.folder.digest import hash_tensors
+from rnnexp.runs.settings import resolve, set_up_process
 
-BAR = 0.03  # of the training time
+RECORDED, BARE = "with recording", "without"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = harness.parser(__doc__, "one round, to see how it works: nothing is expected")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="as for rnnexp train")
+    return harness.run(parser.parse_args(argv), answer, bars="recording")
+
+
+def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
+    overrides = ["experiment=power_load_pmgru", "trainer.max_epochs=2", *options.overrides]
+    contenders = {
+        name: partial(train, overrides, recording=name == RECORDED) for name in (RECORDED, BARE)
+    }
+    times = stopwatch.in_turns(contenders, 1 if options.quick else options.rounds)
+    cost = (times[RECORDED] / times[BARE] - 1).median()
+    recorded, bare = times.median()
+    sentence = f"with recording {recorded:.2f} s, without {bare:.2f} s: {100 * cost:+.1f} %"
+    return Findings([sentence], {"time of recording to time of training": cost})
 
 
 class NoDigest:
-    """In the place of the hash of the batches' order."""
+    """Stands in for the hash of the batches' order."""
 
     def update(self, numbers: bytes) -> None:
         """Forget them."""
@@ -37,45 +59,15 @@ class NoDigest:
         return ""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("overrides", nargs="*")
-    options = parser.parse_args(argv)
-    overrides = ["experiment=power_load_pmgru", "trainer.max_epochs=2", *options.overrides]
-    try:
-        seconds = measure(overrides, options.rounds)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    cost = statistics.median(a / b - 1 for a, b in zip(*seconds, strict=True))
-    recorded, bare = map(statistics.median, seconds)
-    print(f"with recording {recorded:.2f} s, without {bare:.2f} s: {100 * cost:+.1f} %")
-    return int(cost > BAR)
-
-
-def measure(overrides: list[str], rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of every round: with recording, and without. The first round is not counted."""
-    recorded, bare = [], []
-    for number in range(rounds + 1):
-        order = (True, False) if number % 2 else (False, True)
-        seconds = {recording: train(overrides, recording) for recording in order}
-        print(f"round {number}: {seconds[True]:.2f} s, {seconds[False]:.2f} s", flush=True)
-        if number:
-            recorded.append(seconds[True])
-            bare.append(seconds[False])
-    return recorded, bare
-
-
 def train(overrides: list[str], recording: bool) -> float:
-    """Seconds of one training, from the first batch to what is recorded of the last."""
+    """Seconds of one training, from the first batch to the record of the last one."""
     silent = ["callbacks.progress_bar=null", "callbacks.figures=null"]
-    config = experiment.resolve(compose([*overrides, *silent]))
+    config = resolve(compose([*overrides, *silent]))
     if not recording:
         config.logger = config.callbacks.learning_rate = None
-    experiment.set_up_process(config)
-    data: Any = experiment.build_data(config)
-    task: Any = experiment.build_task(config, data)
+    set_up_process(config)
+    data: Any = build_data(config)
+    task: Any = build_task(config, data)
     history = History()
     callbacks: list[Callback] = [history, Checkpoint(config.monitor, config.mode)]
     if not recording:
@@ -83,7 +75,7 @@ def train(overrides: list[str], recording: bool) -> float:
         data._training_windows.seen = NoDigest()
         task.log = lambda *arguments, **options: None
     with tempfile.TemporaryDirectory() as folder:
-        trainer: pl.Trainer = experiment.build_trainer(config, Path(folder), *callbacks)
+        trainer: pl.Trainer = build_trainer(config, Path(folder), *callbacks)
         trainer.limit_val_batches = 1
         with determinism.global_stream(0, "training"):
             started = time.perf_counter()

@@ -1,17 +1,14 @@
 """How near does the time loop come to the machine's limit? Measures ratios of times, in rounds."""
 
+import argparse
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import pandas as pd
-from rich.markdown import Markdown
 
 from experiments import study
-from experiments.speed import command, growth, machine
-from experiments.speed.apart import AS_TORCH_COMES, Apart
-from experiments.speed.bars import Rows, judge, read_bars
+from experiments.speed import growth, harness
 from experiments.speed.contenders import (
     FUSED,
     LOOP,
@@ -22,100 +19,171 @@ from experiments.speed.contenders import (
     contenders,
     torchs,
 )
-from experiments.speed.plan import FULL, QUICK, Plan
+from experiments.speed.fresh_process import AS_TORCH_COMES, fresh_process
+from experiments.speed.growth import Growth, at
+from experiments.speed.harness import Findings
 from experiments.speed.timing import Stopwatch, ratio
-from rnnexp import console
-from rnnexp.process import cores, determinism
+from experiments.speed.yardsticks import LOOPS
+from rnnexp.nn.cells import MGU
 
-HERE = Path(__file__).parent
 TITLES = {
     "training": "pmGRU, a training iteration, an output after the last step",
     "inference": "pmGRU, inference, an output after the last step",
     "every step": "pmGRU, a training iteration, an output at every step",
     "cells": "Every cell, a training iteration",
 }
+Rows = dict[str, pd.DataFrame]  # seconds (rounds, contenders) of each row of a table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    quick = "small sizes and few rounds, to see how it works: nothing is expected or written"
-    return command.run(argv, __doc__, quick, answer)
+    options = harness.parser(__doc__).parse_args(argv)
+    return harness.run(options, answer, bars="time loop", place="table", picture="growth.png")
 
 
-def answer(quick: bool) -> int:
-    """Measure everything, and write tables and figure. Returns the exit code: 1 where the machine
-    was not quiet or an expectation is missed."""
-    determinism.prepare(deterministic=True, threads=len(cores.available()))
-    if not quick:
-        machine.require_quiet()
-    start, watch, stopwatch = time.perf_counter(), machine.Watch(), Stopwatch()
-    plan, bars = (QUICK, []) if quick else (FULL, read_bars(HERE / "expected.yaml"))
+def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
+    plan = QUICK if options.quick else FULL
     tables, growths = measure(plan, stopwatch)
-    minutes = (time.perf_counter() - start) / 60
-    facts, unrest = machine.conditions(watch.others(), stopwatch.pulse)
-
-    judged, missed = judge(bars, tables | {one.axis: {"": one.times} for one in growths})
-    parts = [f"Measured in {minutes:.1f} minutes on {machine.description()}. {facts}\n"]
-    parts += [study.markdown_table("What is expected", judged)] if bars else []
-    parts += [study.markdown_table(TITLES[name], ratios(rows)) for name, rows in tables.items()]
-    parts += [
+    written = [study.markdown_table(TITLES[name], ratios(rows)) for name, rows in tables.items()]
+    written += [
         study.markdown_table(growth.title(one, plan.base), growth.table(one)) for one in growths
     ]
-    text = "\n".join(parts).rstrip()
-    console.show(Markdown(text))
-
-    if quick:
-        print("README.md stays as it is: these sizes are too small to tell anything")
-        return 0
-    if unrest:
-        print(f"study: README.md stays as it is: {unrest}", file=sys.stderr)
-        return 1
-    study.write_between_markers(HERE / "README.md", text)
-    growth.draw(growths).savefig(HERE / "growth.png", dpi=110)
-    for bar in missed:
-        print(f"study: missed: {bar}", file=sys.stderr)
-    return 1 if missed else 0
+    return Findings(written, values(tables, growths), lambda: growth.draw(growths))
 
 
-def measure(plan: Plan, stopwatch: Stopwatch) -> tuple[dict[str, Rows], list[growth.Growth]]:
+# What is measured -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The measurements of a study.
+
+    tables: the cases of each table, by the row's name. base, growth: `base` is measured with each
+    of these values on each axis; its own value is among them. rounds: of each table, and of growth.
+    fresh: the tables whose contenders of torch alone run in a fresh process as well.
+    """
+
+    tables: dict[str, dict[str, Case]]
+    base: Case
+    growth: dict[str, list[int]]
+    rounds: dict[str, int]
+    fresh: tuple[str, ...] = ("training", "inference", "every step")
+
+
+def plan(
+    iteration: Case,
+    every_step: list[Case],
+    of_cells: list[Case],
+    base: Case,
+    growth: dict[str, list[int]],
+    rounds: dict[str, int],
+) -> Plan:
+    """The tables: training and inference with the lecture's pmGRU; pmGRU with an output at every
+    step; every cell with a fused path at some sizes."""
+    tables = {
+        "training": {str(iteration): iteration},
+        "inference": {str(iteration): replace(iteration, training=False)},
+        "every step": {str(case): case for case in every_step},
+        "cells": {
+            f"{cell.__name__}, {case}": replace(case, cell=cell)
+            for case in of_cells
+            for cell in LOOPS
+        },
+    }
+    return Plan(tables, base, growth, rounds)
+
+
+LARGE = Case(MGU, batch=1024, steps=90, hidden=256, every_step=False)
+SMALL = Case(MGU, batch=64, steps=180, hidden=128)
+BASE = Case(MGU, batch=64, steps=100, hidden=128)
+FULL = plan(
+    iteration=LARGE,
+    every_step=[
+        replace(SMALL, steps=steps, hidden=hidden)
+        for steps in (180, 256)
+        for hidden in (128, 192, 256)
+    ],
+    of_cells=[SMALL, LARGE],
+    base=BASE,
+    growth={
+        "steps": [100, 200, 500, 1000, 2000],
+        "batch": [1, 8, 64, 512],
+        "hidden": [32, 64, 128, 256, 512],
+        "inputs": [1, 12, 100, 1000],
+    },
+    rounds={"training": 12, "inference": 12, "every step": 12, "cells": 6, "growth": 6},
+)
+
+TINY = Case(MGU, batch=4, steps=6, hidden=8)
+QUICK = plan(
+    iteration=replace(TINY, every_step=False),
+    every_step=[TINY],
+    of_cells=[TINY],
+    base=TINY,
+    growth={"steps": [6, 12], "batch": [2, 4], "hidden": [8, 16], "inputs": [3, 12]},
+    rounds={"training": 3, "inference": 3, "every step": 3, "cells": 3, "growth": 3},
+)
+
+
+# Measuring --------------------------------------------------------------------------------------
+
+
+def measure(plan: Plan, stopwatch: Stopwatch) -> tuple[dict[str, Rows], list[Growth]]:
     """The times of every row of every table, and growth along every axis."""
     tables: dict[str, Rows] = {}
     for name, cases in plan.tables.items():
         print(f"{name}: {len(cases)} sizes", flush=True)
-        apart = name in plan.apart
+        rounds, fresh = plan.rounds[name], name in plan.fresh
         tables[name] = {
-            row: measure_case(case, apart, stopwatch, plan.rounds[name])
-            for row, case in cases.items()
+            row: measure_case(case, fresh, stopwatch, rounds) for row, case in cases.items()
         }
     growths = []
-    for axis, values in plan.growth.items():
+    for axis, along in plan.growth.items():
         print(f"growth with {growth.LABELS[axis]}", flush=True)
-        growths.append(growth.grow(stopwatch, plan.base, axis, values, plan.rounds["growth"]))
+        growths.append(growth.grow(stopwatch, plan.base, axis, along, plan.rounds["growth"]))
     return tables, growths
 
 
-def measure_case(case: Case, apart: bool, stopwatch: Stopwatch, rounds: int) -> pd.DataFrame:
-    """All contenders; apart: torch's own as torch comes as well."""
-    if not apart:
+def measure_case(case: Case, fresh: bool, stopwatch: Stopwatch, rounds: int) -> pd.DataFrame:
+    """All contenders; fresh: those of torch alone in a fresh process as well."""
+    again = {name + AS_TORCH_COMES: (case, name) for name in torchs(case)} if fresh else {}
+    if not again:
         return stopwatch.side_by_side(contenders(case), rounds)
-    alone = Apart(contender, {name + AS_TORCH_COMES: (case, name) for name in torchs(case)})
-    try:
-        return stopwatch.side_by_side(contenders(case) | alone.works, rounds)
-    finally:
-        alone.end()
+    with fresh_process(contender, again) as works:
+        return stopwatch.side_by_side(contenders(case) | works, rounds)
+
+
+# Results ----------------------------------------------------------------------------------------
 
 
 def ratios(rows: Rows) -> pd.DataFrame:
-    """The fused path's time to that of the others, as texts, and which part of it products are."""
+    """The ratios of the fused path's time to those of the others, as texts, and the share of its
+    time that the products alone take."""
     lines = []
     for row, times in rows.items():
         line = {"": row} | {f"to {name}": str(ratio(times, FUSED, name)) for name in (PLAIN, LOOP)}
-        apart = [name for name in map(str, times) if name.endswith(AS_TORCH_COMES)]
-        layers = [name for name in map(str, times) if name.startswith("nn.") and name not in apart]
+        again = [name for name in map(str, times) if name.endswith(AS_TORCH_COMES)]
+        layers = [name for name in map(str, times) if name.startswith("nn.") and name not in again]
         line["to torch's"] = ", ".join(f"{name} {ratio(times, FUSED, name)}" for name in layers)
-        line |= {f"to {name}": str(ratio(times, FUSED, name)) for name in apart}
+        line |= {f"to {name}": str(ratio(times, FUSED, name)) for name in again}
         line["products' share"] = f"{ratio(times, PRODUCTS, FUSED).median:.0%}"
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def values(tables: dict[str, Rows], growths: Sequence[Growth]) -> dict[str, float]:
+    """For the bars: the largest ratio of the fused path's time to each contender's in any row of a
+    table, and the growth of the fused path's time from the base to each value of an axis."""
+    found: dict[str, float] = {}
+    for table, rows in tables.items():
+        for times in rows.values():
+            for other in map(str, times.columns.drop(FUSED)):
+                name = f"{table}: {FUSED} to {other}"
+                found[name] = max(ratio(times, FUSED, other).median, found.get(name, 0.0))
+    for one in growths:
+        for value in one.memory[FUSED]:
+            name = f"{one.axis}: {at(FUSED, value)} to {at(FUSED, one.base)}"
+            found[name] = one.time(FUSED, value).median
+    return found
 
 
 if __name__ == "__main__":

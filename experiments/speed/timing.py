@@ -1,9 +1,11 @@
-"""Times that are measured side by side: what counts is their ratio."""
+"""Times of contenders that are measured side by side. Only their ratios are compared."""
 
 import gc
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -13,7 +15,7 @@ Work = Callable[[], Any]
 
 
 class Ratio(NamedTuple):
-    """Of two contenders' times in the same round: the quartiles over the rounds."""
+    """The ratio of two contenders' times within a round: quartiles over the rounds."""
 
     low: float
     median: float
@@ -33,10 +35,10 @@ def quartiles(values: pd.Series) -> Ratio:
 
 
 class Stopwatch:
-    """Runs contenders in rounds, and in every round a product that is always the same: how much
-    its times differ says how steady the machine is.
+    """Times contenders in rounds, and in every round the same matrix product, the pulse: the spread
+    of its times tells how steady the machine is.
 
-    pulse: seconds of that product, so far.
+    pulse: seconds of that product so far, one a round.
     """
 
     def __init__(self) -> None:
@@ -44,21 +46,23 @@ class Stopwatch:
         self._operands = torch.randn(1024, 256), torch.randn(256, 256)
         self._result = torch.empty(1024, 256)
 
-    def side_by_side(self, contenders: Mapping[str, Work], rounds: int) -> pd.DataFrame:
-        """Seconds (rounds, contenders). In every round each is run once, in another order; a first
-        round, in which they warm up, does not count."""
+    def side_by_side(self, works: Mapping[str, Work], rounds: int) -> pd.DataFrame:
+        """Seconds of each work (rounds, contenders): `in_turns` without garbage collection."""
+        with _without_collection():
+            return self.in_turns({name: partial(_seconds, works[name]) for name in works}, rounds)
+
+    def in_turns(self, contenders: Mapping[str, Callable[[], float]], rounds: int) -> pd.DataFrame:
+        """Seconds (rounds, contenders), as the contenders themselves return them.
+
+        Every round calls each contender once, in another order. A warm-up round is left out.
+        """
         times = []
-        gc.freeze()  # what is there already is no contender's garbage
-        gc.disable()
-        try:
-            for number in range(rounds + 1):
+        for number in range(rounds + 1):
+            if not gc.isenabled():
                 gc.collect()
-                order = random.Random(number).sample(list(contenders), len(contenders))
-                self.pulse.append(_seconds(self._product))
-                times.append({name: _seconds(contenders[name]) for name in order})
-        finally:
-            gc.enable()
-            gc.unfreeze()
+            order = random.Random(number).sample(list(contenders), len(contenders))
+            self.pulse.append(_seconds(self._product))
+            times.append({name: contenders[name]() for name in order})
         return pd.DataFrame(times[1:], columns=list(contenders))
 
     def _product(self) -> None:
@@ -70,3 +74,14 @@ def _seconds(work: Work) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    gc.freeze()  # the objects that exist already are no contender's garbage
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()

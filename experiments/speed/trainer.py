@@ -1,8 +1,10 @@
 """What does Lightning's Trainer cost? The same training steps, driven by it as in a run of rnnexp,
 by it alone, and by a bare loop, in turns."""
 
+import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -10,29 +12,30 @@ from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
-from rich.markdown import Markdown
 
 from experiments import study
-from experiments.speed import command, machine
-from experiments.speed.timing import quartiles
-from rnnexp import console
+from experiments.speed import harness
+from experiments.speed.harness import Findings
+from experiments.speed.timing import Stopwatch, quartiles
 from rnnexp.callbacks.history import History
 from rnnexp.config import compose
 from rnnexp.optim.gradients import clip_grad_norm_
-from rnnexp.process import cores, determinism
-from rnnexp.runs import experiment
+from rnnexp.process import determinism
+from rnnexp.runs.build import build_data, build_task, build_trainer
+from rnnexp.runs.settings import resolve, set_up_process
 
-HERE = Path(__file__).parent
 RUN, TRAINER, BARE = "as in a run", "Trainer alone", "bare loop"
 TRAINING = [
     "experiment=quickstart",
     "monitor=null",
     "data.validation_fraction=0",
     "callbacks.figures=null",
-    "callbacks.progress_bar=null",  # which draws on a terminal alone
+    "callbacks.progress_bar=null",  # it draws only on a terminal
 ]
-SIZES = {  # steps of some milliseconds, and of some tens
+SIZES = {  # steps of a few milliseconds, and of a few tens
     "hidden 64, batch 8, 30 steps": [
         "model.hidden_size=64",
         "data.batch_size=8",
@@ -47,60 +50,34 @@ SIZES = {  # steps of some milliseconds, and of some tens
 }
 
 
-class Clock(Callback):
-    """seconds: from the start of the training to its end."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._start = perf_counter()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.seconds = perf_counter() - self._start
+QUICK_HELP = "two rounds, to see how it works: nothing is written"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    quick = "two rounds, to see how it works: nothing is written"
-    return command.run(argv, __doc__, quick, answer)
+    options = harness.parser(__doc__, QUICK_HELP).parse_args(argv)
+    return harness.run(options, answer, bars="trainer", place="trainer")
 
 
-def answer(quick: bool) -> int:
-    """Measure, and write the table. Returns the exit code: 1 where the machine was not quiet."""
-    threads = len(cores.available())
-    determinism.prepare(deterministic=True, threads=threads)
-    if not quick:
-        machine.require_quiet()
-    watch = machine.Watch()
+def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
     lines = []
     for size, overrides in SIZES.items():
         print(size, flush=True)
-        training = [*TRAINING, *overrides, f"determinism.threads={threads}"]
-        lines.append({"": size} | row(measure(training, rounds=2 if quick else 5)))
-    busy = watch.others()
+        training = [*TRAINING, *overrides, f"determinism.threads={torch.get_num_threads()}"]
+        times = measure(training, stopwatch, rounds=2 if options.quick else 5)
+        lines.append({"": size} | row(times))
     title = "Milliseconds a training step of pmGRU"
-    text = f"{study.markdown_table(title, pd.DataFrame(lines))}\nOn {machine.description()}."
-    console.show(Markdown(text))
-    if quick:
-        return 0
-    if busy is not None and busy > machine.OTHERS:
-        print(
-            f"study: README.md stays as it is: others kept {busy:.2f} cores busy", file=sys.stderr
-        )
-        return 1
-    study.write_between_markers(HERE / "README.md", text, "trainer")
-    return 0
+    return Findings([study.markdown_table(title, pd.DataFrame(lines))])
 
 
-def measure(overrides: list[str], rounds: int) -> pd.DataFrame:
-    """Seconds a training step (rounds, contenders); a first round does not count."""
+def measure(overrides: list[str], stopwatch: Stopwatch, rounds: int) -> pd.DataFrame:
+    """Seconds a training step (rounds, contenders)."""
     contenders = {RUN: as_in_a_run, TRAINER: trainer_alone, BARE: bare_loop}
-    times = []
-    for number in range(rounds + 1):
-        order = list(contenders)[:: 1 if number % 2 else -1]
-        times.append({name: contenders[name](overrides) for name in order})
-    return pd.DataFrame(times[1:])
+    bound = {name: partial(contender, overrides) for name, contender in contenders.items()}
+    return stopwatch.in_turns(bound, rounds)
 
 
 def row(times: pd.DataFrame) -> dict[str, str]:
-    """As texts: each contender's time, and what it adds to the bare loop's."""
+    """Each contender's time as text, and what it adds to the bare loop's."""
     cells = {BARE: f"{1000 * times[BARE].median():.2f}"}
     for name in (TRAINER, RUN):
         added = times[name] - times[BARE]
@@ -116,23 +93,33 @@ def row(times: pd.DataFrame) -> dict[str, str]:
 
 
 def as_in_a_run(overrides: list[str]) -> float:
-    """The loss logged at every step, TensorBoard, the history."""
+    """With the loss logged at every step, TensorBoard and the history."""
     config, data, task = built(overrides)
     return trained(config, data, task, History())
 
 
 def trainer_alone(overrides: list[str]) -> float:
-    """Nothing logged, no callback, no logger."""
+    """Without logging, callbacks or logger."""
     config, data, task = built(overrides)
     config.logger, config.callbacks = None, {}
     task.log = lambda *arguments, **options: None
     return trained(config, data, task)
 
 
-def trained(config: Any, data: Any, task: Any, *callbacks: Callback) -> float:
+class Clock(Callback):
+    """seconds: from the start to the end of the training."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._start = perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.seconds = perf_counter() - self._start
+
+
+def trained(config: DictConfig, data: Any, task: Any, *callbacks: Callback) -> float:
     clock = Clock()
     with TemporaryDirectory() as folder, determinism.global_stream(0, "training"):
-        trainer = experiment.build_trainer(config, Path(folder), *callbacks, clock)
+        trainer = build_trainer(config, Path(folder), *callbacks, clock)
         trainer.fit(task, datamodule=data)
     return clock.seconds / trainer.global_step
 
@@ -158,12 +145,12 @@ def bare_loop(overrides: list[str]) -> float:
     return (perf_counter() - start) / steps
 
 
-def built(overrides: list[str]) -> tuple[Any, Any, Any]:
-    """Config, data and task, at the same initial weights each time."""
-    config = experiment.resolve(compose(overrides))
-    experiment.set_up_process(config)
-    data = experiment.build_data(config)
-    return config, data, experiment.build_task(config, data)
+def built(overrides: list[str]) -> tuple[DictConfig, Any, Any]:
+    """Config, data and task, with the same initial weights each time."""
+    config = resolve(compose(overrides))
+    set_up_process(config)
+    data = build_data(config)
+    return config, data, build_task(config, data)
 
 
 if __name__ == "__main__":

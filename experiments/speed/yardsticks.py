@@ -1,8 +1,7 @@
-"""What our time loop is compared with: loops as the equations say them, torch's own layers, and the
-matrix products alone.
+"""The yardsticks of our time loop: literal loops, torch's layers, and the matrix products alone.
 
-Loops and layers are called as network(x, every_step) with x: (T, B, I), and give every hidden state
-(T, B, H) or the last one (B, H).
+Loops and layers are called as network(x, every_step) with x: (T, B, I), and return every hidden
+state (T, B, H) or the last one (B, H).
 """
 
 from collections.abc import Callable
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnexp.nn import cells
-from rnnexp.nn.fast import kernels
+from rnnexp.nn.fast import cpu_math
 
 State = tuple[Tensor, ...]
 
@@ -20,8 +19,8 @@ State = tuple[Tensor, ...]
 
 
 class Loop(nn.Module):
-    """The equations, one step after the other, with torch.nn.Linear over [x_t; h_{t-1}], and
-    autograd for the gradients."""
+    """The equations step by step: a torch.nn.Linear over [x_t; h_{t-1}] for each gate, and autograd
+    for the gradients."""
 
     states = 1
 
@@ -173,8 +172,8 @@ LOOPS: dict[type[cells.Cell], type[Loop]] = {
     cells.Linear: TEXTnetOfTheSlide,
     cells.TEXTnetOrder2: TEXTnetOrder2,
     cells.MGU: PmGRU,
-    cells.GRUChung: LectureGRU,
     cells.GRU: TorchGRU,
+    cells.GRUChung: LectureGRU,
     cells.LSTM: LSTM,
 }
 
@@ -195,7 +194,7 @@ class Layer(nn.Module):
         return hidden if every_step else last[0]
 
 
-# torch's of the same equations, or for the GRU's relatives the GRU; there are cells without.
+# torch's layer of the same equations, or nn.GRU for all relatives of the GRU. Some cells have none.
 LAYERS: dict[type[cells.Cell], type[nn.RNNBase]] = {
     cells.Vanilla: nn.RNN,
     cells.MGU: nn.GRU,
@@ -207,11 +206,12 @@ LAYERS: dict[type[cells.Cell], type[nn.RNNBase]] = {
 
 # The limit --------------------------------------------------------------------------------------
 
-TOGETHER = 4096  # sequences times steps: products of many steps are of so many rows
+TOGETHER = 4096  # rows (sequences times steps) of a product over many steps
 
 
 class Product:
-    """Of one weight (n, m) with so many rows, always the same ones: they stay in the cache."""
+    """The product of one weight (n, m) with a matrix of so many rows. The operands are always the
+    same, so they stay in the cache."""
 
     def __init__(self, weight: Tensor, rows: int) -> None:
         self.weight = weight.detach()
@@ -230,12 +230,11 @@ class Product:
 
 
 def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callable[[], None]:
-    """The matrix products of a cell and nothing else.
+    """The matrix products of a cell and nothing else, by the fused path's kernels.
 
-    Forward, every recurrent weight is multiplied once a step, and the input weight for many steps
-    together. Backward there are twice as many: every recurrent weight again once a step, and the
-    gradients of all weights for many steps together (the inputs need none). The fused path's
-    kernels make them.
+    Forward, every recurrent weight is multiplied once a step, and the input weight once for many
+    steps. Backward, every recurrent weight is multiplied once a step again, and the gradients of
+    all weights are computed for many steps at a time. The inputs need no gradient.
     """
     size = cell.hidden_size
     weights = [weight for weight in cell.parameters() if weight.dim() == 2]
@@ -245,17 +244,17 @@ def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callab
     whole = {rows: [Product(weight, rows) for weight in weights] for rows in set(parts)}
 
     def work() -> None:
-        with kernels.for_products(parts[0], size, size):
+        with cpu_math.fast_products(parts[0], size, size):
             for rows in parts:
                 inputs[rows].forward()
-        with kernels.for_products(batch, size, size):
+        with cpu_math.fast_products(batch, size, size):
             for _ in range(steps):
                 for product in recurrent:
                     product.forward()
             for _ in range(steps if training else 0):
                 for product in recurrent:
                     product.gradient_of_rows()
-        with kernels.for_products(parts[0], size, size):
+        with cpu_math.fast_products(parts[0], size, size):
             for rows in parts if training else []:
                 for product in whole[rows]:
                     product.gradient_of_weight()

@@ -1,43 +1,47 @@
 """The study of gating, shrunk: what is trained, what its table and its figure show."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from experiments import study
 from experiments.gating import study as gating
 from rnnexp.callbacks.gradient_flow import FILE
-from rnnexp.config import compose, config_dir
-from rnnexp.runs.build import build_data
+from rnnexp.config import config_dir
 from rnnexp.runs.comparison.leaderboard import find_runs
 from rnnexp.runs.folder.record import RunRecord
-from rnnexp.runs.settings import resolve
-from tests.support import REPOSITORY
+from rnnexp.tasks.metric import Metric
+from tests.experiments.shrunk import (
+    TEXT,
+    Jobs,
+    Recorder,
+    Whole,
+    composed,
+    own_environment,
+    run_whole,
+    study_folder,
+    table_cells,
+)
 
 SMALL = ["data.number=40", "trainer.max_epochs=1", "model.hidden_size=4"]
-TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
 EVERY_CELL = [*gating.UNGATED, *gating.GATED]
 CELLS = ["vanilla", "mgu2", "lstm_cell"]
 
 
-@pytest.fixture(autouse=True)
-def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the study's own with README and expectations; few cells, two distances."""
-    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
-    path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    here = tmp_path / "gating"
-    here.mkdir()
-    (here / "README.md").write_text(TEXT)
-    (here / "expected.yaml").write_text(
-        '- {runs: "name=lstm_cell,model.recurrence.forget_bias=5.0,data.distance=7", '
-        "metric: accuracy, expected: 0.9, tolerance: 0.001}"
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the study's own; few cells, two distances."""
+    own_environment(folder, monkeypatch)
+    here = study_folder(
+        folder / "gating",
+        'runs: "name=lstm_cell,model.recurrence.forget_bias=5.0,data.distance=7", '
+        "metric: accuracy, expected: 0.9, tolerance: 0.001",
     )
     monkeypatch.setattr(gating, "HERE", here)
     monkeypatch.setattr(gating, "DISTANCES", [3, 7])
@@ -46,85 +50,96 @@ def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return here
 
 
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return prepare(tmp_path, monkeypatch)
+
+
+def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
+    """With a forget bias, accuracies of 0.8, 0.9 and 1 and a gradient that halves every step.
+    Without one, accuracies of 0.4, 0.5 and 0.6 and a gradient that starts from twice as much, falls
+    to a tenth every step, and is zero after the training."""
+    kept, distance = config.model.recurrence.forget_bias > 0, config.data.distance
+    steps = np.arange(distance + 1)
+    before = 0.5**steps if kept else 2 * 0.1**steps
+    after = 1e-3 * before if kept else 0 * before
+    both = {0: before, 1: after}
+    rows = [(e, d, norm) for e, norms in both.items() for d, norm in enumerate(norms)]
+    table = pd.DataFrame(rows, columns=["epochs", "distance", "gradient_norm"])
+    table.to_csv(record.folder / FILE, index=False)
+    return {"test/accuracy": (0.8 if kept else 0.4) + 0.1 * config.seed}
+
+
+def shrunk_jobs() -> Jobs:
+    return Jobs(Recorder(Metric("accuracy", "", lower_is_better=False), results))
+
+
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The jobs that were run, by a training that only writes a record: with a forget bias
-    accuracies of 0.8, 0.9 and 1 and a gradient that halves every step; without of 0.4, 0.5 and 0.6
-    and one that falls by 0.1, from twice as much, and that is zero after the training."""
-    jobs: list[str] = []
-
-    def train(job: study.Job, folder: Path) -> int:
-        jobs.append(str(job))
-        place = folder / f"run{len(jobs)}"
-        place.mkdir(parents=True)
-        record = RunRecord(place, ["rnnexp"])
-        config = resolve(compose(job.overrides))
-        data = build_data(config)
-        record.config(config)
-        kept, distance = config.model.recurrence.forget_bias > 0, config.data.distance
-        record.save(**data.facts(), spec=data.spec, headline=["accuracy"], parameters=1,
-                    device="some processor", threads=1, status="completed")  # fmt: skip
-        record.digest({})
-        record.metrics({"test/accuracy": (0.8 if kept else 0.4) + 0.1 * config.seed})
-        steps = np.arange(distance + 1)
-        before = 0.5**steps if kept else 2 * 0.1**steps
-        after = 1e-3 * before if kept else 0 * before
-        both = {0: before, 1: after}
-        rows = [(e, d, norm) for e, norms in both.items() for d, norm in enumerate(norms)]
-        table = pd.DataFrame(rows, columns=["epochs", "distance", "gradient_norm"])
-        table.to_csv(place / FILE, index=False)
-        return 0
-
-    monkeypatch.setattr(study, "train", train)
-    return jobs
+    """The jobs that were run."""
+    jobs = shrunk_jobs()
+    monkeypatch.setattr(study, "train", jobs)
+    return jobs.asked
 
 
-def cells_of(line: str) -> list[str]:
-    return [cell.strip() for cell in line.split("|")[1:-1]]
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    return run_whole(tmp_path_factory.mktemp("whole"), shrunk_jobs(), prepare, gating.main)
 
 
 def test_the_whole_study_trains_every_cell_and_writes_table_and_figure(
-    place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+    whole: Whole,
 ) -> None:
-    assert gating.main([]) == 0
-    assert len(trained) == len(set(trained)) == (3 + 1) * 2 * 3
-    before, _, rest = (place / "README.md").read_text().partition(study.BEGIN)
+    assert whole.code == 0
+    assert len(whole.asked) == len(set(whole.asked)) == (3 + 1) * 2 * 3
+    before, _, rest = (whole.here / "README.md").read_text().partition(study.BEGIN)
     table, _, after = rest.partition(study.END)
     assert (before, after) == ("# Question\n\n", "\n\n# Conclusion\n")
-    assert "old" not in table and "Trained on: some processor, threads: 1." in table
+    assert "old" not in table and "Trained on: some processor, threads: 2." in table
 
     reached, left = table.split("**What is left")
-    lines = [cells_of(line) for line in reached.splitlines() if line.startswith("|")][2:]
+    lines = [table_cells(line) for line in reached.splitlines() if line.startswith("|")][2:]
     assert [line[0] for line in lines] == [*CELLS, "lstm_cell"]
     assert [line[1] for line in lines] == [gating.NO_GATE, gating.HALF, gating.HALF, gating.KEPT]
     as_drawn, kept = ["0.500 ± 0.100"] * 2, ["0.900 ± 0.100"] * 2
     assert [line[2:] for line in lines] == [as_drawn] * 3 + [kept]
 
-    lines = [cells_of(line) for line in left.splitlines() if line.startswith("|")][2:]
+    lines = [table_cells(line) for line in left.splitlines() if line.startswith("|")][2:]
     assert [line[2:] for line in lines] == [["1e-07", "1e-07"]] * 3 + [["8e-03", "8e-03"]]
     assert "gradient over 7 words" in left
-    assert (place / "gating.png").stat().st_size > 20_000
-    assert "met" in capsys.readouterr().out
+    assert (whole.here / "gating.png").stat().st_size > 20_000
+    assert "met" in whole.said
 
 
-def test_a_missed_expectation_is_code_1(place: Path, trained: list[str]) -> None:
+def test_a_missed_expectation_is_code_1(
+    place: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a study of one cell."""
+    monkeypatch.setattr(gating, "DISTANCES", [7])
+    monkeypatch.setattr(gating, "UNGATED", [])
+    monkeypatch.setattr(gating, "GATED", ["lstm_cell"])
+    monkeypatch.setattr(gating, "draw", lambda rows: Figure())
     path = place / "expected.yaml"
     path.write_text(path.read_text().replace("0.9,", "0.95,"))
     assert gating.main([]) == 1
 
 
 def test_a_part_is_shown_and_not_written_and_is_not_trained_again(
-    place: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+    place: Path,
+    trained: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gating, "DISTANCES", [7])
     part = ["--only", "mgu2", "lstm_cell", "--seeds", "0"]
     assert gating.main(part) == 0
     assert "the whole study alone" in capsys.readouterr().out
     assert (place / "README.md").read_text() == TEXT
-    assert len(trained) == 6
+    assert len(trained) == 3
     assert gating.main([*part, "--at-once", "2"]) == 0
-    assert len(trained) == 6
+    assert len(trained) == 3
     assert gating.main([*part, "optimizer.lr=0.5"]) == 0
-    assert len(trained) == 12
+    assert len(trained) == 6
 
 
 def test_every_cell_of_the_config_group_is_in_the_study() -> None:
@@ -136,7 +151,7 @@ def test_every_cell_of_the_config_group_is_in_the_study() -> None:
 
 def test_what_the_study_fixes_is_the_same_for_all_cells() -> None:
     """But for the cell itself, and the bias of its gate."""
-    configs = [compose(one) for one in gating.trainings(CELLS, []) if "data.distance=3" in one]
+    configs = [composed(one) for one in gating.trainings(CELLS, []) if "data.distance=3" in one]
     assert len(configs) == 4
     for config in configs:
         del config.model.recurrence, config.name
@@ -179,9 +194,21 @@ def test_the_figure_has_a_curve_and_a_line_of_numbers_for_every_row() -> None:
 
 
 @pytest.mark.slow
-def test_jobs_are_trained_in_processes_of_their_own_at_the_same_time() -> None:
+def test_jobs_are_trained_in_processes_of_their_own_at_the_same_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two jobs wait for each other. One of them is enough to see that a process trains it."""
+    monkeypatch.setattr(gating, "DISTANCES", [3])
+    both, in_a_process, recorded = Barrier(2), study.train, shrunk_jobs()
+
+    def train(job: study.Job, folder: Path) -> int:
+        both.wait(timeout=60)
+        is_kept = "model.recurrence.forget_bias=5.0" in job.overrides
+        return (in_a_process if is_kept else recorded)(job, folder)
+
+    monkeypatch.setattr(study, "train", train)
     part = ["--only", "lstm_cell", "--seeds", "0", "--at-once", "2"]
     assert gating.main([*SMALL, *part]) == 0
     entries = find_runs([Path("outputs/studies/gating")])
-    assert [entry.status for entry in entries] == ["completed"] * 4
+    assert [entry.status for entry in entries] == ["completed"] * 2
     assert all((entry.folder / FILE).exists() for entry in entries)

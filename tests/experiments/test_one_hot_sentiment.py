@@ -32,6 +32,7 @@ def entry(folder: Path, name: str, seed: int, accuracy: float, memory: int | Non
         data="d",
         title="reviews",
         headline=["accuracy"],
+        lower_is_better=False,
         metrics={"test/accuracy": accuracy, "baseline/nb_svm/accuracy": 0.85},
         seconds=20.0,
     )
@@ -94,7 +95,7 @@ class Completed:
     def __init__(self, runs: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[str, list[int]]] = []
         monkeypatch.setattr(study, "jobs_of", self.jobs_of)
-        monkeypatch.setattr(study, "complete", lambda jobs, folder, others: (runs, []))
+        monkeypatch.setattr(study, "complete", lambda *arguments: (runs, []))
         monkeypatch.setattr(study, "trained_on", lambda runs: "Trained on: some processor.")
 
     def jobs_of(self, trainings: list[tuple[str, ...]], seeds: list[int]) -> list[study.Job]:

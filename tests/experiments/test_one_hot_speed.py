@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments.speed import machine, one_hot, trainer
-from experiments.speed.apart import Make
+from experiments.speed import harness, machine, one_hot, recording, trainer
+from experiments.speed.bars import Bar, judge, read_bars
 from experiments.speed.growth import at
-from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Bar, Measured
-from experiments.speed.one_hot_contenders import LITERAL, Drawn, Literal, Ours
+from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Measured
+from experiments.speed.one_hot_contenders import LITERAL, DrawnDocuments, Literal, Ours
+from experiments.speed.timing import Stopwatch
 from rnnexp.nn.fast.tables import current_rows
 from rnnexp.nn.lecture import grunet, textnet
-from rnnexp.process import determinism
-from rnnexp.runs import record
+from rnnexp.process import determinism, memory
+from tests.experiments.shrunk import composed, in_this_process, without_pulse
 
 FOLDER = Path(one_hot.__file__).parent
 VOCABULARY, HIDDEN = 50, 6
@@ -37,7 +38,7 @@ def published(name: str, network: Any) -> dict[str, Tensor]:
 
 def both(name: str) -> tuple[Ours, Literal]:
     """Our network and the literal loop at the same weights, in double precision."""
-    ours = Ours(name, Drawn(VOCABULARY, documents=8, longest=12), HIDDEN)
+    ours = Ours(name, DrawnDocuments(VOCABULARY, documents=8, longest=12), HIDDEN)
     ours.task.double()
     loop = LITERAL[name](VOCABULARY, HIDDEN).double()
     loop.load_state_dict(published(name, ours.task.network))
@@ -106,7 +107,7 @@ def test_steps_are_those_of_dense_sgd(name: str, double: None) -> None:
 
 
 def test_drawn_documents_are_as_long_as_reviews_and_use_frequent_words_most() -> None:
-    data = Drawn(20_030)
+    data = DrawnDocuments(20_030)
     assert data.store.lengths.float().mean() == pytest.approx(120, rel=0.05)
     assert data.store.lengths.float().median() == pytest.approx(84, rel=0.05)
     count = torch.bincount(data.store.tokens, minlength=20_030)
@@ -126,10 +127,10 @@ def test_peak_memory_is_that_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "status").write_text("VmPeak:\t  999 kB\nVmHWM:\t   12 kB\nVmRSS:\t 5 kB\n")
-    monkeypatch.setattr(record, "STATUS", tmp_path / "status")
-    assert record.peak_memory() == 12 * 1024
-    monkeypatch.setattr(record, "STATUS", tmp_path / "none")
-    assert record.peak_memory() is None
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
+    assert memory.peak_memory() == 12 * 1024
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    assert memory.peak_memory() is None
 
 
 def test_the_lecture_s_largest_network_is_what_memory_is_measured_of() -> None:
@@ -151,9 +152,13 @@ def test_trainer_and_bare_loop_end_at_the_same_weights(
         tasks.append(task)
         return config, data, task
 
+    without_pulse(monkeypatch)
     monkeypatch.setattr(trainer, "built", remembered)
+    monkeypatch.setattr(trainer, "compose", composed)
     tiny = ["data.days=60", "data.number=1", "model.hidden_size=4", "determinism.threads=1"]
-    times = trainer.measure([*trainer.TRAINING, *trainer.SIZES[size], *tiny], rounds=1)
+    tiny += ["trainer.max_epochs=2"]
+    overrides = [*trainer.TRAINING, *trainer.SIZES[size], *tiny]
+    times = trainer.measure(overrides, Stopwatch(), rounds=1)
     assert set(times) == {trainer.BARE, trainer.TRAINER, trainer.RUN} and len(times) == 1
     assert len(tasks) == 6
     first, *others = [list(task.network.parameters()) for task in tasks]
@@ -182,30 +187,39 @@ def measured(single: float = 0.05) -> Measured:
 
 
 def test_bars_are_multiples_of_the_published_costs() -> None:
-    bars = {bar.measured: bar for bar in one_hot.expectations(measured(0.4), FULL)}
-    of = {
-        network: bars[f"{network}, batch 1: DLStudio's cost of a word to ours"]
-        for network in LITERAL
-    }
-    assert [bar.value for bar in of.values()] == pytest.approx([57.5, 57.5, 165])
-    assert [bar.least for bar in of.values()] == [200, 200, 100]
-    assert [bar.verdict for bar in of.values()] == ["missed", "missed", "aim missed"]
-    batch = bars["GRUnet, batch 32: DLStudio's cost of a word to ours"]
-    assert batch.value == pytest.approx(6600) and batch.least == 400 and batch.met
-    assert bars["TEXTnet, batch 32: DLStudio's cost of a word to ours"].least == 1000
-    growth = bars["GRUnet: a word of 64,350 to one of 15,000"]
-    assert growth.value == pytest.approx(1) and growth.most == 1.1
-    memory = bars["GRUnet, 64,350 words: GB of memory"]
-    assert memory.value == 1.5 and memory.most == 3
+    values = one_hot.values(measured(0.4), FULL)
+    bars = {bar.value: bar for bar in read_bars(FOLDER / "expected.yaml", "one-hot")}
+    of = [f"{network}, batch 1: DLStudio's cost of a word to ours" for network in LITERAL]
+    assert [values[name] for name in of] == pytest.approx([57.5, 57.5, 165])
+    assert [bars[name].min for name in of] == [200, 200, 100]
+    assert list(judge([bars[name] for name in of], values)[0][""]) == [
+        "missed",
+        "missed",
+        "aim missed",
+    ]
+    batch = "GRUnet, batch 32: DLStudio's cost of a word to ours"
+    assert values[batch] == pytest.approx(6600) and bars[batch].min == 400
+    assert bars[batch].verdict(6600) == "met"
+    assert bars["TEXTnet, batch 32: DLStudio's cost of a word to ours"].min == 1000
+    growth = "GRUnet: a word of 64,350 to one of 15,000"
+    assert values[growth] == pytest.approx(1) and bars[growth].max == 1.1
+    memory = "GRUnet, 64,350 words: GB of memory"
+    assert values[memory] == 1.5 and bars[memory].max == 3
     assert len(bars) == 9
     assert DLSTUDIO == {"TEXTnet": 23, "TEXTnetOrder2": 23, "GRUnet": 66}
 
 
 def test_a_bar_is_met_at_its_bound() -> None:
-    assert Bar("a", 200, least=200).met and not Bar("a", 199.9, least=200).met
-    assert Bar("a", 1.1, most=1.1).met and not Bar("a", 1.11, most=1.1).met
-    assert Bar("a", 150, least=100, aim=200).verdict == "aim missed"
-    assert str(Bar("a", 1.112345, most=1.1)) == "a is 1.112, at most 1.1"
+    at_least, at_most = Bar("a", min=200), Bar("a", max=1.1)
+    assert at_least.verdict(200) == "met" and at_least.verdict(199.9) == "missed"
+    assert at_most.verdict(1.1) == "met" and at_most.verdict(1.11) == "missed"
+    assert Bar("a", min=100, aim=200).verdict(150) == "aim missed"
+    assert judge([at_most], {"a": 1.112345})[1] == ["a is 1.112, at most 1.1"]
+
+
+def test_a_bar_for_what_this_system_cannot_measure_is_left_out() -> None:
+    table, missed = judge([Bar("a", max=1), Bar("b", max=1)], {"a": None, "b": 1.0})
+    assert list(table["measured"]) == ["b"] and missed == []
 
 
 # The commands -----------------------------------------------------------------------------------
@@ -215,8 +229,8 @@ def test_a_bar_is_met_at_its_bound() -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder with its page, on a quiet machine of which nothing is changed."""
     (tmp_path / "README.md").write_text((FOLDER / "README.md").read_text())
-    for command in (one_hot, trainer):
-        monkeypatch.setattr(command, "HERE", tmp_path)
+    (tmp_path / "expected.yaml").write_text((FOLDER / "expected.yaml").read_text())
+    monkeypatch.setattr(harness, "HERE", tmp_path)
     monkeypatch.setattr(machine, "BEFORE", 0.0)
     monkeypatch.setattr(determinism, "prepare", lambda **options: None)
     watching(monkeypatch, 0.0)
@@ -240,7 +254,7 @@ def test_table_and_figure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def measure(plan: Any, stopwatch: Any) -> Measured:
+    def measure(sizes: Any, stopwatch: Any) -> Measured:
         stopwatch.pulse += [1.0, 1.0]
         return measured(single)
 
@@ -261,7 +275,7 @@ def test_table_and_figure(
 def test_what_was_measured_on_a_busy_machine_is_not_kept(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measure(plan: Any, stopwatch: Any) -> Measured:
+    def measure(sizes: Any, stopwatch: Any) -> Measured:
         stopwatch.pulse += [1.0, 1.0]
         watching(monkeypatch, 0.5)
         return measured()
@@ -294,15 +308,12 @@ def test_quick_really_measures(
     """But the processes apart, which take seconds to start, are in this one."""
     apart: dict[str, Any] = {}
 
-    class Here:
-        def __init__(self, make: Make, loops: dict[str, tuple[Any, ...]]) -> None:
-            self.works = {name: make(*one) for name, one in loops.items()}
-            apart.update(loops)
+    def fresh_process(make: Any, loops: dict[str, tuple[Any, ...]]) -> Any:
+        apart.update(loops)
+        return in_this_process(make, loops)
 
-        def end(self) -> None:
-            self.works.clear()
-
-    monkeypatch.setattr(one_hot, "Apart", Here)
+    without_pulse(monkeypatch)
+    monkeypatch.setattr(one_hot, "fresh_process", fresh_process)
     monkeypatch.setattr(one_hot, "peak_of_training", lambda *sizes: 10**9)
     before = (here / "README.md").read_text()
     assert one_hot.main(["--quick"]) == 0
@@ -319,10 +330,40 @@ def test_table_of_the_trainer(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
         {trainer.BARE: [0.004] * 3, trainer.TRAINER: [0.0042] * 3, trainer.RUN: [0.005] * 3}
     )
 
-    def measure(overrides: Sequence[str], rounds: int) -> pd.DataFrame:
+    def measure(overrides: Sequence[str], stopwatch: Any, rounds: int) -> pd.DataFrame:
+        stopwatch.pulse += [1.0, 1.0]
         return times
 
     monkeypatch.setattr(trainer, "measure", measure)
     assert trainer.main([]) == 0
     row = "| 4.00 | 4.20: +0.20, +5.0% (+5.0% to +5.0%) | 5.00: +1.00, +25.0% (+25.0% to +25.0%) |"
     assert between(here / "README.md", "trainer").count(row) == len(trainer.SIZES)
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(5.0, 0), (5.2, 1)])
+def test_recording_is_judged_and_not_written(
+    seconds: float,
+    code: int,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[list[str]] = []
+
+    def train(overrides: list[str], recording: bool) -> float:
+        asked.append(overrides)
+        return seconds if recording else 5.0
+
+    monkeypatch.setattr(recording, "train", train)
+    monkeypatch.setattr(machine, "conditions", lambda others, pulse: ("It was quiet.", ""))
+    before = (here / "README.md").read_text()
+    assert recording.main(["--rounds", "2", "model.hidden_size=4"]) == code
+    assert len(asked) == 6 and asked[0][0] == "experiment=power_load_pmgru"
+    assert all(one[-1] == "model.hidden_size=4" for one in asked)
+    said = capsys.readouterr()
+    assert (
+        f"with recording {seconds:.2f} s, without 5.00 s: {20 * (seconds - 5):+.1f} %" in said.out
+    )
+    missed = "study: missed: time of recording to time of training is 0.040, at most 0.03\n"
+    assert said.err == (missed if code else "")
+    assert (here / "README.md").read_text() == before

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import study as studies
-from experiments.speed import apart, growth, machine, study, timing
-from experiments.speed.apart import AS_TORCH_COMES
+from experiments.speed import fresh_process, growth, harness, machine, study, timing
 from experiments.speed.bars import Bar, judge, read_bars
 from experiments.speed.contenders import (
     FUSED,
@@ -30,20 +30,22 @@ from experiments.speed.contenders import (
     contenders,
     torchs,
 )
-from experiments.speed.memory import peak_bytes
-from experiments.speed.plan import FULL, QUICK
+from experiments.speed.fresh_process import AS_TORCH_COMES
+from experiments.speed.growth import peak_bytes
+from experiments.speed.study import FULL, QUICK
 from experiments.speed.timing import Ratio, Stopwatch, ratio
 from experiments.speed.yardsticks import LAYERS, LOOPS, Layer, products
 from rnnexp.errors import UserError
 from rnnexp.nn import cells
-from rnnexp.nn.fast.steps import STEPS
+from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features
 from rnnexp.process import cores, determinism
+from tests.experiments.shrunk import in_this_process, without_pulse
 
 FOLDER = Path(study.__file__).parent
 INPUTS, HIDDEN = 3, 4
-every_cell = pytest.mark.parametrize("kind", STEPS)
+every_cell = pytest.mark.parametrize("kind", KERNELS)
 
 
 # Yardsticks -------------------------------------------------------------------------------------
@@ -169,27 +171,26 @@ def test_ours_takes_the_path_that_it_is_named_after() -> None:
 def test_torchs_own_are_made_and_run_in_another_process() -> None:
     case = QUICK.base
     assert torchs(case) == [LOOP, "nn.GRU"] and torchs(replace(case, cell=cells.Linear)) == [LOOP]
-    alone = apart.Apart(contender, {name: (case, name) for name in torchs(case)})
-    try:
-        assert list(alone.works) == torchs(case)
-        for work in alone.works.values():
+    with fresh_process.fresh_process(contender, {n: (case, n) for n in torchs(case)}) as works:
+        assert list(works) == torchs(case)
+        for work in works.values():
             work()
-        with pytest.raises(KeyError, match="LSTM"):  # it is they that are run, and this is none
-            alone._work("LSTM")
-    finally:
-        alone.end()
+        work_there: Any = works["nn.GRU"]
+        (pool, _) = work_there.args
+        with pytest.raises(KeyError, match="LSTM"):  # nothing of this name was made there
+            fresh_process._run_there(pool, "LSTM")
 
 
 def test_the_process_apart_is_told_threads_and_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "_works", {})
+    monkeypatch.setattr(fresh_process, "_works", {})
     calls: list[Any] = []
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: calls.append(threads))
 
     def make(name: str, size: int) -> timing.Work:
         return lambda: calls.append((name, size))
 
-    apart._make(2, make, {"a": ("loop", 9), "b": ("layer", 4)})
-    apart._work("b")
+    fresh_process._make(2, make, {"a": ("loop", 9), "b": ("layer", 4)})
+    fresh_process._work("b")
     assert calls == [2, ("layer", 4)]
 
 
@@ -305,41 +306,44 @@ def test_bars_are_met_or_missed_by_the_worst_row() -> None:
             "b": pd.DataFrame({FUSED: [3.0], PLAIN: [4.0]}),
         }
     }
+    to_plain, to_loop = f"cells: {FUSED} to {PLAIN}", f"cells: {FUSED} to {LOOP}"
     bars = [
-        Bar("cells", FUSED, PLAIN, max=0.76),
-        Bar("cells", FUSED, PLAIN, max=0.76, aim=0.74),
-        Bar("cells", FUSED, PLAIN, max=0.74, aim=0.73),
-        Bar("cells", FUSED, LOOP, aim=0.2),
+        Bar(to_plain, max=0.76),
+        Bar(to_plain, max=0.76, aim=0.74),
+        Bar(to_plain, max=0.74, aim=0.73),
+        Bar(to_loop, aim=0.2),
     ]
-    table, missed = judge(bars, tables)
-    assert list(table["largest"]) == ["0.750", "0.750", "0.750", "0.250"]
+    values = study.values(tables, [])
+    table, missed = judge(bars, values)
+    assert list(table["here"]) == ["0.750", "0.750", "0.750", "0.250"]
     assert list(table[""]) == ["met", "aim missed", "missed", "aim missed"]
     assert missed == ["cells: fused path to plain path is 0.750, at most 0.74"]
-    assert judge([], tables)[1] == []
+    assert judge([], values)[1] == []
 
 
-@pytest.mark.parametrize("bar", [Bar("cell", FUSED, PLAIN, 1), Bar("cells", FUSED, "nn.GRU", 1)])
-def test_a_bar_for_what_is_not_measured_is_refused(bar: Bar) -> None:
+@pytest.mark.parametrize(
+    "value", [f"cell: {FUSED} to {PLAIN}", f"cells: {FUSED} to nn.GRU"], ids=["bar0", "bar1"]
+)
+def test_a_bar_for_what_is_not_measured_is_refused(value: str) -> None:
     tables = {"cells": {"a": pd.DataFrame({FUSED: [1.0], PLAIN: [2.0]})}}
     with pytest.raises(UserError, match="the study measures nothing that this expects"):
-        judge([bar], tables)
+        judge([Bar(value, max=1)], study.values(tables, []))
 
 
 def test_what_the_lecture_and_torch_are_to_be_beaten_by() -> None:
     bars = {
-        (bar.table, bar.of, bar.to): (bar.max, bar.aim)
-        for bar in read_bars(FOLDER / "expected.yaml")
+        bar.value: (bar.max, bar.aim) for bar in read_bars(FOLDER / "expected.yaml", "time loop")
     }
-    assert bars["training", FUSED, LOOP] == (0.8, 0.7)
-    assert bars["training", FUSED, "nn.GRU"] == (0.45, 0.4)
-    assert bars["inference", FUSED, LOOP] == (0.8, None)
-    assert bars["every step", FUSED, f"nn.GRU{AS_TORCH_COMES}"] == (0.5, None)
+    assert bars[f"training: {FUSED} to {LOOP}"] == (0.8, 0.7)
+    assert bars[f"training: {FUSED} to nn.GRU"] == (0.45, 0.4)
+    assert bars[f"inference: {FUSED} to {LOOP}"] == (0.8, None)
+    assert bars[f"every step: {FUSED} to nn.GRU{AS_TORCH_COMES}"] == (0.5, None)
     (case,) = FULL.tables["training"].values()
     assert (case.batch, case.steps, case.hidden, case.inputs) == (1024, 90, 256, 12)
     assert case.training and not case.every_step
     sizes = {(case.steps, case.hidden) for case in FULL.tables["every step"].values()}
     assert sizes == {(steps, hidden) for steps in (180, 256) for hidden in (128, 192, 256)}
-    assert {case.cell for case in FULL.tables["cells"].values()} == set(STEPS)
+    assert {case.cell for case in FULL.tables["cells"].values()} == set(KERNELS)
     assert max(FULL.growth["steps"]) == 2000
     for axis, values in FULL.growth.items():
         assert getattr(FULL.base, axis) in values
@@ -355,23 +359,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     after = rest.partition(studies.END)[2]
     (tmp_path / "README.md").write_text(f"{page}{studies.BEGIN}\nold\n{studies.END}{after}")
     (tmp_path / "expected.yaml").write_text((FOLDER / "expected.yaml").read_text())
-    monkeypatch.setattr(study, "HERE", tmp_path)
+    monkeypatch.setattr(harness, "HERE", tmp_path)
     monkeypatch.setattr(machine, "BEFORE", 0.0)
     watching(monkeypatch, [4.0 * n for n in range(100)])
     prepared: list[dict[str, Any]] = []
     monkeypatch.setattr(determinism, "prepare", lambda **options: prepared.append(options))
     yield tmp_path
     assert prepared == [{"deterministic": True, "threads": len(cores.available())}]
-
-
-class Here:
-    """Not apart at all."""
-
-    def __init__(self, make: apart.Make, arguments: dict[str, tuple[Any, ...]]) -> None:
-        self.works = {name: make(*one) for name, one in arguments.items()}
-
-    def end(self) -> None:
-        self.works.clear()
 
 
 @pytest.fixture
@@ -390,7 +384,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         return pd.DataFrame([times] * rounds)
 
     monkeypatch.setattr(Stopwatch, "side_by_side", side_by_side)
-    monkeypatch.setattr(study, "Apart", Here)
+    monkeypatch.setattr(study, "fresh_process", in_this_process)
     monkeypatch.setattr(growth, "peak_bytes", lambda _: 2**20)
     monkeypatch.setattr("experiments.speed.contenders.products", lambda *_: None)
     return seconds
@@ -419,14 +413,18 @@ def test_the_whole_study_writes_tables_and_figure(
     assert "| LSTM, batch 64, 180 steps, hidden 128 |" in table
     # 2^20 bytes are 32 hidden states of 128 numbers for each of 64 * 100 / 100 sequences and steps.
     assert "| nn.GRU | 3.33, 0.3 | 3.33, 0.2 | 3.33, 0.1 | 3.33, 0.0 | 3.33, 0.0 |" in table
-    assert table.count("| met |") == len(read_bars(here / "expected.yaml"))
+    assert table.count("| met |") == len(read_bars(here / "expected.yaml", "time loop"))
     assert (here / "growth.png").read_bytes().startswith(b"\x89PNG")
     assert "missed" not in capsys.readouterr().err
 
 
 def test_a_bar_that_is_missed(
-    here: Path, measured: dict[str, float], capsys: pytest.CaptureFixture[str]
+    here: Path,
+    measured: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(growth, "draw", lambda growths: Figure())
     measured[FUSED] = 0.47
     assert study.main([]) == 1
     said = capsys.readouterr().err
@@ -477,7 +475,8 @@ def test_quick(
 ) -> None:
     """Everything is really measured, whoever else is at work. But the processes apart, which take
     seconds to start, are in this one."""
-    monkeypatch.setattr(study, "Apart", Here)
+    without_pulse(monkeypatch)
+    monkeypatch.setattr(study, "fresh_process", in_this_process)
     watching(monkeypatch, [9.0, 99.0])
     before = (here / "README.md").read_text()
     assert study.main(["--quick"]) == 0

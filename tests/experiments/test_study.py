@@ -1,40 +1,42 @@
 """What studies share, and the study of power load: what is run, what is kept, what is written."""
 
-import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from experiments import study
 from experiments.power_load import study as power_load
-from rnnexp.config import compose
+from rnnexp import cli
 from rnnexp.errors import UserError
-from rnnexp.runs.build import build_data
 from rnnexp.runs.comparison.leaderboard import find_runs
 from rnnexp.runs.folder.record import RunRecord
-from rnnexp.runs.settings import resolve
+from rnnexp.tasks.metric import Metric
+from tests.experiments.shrunk import (
+    TEXT,
+    Jobs,
+    Recorder,
+    own_environment,
+    study_folder,
+    table_cells,
+)
 from tests.support import REPOSITORY
 from tests.support.load_files import write_load_files
 
 SMALL = ["data.look_back=30", "data.batch_size=16", "trainer.accelerator=cpu"]
 OURS, LECTURE = "power_load_pmgru", "power_load_pmgru_lecture"
-TEXT = f"# Question\n\n{study.BEGIN}\nold\n{study.END}\n\n# Conclusion\n"
 
 
 @pytest.fixture(autouse=True)
 def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Small data, and a folder of the study's own with README and expectations."""
-    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("RNNEXP_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), *_python_path()]))
+    """Small data, and a folder of the study's own."""
+    own_environment(tmp_path, monkeypatch)
     write_load_files(tmp_path / "data" / "power_load")
-    here = tmp_path / "power_load"
-    here.mkdir()
-    (here / "README.md").write_text(TEXT)
-    (here / "expected.yaml").write_text(
-        f"- {{runs: name={OURS}, metric: smape, expected: 2.0, tolerance: 0.01}}"
+    here = study_folder(
+        tmp_path / "power_load", f"runs: name={OURS}, metric: smape, expected: 2.0, tolerance: 0.01"
     )
     monkeypatch.setattr(power_load, "HERE", here)
     monkeypatch.setattr(power_load, "require_lightgbm", lambda: None)
@@ -46,54 +48,26 @@ def place(empty_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return here
 
 
-def _python_path() -> list[str]:
-    return [path for path in [os.environ.get("PYTHONPATH")] if path]
+def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
+    """sMAPE is 1 + seed."""
+    tested = {"smape": 1.0 + config.seed, "mae_MW": 10.0, "rmse_MW": 20.0}
+    baseline = {"smape": 3.25, "mae_MW": 30.0, "rmse_MW": 40.0}
+    return {f"test/{name}": value for name, value in tested.items()} | {
+        f"baseline/last_value/{name}": value for name, value in baseline.items()
+    }
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The jobs that were run, by a training that only writes a record: sMAPE is 1 + seed."""
-    jobs: list[str] = []
-
-    def train(job: study.Job, folder: Path) -> int:
-        jobs.append(" ".join(one for one in job.overrides if one not in SMALL))
-        write_run(folder / f"run{len(jobs)}", job.overrides)
-        return 0
-
-    monkeypatch.setattr(study, "train", train)
-    return jobs
+def recorder() -> Recorder:
+    return Recorder(Metric("smape", "", lower_is_better=True), results)
 
 
-def write_run(
-    folder: Path, overrides: tuple[str, ...], status: str = "completed", without: str = ""
-) -> None:
-    """The record of a run; `without` is an option that there was not when it was made."""
-    folder.mkdir(parents=True)
-    record = RunRecord(folder, ["rnnexp"])
-    config = resolve(compose(overrides))
-    data = build_data(config)
-    if without:
-        parent, _, key = without.rpartition(".")
-        with open_dict(config):
-            del OmegaConf.select(config, parent)[key]
-    record.config(config)
-    record.save(
-        **data.facts(),
-        spec=data.spec,
-        headline=["smape"],
-        parameters=100 * config.model.hidden_size,
-        device="some processor",
-        threads=2,
-        seconds={"train": 60.0},
-        status=status,
-    )
-    record.digest({})
-    tested = {"smape": 1.0 + config.seed, "mae_MW": 10.0, "rmse_MW": 20.0}
-    baseline = {"smape": 3.25, "mae_MW": 30.0, "rmse_MW": 40.0}
-    record.metrics(
-        {f"test/{name}": value for name, value in tested.items()}
-        | {f"baseline/last_value/{name}": value for name, value in baseline.items()}
-    )
+@pytest.fixture
+def trained(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The jobs that were run."""
+    jobs = Jobs(recorder, hidden=SMALL)
+    monkeypatch.setattr(study, "train", jobs)
+    return jobs.asked
 
 
 def job_of(experiment: str, seed: int) -> str:
@@ -111,7 +85,7 @@ def test_the_whole_study_writes_table_and_figure(place: Path, trained: list[str]
     table, _, after = rest.partition(study.END)
     assert (before, after) == ("# Question\n\n", "\n\n# Conclusion\n")
     assert "old" not in table and "2 series, 174 windows" in table
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    rows = [table_cells(line) for line in table.splitlines()]
     found = {row[0]: row[1:] for row in rows if row}
     head = found["name"]
     ours = dict(zip(head, found[OURS], strict=True))
@@ -171,22 +145,22 @@ def test_other_data_or_settings_are_another_run(trained: list[str], tmp_path: Pa
     assert len(trained) == 3
 
 
-def test_runs_made_elsewhere_count(trained: list[str], tmp_path: Path) -> None:
+def test_runs_made_elsewhere_count(trained: list[str], recorder: Recorder, tmp_path: Path) -> None:
     overrides = (f"experiment={OURS}", *SMALL)
-    write_run(tmp_path / "there/a", (*overrides, "seed=1"))
-    write_run(tmp_path / "there/b", (*overrides, "seed=2", "model.hidden_size=7"))
-    write_run(tmp_path / "there/c", (*overrides, "seed=0"), status="failed")
+    recorder.write(tmp_path / "there/a", (*overrides, "seed=1"))
+    recorder.write(tmp_path / "there/b", (*overrides, "seed=2", "model.hidden_size=7"))
+    recorder.write(tmp_path / "there/c", (*overrides, "seed=0"), status="failed")
     there = ["--runs", str(tmp_path / "there")]
     assert power_load.main(["--only", OURS, *there]) == 0
     assert trained == [job_of(OURS, 0), job_of(OURS, 2)]
 
 
 def test_a_run_from_before_an_option_is_known_where_the_default_is_asked_for(
-    trained: list[str], tmp_path: Path
+    trained: list[str], recorder: Recorder, tmp_path: Path
 ) -> None:
     """EveryStep's activation is identity by default."""
     key = "model.readout.activation"
-    write_run(tmp_path / "there/a", (f"experiment={OURS}", *SMALL, "seed=0"), without=key)
+    recorder.write(tmp_path / "there/a", (f"experiment={OURS}", *SMALL, "seed=0"), without=key)
     there = ["--runs", str(tmp_path / "there"), "--only", OURS, "--seeds", "0"]
     assert power_load.main(there) == 0
     assert trained == []
@@ -241,10 +215,10 @@ def test_an_interrupted_study_goes_on_where_it_was(
 
 
 def test_a_job_is_not_run_twice_at_once(
-    trained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: list[str], recorder: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     overrides = (f"experiment={OURS}", *SMALL, "seed=1")
-    write_run(tmp_path / "there/a", overrides, status="running")
+    recorder.write(tmp_path / "there/a", overrides, status="running")
     there = ["--runs", str(tmp_path / "there"), "--only", OURS]
     assert power_load.main(there) == 2
     assert "there/a is still running" in capsys.readouterr().err
@@ -252,13 +226,25 @@ def test_a_job_is_not_run_twice_at_once(
 
 
 @pytest.mark.slow
-def test_jobs_are_trained_in_processes_of_their_own(capfd: pytest.CaptureFixture[str]) -> None:
+def test_jobs_are_trained_in_processes_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """But for the one that fails: its exit code is the same in this process."""
+
+    def in_this_process(command: list[str], env: dict[str, str]) -> SimpleNamespace:
+        monkeypatch.setenv("RNNEXP_OUTPUTS", env["RNNEXP_OUTPUTS"])
+        python, _, package, *arguments = command
+        assert (python, package) == (sys.executable, "rnnexp")
+        return SimpleNamespace(returncode=cli.main(arguments))
+
     shrunk = ["model.hidden_size=4", "data.chunking.length=40", "determinism.threads=1"]
+    shrunk += ["logger=none"]
     part = ["--only", OURS, "--seeds", "0"]
     assert power_load.main(["trainer.max_epochs=1", *shrunk, *part]) == 0
     [entry] = find_runs([Path("outputs")])
     assert entry.status == "completed"
     assert entry.folder.parts[:3] == ("outputs", "studies", "power_load")
+    monkeypatch.setattr(study, "subprocess", SimpleNamespace(run=in_this_process))
     assert power_load.main(["trainer.max_epochs=-1", *shrunk, *part]) == 1
     said = capfd.readouterr()
     assert "failed with exit code 2" in said.out
