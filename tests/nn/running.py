@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from rnnexp.nn import cells
-from rnnexp.nn.cells import (
-    Cell,
-)
+from rnnexp.nn.cells import Cell
 from rnnexp.nn.representations import Features
 
 KINDS = [kind for kind in Cell.__subclasses__() if kind.__module__ == cells.__name__]

@@ -16,10 +16,7 @@ from torch import Tensor
 from rnnexp import config
 from rnnexp.cli import main
 from rnnexp.config import targets
-from rnnexp.nn.cells import (
-    MGU2,
-    Cell,
-)
+from rnnexp.nn.cells import MGU2, Cell
 from rnnexp.nn.recurrence import Recurrence
 from rnnexp.nn.representations import Embeddings, Features, OneHotTokens, Sequences
 from tests.nn.running import KINDS, close
