@@ -86,3 +86,24 @@ def test_rows_of_a_sparse_tensor_can_be_had_uncoalesced() -> None:
     message = "rnnexp.optim.gradients reads rows by Tensor._indices() and Tensor._values()"
     assert not sparse.is_coalesced() and torch.equal(sparse._indices(), rows), message
     assert sparse._values().data_ptr() == sparse.detach()._values().data_ptr(), message
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
+def test_a_step_of_torchs_optimisers_collects_parameters_by_init_group(
+    kind: type[torch.optim.Optimizer],
+) -> None:
+    seen = []
+
+    class Watched(kind):  # type: ignore[misc,valid-type]
+        def _init_group(self, group: dict[str, Any], *lists: Any) -> Any:
+            seen.append(group)
+            return super()._init_group(group, *lists)
+
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    optimizer = Watched([weight], lr=0.1)
+    optimizer.step()
+    assert seen == optimizer.param_groups and not torch.equal(weight.data, torch.ones(2)), (
+        "rnnexp.optim.rows leaves tables out of torch's step by overriding Optimizer._init_group, "
+        f"and {kind.__name__} of this version of torch does not call it so"
+    )

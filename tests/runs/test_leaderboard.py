@@ -150,6 +150,7 @@ def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> Non
         ("run.json", '{"fingerprints": []}', "run.json is damaged: fingerprints is []"),
         ("run.json", '{"spec": null}', "run.json is damaged: spec is None"),
         ("run.json", '{"headline": 5}', "run.json is damaged: headline is 5"),
+        ("run.json", '{"headline": [5]}', "run.json is damaged: 5 is no metric"),
         ("run.json", '{"seconds": {"train": "x"}}', "damaged: the seconds are no numbers"),
     ],
 )

@@ -66,18 +66,22 @@ def _entry(folder: Path) -> Entry:
     run: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     damage = ""
+    config: dict[str, Any] = {"name": folder.parent.name}
+    no_config: UserError | None = None
+    try:
+        recorded = read_config(folder)
+        config = {"name": recorded.name, **hyperparameters(recorded)}
+    except UserError as error:  # it failed before there was one, or is damaged
+        no_config = error
     try:
         run = read_run(folder)
         status = _status(run)
         if status == "completed":
+            if no_config:
+                raise no_config
             metrics = _results(folder, run)
     except UserError as error:
         status, damage = "damaged", str(error)
-    try:
-        recorded = read_config(folder)
-        config = {"name": recorded.name, **hyperparameters(recorded)}
-    except UserError:  # it failed before there was one, or is damaged
-        config = {"name": folder.parent.name}
     headline = run.get("headline", [])
     return Entry(
         folder=folder,
@@ -108,7 +112,6 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
     Raises:
         UserError: something that a completed run has is missing or cannot be read.
     """
-    read_config(folder)
     read_digest(folder)
     metrics = read_metrics(folder)
     for metric in run.get("headline", []):

@@ -46,7 +46,20 @@ def read_run(folder: Path) -> dict[str, Any]:
             raise UserError(f"{folder / 'run.json'} is damaged: {key} is {run[key]!r}")
     if not isinstance(run.get("seconds", {}).get("train", 0.0), (int, float)):
         raise UserError(f"{folder / 'run.json'} is damaged: the seconds are no numbers")
-    return old_names.translated_run(run)
+    run = old_names.translated_run(run)
+    for metric in run.get("headline", []):
+        if not _is_metric(metric):
+            raise UserError(f"{folder / 'run.json'} is damaged: {metric!r} is no metric")
+    return run
+
+
+def _is_metric(metric: Any) -> bool:
+    """Whether it has what `Metric.to_plain` writes."""
+    return (
+        isinstance(metric, dict)
+        and isinstance(metric.get("name"), str)
+        and isinstance(metric.get("lower_is_better"), bool)
+    )
 
 
 def read_config(folder: Path) -> DictConfig:
