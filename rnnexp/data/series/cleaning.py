@@ -147,7 +147,7 @@ def clean(
         rows=len(raw.time),
         first=raw.time[0],
         last=raw.time[-1],
-        duplicates=int((np.diff(raw.time) == np.timedelta64(0)).sum()),
+        duplicates=int((np.diff(raw.time) == np.timedelta64(0, "s")).sum()),
         gaps=int((absent > 0).sum()),
         absent=int(absent.sum()),
         longest_gap=int(absent.max(initial=0)),
@@ -197,7 +197,7 @@ def _merge_duplicates(
     """Times (G,) and values (G, C) with duplicates merged, and the place (K,) of each row there."""
     if policy == "keep":
         return time, values, np.arange(len(time))
-    begins = np.concatenate([[True], np.diff(time) > np.timedelta64(0)])
+    begins = np.concatenate([[True], np.diff(time) > np.timedelta64(0, "s")])
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(time)) - 1
     if policy == "first":
@@ -222,7 +222,7 @@ def _absent_steps(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
 def usual_distance(time: np.ndarray) -> np.timedelta64 | None:
     """The median distance of neighbours of different times; None where there are none."""
     distance = np.diff(time)
-    apart = np.sort(distance[distance > np.timedelta64(0)])
+    apart = np.sort(distance[distance > np.timedelta64(0, "s")])
     return apart[(len(apart) - 1) // 2] if len(apart) else None
 
 
@@ -234,7 +234,7 @@ def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_
             f"({span(step)}): set data.frequency, or data.cleaning.gaps=keep to take "
             "the rows as they are"
         )
-    off_grid = distance % step != np.timedelta64(0)
+    off_grid = distance % step != np.timedelta64(0, "s")
     if off_grid.any():
         at = int(off_grid.argmax())
         raise UserError(

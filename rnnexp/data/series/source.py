@@ -232,7 +232,7 @@ def _step(frequency: str) -> np.timedelta64:
         raise UserError(
             f"data.frequency={frequency!r} is not a length of time: write e.g. 1h, 30min or 1D"
         ) from error
-    if not step > np.timedelta64(0):
+    if not step > np.timedelta64(0, "s"):
         raise UserError(f"data.frequency={frequency!r} must be longer than nothing")
     return step
 
