@@ -1,7 +1,10 @@
-"""What all tests share: real data where there are any, composed configs, and no network."""
+"""What all tests share: real data if there are any, composed configs, one thread, no network."""
 
+import json
 import os
 import socket
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,49 @@ from omegaconf import DictConfig
 from tests.support import REPOSITORY
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+
+# `make test` runs one worker of pytest-xdist on each core. So a worker, and every process that it
+# starts, has one thread. These variables are read when torch and NumPy are imported.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary folder of this worker and of the processes that it starts.
+
+    Runs claim their cores there (rnnexp/process/cores.py). All cores but one are claimed for the
+    process that started this one, which leaves one thread to a run that takes what is free.
+    """
+    from rnnexp.process import cores
+
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        claim = cores._folder() / f"{os.getppid()}.json"
+        claim.parent.mkdir()
+        mine = sorted(cores.available())
+        claim.write_text(json.dumps({"threads": len(mine) - 1, "cores": mine}))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Also after a test whose runs had more."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _compiled_kernels(pytestconfig: pytest.Config) -> Iterator[None]:
+    """What torch.compile makes is kept from session to session, beside pytest's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        if cache := getattr(pytestconfig, "cache", None):
+            patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache.mkdir("inductor")))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
