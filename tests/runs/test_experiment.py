@@ -19,7 +19,8 @@ from rnnexp.errors import RunFailed, UserError
 from rnnexp.runs.digest import hash_tensors
 from rnnexp.runs.experiment import run
 from rnnexp.runs.reading import read_checkpoint
-from tests.support.load_files import LECTURE, OURS, write_load_files
+from tests.support.load_files import write_load_files
+from tests.support.shrink import LECTURE, OURS, QUIET
 
 
 @pytest.fixture(autouse=True)
