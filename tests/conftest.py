@@ -16,18 +16,18 @@ from tests.support import REPOSITORY
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
-# `make test` runs one worker of pytest-xdist on each core. So a worker, and every process that it
-# starts, has one thread. These variables are read when torch and NumPy are imported.
+# `make test` runs one pytest-xdist worker per core. So a worker, and each process that it starts,
+# has one thread. torch and NumPy read these variables when they are imported.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A temporary folder of this worker and of the processes that it starts.
+    """A temporary folder for this worker and the processes that it starts.
 
-    Runs claim their cores there (rnnexp/process/cores.py). All cores but one are claimed for the
-    process that started this one, which leaves one thread to a run that takes what is free.
+    Runs claim their cores in the temporary folder (rnnexp/process/cores.py). Here the parent of
+    this process claims all cores but one, so a run with `determinism.threads=auto` has one thread.
     """
     from rnnexp.process import cores
 
@@ -44,7 +44,7 @@ def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Also after a test whose runs had more."""
+    """Undo what a run in the process has set."""
     yield
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != 1:
@@ -53,7 +53,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _compiled_kernels(pytestconfig: pytest.Config) -> Iterator[None]:
-    """What torch.compile makes is kept from session to session, beside pytest's own cache."""
+    """Keep the output of torch.compile between sessions, in pytest's cache."""
     with pytest.MonkeyPatch.context() as patch:
         if cache := getattr(pytestconfig, "cache", None):
             patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache.mkdir("inductor")))

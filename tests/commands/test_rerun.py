@@ -37,7 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def recorded(kept: Kept, empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run, in the current folder. Beside it lies nothing but its files."""
+    """The run. The current folder holds it, its data and nothing else."""
     place = kept.restored()
     monkeypatch.setenv("RNNEXP_CACHE", str(place / "cache"))
     monkeypatch.chdir(place)

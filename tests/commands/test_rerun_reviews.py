@@ -30,7 +30,7 @@ TRAIN = [
 ]
 
 
-def settle(patch: pytest.MonkeyPatch, place: Path) -> None:
+def work_in(patch: pytest.MonkeyPatch, place: Path) -> None:
     patch.chdir(place)
     patch.setenv("RNNEXP_CACHE", str(place / "cache"))
     for name in ("RNNEXP_DATA", "RNNEXP_OUTPUTS", "RNNEXP_ALLOW"):
@@ -43,7 +43,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
     def make(place: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            settle(patch, place)
+            work_in(patch, place)
             write_review_files(place / "reviews")
             write_vectors(place / "vectors.txt", WORDS, dimension=8)
             assert main(TRAIN) == 0
@@ -55,7 +55,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 def recorded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The run, below the current folder."""
     place = kept.restored()
-    settle(monkeypatch, place)
+    work_in(monkeypatch, place)
     [folder] = (place / "outputs/sentiment_best").iterdir()
     return folder
 

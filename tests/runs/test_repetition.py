@@ -36,7 +36,7 @@ def recorded(
 
 @pytest.fixture
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw none in a rerun, which takes most of its time: they are no part of what is compared."""
+    """Reruns draw none: figures take most of the time and are not compared."""
     monkeypatch.setattr(Figures, "on_test_end", lambda *_: None)
 
 

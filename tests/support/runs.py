@@ -1,4 +1,4 @@
-"""Run folders that several tests begin with."""
+"""Run folders that several tests start from."""
 
 import shutil
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 class Kept:
-    """A folder as `make` filled it, which `restored` puts back to how it was then.
+    """A folder that `make` fills once. `restored` undoes what tests have changed in it since.
 
-    The path stays the same, so paths that are recorded in the folder stay right.
+    The path stays the same, so the paths that a run records stay valid.
     """
 
     def __init__(self, place: Path, make: Callable[[Path], object]) -> None:

@@ -1,4 +1,4 @@
-"""Overrides that shrink experiments to a fraction of a second: the one place for them."""
+"""Overrides that shrink an experiment to a fraction of a second."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tests.support.review_files import write_review_files, write_vectors
 
 HERE = ["trainer.accelerator=cpu", "determinism.threads=1", "callbacks.progress_bar=null"]
 
-# Any experiment, as small as it gets.
+# The smallest run of any experiment.
 TINY = ["model.hidden_size=4", "trainer.max_epochs=1", "logger=none", *HERE]
 
 # Figures and TensorBoard take most of the time of a small run, and few tests look at them.
