@@ -1,6 +1,6 @@
 # All that is needed is Python 3.11 or later and make.
 #   make demo     the default experiment, offline, on synthetic data
-#   make test     all tests
+#   make test     all tests, one process per core (at most 8)
 # Both set up .venv first where that has not been done. Another Python: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ demo: $(READY)
 	$(BIN)/rnnexp train
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 8 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,7 +1,10 @@
-"""What all tests share: real data where there are any, composed configs, and no network."""
+"""What all tests share: real data if there are any, composed configs, one thread, no network."""
 
+import json
 import os
 import socket
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,49 @@ from omegaconf import DictConfig
 from tests.support import REPOSITORY
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+
+# `make test` runs one pytest-xdist worker per core. So a worker, and each process that it starts,
+# has one thread. torch and NumPy read these variables when they are imported.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary folder for this worker and the processes that it starts.
+
+    Runs claim their cores in the temporary folder (rnnexp/process/cores.py). Here the parent of
+    this process claims all cores but one, so a run with `determinism.threads=auto` has one thread.
+    """
+    from rnnexp.process import cores
+
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        claim = cores._folder() / f"{os.getppid()}.json"
+        claim.parent.mkdir()
+        mine = sorted(cores.available())
+        claim.write_text(json.dumps({"threads": len(mine) - 1, "cores": mine}))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Undo what a run in the process has set."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _compiled_kernels(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Keep the output of torch.compile between sessions, in pytest's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        if cache := getattr(pytestconfig, "cache", None):
+            patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache.mkdir("inductor")))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

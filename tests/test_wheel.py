@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import REPOSITORY
+from tests.support.shrink import SYNTHETIC_LOAD, TINY
 
-SMALL = ["trainer/debug=one_batch", "data.days=90", "model.hidden_size=4"]
+SMALL = ["trainer/debug=one_batch", *TINY, *SYNTHETIC_LOAD]
+CONFIGS = "from rnnexp.config import config_dir; print(config_dir())"
 
 
 def run(*command: str | Path, folder: Path, **environment: str) -> str:
@@ -59,7 +61,10 @@ def test_train_in_an_empty_folder(
         else [sys.executable, "-m", "rnnexp"]
     )
     here = {"PYTHONPATH": str(site), "PYTHONSAFEPATH": "1", "RNNEXP_OUTPUTS": "outputs"}
-    facts = run(*rnnexp, "doctor", folder=tmp_path, **here)
+    if program == "console script":
+        facts = run(*rnnexp, "doctor", folder=tmp_path, **here)
+    else:  # doctor imports torch, which takes seconds: once is enough
+        facts = run(sys.executable, "-c", CONFIGS, folder=tmp_path, **here)
     assert str(site / "rnnexp" / "conf") in facts, "this must not be the checkout"
 
     mine = tmp_path / "conf" / "experiment" / "mine.yaml"

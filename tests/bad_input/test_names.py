@@ -10,19 +10,12 @@ import pytest
 
 from rnnexp.cli import main
 from tests.support.name_files import write_name_files, write_names
+from tests.support.shrink import TINY
 
 Capture = pytest.CaptureFixture[str]
 Plant = Callable[[Path], object]
 
-SMALL = [
-    "model.hidden_size=4",
-    "trainer.max_epochs=1",
-    "trainer.accelerator=cpu",
-    "determinism.threads=1",
-    "callbacks.progress_bar=null",
-    "logger=none",
-]
-TRAIN = ["train", "experiment=quickstart_names", "data=names", "data.root=names", *SMALL]
+TRAIN = ["train", "experiment=quickstart_names", "data=names", "data.root=names", *TINY]
 CHECK = ["data", "check", "names", "data.root=names"]
 
 

@@ -15,22 +15,15 @@ import pytest
 from rnnexp.cli import main
 from rnnexp.data.text.review_archives import MAX_UNPACKED, Archive, write_archive
 from tests.support.review_files import write_review_files, write_vectors
+from tests.support.shrink import TINY
 
 Capture = pytest.CaptureFixture[str]
 Plant = Callable[[Path], object]
 
-SMALL = [
-    "model.hidden_size=4",
-    "trainer.max_epochs=1",
-    "trainer.accelerator=cpu",
-    "determinism.threads=1",
-    "callbacks.progress_bar=null",
-    "logger=none",
-]
 REVIEWS = ["data.root=reviews", "data.per_class=10"]
 VECTORS = ["data/vectors=glove", "data.vectors.file=vectors.txt", "data.vectors.dimension=8"]
 WORDS = ["it", "works", "love", "broke", "a", "thing"]
-TRAIN = ["train", "experiment=quickstart_reviews", *SMALL]
+TRAIN = ["train", "experiment=quickstart_reviews", *TINY]
 
 
 @pytest.fixture
@@ -280,7 +273,7 @@ def test_what_does_not_go_together(name: str, capfd: Capture) -> None:
 @pytest.mark.usefixtures("empty_folder")
 def test_a_task_for_other_data(task: str, data: str, sentence: str, capfd: Capture) -> None:
     small = {"synthetic_load": "data.days=120", "synthetic_reviews": "data.per_class=10"}[data]
-    assert sentence in refused(["train", f"task={task}", f"data={data}", small, *SMALL], capfd)
+    assert sentence in refused(["train", f"task={task}", f"data={data}", small, *TINY], capfd)
 
 
 # --- word vectors -------------------------------------------------------------------------------

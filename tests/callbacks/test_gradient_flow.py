@@ -28,12 +28,12 @@ from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.runs.experiment import run
 from rnnexp.tasks.classification.task import Classification
 from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, spec_of
+from tests.support.shrink import HERE, NO_FIGURES, SYNTHETIC_LOAD, TINY
 from tests.support.toy_documents import ToyDocuments, document, fed
 
 FILES = sorted((config_dir() / "model/recurrence").glob("[!_]*.yaml"))
 CELLS = [file.stem for file in FILES if "TorchRecurrence" not in file.read_text()]
-SMALL = ["data.number=60", "data.distance=6", "trainer.max_epochs=2", "model.hidden_size=4"]
-QUIET = ["callbacks.progress_bar=null", "callbacks.figures=null", "determinism.threads=1"]
+SMALL = ["model.hidden_size=4", "trainer.max_epochs=2", *HERE, *NO_FIGURES]
 
 
 def task_of(*overrides: str, **settings: Any) -> Classification:
@@ -194,7 +194,9 @@ def test_measuring_leaves_every_module_as_it_was(recurrence: str) -> None:
 
 
 def small(*overrides: str) -> DictConfig:
-    return compose(["experiment=gating_probe", *SMALL, *QUIET, *overrides])
+    return compose(
+        ["experiment=gating_probe", *SMALL, "data.number=60", "data.distance=6", *overrides]
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,9 +234,7 @@ def test_a_run_is_the_same_with_and_without(
 
 def test_it_is_measured_on_series_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
-    overrides = ["data.number=1", "data.days=40", "data.look_back=30", "data.chunking.length=40",
-                 "trainer.max_epochs=1", "model.hidden_size=4", "logger=none"]  # fmt: skip
-    config = compose(["callbacks=gradient_flow", *QUIET, *overrides])
+    config = compose(["callbacks=gradient_flow", *TINY, *NO_FIGURES, *SYNTHETIC_LOAD])
     run(config, tmp_path / "run")
     curves = pd.read_csv(tmp_path / "run" / "gradient_flow.csv")
     assert curves.groupby("epochs")["distance"].max().to_dict() == {0: 29, 1: 29}

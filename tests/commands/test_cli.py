@@ -104,10 +104,14 @@ def test_every_command_has_help(name: str, capsys: Capture) -> None:
     assert f"usage: rnnexp {name}" in capsys.readouterr().out
 
 
-def test_doctor(data_root: Path, empty_folder: Path) -> None:
-    answer = command("doctor", RNNEXP_DATA=str(data_root))
-    assert answer.returncode == 0 and answer.stderr == ""
-    facts = dict(line.split(maxsplit=1) for line in answer.stdout.splitlines())
+def test_doctor(
+    data_root: Path, empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    monkeypatch.setenv("RNNEXP_DATA", str(data_root))
+    assert cli.main(["doctor"]) == 0
+    said = capfd.readouterr()
+    assert said.err == ""
+    facts = dict(line.split(maxsplit=1) for line in said.out.splitlines())
     assert facts["rnnexp"] == __version__
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
     assert facts["RNNEXP_DATA"] == str(data_root)
@@ -124,28 +128,30 @@ def test_doctor_without_data(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -
 # train, without training ------------------------------------------------------------------------
 
 
-def test_train_help_lists_groups_experiments_and_examples(empty_folder: Path) -> None:
-    answer = command("train", "--help")
-    assert answer.returncode == 0
-    unwrapped = answer.stdout.replace(",\n  ", ", ").splitlines()
+def test_train_help_lists_groups_experiments_and_examples(
+    empty_folder: Path, capfd: Capture
+) -> None:
+    assert cli.main(["train", "--help"]) == 0
+    said = capfd.readouterr().out
+    unwrapped = said.replace(",\n  ", ", ").splitlines()
     lines = dict(line.split(": ", 1) for line in unwrapped if ": " in line)
     assert "pmgru" in lines["model"].split(", ")
     assert "quickstart" in lines["experiment"].split(", ")
-    assert "  rnnexp train -m seed=0,1,2" in answer.stdout
-    assert "_windows" not in answer.stdout  # what options share is no option
-    assert "$" not in answer.stdout and "Powered by Hydra" not in answer.stdout
-    assert max(map(len, answer.stdout.splitlines())) <= 120
+    assert "  rnnexp train -m seed=0,1,2" in said
+    assert "_windows" not in said  # what options share is no option
+    assert "$" not in said and "Powered by Hydra" not in said
+    assert max(map(len, said.splitlines())) <= 120
     assert list(empty_folder.iterdir()) == []
 
 
 def test_cfg_job_resolve_is_the_config(
-    empty_folder: Path, compose: Callable[..., DictConfig]
+    empty_folder: Path, compose: Callable[..., DictConfig], capfd: Capture
 ) -> None:
-    answer = command("train", "--cfg", "job", "model=lstm", "--resolve", "seed=3")
-    assert answer.returncode == 0
+    assert cli.main(["train", "--cfg", "job", "model=lstm", "--resolve", "seed=3"]) == 0
+    said = capfd.readouterr().out
     expected = OmegaConf.to_container(compose("model=lstm", "seed=3"), resolve=True)
-    assert yaml.safe_load(answer.stdout) == expected
-    assert "${" not in answer.stdout
+    assert yaml.safe_load(said) == expected
+    assert "${" not in said
     assert list(empty_folder.iterdir()) == []
 
 

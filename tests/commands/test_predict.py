@@ -24,14 +24,13 @@ from rnnexp.runs.experiment import run as train
 from rnnexp.tasks.classification.answers import classify
 from rnnexp.tasks.classification.data import ClassificationData
 from tests.support import GOLDEN
-from tests.support.load_files import LECTURE, OURS, SMALL, load_table, write_load_file
+from tests.support.load_files import load_table, write_load_file
 from tests.support.review_files import write_review_files, write_vectors
+from tests.support.shrink import LECTURE, NO_FIGURES, OURS, QUIET, TINY, TWO_EPOCHS, WINDOWS
 from tests.support.toy_documents import ToyDocuments, document, fed
 
 Capture = pytest.CaptureFixture[str]
 MISTAKE = 2
-ONE_EPOCH = ["trainer.accelerator=cpu", "determinism.threads=1", "callbacks.progress_bar=null"]
-ONE_EPOCH += ["logger=none", "trainer.max_epochs=1", "model.hidden_size=4"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,27 +71,21 @@ def sales_files(folder: Path) -> Path:
 
 
 SALES = ["data=series_csv", "data.datetime_column=day", "data.value_column=sold", "data.unit=pcs"]
-SALES += [
-    "logger=none",
-    "data.input_columns=[price]",
-    "data.frequency=1D",
-    "data.chunking.length=40",
-    *SMALL,
-]
-REVIEWS = ["data=reviews", "data.per_class=10", "data.batch_size=8", *ONE_EPOCH]
+SALES += ["data.input_columns=[price]", "data.frequency=1D", *WINDOWS, *TWO_EPOCHS, *QUIET]
+REVIEWS = ["data=reviews", "data.per_class=10", "data.batch_size=8", *TINY, *NO_FIGURES]
 WORDS = ["it", "works", "love", "broke", "buy", "thing", "solid", "ugly"]
-BEST = ["experiment=sentiment_best", "data.per_class=10", "data.ngrams.parts=2", *ONE_EPOCH]
+BEST = ["experiment=sentiment_best", "data.per_class=10", "data.ngrams.parts=2", *TINY, *NO_FIGURES]
 BEST += ["data.vectors.dimension=8", "data.batch_size=8", "data.max_tokens=9"]
 
 Recorded = Callable[[str], tuple[Path, Path]]
 KINDS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
-    "every step": (load_files, [*OURS, "logger=none"]),
-    "last step": (load_files, [*LECTURE, "logger=none"]),
+    "every step": (load_files, [*OURS, *QUIET]),
+    "last step": (load_files, [*LECTURE, *QUIET]),
     "series_csv": (sales_files, SALES),
     "one-hot": (write_review_files, ["model=textnet", "model/representation=one_hot", *REVIEWS]),
     "closed": (
         write_review_files,
-        ["experiment=sentiment_textnet_onehot", "data.per_class=10", *ONE_EPOCH],
+        ["experiment=sentiment_textnet_onehot", "data.per_class=10", *TINY, *NO_FIGURES],
     ),
     "n-grams": (write_review_files, BEST),
     "skipping": (write_review_files, [*BEST, "data.vectors.unknown=skip"]),

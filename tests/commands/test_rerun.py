@@ -15,19 +15,33 @@ from rnnexp.config import compose
 from rnnexp.runs.experiment import run
 from rnnexp.runs.folder.provenance import code_state
 from rnnexp.tasks.forecasting.task import Forecasting
-from tests.support.load_files import OURS, write_load_files
+from tests.support.load_files import write_load_files
+from tests.support.runs import Kept
+from tests.support.shrink import NO_FIGURES, OURS
 
 IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_GROUND = 0, 1, 2, 3, 4
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A folder with small files and a completed run on them."""
+
+    def make(place: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RNNEXP_CACHE", str(place / "cache"))
+            files = write_load_files(place / "load")
+            run(compose([*OURS, *NO_FIGURES, f"data.root={files}"]), place / "first")
+
+    return Kept(tmp_path_factory.mktemp("rerun") / "place", make)
+
+
 @pytest.fixture
-def recorded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A completed run on small files."""
-    monkeypatch.setenv("RNNEXP_CACHE", str(empty_folder / "cache"))
-    files = write_load_files(empty_folder / "load")
-    folder = empty_folder / "first"
-    run(compose([*OURS, f"data.root={files}"]), folder)
-    return folder
+def recorded(kept: Kept, empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run. The current folder holds it, its data and nothing else."""
+    place = kept.restored()
+    monkeypatch.setenv("RNNEXP_CACHE", str(place / "cache"))
+    monkeypatch.chdir(place)
+    return place / "first"
 
 
 def change_json(path: Path, change: Callable[[dict], object]) -> None:
@@ -183,7 +197,7 @@ def test_determinism_is_recorded_and_repeated(
     monkeypatch.setattr(Forecasting, "training_step", spy)
     folder = recorded.parent / option
     files = f"data.root={recorded.parent / 'load'}"
-    run(compose([*OURS, files, f"determinism={option}", "determinism.threads=1"]), folder)
+    run(compose([*OURS, *NO_FIGURES, files, f"determinism={option}"]), folder)
     assert OmegaConf.load(folder / "config.yaml").determinism.deterministic == (option == "strict")
     capfd.readouterr()
     assert main(["rerun", str(folder)]) == IDENTICAL

@@ -15,6 +15,8 @@ from rnnexp.cli import main
 from rnnexp.runs.comparison.leaderboard import find_runs, tables
 from rnnexp.tasks.classification.data import ClassificationData
 from tests.support.review_files import write_review_files, write_vectors
+from tests.support.runs import Kept
+from tests.support.shrink import NO_FIGURES, TINY
 
 Capture = pytest.CaptureFixture[str]
 
@@ -24,20 +26,37 @@ TRAIN = [
     *("train", "experiment=sentiment_best", "data.root=reviews", "data.per_class=10"),
     *("data.vectors.file=vectors.txt", "data.vectors.dimension=8", "data.ngrams.parts=2"),
     *("data.validation_fraction=0.25", "monitor=val/loss", "data.batch_size=8"),
-    *("model.hidden_size=4", "trainer.max_epochs=2", "trainer.accelerator=cpu"),
-    *("determinism.threads=1", "callbacks.progress_bar=null", "logger=none"),
+    *(*TINY, *NO_FIGURES, "trainer.max_epochs=2"),
 ]
 
 
+def work_in(patch: pytest.MonkeyPatch, place: Path) -> None:
+    patch.chdir(place)
+    patch.setenv("RNNEXP_CACHE", str(place / "cache"))
+    for name in ("RNNEXP_DATA", "RNNEXP_OUTPUTS", "RNNEXP_ALLOW"):
+        patch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A folder with reviews, vectors and a completed run that names them by relative paths."""
+
+    def make(place: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            work_in(patch, place)
+            write_review_files(place / "reviews")
+            write_vectors(place / "vectors.txt", WORDS, dimension=8)
+            assert main(TRAIN) == 0
+
+    return Kept(tmp_path_factory.mktemp("reviews") / "place", make)
+
+
 @pytest.fixture
-def recorded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A completed run whose config names reviews and vectors by relative paths."""
-    monkeypatch.setenv("RNNEXP_CACHE", str(empty_folder / "cache"))
-    monkeypatch.delenv("RNNEXP_DATA", raising=False)
-    write_review_files(empty_folder / "reviews")
-    write_vectors(empty_folder / "vectors.txt", WORDS, dimension=8)
-    assert main(TRAIN) == 0
-    [folder] = (empty_folder / "outputs/sentiment_best").iterdir()
+def recorded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run, below the current folder."""
+    place = kept.restored()
+    work_in(monkeypatch, place)
+    [folder] = (place / "outputs/sentiment_best").iterdir()
     return folder
 
 

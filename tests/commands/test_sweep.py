@@ -12,6 +12,7 @@ import pytest
 
 from rnnexp.cli import main
 from tests.support import REPOSITORY
+from tests.support.shrink import NO_FIGURES, SYNTHETIC_LOAD, TINY
 
 UNLUCKY = """
 from pytorch_lightning.callbacks import Callback
@@ -26,17 +27,10 @@ SWEEP = [
     "optimizer.lr=0.1,13,0.01,1e39,0.001,0.0001",  # 13 meets the bug, 1e39 diverges
     "optimizer=sgd",
     "trainer.gradient_clip_val=null",
-    "trainer.max_epochs=1",
-    "trainer.accelerator=cpu",
-    "model.hidden_size=4",
-    "data.number=1",
-    "data.days=40",
-    "data.look_back=30",
-    "data.chunking.length=40",
+    *TINY,
+    *SYNTHETIC_LOAD,
     "data.batch_size=4",
-    "determinism.threads=1",
-    "callbacks.progress_bar=null",
-    "logger=none",
+    *NO_FIGURES,
     "--allow=unlucky",
     "+callbacks.unlucky={_target_: unlucky.Unlucky}",
 ]

@@ -12,7 +12,8 @@ from rnnexp.config import compose
 from rnnexp.runs.build import build_data
 from rnnexp.runs.settings import resolve
 from rnnexp.tasks.forecasting.data import ForecastingData
-from tests.support.load_files import OURS, load_table, write_load_file
+from tests.support.load_files import load_table, write_load_file
+from tests.support.shrink import OURS
 
 
 @pytest.fixture(autouse=True)

@@ -9,17 +9,19 @@ import pytest
 from rnnexp.cli import main
 from rnnexp.nn.fast import tables as lookup
 from rnnexp.runs.folder.reading import read_digest, read_run
+from tests.support.shrink import HERE, QUIET
 
 RUN = [
     "train",
     "experiment=quickstart_reviews",
     "model/representation=one_hot",
     "model.hidden_size=8",
-    "data.per_class=40",
+    "data.per_class=25",
     "data.batch_size=1",
     "trainer.max_epochs=2",
     "trainer.gradient_clip_val=0.05",
-    "determinism.threads=1",
+    *HERE,
+    *QUIET,
     "trainer.precision=64-true",  # in single precision rounding grows over the steps
     "name=run",
 ]

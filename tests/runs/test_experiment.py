@@ -19,7 +19,10 @@ from rnnexp.errors import RunFailed, UserError
 from rnnexp.runs.experiment import run
 from rnnexp.runs.folder.digest import hash_tensors
 from rnnexp.runs.folder.reading import read_checkpoint
-from tests.support.load_files import LECTURE, OURS, write_load_files
+from tests.support.load_files import write_load_files
+from tests.support.shrink import LECTURE, OURS, QUIET
+
+QUIETLY = [*OURS, *QUIET]  # without figures and TensorBoard
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +35,7 @@ def files(tmp_path: Path) -> Path:
     return write_load_files(tmp_path / "load")
 
 
-def config(files: Path, overrides: list[str] = OURS, *more: str) -> DictConfig:
+def config(files: Path, overrides: list[str] = QUIETLY, *more: str) -> DictConfig:
     return compose([*overrides, f"data.root={files}", *more])
 
 
@@ -124,7 +127,7 @@ def test_test_again_from_the_folder_alone(
 
 def test_same_seed_same_digest_other_seed_other(files: Path, tmp_path: Path) -> None:
     for name, seed in {"a": 0, "b": 0, "c": 1}.items():
-        run(config(files, OURS, f"seed={seed}"), tmp_path / name)
+        run(config(files, QUIETLY, f"seed={seed}"), tmp_path / name)
     a, b, c = (read(tmp_path / name, "digest.json") for name in "abc")
     assert a == b
     assert all(a[key] != c[key] for key in a)
@@ -157,7 +160,7 @@ def test_no_test_value_reaches_the_training(files: Path, tmp_path: Path) -> None
 def test_the_lectures_scaler_leaks(files: Path, tmp_path: Path) -> None:
     """The control of the test above: fitted on the whole file, the test values are seen."""
     spoil_test_span(files)
-    run(config(files, LECTURE), tmp_path / "lecture")
+    run(config(files, [*LECTURE, *QUIET]), tmp_path / "lecture")
     scaling = read(tmp_path / "lecture", "scaling.json")
     assert scaling["minimum"][0][0] + scaling["range"][0][0] > 50_000
 
@@ -165,7 +168,7 @@ def test_the_lectures_scaler_leaks(files: Path, tmp_path: Path) -> None:
 def test_last_and_best_are_what_they_say(files: Path, tmp_path: Path) -> None:
     """A run whose last epoch is its worst: by a rate that rises to nonsense."""
     overrides = ["trainer.max_epochs=4", "scheduler=one_cycle", "scheduler.warm_up=1.0"]
-    run(config(files, OURS, *overrides, "optimizer.lr=3.0"), tmp_path / "run")
+    run(config(files, QUIETLY, *overrides, "optimizer.lr=3.0"), tmp_path / "run")
     history = pd.read_csv(tmp_path / "run/history.csv")
     assert history["val/smape"].to_numpy().argmin() < 3, "the premise of this test"
     recorded = read(tmp_path / "run", "digest.json")
@@ -188,13 +191,13 @@ def test_every_epoch_has_its_own_order(
         return original(self)
 
     monkeypatch.setattr(ShuffledBatches, "__iter__", spy)
-    run(config(files, OURS, "trainer.max_epochs=3"), tmp_path / "run")
+    run(config(files, QUIETLY, "trainer.max_epochs=3"), tmp_path / "run")
     assert list(dict.fromkeys(epochs)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("debug", ["one_batch", "overfit", "profile", "anomaly"])
 def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
-    small = [override for override in OURS if "max_epochs" not in override]
+    small = [override for override in QUIETLY if "max_epochs" not in override]
     run(config(files, small, f"trainer/debug={debug}"), tmp_path / "run")
     losses = [float.fromhex(loss) for loss in read(tmp_path / "run", "digest.json")["losses"]]
     if debug == "overfit":
@@ -225,7 +228,7 @@ def test_wrong_settings_are_one_sentence(
     files: Path, tmp_path: Path, override: str, sentence: str
 ) -> None:
     with pytest.raises(UserError, match=re.escape(sentence)):
-        run(config(files, OURS, override), tmp_path / "run")
+        run(config(files, QUIETLY, override), tmp_path / "run")
 
 
 def test_a_run_folder_is_never_written_twice(files: Path, tmp_path: Path) -> None:
@@ -271,25 +274,25 @@ def test_ctrl_c_is_an_interrupted_run(
 def test_a_diverging_run_stops_before_the_update(files: Path, tmp_path: Path) -> None:
     diverging = ["optimizer=sgd", "optimizer.lr=1e39", "trainer.gradient_clip_val=null"]
     with pytest.raises(RunFailed, match=r"training loss became (nan|inf) at epoch \d+, step \d+"):
-        run(config(files, OURS, *diverging), tmp_path / "run")
+        run(config(files, QUIETLY, *diverging), tmp_path / "run")
     assert read(tmp_path / "run", "run.json")["status"] == "failed"
 
 
 @pytest.mark.parametrize("model", ["gru", "lstm", "rnn"])
 def test_every_recurrence_is_one_word(files: Path, tmp_path: Path, model: str) -> None:
-    run(config(files, OURS, f"model={model}", "model.hidden_size=8"), tmp_path / "run")
+    run(config(files, QUIETLY, f"model={model}", "model.hidden_size=8"), tmp_path / "run")
     assert read(tmp_path / "run", "metrics.json")["test/smape"] < 20
 
 
 def test_windows_of_one_target_need_a_readout_that_fits(files: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model/readout=every_step"):
-        run(config(files, OURS, "model/readout=last_hidden"), tmp_path / "run")
+        run(config(files, QUIETLY, "model/readout=last_hidden"), tmp_path / "run")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there(files: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no GPU that torch can use here"):
-        run(config(files, OURS, "trainer.accelerator=gpu"), tmp_path / "run")
+        run(config(files, QUIETLY, "trainer.accelerator=gpu"), tmp_path / "run")
 
 
 @pytest.mark.cuda

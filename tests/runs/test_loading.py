@@ -12,7 +12,8 @@ from rnnexp.config import compose
 from rnnexp.errors import UserError
 from rnnexp.runs.experiment import run
 from tests.support import GOLDEN
-from tests.support.load_files import OURS, write_load_files
+from tests.support.load_files import write_load_files
+from tests.support.shrink import OURS, QUIET
 
 
 def test_load_gives_back_network_data_and_config(
@@ -20,7 +21,7 @@ def test_load_gives_back_network_data_and_config(
 ) -> None:
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
     files = write_load_files(tmp_path / "load")
-    run(compose([*OURS, f"data.root={files}"]), tmp_path / "run")
+    run(compose([*OURS, *QUIET, f"data.root={files}"]), tmp_path / "run")
 
     before = torch.get_rng_state()
     loaded = rnnexp.load(tmp_path / "run")

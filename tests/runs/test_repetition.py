@@ -1,8 +1,7 @@
 """Every experiment in conf/experiment, shrunk to a second: run it again, and it is the same."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,82 +9,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from rnnexp.callbacks.figures import Figures
 from rnnexp.cli import main
 from rnnexp.config import compose, config_dir
 from rnnexp.runs.experiment import run
 from rnnexp.runs.folder.digest import hash_tensors
-from tests.support.load_files import write_load_files
-from tests.support.name_files import write_name_files
-from tests.support.review_files import write_review_files, write_vectors
+from tests.support.shrink import shrunk
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
-EVERYWHERE = {
-    "seed": 0,
-    "trainer.max_epochs": 2,
-    "trainer.accelerator": "cpu",
-    "model.hidden_size": 8,
-    "determinism.threads": 1,
-    "callbacks.progress_bar": "null",
-    "logger": "none",
-}
-WINDOWS = {"data.look_back": 30, "data.chunking.length": 40, "data.batch_size": 16}
-WORDS = ["it", "broke", "works", "good", "bad", "love", "dollars", "one", "of", "lamps", "kettles"]
-
-
-@dataclass(frozen=True)
-class Small:
-    """How experiments on one source of data become small.
-
-    settings: those that an experiment does not have are left out. write: writes the files of the
-    source into a new folder, which is `data` in the current one, and RNNEXP_DATA.
-    """
-
-    settings: dict[str, Any]
-    write: Callable[[Path], object] = Path.mkdir
-
-
-def write_reviews(data: Path) -> None:
-    write_review_files(data / "reviews")
-    for name in ("glove.6B.100d.txt", "GoogleNews-vectors-negative300.bin"):
-        write_vectors(data / "embeddings" / name, WORDS, dimension=5)
-
-
-# By the class that reads the data.
-SMALL = {
-    "SyntheticLoad": Small({"data.number": 1, "data.days": 40, **WINDOWS}),
-    "PowerLoad": Small(
-        {"data.root": "data/power_load", **WINDOWS},
-        lambda data: write_load_files(data / "power_load", hours=700),
-    ),
-    "SyntheticReviews": Small({"data.per_class": 40, "data.batch_size": 8}),
-    "Reviews": Small(
-        {"data.root": "data/reviews", "data.batch_size": 8, "data.vectors.dimension": 5},
-        write_reviews,
-    ),
-    "SyntheticRecall": Small({"data.number": 60, "data.distance": 6, "data.batch_size": 8}),
-    "SyntheticNames": Small({"data.number": 20, "data.batch_size": 8}),
-    "Names": Small(
-        {
-            "data.root": "data/names",
-            "data.batch_size": 8,
-            "data.ngrams.parts": 2,
-            "trainer.limit_train_batches": 20,
-        },
-        lambda data: write_name_files(data / "names"),
-    ),
-}
-
-
-def shrunk(experiment: str, place: Path) -> list[str]:
-    """The overrides of a small run of an experiment, whose data are written below `place`."""
-    config = compose([f"experiment={experiment}"])
-    source = config.data._target_.rpartition(".")[2]
-    if source not in SMALL:
-        pytest.fail(f"{experiment} has its data from {source}: add to SMALL what makes them small")
-    SMALL[source].write(place / "data")
-    settings = EVERYWHERE | SMALL[source].settings
-    known = [key for key in settings if OmegaConf.select(config, key, default="-") != "-"]
-    return [f"experiment={experiment}", *(f"{key}={settings[key]}" for key in known)]
 
 
 @pytest.fixture(scope="module", params=EXPERIMENTS)
@@ -103,6 +34,12 @@ def recorded(
         yield place / "run"
 
 
+@pytest.fixture
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reruns draw none: figures take most of the time and are not compared."""
+    monkeypatch.setattr(Figures, "on_test_end", lambda *_: None)
+
+
 def result(folder: Path) -> tuple[dict[str, Any], bytes]:
     """The digest, and the predictions as they were written."""
     return json.loads((folder / "digest.json").read_text()), (
@@ -110,6 +47,7 @@ def result(folder: Path) -> tuple[dict[str, Any], bytes]:
     ).read_bytes()
 
 
+@pytest.mark.usefixtures("_no_figures")
 def test_a_rerun_is_identical_from_anywhere(
     recorded: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +62,7 @@ def test_a_rerun_is_identical_from_anywhere(
     assert all(result(folder) == result(recorded) for folder in again)
 
 
+@pytest.mark.usefixtures("_no_figures")
 def test_another_seed_is_another_run(recorded: Path) -> None:
     assert OmegaConf.load(recorded / "config.yaml").seed == 0
     assert main(["rerun", str(recorded), "seed=1"]) == 0

@@ -5,18 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# Overrides that shrink an experiment on these files to a second.
-SMALL = [
-    "model.hidden_size=8",
-    "trainer.max_epochs=2",
-    "trainer.accelerator=cpu",
-    "data.look_back=30",
-    "determinism.threads=1",
-    "callbacks.progress_bar=null",
-]
-OURS = ["experiment=power_load_pmgru", "data.chunking.length=40", *SMALL]
-LECTURE = ["experiment=power_load_pmgru_lecture", "data.batch_size=64", *SMALL]
-
 
 def load_table(hours: int, seed: int, level: float = 1000.0) -> pd.DataFrame:
     """Hourly values with a daily cycle and noise."""

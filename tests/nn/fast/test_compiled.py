@@ -16,13 +16,13 @@ from rnnexp.nn.representations import Features
 
 compiling = pytest.mark.skipif(bool(missing_compiler()), reason="no C++ compiler")
 
-LENGTHS = torch.tensor([8, 3, 1])
+LENGTHS = torch.tensor([5, 3, 1])
 
 
 @pytest.fixture(autouse=True)
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Of 8 steps two blocks of 3 are compiled, and two steps are left. Returns how many steps each
-    block had that was handed to the compiler."""
+    """Blocks of 2 steps, of 5: two are compiled, and one step is left. Which blocks were handed
+    to the compiler, by their steps."""
     blocks: list[int] = []
     original = compiled._compiled()
 
@@ -30,8 +30,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         blocks.append(len(block))
         return original(cell, block, *rest)
 
-    monkeypatch.setattr(compiled, "BLOCK_STEPS", 3)
-    monkeypatch.setattr(recurrence, "BLOCK_STEPS", 3)
+    monkeypatch.setattr(compiled, "BLOCK_STEPS", 2)
+    monkeypatch.setattr(recurrence, "BLOCK_STEPS", 2)
     monkeypatch.setattr(compiled, "_compiled", lambda: run)
     torch.compiler.reset()  # or it stops compiling after some shapes
     torch.manual_seed(0)
@@ -50,12 +50,12 @@ def outputs_and_gradients(run: Callable[..., Any], cell: Any, x: Features) -> li
 def test_equal_to_the_plain_path(kind: type[cells.Cell], counted: list[int]) -> None:
     cell = kind(4, 5).double()
     for lengths in (None, LENGTHS):
-        x = Features(torch.randn(8, 3, 4, dtype=torch.float64, requires_grad=True), lengths)
+        x = Features(torch.randn(5, 3, 4, dtype=torch.float64, requires_grad=True), lengths)
         expected = outputs_and_gradients(run_plain, cell, x)
         found = outputs_and_gradients(run_compiled, cell, x)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
-    assert counted == [3] * 4
+    assert counted == [2] * 4
 
 
 @compiling
@@ -63,12 +63,12 @@ def test_a_recurrence_takes_it_where_it_is_asked_for(counted: list[int]) -> None
     """In both directions, and without a gradient; the final state alone."""
     both_ways = CellRecurrence(cells.MGU, 4, 5, bidirectional=True, compiled=True)
     assert both_ways.path == "compiled"
-    x = Features(torch.randn(8, 3, 4), LENGTHS)
+    x = Features(torch.randn(5, 3, 4), LENGTHS)
     with torch.no_grad():
         hidden, (final,) = both_ways(x, every_step=False)
         both_ways.compiled = False
         _, (expected,) = both_ways(x, every_step=False)
-    assert counted == [3] * 4 and hidden.shape == (0, 3, 10)
+    assert counted == [2] * 4 and hidden.shape == (0, 3, 10)
     torch.testing.assert_close(final, expected)
     assert both_ways.path == "fused"
 
@@ -76,7 +76,7 @@ def test_a_recurrence_takes_it_where_it_is_asked_for(counted: list[int]) -> None
 @compiling
 def test_few_steps_are_not_compiled(counted: list[int]) -> None:
     one = CellRecurrence(cells.MGU, 4, 5, compiled=True)
-    one(Features(torch.randn(2, 3, 4)))
+    one(Features(torch.randn(1, 3, 4)))
     assert one.path == "fused" and counted == []
 
 

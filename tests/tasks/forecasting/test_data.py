@@ -17,8 +17,8 @@ from rnnexp.runs.build import build_data
 from rnnexp.tables import Table
 from rnnexp.tasks.forecasting.data import ForecastingData
 from tests.support.load_files import load_table, write_load_file, write_load_files
+from tests.support.shrink import WINDOWS
 
-SMALL = ["data.look_back=30", "data.chunking.length=40"]
 LECTURE = [
     "data/cleaning=keep",
     "data/conditioning=lecture",
@@ -67,7 +67,7 @@ def test_lecture_windows_against_pandas(tmp_path: Path) -> None:
 def test_scaler_against_scikit_learn(tmp_path: Path) -> None:
     write_load_files(tmp_path, names=("AA",))
     for fit in ("file", "train"):
-        data = load(tmp_path, *SMALL, "data/cleaning=keep", f"data.normalization.fit={fit}")
+        data = load(tmp_path, *WINDOWS, "data/cleaning=keep", f"data.normalization.fit={fit}")
         values = data.source.series[0].values
         seen = values if fit == "file" else values[: data.source.splits[0].train]
         reference = MinMaxScaler().fit(seen)
@@ -80,7 +80,7 @@ def test_scaler_against_scikit_learn(tmp_path: Path) -> None:
 
 def test_test_windows_do_not_depend_on_cleaning(tmp_path: Path) -> None:
     write_load_files(tmp_path)
-    kept, cleaned = (load(tmp_path, *SMALL, f"data/cleaning={c}") for c in ("keep", "careful"))
+    kept, cleaned = (load(tmp_path, *WINDOWS, f"data/cleaning={c}") for c in ("keep", "careful"))
     for span in ("test", "validation"):
         a, b = kept.windows(span), cleaned.windows(span)
         assert torch.equal(a.target, b.target) and (a.time == b.time).all()
@@ -91,7 +91,7 @@ def test_a_repaired_or_empty_value_is_never_a_target(tmp_path: Path) -> None:
     table.loc[595, "load"] = np.nan  # an empty cell in the test span
     table.loc[590, "load"] = 0.5  # near zero: repaired as an input, but an original row
     write_load_file(tmp_path, "AA", table)
-    data = load(tmp_path, *SMALL)
+    data = load(tmp_path, *WINDOWS)
     windows = data.windows("test")
     tested = int(0.1 * (600 - 30))
     assert len(windows) == tested - 1
@@ -106,15 +106,15 @@ def test_short_files(tmp_path: Path, rows: int) -> None:
     write_load_files(tmp_path, names=("LONG",))
     write_load_file(tmp_path, "SHORT", load_table(rows, seed=0))
     with pytest.raises(UserError, match=rf"SHORT_hourly.csv has {rows} rows.*data.skip_short=true"):
-        load(tmp_path, *SMALL)
-    data = load(tmp_path, *SMALL, "data.skip_short=true")
+        load(tmp_path, *WINDOWS)
+    data = load(tmp_path, *WINDOWS, "data.skip_short=true")
     assert data.spec.series == ["LONG"]
     assert data.facts()["left_out"] == ["SHORT"]
     [table] = data.report()
     assert isinstance(table, Table) and table.caption == "left out, too short: SHORT"
     (tmp_path / "LONG_hourly.csv").unlink()
     with pytest.raises(UserError, match="no series is long enough"):
-        load(tmp_path, *SMALL, "data.skip_short=true")
+        load(tmp_path, *WINDOWS, "data.skip_short=true")
 
 
 def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
@@ -124,8 +124,8 @@ def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
     table = pd.concat([table.iloc[:10].loc[table.index[:10].repeat(60)], table.iloc[10:]])
     write_load_file(tmp_path, "SECOND", table)
     with pytest.raises(UserError, match=r"SECOND_hourly.csv has 630 rows, too few"):
-        load(tmp_path, *SMALL)
-    assert load(tmp_path, *SMALL, "data/cleaning=keep").spec.series == ["FIRST", "SECOND"]
+        load(tmp_path, *WINDOWS)
+    assert load(tmp_path, *WINDOWS, "data/cleaning=keep").spec.series == ["FIRST", "SECOND"]
 
 
 @pytest.mark.parametrize(
@@ -143,25 +143,25 @@ def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
 def test_wrong_settings(tmp_path: Path, override: str, sentence: str) -> None:
     write_load_files(tmp_path)
     with pytest.raises(UserError, match=sentence):
-        load(tmp_path, *SMALL, "data.drop_last=true", override)
+        load(tmp_path, *WINDOWS, "data.drop_last=true", override)
 
 
 def test_setup_is_done_once(tmp_path: Path) -> None:
     write_load_files(tmp_path)
-    data = load(tmp_path, *SMALL)
+    data = load(tmp_path, *WINDOWS)
     store = data.source.store
     data.setup("fit")
     assert data.source.store is store
 
 
 def test_fingerprint_is_of_content_not_time_or_place(tmp_path: Path) -> None:
-    a = load(write_load_files(tmp_path / "a"), *SMALL).facts()
+    a = load(write_load_files(tmp_path / "a"), *WINDOWS).facts()
     (tmp_path / "a/AA_hourly.csv").touch()
-    b = load(write_load_files(tmp_path / "b"), *SMALL).facts()
+    b = load(write_load_files(tmp_path / "b"), *WINDOWS).facts()
     assert a["fingerprints"] == b["fingerprints"] and a["data"] != b["data"]
     path = tmp_path / "b/AA_hourly.csv"
     path.write_text(path.read_text().replace(",1", ",2", 1))
-    changed = load(tmp_path / "b", *SMALL).facts()
+    changed = load(tmp_path / "b", *WINDOWS).facts()
     assert changed["fingerprints"]["data"] != a["fingerprints"]["data"]
     assert changed["fingerprints"]["split"] == a["fingerprints"]["split"]
 
@@ -182,7 +182,7 @@ def test_any_regular_series(tmp_path: Path) -> None:
             "data.input_columns=[gusts]",
             "data.frequency=30min",
             "data.unit=m_s",
-            *SMALL,
+            *WINDOWS,
         ]
     )
     data = build_data(config)
