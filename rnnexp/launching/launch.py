@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,10 @@ def launch(plan: Plan, overrides: Sequence[str], config_dir: Path | None) -> lis
         if plan.sweep is None:
             run_one(overrides)
             return []
+        before = set(plan.sweep.rglob("run.json"))
         place = str(plan.sweep).replace("\\", "\\\\").replace("'", "\\'")
         engine().multirun("train", job, [*overrides, f"hydra.sweep.dir='{place}'"])
-    return failures(plan)
+    return failures(plan, before)
 
 
 def run_one(overrides: Sequence[str]) -> None:
@@ -93,14 +94,17 @@ class Failure:
         return f"{' '.join(self.overrides) or '(no overrides)'}  {place}"
 
 
-def failures(plan: Plan) -> list[Failure]:
+def failures(plan: Plan, before: Set[Path] = frozenset()) -> list[Failure]:
     """The jobs of a sweep that have no completed run: those whose record says so, in the order of
-    their numbers, then those of which there is none."""
+    their numbers, then those of which there is none.
+
+    before: records that the folder of the sweep already held.
+    """
     assert plan.sweep is not None
     # Hydra's own settings are no part of what a job records.
     missing = Counter(tuple(one for one in job.overrides if _is_ours(one)) for job in plan.jobs)
     failed = []
-    for path in sorted(plan.sweep.rglob("run.json"), key=_number):
+    for path in sorted(set(plan.sweep.rglob("run.json")) - before, key=_number):
         run = _record(path.parent)
         overrides = tuple(map(str, run.get("overrides", ())))
         missing[overrides] -= 1

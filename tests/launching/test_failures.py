@@ -48,3 +48,10 @@ def test_a_record_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "1_a" / "run.json").write_text("{ half")
     named = failures(planned(tmp_path, ("seed=0",), ("seed=1",)))
     assert [failure.folder for failure in named] == [tmp_path / "1_a", None]
+
+
+def test_a_run_that_was_there_before_is_none_of_the_sweep(tmp_path: Path) -> None:
+    """A job that would write into the folder of another run fails, and leaves no record."""
+    recorded(tmp_path / "0_a", "completed", "seed=0")
+    before = set(tmp_path.rglob("run.json"))
+    assert failures(planned(tmp_path, ("seed=0",)), before) == [Failure(("seed=0",), None)]
