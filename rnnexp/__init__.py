@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rnnexp.runs.loading import LoadedRun
@@ -10,8 +11,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
+def run(overrides: "Sequence[str]" = (), config_dir: "str | Path | None" = None) -> "LoadedRun":
+    """Run what `rnnexp train OVERRIDES` runs: `rnnexp.run(["experiment=quickstart", "seed=1"])`."""
+    from rnnexp.launching import python  # late: `rnnexp --help` needs no torch
+
+    return python.run(overrides, config_dir)
+
+
 def load(folder: "str | Path") -> "LoadedRun":
-    """A finished run's network, data module and config: `rnnexp.load("outputs/...")`."""
-    from rnnexp.runs import loading  # late: `rnnexp --help` needs no torch
+    """A finished run, to look at and to predict with: `rnnexp.load("outputs/...")`."""
+    from rnnexp.runs import loading
 
     return loading.load(folder)

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, OverrideParseException
+from hydra.version import getbase, setbase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from packaging.version import Version
 from yaml import YAMLError
 
 from rnnexp.config import groups
@@ -74,15 +77,31 @@ def help_text(config_dir: Path | None = None) -> str:
 
 @contextmanager
 def initialised(extra: Path | None) -> Iterator[None]:
-    """Inside, Hydra knows our configs, those in ./conf and those in `extra`."""
+    """Inside, Hydra knows our configs, those in ./conf and those in `extra`. What a program around
+    us had set up of Hydra is put aside, and is there again afterwards."""
     if extra and not extra.is_dir():
         raise UserError(f"the config folder {extra} does not exist")
-    UserFolders.extra = extra
+    with _put_aside():
+        UserFolders.folders = (*([extra] if extra else []), Path("conf"))
+        try:
+            with hydra.initialize_config_dir(str(config_dir()), "rnnexp", HYDRA_VERSION_BASE):
+                yield
+        finally:
+            UserFolders.folders = ()
+
+
+@contextmanager
+def _put_aside() -> Iterator[None]:
+    """Hydra as it was before anybody used it; afterwards as it was found."""
+    outside, config, base = GlobalHydra.instance().hydra, HydraConfig.instance().cfg, getbase()
+    GlobalHydra.instance().clear()
     try:
-        with hydra.initialize_config_dir(str(config_dir()), "rnnexp", HYDRA_VERSION_BASE):
-            yield
+        yield
     finally:
-        UserFolders.extra = None
+        GlobalHydra.instance().hydra = outside
+        HydraConfig.instance().cfg = config
+        if isinstance(base, Version):  # else nobody had chosen one
+            setbase(f"{base.major}.{base.minor}")
 
 
 def compose_whole(overrides: Sequence[str]) -> DictConfig:

@@ -17,13 +17,17 @@ def config_dir() -> Path:
 
 
 class UserFolders(SearchPathPlugin):
-    """Adds ./conf, where there is one, and `extra`: they add options, ours stay as they are."""
+    """Adds folders of the user's: they add options, ours stay as they are.
 
-    extra: ClassVar[Path | None] = None
+    folders: empty but while rnnexp composes, for a plugin has a say in whatever else uses Hydra in
+    this process.
+    """
+
+    folders: ClassVar[tuple[Path, ...]] = ()
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for folder in (self.extra, Path("conf")):
-            if folder and folder.is_dir() and not folder.samefile(config_dir()):
+        for folder in self.folders:
+            if folder.is_dir() and not folder.samefile(config_dir()):
                 search_path.append("user", f"file://{folder.resolve()}")
 
 

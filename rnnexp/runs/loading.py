@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from omegaconf import DictConfig
 from torch import nn
@@ -18,6 +19,8 @@ from rnnexp.runs.folder.reading import (
     best_checkpoint,
     read_config,
     read_kept,
+    read_metrics,
+    read_predictions,
     read_run,
     read_state_dict,
 )
@@ -26,10 +29,13 @@ from rnnexp.tasks.task import Task
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """network: with the weights of the best checkpoint, in evaluation mode, on the CPU.
+    """A finished run.
+
+    network: with the weights of the best checkpoint, in evaluation mode, on the CPU.
     data: the data module, not yet read: call `data.setup()`. config: as the run recorded it.
     folder: the run folder. record: its run.json. task: the class of its task. spec: what the data
-    decided, sizes and names."""
+    decided, sizes and names.
+    """
 
     network: nn.Module
     data: DataModule
@@ -38,6 +44,35 @@ class LoadedRun:
     record: dict[str, Any]
     task: type[Task]
     spec: Spec
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """metrics.json: `test/smape`, `baseline/ridge/smape`, ...
+
+        Raises:
+            UserError: the run is not completed.
+        """
+        return read_metrics(self.folder)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """predictions.csv: target and prediction of everything that was tested.
+
+        Raises:
+            UserError: the run is not completed.
+        """
+        return read_predictions(self.folder)
+
+    def predict(self, given: str | Path | Sequence[str | Path]) -> pd.DataFrame:
+        """What the run says of new texts, or of new series in CSV files: a row for each.
+
+        Raises:
+            UserError: a text or a file cannot be read as those of the run were.
+        """
+        one_or_more = [given] if isinstance(given, str | Path) else given
+        kind = Path if self.task.new_data == "series" else str
+        answers = self.task.answer(self.network, restore_data(self), list(map(kind, one_or_more)))
+        return answers.frame()
 
 
 def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
@@ -85,13 +120,13 @@ def _load_weights(network: nn.Module, checkpoint: Path) -> None:
 
 
 def restore_data(run: LoadedRun) -> DataModule:
-    """The run's data module with what the run folder holds of the training data. A folder of an
-    earlier version may not hold it all: the data themselves are needed then.
+    """A data module for new data, with what the run folder holds of the training data. A folder of
+    an earlier version may not hold it all: the data themselves are needed then.
 
     Raises:
         UserError: what is kept is not that of the run, or is missing and the data are not there.
     """
-    data, folder = run.data, run.folder
+    data, folder = data_module(run.config), run.folder
     try:
         data.restore(run.spec, read_kept(folder, data.keeps))
     except ValueError as error:
