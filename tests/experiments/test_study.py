@@ -53,7 +53,7 @@ def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
     tested = {"smape": 1.0 + config.seed, "mae_MW": 10.0, "rmse_MW": 20.0}
     baseline = {"smape": 3.25, "mae_MW": 30.0, "rmse_MW": 40.0}
     return {f"test/{name}": value for name, value in tested.items()} | {
-        f"baseline/last_value/{name}": value for name, value in baseline.items()
+        f"baseline/naive/{name}": value for name, value in baseline.items()
     }
 
 
@@ -91,7 +91,7 @@ def test_the_whole_study_writes_table_and_figure(place: Path, trained: list[str]
     ours = dict(zip(head, found[OURS], strict=True))
     assert ours["smape"] == "2.000 ± 1.0"  # 1, 2 and 3
     assert (ours["seeds"], ours["parameters"]) == ("0 1 2", "12,800")
-    baseline = dict(zip(head, found["last_value"], strict=True))
+    baseline = dict(zip(head, found["naive"], strict=True))
     assert (baseline["smape"], baseline["seeds"], baseline["parameters"]) == ("3.250", "", "")
     assert "Trained on: some processor, threads: 2." in table
     assert (place / "smape.png").stat().st_size > 5000

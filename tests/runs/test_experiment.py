@@ -83,7 +83,7 @@ def test_a_run_is_recorded_whole(files: Path, tmp_path: Path, overrides: list[st
     assert metrics["test/smape_lecture"] == pytest.approx(smape / 4, rel=1e-6)
     own = predictions["file"] == "BB"
     assert metrics["test/mae_MW/BB"] == pytest.approx((p - g)[own].abs().mean(), rel=1e-6)
-    assert metrics["baseline/last_value/smape"] > 0
+    assert metrics["baseline/naive/smape"] > 0
 
     history = pd.read_csv(folder / "history.csv")
     assert history["epoch"].tolist() == [0, 1]

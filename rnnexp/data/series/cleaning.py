@@ -177,7 +177,7 @@ def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
         found = dataclasses.asdict(report)
         days = [np.datetime_as_string(time, unit="D") for time in (report.first, report.last)]
         rows.append([report.name, *days, *(f"{found[count]:,}" for count in counts)])
-    return Table("What was found in the series", columns, rows, caption, plain=True)
+    return Table("Series summary", columns, rows, caption, plain=True)
 
 
 # --- rows ---------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 - run.json: `headline` listed the names of the metrics alone; `spec` held the task and the scaling,
   and at first the number of windows under another name.
 - What is kept of the training data had no hashes in run.json.
+- metrics.json: the baselines of forecasts.
 """
 
 import hashlib
@@ -40,6 +41,14 @@ MODULES = {  # of classes that a config names
     "rnnexp.tasks.classification": "rnnexp.tasks.classification.task",
     "rnnexp.tasks.forecasting": "rnnexp.tasks.forecasting.task",
 }
+BASELINES = {
+    "last_value": "naive",
+    "same_hour_yesterday": "seasonal_naive_day",
+    "same_hour_last_week": "seasonal_naive_week",
+    "one_season_ago": "seasonal_naive",
+    "yesterdays_change": "naive_seasonal_change",
+    "last_seasons_change": "naive_seasonal_change",
+}
 LOWER_IS_BETTER = ("smape", "mape", "mae", "rmse", "loss", "nll")  # how the names of errors began
 
 
@@ -73,6 +82,17 @@ def translated_run(run: dict[str, Any]) -> dict[str, Any]:
 
 def _metric(name: str) -> dict[str, Any]:
     return {"name": name, "unit": "", "lower_is_better": name.startswith(LOWER_IS_BETTER)}
+
+
+def translated_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What metrics.json says, under the names that baselines have today."""
+    return {_translated_metric(name): value for name, value in metrics.items()}
+
+
+def _translated_metric(name: str) -> str:
+    kind, _, rest = name.partition("/")
+    baseline, _, metric = rest.partition("/")
+    return f"{kind}/{BASELINES.get(baseline, baseline)}/{metric}" if kind == "baseline" else name
 
 
 def kept(folder: Path, run: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def read_metrics(folder: Path) -> dict[str, float]:
     for name, value in metrics.items():
         if not isinstance(value, (int, float)):
             raise UserError(f"{folder / 'metrics.json'} is damaged: {name} is {value!r}")
-    return metrics
+    return old_names.translated_metrics(metrics)
 
 
 def read_digest(folder: Path) -> dict[str, Any]:

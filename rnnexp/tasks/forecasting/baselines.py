@@ -12,30 +12,29 @@ from rnnexp.tasks.forecasting.metrics import forecast_metrics
 def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
     """Every baseline's metrics, pooled over the test windows: name -> metric -> value.
 
-    last_value              y(t-1)
-    same_hour_yesterday     y(t-season)
-    same_hour_last_week     y(t-7 season)
-    yesterdays_change       y(t-1) + y(t-season) - y(t-season-1)
-    ridge                   ridge regression on the look-back, one model a series
-    ridge_week              the same with y(t-7 season), y(t-7 season-1), hour and weekday
+    naive                  y(t-1)
+    seasonal_naive_day     y(t-season), the same hour yesterday
+    seasonal_naive_week    y(t-7 season), the same hour last week
+    naive_seasonal_change  y(t-1) + y(t-season) - y(t-season-1)
+    ridge                  ridge regression on the look-back, one model a series
+    ridge_week             the same with y(t-7 season), y(t-7 season-1), hour and weekday
 
-    For series of daily or longer steps the season is a week and the names say so. A rule whose
-    history a window does not have falls back to the last value, as ridge does where a training span
-    is too short for it.
+    For series of daily or longer steps the season is a week, and y(t-season) is `seasonal_naive`. A
+    rule whose history is not in a window falls back to the naive forecast, as ridge does where a
+    training span is too short for it.
     """
     windows = data.windows("test")
     following = windows.start + data.source.look_back
     within_a_day = data.source.step < np.timedelta64(1, "D")
-    seasonal = "same_hour_yesterday" if within_a_day else "one_season_ago"
-    change = "yesterdays_change" if within_a_day else "last_seasons_change"
+    seasonal = "seasonal_naive_day" if within_a_day else "seasonal_naive"
     season = data.source.season
-    predictions = {"last_value": lagged(data, following, 1)}
+    predictions = {"naive": lagged(data, following, 1)}
     if season > 1:
         predictions[seasonal] = lagged(data, following, season)
         if within_a_day:
-            predictions["same_hour_last_week"] = lagged(data, following, 7 * season)
-        predictions[change] = (
-            predictions["last_value"] + predictions[seasonal] - lagged(data, following, season + 1)
+            predictions["seasonal_naive_week"] = lagged(data, following, 7 * season)
+        predictions["naive_seasonal_change"] = (
+            predictions["naive"] + predictions[seasonal] - lagged(data, following, season + 1)
         )
     predictions["ridge"] = _ridge(data, windows, week=False)
     if within_a_day:

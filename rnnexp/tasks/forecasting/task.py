@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,7 @@ class Forecasting(Task):
     spec_class = ForecastingSpec
     data_module = ForecastingData
     new_data = "series"
+    baselines_version: ClassVar[int] = 2
 
     network: Forecaster
     spec: ForecastingSpec

@@ -35,13 +35,13 @@ def test_rules_against_pandas(tmp_path: Path) -> None:
     for path in sorted(tmp_path.glob("*.csv")):
         table = pd.read_csv(path, parse_dates=["Datetime"]).sort_values("Datetime", kind="stable")
         y = table.iloc[:, 1].reset_index(drop=True)
-        lags = {"last_value": y.shift(1), "same_hour_yesterday": y.shift(24)}
-        lags["same_hour_last_week"] = y.shift(168)
-        lags["yesterdays_change"] = y.shift(1) + y.shift(24) - y.shift(25)
+        lags = {"naive": y.shift(1), "seasonal_naive_day": y.shift(24)}
+        lags["seasonal_naive_week"] = y.shift(168)
+        lags["naive_seasonal_change"] = y.shift(1) + y.shift(24) - y.shift(25)
         rows = int(0.1 * (len(y) - 30))
         parts.append(pd.DataFrame({"target": y, **lags}).tail(rows))
     pooled = pd.concat(parts)
-    for rule in ("last_value", "same_hour_yesterday", "same_hour_last_week", "yesterdays_change"):
+    for rule in ("naive", "seasonal_naive_day", "seasonal_naive_week", "naive_seasonal_change"):
         expected = smape(pooled[rule].to_numpy(), pooled["target"].to_numpy())
         assert found[rule]["smape"] == pytest.approx(expected, rel=1e-6)
         mae = (pooled[rule] - pooled["target"]).abs().mean()
@@ -92,9 +92,9 @@ def test_published_figures(
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path))
     found = baseline_metrics(Forecasting, load(data_root / "power_load", *KEEP))
     published = {
-        "last_value": 3.176,
-        "same_hour_yesterday": 7.196,
-        "same_hour_last_week": 10.784,
+        "naive": 3.176,
+        "seasonal_naive_day": 7.196,
+        "seasonal_naive_week": 10.784,
         "ridge": 1.016,
         "ridge_week": 0.958,
     }
