@@ -19,7 +19,7 @@ from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE,
 from experiments.speed.one_hot_contenders import LITERAL, DrawnDocuments, Literal, Ours
 from experiments.speed.timing import Stopwatch
 from rnnexp.nn.fast.tables import current_rows
-from rnnexp.nn.lecture import grunet, textnet
+from rnnexp.nn.lecture.published import grunet, textnet
 from rnnexp.process import determinism, memory
 from tests.experiments.shrunk import composed, in_this_process, without_pulse
 
