@@ -1,6 +1,8 @@
 """The lecture's networks as they stand on its slides can be trained: step by step they do what the
 fast networks do, and a run of one is recorded and repeated like any other."""
 
+import inspect
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,8 +16,10 @@ from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.errors import UserError
 from rnnexp.nn.lecture.published import char_rnn, grunet, pmgru, textnet
+from rnnexp.nn.lecture.textnet import TEXTnet
 from rnnexp.optim.rows import RowOptimizer
 from rnnexp.runs.build import build_data, build_task
+from tests.support import REPOSITORY
 from tests.support.networks import EMBEDDINGS
 from tests.support.shrink import NO_FIGURES, TINY
 
@@ -140,3 +144,15 @@ def test_what_is_not_on_the_slide_is_refused(name: str, override: str, sentence:
     data = build_data(config)
     with pytest.raises(UserError, match=sentence):
         build_task(config, data)
+
+
+def test_the_page_has_these_networks_and_the_line_of_the_loop() -> None:
+    page = (REPOSITORY / "docs" / "lecture.md").read_text(encoding="utf-8")
+    for name, (experiment, *_) in COMMANDS.items():
+        cells = (f"`{name}.py`", f"`{experiment.partition('=')[2]}`", f"`model=lecture/{name}`")
+        assert f"| {' | '.join(cells)} |" in page
+    lines = Path(inspect.getfile(TEXTnet)).read_text(encoding="utf-8").splitlines()
+    stops = [int(line) for line in re.findall(r"b rnnexp/nn/lecture/textnet.py:(\d+)", page)]
+    assert [lines[stop - 1].split()[0] for stop in stops] == ["h", "return"]
+    assert lines[stops[0] - 2].strip().startswith("for t in")
+    assert f"Line {stops[0]} of `textnet.py`" in page
