@@ -25,7 +25,6 @@ OPTIONS = sorted(
     if path.name != "train.yaml" and path.parent.name != "hydra" and path.name[0] != "_"
 )
 REVIEWS, WORDS = ["data=reviews"], ["task=classification"]
-LITERAL_TEXT_NETWORKS = ("textnet", "textnet_order2", "grunet", "char_rnn")
 NEEDED = {  # what an option needs beside itself
     "data/series_csv": ["data.root=folder", "data.datetime_column=time"],
     "data/lecture_reviews": ["data.root=folder"],
@@ -36,7 +35,6 @@ NEEDED = {  # what an option needs beside itself
     "data/tokenization/words": REVIEWS,
     "data/vectors/glove": REVIEWS,
     "data/vectors/word2vec": REVIEWS,
-    **{f"model/lecture/{name}": [*WORDS, "~experiment"] for name in LITERAL_TEXT_NETWORKS},
     "model/network/classification": [*WORDS, "~experiment"],
     "model/representation/embeddings": WORDS,
     "model/representation/one_hot": WORDS,

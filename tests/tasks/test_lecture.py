@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rnnexp.cli import main
-from rnnexp.config import compose
+from rnnexp.config import check, compose
 from rnnexp.errors import UserError
 from rnnexp.nn.lecture.published import char_rnn, grunet, pmgru, textnet
 from rnnexp.nn.lecture.textnet import TEXTnet
@@ -143,6 +143,15 @@ def test_what_is_not_on_the_slide_is_refused(name: str, override: str, sentence:
     config = compose([*COMMANDS[name], *settings])
     data = build_data(config)
     with pytest.raises(UserError, match=sentence):
+        build_task(config, data)
+
+
+@pytest.mark.parametrize("name", ["textnet", "char_rnn"])
+def test_a_text_network_says_that_it_needs_texts(name: str) -> None:
+    config = compose([f"model=lecture/{name}", "data.days=40", "data.number=1"])
+    check(config)
+    data = build_data(config)
+    with pytest.raises(UserError, match=f"network {name} reads documents or names: choose an"):
         build_task(config, data)
 
 

@@ -29,6 +29,11 @@ class LiteralClassifier(Classifier):
         literal: Literal["textnet", "grunet", "char_rnn"],
         **settings: Any,
     ) -> None:
+        if not isinstance(spec, ClassificationSpec):
+            raise ValueError(
+                f"the literal network {literal} reads documents or names: choose an experiment on "
+                "them, for example experiment=sentiment_textnet_onehot"
+            )
         super().__init__(spec, **settings)
         self.literal = TRANSLATIONS[literal].literal(self)
         del self.recurrence, self.readout  # their weights are in the literal network
