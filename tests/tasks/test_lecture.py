@@ -131,6 +131,7 @@ def test_a_run_is_recorded_and_repeated(
     [
         ("textnet", "model.bidirectional=true", "defined for one layer and one direction"),
         ("textnet", "model/readout=pooled", "neither DLStudio's TEXTnet nor its TEXTnetOrder2"),
+        ("textnet", "model.readout.middle=50", "has 50 units, the lecture's has 100"),
         ("textnet", "model.literal=grunet", "the network is not DLStudio's GRUnet"),
         ("grunet", "model.readout.dropout=0.5", "GRUnet has no dropout before its output"),
         ("char_rnn", "model/recurrence=vanilla", "char RNN has no tanh around h_t"),

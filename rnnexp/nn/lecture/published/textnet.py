@@ -58,9 +58,11 @@ def literal(network: Network) -> TEXTnet | TEXTnetOrder2:
     """The literal network of the same sizes and dropout, at the same weights.
 
     Raises:
-        ValueError: the network is neither of them.
+        ValueError: the network is neither of them, or its middle layer has another size.
     """
     state, cell = to_published(network), cells_of(network.recurrence)[0]
+    if (middle := len(state["combined_to_middle.bias"])) != 100:
+        raise ValueError(f"the middle layer has {middle} units, the lecture's has 100")
     hidden, classes = cell.hidden_size, len(state["middle_to_out.bias"])
     sizes = cell.input_size, hidden, classes, network.readout.dropout.p
     if isinstance(cell, cells.TEXTnetOrder2):
