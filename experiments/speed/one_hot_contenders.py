@@ -1,5 +1,6 @@
 """A training step on one-hot words, in two ways: rnnexp's, and a loop over dense one-hot rows."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -16,6 +17,10 @@ from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import ShuffledBatches
 from rnnexp.data.source import Source
 from rnnexp.data.text.tokens import TokenStore
+from rnnexp.nn.lecture.grunet import GRUnet
+from rnnexp.nn.lecture.textnet import TEXTnet
+from rnnexp.nn.lecture.textnet_order2 import TEXTnetOrder2
+from rnnexp.nn.lecture.words import OneHotWords
 from rnnexp.process import determinism
 from rnnexp.process.memory import peak_memory
 from rnnexp.runs.build import build_task
@@ -107,98 +112,24 @@ class Ours:
 
 # The literal loop -------------------------------------------------------------------------------
 
-MIDDLE, CLASSES = 100, 2
-
-
-class Literal(nn.Module):
-    """The base of the three loops. Their layers have DLStudio's names."""
-
-    def __init__(self, vocabulary: int, hidden: int) -> None:
-        super().__init__()
-        self.vocabulary, self.hidden = vocabulary, hidden
-
-    def one_hot(self, word: int) -> Tensor:
-        row = torch.zeros(1, self.vocabulary)
-        row[0, word] = 1
-        return row
-
-
-class TEXTnet(Literal):
-    """h_t = tanh(W_h [x_t; h_{t-1}] + b_h)
-    output = log-softmax(W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o)
-    """
-
-    def __init__(self, vocabulary: int, hidden: int) -> None:
-        super().__init__(vocabulary, hidden)
-        self.combined_to_hidden = nn.Linear(vocabulary + hidden, hidden)
-        self.combined_to_middle = nn.Linear(vocabulary + hidden, MIDDLE)
-        self.middle_to_out = nn.Linear(MIDDLE, CLASSES)
-        self.dropout = nn.Dropout(0.1)
-
-    def forward(self, words: list[int]) -> Tensor:
-        h = torch.zeros(1, self.hidden)
-        for word in words[:-1]:
-            combined = torch.cat([self.one_hot(word), h], dim=1)
-            h = torch.tanh(self.combined_to_hidden(combined))
-        combined = torch.cat([self.one_hot(words[-1]), h], dim=1)
-        middle = self.dropout(torch.relu(self.combined_to_middle(combined)))
-        return torch.log_softmax(self.middle_to_out(middle), dim=1)
-
-
-class TEXTnetOrder2(Literal):
-    """h_t = tanh(W_h [x_t; h_{t-1}; c_t] + b_h), cell_t = sigma(W_c h_t + b_c), c_t = cell_{t-2}
-    output = log-softmax(W_o dropout(relu(W_m [x_T; h_{T-1}; c_T] + b_m)) + b_o)
-    """
-
-    def __init__(self, vocabulary: int, hidden: int) -> None:
-        super().__init__(vocabulary, hidden)
-        self.combined_to_hidden = nn.Linear(vocabulary + 2 * hidden, hidden)
-        self.combined_to_middle = nn.Linear(vocabulary + 2 * hidden, MIDDLE)
-        self.middle_to_out = nn.Linear(MIDDLE, CLASSES)
-        self.linear_for_cell = nn.Linear(hidden, hidden)
-        self.dropout = nn.Dropout(0.1)
-
-    def forward(self, words: list[int]) -> Tensor:
-        h = cell = c = torch.zeros(1, self.hidden)
-        for word in words[:-1]:
-            combined = torch.cat([self.one_hot(word), h, c], dim=1)
-            h = torch.tanh(self.combined_to_hidden(combined))
-            cell, c = torch.sigmoid(self.linear_for_cell(h)), cell
-        combined = torch.cat([self.one_hot(words[-1]), h, c], dim=1)
-        middle = self.dropout(torch.relu(self.combined_to_middle(combined)))
-        return torch.log_softmax(self.middle_to_out(middle), dim=1)
-
-
-class GRUnet(Literal):
-    """h_t of two layers of torch.nn.GRU, output = log-softmax(W_fc relu(h_T) + b_fc)"""
-
-    def __init__(self, vocabulary: int, hidden: int) -> None:
-        super().__init__(vocabulary, hidden)
-        self.gru = nn.GRU(vocabulary, hidden, num_layers=2)
-        self.fc = nn.Linear(hidden, CLASSES)
-
-    def forward(self, words: list[int]) -> Tensor:
-        h = torch.zeros(2, 1, self.hidden)
-        for word in words:
-            _, h = self.gru(self.one_hot(word).unsqueeze(0), h)
-        return torch.log_softmax(self.fc(torch.relu(h[-1])), dim=1)
-
-
-LITERAL: dict[str, type[Literal]] = {
+# The networks of the lecture as they stand on its slides: rnnexp/nn/lecture.
+LITERAL: dict[str, Callable[[int, int, int], nn.Module]] = {
     "TEXTnet": TEXTnet,
     "TEXTnetOrder2": TEXTnetOrder2,
     "GRUnet": GRUnet,
 }
+CLASSES = 2
 
 
 def literal(network: str, document: Document, vocabulary: int, hidden: int) -> Work:
-    """A training step on one document, written with torch alone."""
+    """A training step on one document as the lecture has it; the loop builds dense one-hot rows."""
     with determinism.global_stream(0, "weights"):
-        loop = LITERAL[network](vocabulary, hidden)
+        loop = LITERAL[network](vocabulary, hidden, CLASSES)
     optimizer = torch.optim.SGD(loop.parameters(), lr=1e-5, momentum=0.9)
 
     def train() -> None:
-        loss = functional.nll_loss(loop(document.words), torch.tensor([document.label]))
+        output = loop(OneHotWords(document.words, vocabulary))
+        loss = functional.nll_loss(output, torch.tensor([document.label]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rnnexp.nn import cells
 from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.lecture import pmgru, textnet, textnet_order2
 
 State = tuple[Tensor, ...]
 
@@ -42,57 +43,46 @@ class Loop(nn.Module):
 
 
 class TEXTnet(Loop):
-    """h_t = tanh(W_h [x_t; h_{t-1}] + b_h)"""
+    """The lecture's network (rnnexp/nn/lecture) without its output."""
+
+    tanh = True
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__(inputs, hidden)
-        self.combined_to_hidden = nn.Linear(inputs + hidden, hidden)
+        self.network = textnet.TEXTnet(inputs, hidden, classes=2, tanh=self.tanh)
 
     def step(self, x: Tensor, *state: Tensor) -> State:
-        (h,) = state
-        return (torch.tanh(self.combined_to_hidden(torch.cat([x, h], dim=1))),)
+        return (self.network.step(x, *state),)
 
 
 class TEXTnetOfTheSlide(TEXTnet):
-    """h_t = W_h [x_t; h_{t-1}] + b_h"""
+    """The same without tanh."""
 
-    def step(self, x: Tensor, *state: Tensor) -> State:
-        (h,) = state
-        return (self.combined_to_hidden(torch.cat([x, h], dim=1)),)
+    tanh = False
 
 
 class TEXTnetOrder2(Loop):
-    """h_t = tanh(W_h [x_t; h_{t-1}; cell_{t-2}] + b_h), cell_t = sigma(W_c h_t + b_c)"""
+    """The lecture's network (rnnexp/nn/lecture) without its output."""
 
     states = 3
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__(inputs, hidden)
-        self.combined_to_hidden = nn.Linear(inputs + 2 * hidden, hidden)
-        self.linear_for_cell = nn.Linear(hidden, hidden)
+        self.network = textnet_order2.TEXTnetOrder2(inputs, hidden, classes=2)
 
     def step(self, x: Tensor, *state: Tensor) -> State:
-        h, cell, fed = state
-        h = torch.tanh(self.combined_to_hidden(torch.cat([x, h, fed], dim=1)))
-        return h, torch.sigmoid(self.linear_for_cell(h)), cell
+        return self.network.step(x, *state)
 
 
 class PmGRU(Loop):
-    """f_t  = sigma(W_f [x_t; h_{t-1}] + b_f)
-    h~_t = tanh(W_h [x_t; f_t * h_{t-1}] + b_h)
-    h_t  = (1 - f_t) * h_{t-1} + f_t * h~_t
-    """
+    """The lecture's network (rnnexp/nn/lecture) without its output."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__(inputs, hidden)
-        self.project1 = nn.Linear(inputs + hidden, hidden)
-        self.project2 = nn.Linear(inputs + hidden, hidden)
+        self.network = pmgru.pmGRU(inputs, hidden)
 
     def step(self, x: Tensor, *state: Tensor) -> State:
-        (h,) = state
-        f = torch.sigmoid(self.project1(torch.cat([x, h], dim=1)))
-        candidate = torch.tanh(self.project2(torch.cat([x, f * h], dim=1)))
-        return ((1 - f) * h + f * candidate,)
+        return (self.network.step(x, *state),)
 
 
 class LectureGRU(Loop):

@@ -81,10 +81,15 @@ def recurrence_of(network: nn.Module) -> CellRecurrence:
     """The recurrence of a network, if its hidden states can be looked at.
 
     Raises:
-        UserError: it is one of torch's, which gives away the hidden states of its last layer when
-            all are done, and not between two steps.
+        UserError: there is none, or it is one of torch's, which gives away the hidden states of its
+            last layer when all are done, and not between two steps.
     """
-    recurrence = network.recurrence
+    recurrence = getattr(network, "recurrence", None)
+    if recurrence is None:
+        raise UserError(
+            f"callbacks.gradient_flow follows the gradient through a recurrence, and "
+            f"{type(network).__name__} has none: choose another model"
+        )
     if isinstance(recurrence, TorchRecurrence):
         name = type(recurrence.layers).__name__
         raise UserError(

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from rnnexp.config import targets
-from rnnexp.config.groups import all_groups, options, top_groups
+from rnnexp.config.groups import FOLDERS, all_groups, group_and_option, options, top_groups
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import TOP_LEVEL, plain
 from rnnexp.config.signatures import arguments
@@ -32,8 +32,7 @@ def explain(error: Exception, parsed: list[Override]) -> str:
     """The mistake among these overrides that made composing fail with this error."""
     said = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        return _no_option(group, option)
+        return _no_option(*group_and_option(error.missing_cfg_file))
     for override in parsed:
         if override.key_or_group in top_groups() and not isinstance(override.value(), (str, list)):
             return _no_option(override.key_or_group, override.get_value_string())
@@ -67,6 +66,9 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         config = hydra.compose("train", right)
     except (HydraException, OmegaConfBaseException, ValueError):
         config = hydra.compose("train")
+    if key in FOLDERS:
+        group, option = group_and_option(f"{key}/OPTION")
+        return f"{key} is not a group of its own: write {group}={option}"
     if key in all_groups():
         return f"the group {key} is not one of the data or the task that are chosen: leave it out"
     start = f"the config has no key {key}"

@@ -7,6 +7,9 @@ from string import Template
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 
+# Folders that are no groups: their options belong to the group around them (model=lecture/textnet).
+FOLDERS = ("model/lecture",)
+
 
 def top_groups() -> list[str]:
     """The groups of the top level, Hydra's own left out."""
@@ -17,7 +20,7 @@ def all_groups(parent: str = "") -> Iterator[str]:
     """Every group below `parent`, subgroups included: `data`, `data/cleaning`, ..."""
     for name in sorted(GlobalHydra.instance().config_loader().list_groups(parent)):
         group = f"{parent}/{name}" if parent else name
-        if group != "hydra":
+        if group != "hydra" and group not in FOLDERS:
             yield group
             yield from all_groups(group)
 
@@ -26,7 +29,20 @@ def options(group: str) -> list[str]:
     """The options of a group; files that options share begin with an underscore."""
     loader = GlobalHydra.instance().config_loader()
     found = loader.get_group_options(group, ObjectType.CONFIG)
+    for parent, _, folder in (path.rpartition("/") for path in FOLDERS):
+        if parent == group:
+            inside = loader.get_group_options(f"{group}/{folder}", ObjectType.CONFIG)
+            found = [*found, *(f"{folder}/{option}" for option in inside)]
     return [option for option in found if not option.startswith("_")]
+
+
+def group_and_option(path: str) -> tuple[str, str]:
+    """model/gru -> model, gru; model/lecture/textnet -> model, lecture/textnet."""
+    group, _, option = path.rpartition("/")
+    if group in FOLDERS:
+        group, _, folder = group.rpartition("/")
+        option = f"{folder}/{option}"
+    return group, option
 
 
 def help_text(template: str) -> str:

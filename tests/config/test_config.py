@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnexp import config
 from rnnexp.config import targets
+from rnnexp.config.groups import group_and_option
 from rnnexp.config.signatures import accepts
 from rnnexp.errors import UserError
 from rnnexp.launching.plan import plan
@@ -34,6 +35,7 @@ NEEDED = {  # what an option needs beside itself
     "data/tokenization/words": REVIEWS,
     "data/vectors/glove": REVIEWS,
     "data/vectors/word2vec": REVIEWS,
+    "model/network/classification": [*WORDS, "~experiment"],
     "model/representation/embeddings": WORDS,
     "model/representation/one_hot": WORDS,
 }
@@ -59,7 +61,7 @@ def refusal(call: Callable[..., object], *arguments: Any) -> str:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_fits_its_classes(option: str, compose: Compose) -> None:
-    group, _, name = option.rpartition("/")
+    group, name = group_and_option(option)
     config.check(compose(f"{group}={name}", *NEEDED.get(option, [])))
 
 
@@ -98,6 +100,8 @@ def test_monitor_is_declared_once(compose: Compose) -> None:
         ("experiment=quick", "the group experiment has no option quick; did you mean quickstart?"),
         ("trainer=tpu", "the group trainer has no option tpu"),
         ("data=_window", "the group data has no option _window"),
+        ("model=lecture/textnett", "has no option lecture/textnett; did you mean lecture/textnet?"),
+        ("model/lecture=textnet", "not a group of its own: write model=lecture/OPTION"),
         ("model=3", "the group model has no option 3; choose from"),
         ("model=null", "the group model has no option null"),
         ("modle=gru", "the config has no key modle; did you mean model?"),

@@ -16,10 +16,11 @@ from experiments.speed import harness, machine, one_hot, recording, trainer
 from experiments.speed.bars import Bar, judge, read_bars
 from experiments.speed.growth import at
 from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Measured
-from experiments.speed.one_hot_contenders import LITERAL, DrawnDocuments, Literal, Ours
+from experiments.speed.one_hot_contenders import CLASSES, LITERAL, DrawnDocuments, Ours
 from experiments.speed.timing import Stopwatch
 from rnnexp.nn.fast.tables import current_rows
-from rnnexp.nn.lecture import grunet, textnet
+from rnnexp.nn.lecture.published import grunet, textnet
+from rnnexp.nn.lecture.words import OneHotWords
 from rnnexp.process import determinism, memory
 from tests.experiments.shrunk import composed, in_this_process, without_pulse
 
@@ -36,18 +37,18 @@ def published(name: str, network: Any) -> dict[str, Tensor]:
     return (grunet if name == "GRUnet" else textnet).to_published(network)
 
 
-def both(name: str) -> tuple[Ours, Literal]:
+def both(name: str) -> tuple[Ours, torch.nn.Module]:
     """Our network and the literal loop at the same weights, in double precision."""
     ours = Ours(name, DrawnDocuments(VOCABULARY, documents=8, longest=12), HIDDEN)
     ours.task.double()
-    loop = LITERAL[name](VOCABULARY, HIDDEN).double()
+    loop = LITERAL[name](VOCABULARY, HIDDEN, CLASSES).double()
     loop.load_state_dict(published(name, ours.task.network))
     return ours, loop
 
 
 @pytest.fixture
 def double() -> Iterator[None]:
-    """The literal loop makes its rows and states in the default type."""
+    """The one-hot rows are of the default type."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -61,7 +62,10 @@ def test_a_literal_loop_has_our_loss_and_gradients(
     ours, loop = both(name)
     ours.task.eval()  # no dropout: both would draw their own
     loop.eval()
-    output, expected = ours.task.network(torch.tensor([words]), None), loop(words)
+    output, expected = (
+        ours.task.network(torch.tensor([words]), None),
+        loop(OneHotWords(words, VOCABULARY)),
+    )
     torch.testing.assert_close(output, expected)
     functional.nll_loss(output, torch.tensor([1])).backward()
     functional.nll_loss(expected, torch.tensor([1])).backward()
@@ -93,7 +97,9 @@ def test_steps_are_those_of_dense_sgd(name: str, double: None) -> None:
     ours.train(batches)
     for rows in batches:
         document = ours.data.document([rows], 1)
-        loss = functional.nll_loss(loop(document.words), torch.tensor([document.label]))
+        loss = functional.nll_loss(
+            loop(OneHotWords(document.words, VOCABULARY)), torch.tensor([document.label])
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -135,7 +141,7 @@ def test_peak_memory_is_that_of_the_process(
 
 def test_the_lecture_s_largest_network_is_what_memory_is_measured_of() -> None:
     with torch.device("meta"):
-        loop = LITERAL["GRUnet"](max(FULL.vocabularies), FULL.hidden)
+        loop = LITERAL["GRUnet"](max(FULL.vocabularies), FULL.hidden, CLASSES)
     assert sum(one.numel() for one in loop.parameters()) == 101_208_066
     assert FULL.vocabularies[1] == 15_000 and FULL.vocabulary == 20_030
 

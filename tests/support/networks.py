@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnexp import config
@@ -70,6 +70,11 @@ def inputs(network: Classifier, tokens: Tensor) -> Tensor:
     if isinstance(representation, Embeddings):
         return representation.learnt[tokens].detach()
     return functional.one_hot(tokens, representation.size).double()
+
+
+def outputs(literal: nn.Module, x: Tensor) -> Tensor:
+    """What a literal network says of sequences (B, T, I), one after the other: (B, classes)."""
+    return torch.cat([literal(one.unsqueeze(1)) for one in x])
 
 
 def parameters(*overrides: str, **settings: Any) -> int:

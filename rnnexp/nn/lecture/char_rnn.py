@@ -1,50 +1,29 @@
-"""The lecture's char RNN for last names, in the layout of its tutorial.
+"""The char RNN, the lecture's network for last names: its slides on Robertson's tutorial of torch,
+"Classifying Names with a Character-Level RNN"."""
 
-Its two layers are
+import torch
+from torch import Tensor, nn
 
-    c2h  (H, I + H)  W | U  over [x_t; h_{t-1}]
-    c2o  (K, I + H)  W_o    over [x_T; h_{T-1}], then log-softmax
-
-The lecture has no tanh around h_t; nor does a state_dict say whether there is one.
-"""
-
-from torch import Tensor
-
-from rnnexp.nn.cells import Linear, Vanilla
-from rnnexp.nn.lecture.layout import Layout, Network, cells_of, join, linear, split
-from rnnexp.nn.readouts import LastInputAndPreviousHidden
+from rnnexp.nn.lecture.words import Words
 
 
-def load_published(network: Network, state: dict[str, Tensor]) -> None:
-    """Load the weights from a state_dict of the lecture's char RNN.
+class CharRNN(nn.Module):
+    """For the characters t = 1 .. T of a name, with h_0 = 0:
 
-    Raises:
-        ValueError: the network is not a char RNN, or its sizes differ.
+    h_t    = W_h [x_t; h_{t-1}] + b_h
+    output = log-softmax(W_o [x_T; h_{T-1}] + b_o)
     """
-    split(state, _layout(network), "the lecture's char RNN")
 
+    def __init__(self, inputs: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.c2h = nn.Linear(inputs + hidden, hidden)
+        self.c2o = nn.Linear(inputs + hidden, classes)
 
-def to_published(network: Network) -> dict[str, Tensor]:
-    """The network's weights as a state_dict of the lecture's char RNN (copies).
-
-    Raises:
-        ValueError: the network is not a char RNN.
-    """
-    return join(_layout(network))
-
-
-def _layout(network: Network) -> Layout:
-    """Where our weights stand in the lecture's."""
-    match cells_of(network.recurrence), network.readout:
-        case (
-            [Linear() | Vanilla() as cell],
-            LastInputAndPreviousHidden(states=(0,), linear=None) as readout,
-        ):
-            read = [readout.input_weight, readout.state_weight]
-            return linear("c2h", [cell.input_weight, cell.U], cell.bias) | linear(
-                "c2o", read, readout.bias
-            )
-    raise ValueError(
-        "the network is not the lecture's char RNN: that is one layer of Linear or Vanilla in one "
-        "direction, read by LastInputAndPreviousHidden without a middle layer"
-    )
+    def forward(self, characters: Words) -> Tensor:
+        """A name -> log-probabilities (1, classes)."""
+        h = self.c2h.bias.new_zeros(1, self.hidden)
+        for t in range(len(characters) - 1):
+            h = self.c2h(torch.cat([characters[t], h], dim=1))
+        combined = torch.cat([characters[len(characters) - 1], h], dim=1)  # [x_T; h_{T-1}]
+        return torch.log_softmax(self.c2o(combined), dim=1)

@@ -1,50 +1,38 @@
-"""GRUnet, the lecture's stack of gated recurrent units, in the layout that DLStudio stores.
+"""GRUnet, the lecture's stack of gated recurrent units for text: its slides on GRUnet, and
+DLStudio's classes GRUnet and GRUnetWithEmbeddings."""
 
-DLStudio 2.5.8 names its layers `gru`, a torch.nn.GRU, and `fc` over relu(h_T), then log-softmax.
-Its twin WithEmbeddings has the same layers. It is fed with word vectors and stores none, so a word
-table has no place there and stays as it is.
-"""
-
+import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.cells import GRU
-from rnnexp.nn.lecture.layout import Layout, Network, cells_of, join, linear, split
-from rnnexp.nn.readouts import LastHidden
+from rnnexp.nn.lecture.words import Words
 
 
-def load_published(network: Network, state: dict[str, Tensor]) -> None:
-    """Load the weights from a state_dict of DLStudio's GRUnet.
+class GRUnet(nn.Module):
+    """For the words t = 1 .. T of a document, with h_0 = 0, every layer of torch.nn.GRU has
 
-    Raises:
-        ValueError: the network is not a GRUnet, or its sizes differ.
+    r_t    = sigma(W_r x_t + b_r + U_r h_{t-1} + d_r)
+    z_t    = sigma(W_z x_t + b_z + U_z h_{t-1} + d_z)
+    h~_t   = tanh(W_h x_t + b_h + r_t * (U_h h_{t-1} + d_h))
+    h_t    = (1 - z_t) * h~_t + z_t * h_{t-1}
+
+    where x_t is the word, or h_t of the layer below. With h_T of the last layer
+
+    output = log-softmax(W_fc relu(h_T) + b_fc)
+
+    The slide has a dropout of 0.2 between the layers; DLStudio has none.
     """
-    split(state, _layout(network), "DLStudio's GRUnet")
 
+    def __init__(
+        self, inputs: int, hidden: int, classes: int, layers: int = 2, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.hidden, self.layers = hidden, layers
+        self.gru = nn.GRU(inputs, hidden, layers, dropout=dropout)
+        self.fc = nn.Linear(hidden, classes)
 
-def to_published(network: Network) -> dict[str, Tensor]:
-    """The network's weights as a state_dict of DLStudio's GRUnet (copies).
-
-    Raises:
-        ValueError: the network is not a GRUnet.
-    """
-    return join(_layout(network))
-
-
-def _layout(network: Network) -> Layout:
-    """Where our weights stand in DLStudio's."""
-    cells = [cell for cell in cells_of(network.recurrence) if isinstance(cell, GRU)]
-    match cells, network.readout:
-        case [_, *_], LastHidden(before=nn.ReLU(), activation=nn.Identity(), linear=out):
-            layout: Layout = {}
-            for number, cell in enumerate(cells):
-                layout |= {
-                    f"gru.weight_ih_l{number}": [cell.input_weight.detach().t()],
-                    f"gru.weight_hh_l{number}": [cell.U.detach().t()],
-                    f"gru.bias_ih_l{number}": [cell.bias.detach()],
-                    f"gru.bias_hh_l{number}": [cell.recurrent_bias.detach()],
-                }
-            return layout | linear("fc", [out.weight.t()], out.bias)
-    raise ValueError(
-        "the network is not DLStudio's GRUnet: that is a stack of GRU cells in one direction, read "
-        "by LastHidden through relu"
-    )
+    def forward(self, words: Words) -> Tensor:
+        """A document -> log-probabilities (1, classes)."""
+        h = self.fc.bias.new_zeros(self.layers, 1, self.hidden)
+        for t in range(len(words)):
+            _, h = self.gru(words[t].unsqueeze(0), h)
+        return torch.log_softmax(self.fc(torch.relu(h[-1])), dim=1)

@@ -1,56 +1,35 @@
-"""pmGRU, the lecture's network for load prediction, in the layout that DLStudio stores.
+"""pmGRU, the lecture's minimal gated unit for load prediction: its slides on pmGRU, and DLStudio's
+class pmGRU. The gate is that of Zhou et al. 2016 (arXiv 1603.09420, eqs. 8-10)."""
 
-DLStudio 2.5.8 names its three layers
-
-    project1.0  (H, I + H)  W_f | U_f  over [x_t; h_{t-1}]
-    project2.0  (H, I + H)  W_h | U_h  over [x_t; f_t * h_{t-1}]
-    project3.0  (1, H)      W_o        over h_T, then tanh
-"""
-
-from typing import Any
-
+import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.cells import MGU
-from rnnexp.nn.lecture.layout import Layout, cells_of, join, linear, split
-from rnnexp.nn.readouts import LastHidden
 
+class pmGRU(nn.Module):
+    """For the hours t = 1 .. T of a window, with h_0 = 0:
 
-def load_published(network: Any, state: dict[str, Tensor]) -> None:
-    """Load the weights from a state_dict of DLStudio's pmGRU.
-
-    The scaling stays as it is: DLStudio stores none.
-
-    Raises:
-        ValueError: the network is not one layer of MGU, or the sizes differ.
+    f_t    = sigma(W_f [x_t; h_{t-1}] + b_f)
+    h~_t   = tanh(W_h [x_t; f_t * h_{t-1}] + b_h)
+    h_t    = (1 - f_t) * h_{t-1} + f_t * h~_t
+    output = tanh(W_o h_T + b_o)
     """
-    split(state, _layout(network), "DLStudio's pmGRU")
 
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.project1 = nn.Sequential(nn.Linear(inputs + hidden, hidden), nn.Sigmoid())
+        self.project2 = nn.Sequential(nn.Linear(inputs + hidden, hidden), nn.Tanh())
+        self.project3 = nn.Sequential(nn.Linear(hidden, 1), nn.Tanh())
 
-def to_published(network: Any) -> dict[str, Tensor]:
-    """The network's weights as a state_dict of DLStudio's pmGRU (copies).
+    def forward(self, x: Tensor) -> Tensor:
+        """A batch of windows (B, T, I) -> the scaled load that follows each, (B, 1)."""
+        h = x.new_zeros(len(x), self.hidden)
+        for t in range(x.shape[1]):
+            h = self.step(x[:, t], h)
+        return self.project3(h)
 
-    Raises:
-        ValueError: the network is not one layer of MGU.
-    """
-    return join(_layout(network))
-
-
-def _layout(network: Any) -> Layout:
-    """Where our weights stand in DLStudio's."""
-    levels = network.inputs == ("level",) and network.target == "level"
-    match cells_of(network.recurrence), network.readout:
-        case [MGU() as cell], LastHidden(
-            before=nn.Identity(), activation=nn.Tanh(), linear=out
-        ) if levels:
-            gate, candidate = cell.input_weight.chunk(2, dim=1)  # (I, H) each
-            gate_bias, candidate_bias = cell.bias.chunk(2)
-            return (
-                linear("project1.0", [gate, cell.U_f], gate_bias)
-                | linear("project2.0", [candidate, cell.U_h], candidate_bias)
-                | linear("project3.0", [out.weight.t()], out.bias)
-            )
-    raise ValueError(
-        "the network is not DLStudio's pmGRU: that is one layer of MGU over levels, read by "
-        "LastHidden through tanh as a level"
-    )
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
+        """x_t (B, I) and h_{t-1} (B, H) -> h_t"""
+        f = self.project1(torch.cat([x, h], dim=1))
+        candidate = self.project2(torch.cat([x, f * h], dim=1))
+        return (1 - f) * h + f * candidate

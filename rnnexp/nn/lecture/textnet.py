@@ -1,70 +1,41 @@
-"""TEXTnet and TEXTnetOrder2, the lecture's text networks, in the layout that DLStudio stores.
+"""TEXTnet, the lecture's simple recurrent network for text: its slides on TEXTnet, and DLStudio's
+classes TEXTnet and TEXTnetWithEmbeddings."""
 
-DLStudio 2.5.8 names TEXTnet's layers
-
-    combined_to_hidden  (H, I + H)    W | U      over [x_t; h_{t-1}]
-    combined_to_middle  (100, I + H)  W_m        over [x_T; h_{T-1}], then relu
-    middle_to_out       (K, 100)      W_o        over the middle layer, then log-softmax
-
-In TEXTnetOrder2 the first two read the cell that is fed as a third part, and there is
-
-    linear_for_cell     (H, H)        W_c        over h_t, then sigma
-
-The twins WithEmbeddings have the same layers. They are fed with word vectors and store none, so a
-word table has no place there and stays as it is. Nor does a state_dict say whether a tanh stands
-around h_t: DLStudio 2.5.8 has it (Vanilla), the lecture's slide has not (Linear).
-"""
-
+import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.cells import Linear, TEXTnetOrder2, Vanilla
-from rnnexp.nn.lecture.layout import Layout, Network, cells_of, join, linear, split
-from rnnexp.nn.readouts import LastInputAndPreviousHidden
+from rnnexp.nn.lecture.words import Words
 
 
-def load_published(network: Network, state: dict[str, Tensor]) -> None:
-    """Load the weights from a state_dict of DLStudio's TEXTnet or TEXTnetOrder2.
+class TEXTnet(nn.Module):
+    """For the words t = 1 .. T of a document, with h_0 = 0:
 
-    Raises:
-        ValueError: the network is not the one that was saved, or its sizes differ.
+    h_t    = tanh(W_h [x_t; h_{t-1}] + b_h)
+    output = log-softmax(W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o)
+
+    DLStudio has the tanh; the slide has none (tanh=False). WithEmbeddings has no dropout.
     """
-    name, layout = _layout(network)
-    split(state, layout, f"DLStudio's {name}")
 
+    def __init__(
+        self, inputs: int, hidden: int, classes: int, dropout: float = 0.1, tanh: bool = True
+    ) -> None:
+        super().__init__()
+        self.hidden, self.tanh = hidden, tanh
+        self.combined_to_hidden = nn.Linear(inputs + hidden, hidden)
+        self.combined_to_middle = nn.Linear(inputs + hidden, 100)
+        self.middle_to_out = nn.Linear(100, classes)
+        self.dropout = nn.Dropout(dropout)
 
-def to_published(network: Network) -> dict[str, Tensor]:
-    """The network's weights as a state_dict of DLStudio's (copies).
+    def forward(self, words: Words) -> Tensor:
+        """A document -> log-probabilities (1, classes)."""
+        h = self.combined_to_hidden.bias.new_zeros(1, self.hidden)
+        for t in range(len(words) - 1):
+            h = self.step(words[t], h)
+        combined = torch.cat([words[len(words) - 1], h], dim=1)  # [x_T; h_{T-1}]
+        middle = torch.relu(self.combined_to_middle(combined))
+        return torch.log_softmax(self.middle_to_out(self.dropout(middle)), dim=1)
 
-    Raises:
-        ValueError: the network is neither of them.
-    """
-    _, layout = _layout(network)
-    return join(layout)
-
-
-def _layout(network: Network) -> tuple[str, Layout]:
-    """Which of the two networks it is, and where our weights stand in it."""
-    match cells_of(network.recurrence), network.readout:
-        case (
-            [Vanilla() | Linear() as cell],
-            LastInputAndPreviousHidden(states=(0,), linear=nn.Linear() as out) as readout,
-        ):
-            hidden = linear("combined_to_hidden", [cell.input_weight, cell.U], cell.bias)
-            return "TEXTnet", hidden | _readout(readout, out)
-        case (
-            [TEXTnetOrder2() as cell],
-            LastInputAndPreviousHidden(states=(0, 2), linear=nn.Linear() as out) as readout,
-        ):
-            hidden = linear("combined_to_hidden", [cell.input_weight, cell.U, cell.V], cell.bias)
-            fed = linear("linear_for_cell", [cell.W_c], cell.b_c)
-            return "TEXTnetOrder2", hidden | _readout(readout, out) | fed
-    raise ValueError(
-        "the network is neither DLStudio's TEXTnet nor its TEXTnetOrder2: those are one layer of "
-        "Vanilla, Linear or TEXTnetOrder2, read by LastInputAndPreviousHidden with a middle layer"
-    )
-
-
-def _readout(readout: LastInputAndPreviousHidden, out: nn.Linear) -> Layout:
-    weights = [readout.input_weight, readout.state_weight]
-    middle = linear("combined_to_middle", weights, readout.bias)
-    return middle | linear("middle_to_out", [out.weight.t()], out.bias)
+    def step(self, x: Tensor, h: Tensor) -> Tensor:
+        """x_t (1, I) and h_{t-1} (1, H) -> h_t"""
+        h = self.combined_to_hidden(torch.cat([x, h], dim=1))
+        return torch.tanh(h) if self.tanh else h

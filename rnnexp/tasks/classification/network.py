@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from rnnexp.nn.readouts import EveryStep, Readout
 from rnnexp.nn.recurrence import Recurrence, TorchRecurrence
-from rnnexp.nn.representations import OneHotTokens
+from rnnexp.nn.representations import OneHotTokens, Sequences
 from rnnexp.tasks.classification.spec import ClassificationSpec
 
 
@@ -84,11 +84,17 @@ class Classifier(nn.Module):
 
         Returns log-probabilities (B, classes).
         """
+        x = self.represent(tokens, lengths, extra)
+        read = self.readout.run_over(x)
+        hidden, final = self.recurrence(read, self.readout.reads_every_step)
+        return functional.log_softmax(self.readout(x, hidden, final).squeeze(1), dim=-1)
+
+    def represent(
+        self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
+    ) -> Sequences:
+        """What the recurrence reads: (T, B, ...)."""
         if self.training and self.token_dropout:
             dropped = torch.rand(tokens.shape, device=tokens.device) < self.token_dropout
             assert self.unknown is not None  # refused above
             tokens = tokens.masked_fill(dropped, self.unknown)
-        x = self.representation(tokens, lengths, extra)
-        read = self.readout.run_over(x)
-        hidden, final = self.recurrence(read, self.readout.reads_every_step)
-        return functional.log_softmax(self.readout(x, hidden, final).squeeze(1), dim=-1)
+        return self.representation(tokens, lengths, extra)

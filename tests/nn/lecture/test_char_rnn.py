@@ -4,43 +4,25 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
 
-from rnnexp.nn.lecture.char_rnn import load_published, to_published
-from tests.support.networks import ONE_HOT, classifier, inputs, parameters
+from rnnexp.nn.lecture.char_rnn import CharRNN
+from rnnexp.nn.lecture.published.char_rnn import load_published, to_published
+from tests.support.networks import ONE_HOT, classifier, inputs, outputs, parameters
 
 CHAR_RNN = ("model=textnet_slide", "model/readout=last_input", ONE_HOT)
 CLASSES = 5
 
 
-class PublishedLayout(nn.Module):
-    """The network of the lecture with its layer names, written from its equations."""
-
-    def __init__(self, inputs: int, hidden: int, classes: int) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.c2h = nn.Linear(inputs + hidden, hidden)
-        self.c2o = nn.Linear(inputs + hidden, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: one sequence, (T, inputs) -> (classes,)."""
-        h = x.new_zeros(self.hidden)
-        for x_t in x:
-            combined = torch.cat([x_t, h])
-            h, output = self.c2h(combined), self.c2o(combined)
-        return torch.log_softmax(output, dim=0)
-
-
-def both() -> tuple[Any, PublishedLayout]:
+def both() -> tuple[Any, CharRNN]:
     """Our network and the lecture's, at different weights."""
     network = classifier(*CHAR_RNN, hidden_size=6, classes=CLASSES)
-    return network, PublishedLayout(11, 6, CLASSES).double()
+    return network, CharRNN(11, 6, CLASSES).double()
 
 
-def check_equal_outputs(network: Any, published: PublishedLayout) -> None:
+def check_equal_outputs(network: Any, published: CharRNN) -> None:
     for steps in (1, 2, 7):
         tokens = torch.randint(11, (3, steps))
-        expected = torch.stack([published(x) for x in inputs(network, tokens)])
+        expected = outputs(published, inputs(network, tokens))
         torch.testing.assert_close(network(tokens, None), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -62,7 +44,7 @@ def test_weights_of_the_lecture_give_equal_outputs_both_ways() -> None:
 
 def test_parameters_at_the_lectures_size() -> None:
     sizes = {"hidden_size": 128, "vocabulary": 57, "unknown": None, "classes": 18}
-    expected = sum(p.numel() for p in PublishedLayout(57, 128, 18).parameters())
+    expected = sum(p.numel() for p in CharRNN(57, 128, 18).parameters())
     assert parameters(*CHAR_RNN, **sizes) == expected == 27_156
 
 

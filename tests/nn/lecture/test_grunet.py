@@ -4,32 +4,18 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
 
-from rnnexp.nn.lecture.grunet import load_published, to_published
+from rnnexp.nn.lecture.grunet import GRUnet
+from rnnexp.nn.lecture.published.grunet import load_published, to_published
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.nn.representations import Vectors
-from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, inputs, parameters
+from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, inputs, outputs, parameters
 
 
-class PublishedLayout(nn.Module):
-    """The network of the lecture with DLStudio's layer names."""
-
-    def __init__(self, inputs: int, hidden: int, layers: int) -> None:
-        super().__init__()
-        self.gru = nn.GRU(inputs, hidden, layers)
-        self.fc = nn.Linear(hidden, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, T, inputs) -> (B, 2)."""
-        hidden, _ = self.gru(x.transpose(0, 1))
-        return torch.log_softmax(self.fc(torch.relu(hidden[-1])), dim=1)
-
-
-def both(representation: str, layers: int = 2) -> tuple[Any, PublishedLayout]:
+def both(representation: str, layers: int = 2) -> tuple[Any, GRUnet]:
     """Our network and DLStudio's, at different weights."""
     network: Any = classifier("model=grunet", representation, hidden_size=6, num_layers=layers)
-    return network, PublishedLayout(network.representation.size, 6, layers).double()
+    return network, GRUnet(network.representation.size, 6, 2, layers).double()
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -44,12 +30,12 @@ def test_weights_of_dlstudio_give_equal_outputs_both_ways(representation: str, l
             parameter.mul_(3)  # so large that every part is seen in the output
 
     load_published(network, published.state_dict())
-    torch.testing.assert_close(network(tokens, None), published(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(network(tokens, None), outputs(published, x), rtol=1e-12, atol=1e-12)
     published.load_state_dict(to_published(network))  # it has these names and shapes, and no other
 
     published.load_state_dict(ours)
     load_published(network, ours)
-    torch.testing.assert_close(network(tokens, None), published(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(network(tokens, None), outputs(published, x), rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_are_those_of_torchs_gru_on_built_one_hot_vectors() -> None:
@@ -57,7 +43,7 @@ def test_gradients_are_those_of_torchs_gru_on_built_one_hot_vectors() -> None:
     load_published(network, published.state_dict())
     tokens = torch.randint(11, (3, 7))
     network(tokens, None)[:, 0].sum().backward()
-    published(inputs(network, tokens))[:, 0].sum().backward()
+    outputs(published, inputs(network, tokens))[:, 0].sum().backward()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(parameter.grad.to_dense())

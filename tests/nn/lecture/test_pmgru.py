@@ -4,10 +4,10 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
 
 from rnnexp.nn.cells import MGU, Vanilla
-from rnnexp.nn.lecture.pmgru import load_published, to_published
+from rnnexp.nn.lecture.pmgru import pmGRU
+from rnnexp.nn.lecture.published.pmgru import load_published, to_published
 from rnnexp.nn.readouts import LastHidden
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.tasks.forecasting.network import Forecaster
@@ -26,26 +26,6 @@ SPEC = ForecastingSpec(
 )
 
 
-class PublishedLayout(nn.Module):
-    """The network of the lecture with DLStudio's layer names, written from its equations."""
-
-    def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.project1 = nn.Sequential(nn.Linear(inputs + hidden, hidden), nn.Sigmoid())
-        self.project2 = nn.Sequential(nn.Linear(inputs + hidden, hidden), nn.Tanh())
-        self.project3 = nn.Sequential(nn.Linear(hidden, 1), nn.Tanh())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: (B, T, inputs) -> (B, 1)."""
-        h = x.new_zeros(len(x), self.hidden)
-        for t in range(x.shape[1]):
-            f = self.project1(torch.cat([x[:, t], h], dim=1))
-            candidate = self.project2(torch.cat([x[:, t], f * h], dim=1))
-            h = (1 - f) * h + f * candidate
-        return self.project3(h)
-
-
 def pmgru(hidden: int, cell: type = MGU, layers: int = 1) -> Forecaster:
     return Forecaster(
         SPEC,
@@ -62,7 +42,7 @@ def test_parameters_at_the_lectures_sizes() -> None:
 
 def test_published_weights_give_equal_outputs() -> None:
     torch.manual_seed(0)
-    published, network = PublishedLayout(5, 16), pmgru(16)
+    published, network = pmGRU(5, 16), pmgru(16)
     load_published(network, published.state_dict())
     x = torch.rand(3, 12, 5)
     outputs = network(x[..., :1], x[..., 1:], torch.zeros(3, dtype=torch.long))
@@ -71,7 +51,7 @@ def test_published_weights_give_equal_outputs() -> None:
 
 def test_our_weights_give_equal_outputs_there() -> None:
     torch.manual_seed(1)
-    published, network = PublishedLayout(5, 16), pmgru(16)
+    published, network = pmGRU(5, 16), pmgru(16)
     published.load_state_dict(to_published(network))
     x = torch.rand(3, 12, 5)
     outputs = network(x[..., :1], x[..., 1:], torch.zeros(3, dtype=torch.long))
@@ -79,7 +59,7 @@ def test_our_weights_give_equal_outputs_there() -> None:
 
 
 def test_wrong_weights_are_refused() -> None:
-    state = PublishedLayout(5, 16).state_dict()
+    state = pmGRU(5, 16).state_dict()
     with pytest.raises(ValueError, match=r"project1.0.weight has shape \(16, 21\)"):
         load_published(pmgru(8), state)
     del state["project2.0.bias"]

@@ -4,59 +4,40 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
 
-from rnnexp.nn.lecture.textnet import load_published, to_published
+from rnnexp.nn.lecture.published.textnet import load_published, to_published
+from rnnexp.nn.lecture.textnet import TEXTnet
+from rnnexp.nn.lecture.textnet_order2 import TEXTnetOrder2
 from rnnexp.nn.readouts import LastInputAndPreviousHidden
-from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, composed, inputs, parameters
+from tests.support.networks import (
+    EMBEDDINGS,
+    ONE_HOT,
+    classifier,
+    composed,
+    inputs,
+    outputs,
+    parameters,
+)
 
 MODELS = ["textnet", "textnet_slide", "textnet_order2", "textnet_order2_slide"]
+Published = TEXTnet | TEXTnetOrder2
 
 
-class PublishedLayout(nn.Module):
-    """Both networks of the lecture with DLStudio's layer names, written from their equations."""
-
-    def __init__(self, inputs: int, hidden: int, order2: bool, tanh: bool) -> None:
-        super().__init__()
-        self.hidden, self.order2, self.tanh = hidden, order2, tanh
-        read = inputs + (2 if order2 else 1) * hidden
-        self.combined_to_hidden = nn.Linear(read, hidden)
-        self.combined_to_middle = nn.Linear(read, 100)
-        self.middle_to_out = nn.Linear(100, 2)
-        if order2:
-            self.linear_for_cell = nn.Linear(hidden, hidden)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: one sequence, (T, inputs) -> (2,)."""
-        zero = x.new_zeros(self.hidden)
-        h = zero
-        cells: list[Tensor] = []
-        for t, x_t in enumerate(x, start=1):
-            combined = torch.cat([x_t, h])
-            if self.order2:
-                fed = zero if t <= 2 else cells[t - 2 - 1]  # cells[0] is that of t = 1
-                combined = torch.cat([x_t, h, fed])
-            h = self.combined_to_hidden(combined)
-            if self.tanh:
-                h = torch.tanh(h)
-            if self.order2:
-                cells.append(torch.sigmoid(self.linear_for_cell(h)))
-        middle = torch.relu(self.combined_to_middle(combined))
-        return torch.log_softmax(self.middle_to_out(middle), dim=0)
+def published_layout(model: str, inputs: int, hidden: int) -> Published:
+    kind = TEXTnetOrder2 if "order2" in model else TEXTnet
+    return kind(inputs, hidden, classes=2, tanh="slide" not in model)
 
 
-def both(model: str, representation: str) -> tuple[Any, PublishedLayout]:
+def both(model: str, representation: str) -> tuple[Any, Published]:
     """Our network and DLStudio's, at different weights."""
     network: Any = classifier(f"model={model}", representation, hidden_size=6)
-    order2, tanh = "order2" in model, "slide" not in model
-    inputs = network.representation.size
-    return network, PublishedLayout(inputs, 6, order2, tanh).double()
+    return network, published_layout(model, network.representation.size, 6).double().eval()
 
 
-def check_equal_outputs(network: Any, published: PublishedLayout) -> None:
+def check_equal_outputs(network: Any, published: Published) -> None:
     for steps in (1, 2, 3, 4, 9):  # c_t is zero at t = 1 and t = 2
         tokens = torch.randint(11, (3, steps))
-        expected = torch.stack([published(x) for x in inputs(network, tokens)])
+        expected = outputs(published, inputs(network, tokens))
         torch.testing.assert_close(network(tokens, None), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -104,7 +85,7 @@ def test_parameters_at_the_lectures_sizes(model: str, expected: int) -> None:
 def test_weights_start_as_those_of_torchs_linear_layers(model: str) -> None:
     network = classifier(f"model={model}", ONE_HOT, vocabulary=3000)
     torch.manual_seed(0)
-    linear_layers = PublishedLayout(3000, 512, "order2" in model, True).state_dict()
+    linear_layers = published_layout(model, 3000, 512).state_dict()
     weights = {name: w for name, w in to_published(network).items() if w.numel() >= 100}
     for name, weight in weights.items():
         reference = linear_layers[name]

@@ -6,7 +6,7 @@ parameters, so copying into them fills the parameters. One layout serves both di
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from rnnexp.nn.cell import Cell
 from rnnexp.nn.recurrence import CellRecurrence
 
 Layout = dict[str, list[Tensor]]
+Literal = TypeVar("Literal", bound=nn.Module)
 
 
 class Network(Protocol):
@@ -65,3 +66,22 @@ def cells_of(recurrence: nn.Module) -> list[Cell]:
     if isinstance(recurrence, CellRecurrence) and not recurrence.backward_layers:
         return [cast(Cell, layer) for layer in recurrence.layers]
     return []
+
+
+def filled(literal: Literal, state: dict[str, Tensor]) -> Literal:
+    """A literal network with these weights, in their type and on their device."""
+    first = next(iter(state.values()))
+    literal.to(first.device, first.dtype).load_state_dict(state)
+    return literal
+
+
+def refuse_dropout(readout: Any, network: str) -> None:
+    """Check that a readout has no dropout. network: the name of the one that has none.
+
+    Raises:
+        ValueError: it has.
+    """
+    if readout.dropout.p:
+        raise ValueError(
+            f"{network} has no dropout before its output: set that of the readout to 0"
+        )

@@ -1,0 +1,34 @@
+"""The lecture's pmGRU as it stands on its slides, trained by the forecasting task."""
+
+from typing import Any
+
+from torch import Tensor
+
+from rnnexp.nn.lecture.published import pmgru
+from rnnexp.tasks.forecasting.network import Forecaster
+from rnnexp.tasks.forecasting.spec import ForecastingSpec
+
+
+class LiteralForecaster(Forecaster):
+    """A Forecaster that feeds the literal pmGRU (`rnnexp.nn.lecture`) with scaled windows. It is
+    slow, and one can stop in its loop.
+
+    It takes the settings of the fast network, builds it, and gives the literal one its initial
+    weights: both start at the same point.
+    """
+
+    def __init__(self, spec: ForecastingSpec, **settings: Any) -> None:
+        if spec.supervised == "every_step":
+            raise ValueError(
+                "the lecture's pmGRU has one output, after the last hour of a window: set "
+                "data/chunking=running_basis, or experiment=power_load_pmgru_lecture"
+            )
+        super().__init__(spec, **settings)
+        self.literal = pmgru.literal(self)
+        del self.recurrence, self.readout  # their weights are in the literal network
+
+    def forward(
+        self, values: Tensor, calendar: Tensor, series: Tensor, last: bool = False
+    ) -> Tensor:
+        windows = self.represent(values, calendar, series).dense()  # (T, B, F)
+        return self.literal(windows.transpose(0, 1))
