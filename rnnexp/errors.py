@@ -1,4 +1,4 @@
-"""The one exception that means: the user can mend this."""
+"""The three exceptions that are told in one sentence, without a traceback."""
 
 
 class UserError(Exception):

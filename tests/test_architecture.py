@@ -42,7 +42,7 @@ def allowed(room: str) -> set[str]:
         case "errors" | "nearest" | "files" | "tables":
             return set()
         case "__init__" | "__main__":
-            return {"runs", "cli"}
+            return {"runs", "launching", "cli"}
         case _:
             shown = {"console"} if room in SHOWING or room not in ROOMS else set()
             return {room, *below, *shown, *LEAVES, "__version__"}

@@ -8,7 +8,7 @@ import torch
 
 from rnnexp.errors import UserError
 from rnnexp.process import cores
-from rnnexp.tasks.baselines import cached
+from rnnexp.tasks.baseline_cache import cached
 from rnnexp.tasks.forecasting.baselines import lagged
 from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.metrics import forecast_metrics

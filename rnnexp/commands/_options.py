@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
+def command_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
     """The parser of a command, from the name and the docstring of its module."""
     name = module.rpartition(".")[2]
     summary, _, more = (doc or "").partition("\n")
@@ -21,7 +21,7 @@ def parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentPa
 
 def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
     """The parser of a command that builds what a run folder names."""
-    found = parser(module, doc, **settings)
+    found = command_parser(module, doc, **settings)
     found.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
     found.add_argument(
         "--allow",

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from rnnexp import console
-from rnnexp.commands._options import parser as parser_of
-from rnnexp.config import check, compose
+from rnnexp.commands._options import command_parser
+from rnnexp.config import check, compose, options
 from rnnexp.data.fetching.downloads import DOWNLOADS, Download
 from rnnexp.data.fetching.fetch import fetch, where
 from rnnexp.data.folders import data_folder
@@ -19,7 +19,7 @@ from rnnexp.tables import Column, Table
 
 
 def main(argv: list[str]) -> int:
-    parser = parser_of(__name__, __doc__)
+    parser = command_parser(__name__, __doc__)
     actions = parser.add_subparsers(
         dest="action", required=True, metavar="list | check | fetch | convert"
     )
@@ -59,10 +59,10 @@ def list_sources() -> int:
     for one in DOWNLOADS.values():
         place = _place(one) or f"not here: rnnexp data fetch {one.name}"
         rows.append([one.name, one.description, one.licence, place])
+    embedded = [name for name in options("data") if name.startswith("synthetic_")]
     console.show(
         Table("Data sources", columns, rows),
-        "embedded: synthetic_load, synthetic_names, synthetic_recall, synthetic_reviews "
-        "(SYNTHETIC: made by seeded generators, always here)",
+        f"embedded: {', '.join(embedded)} (SYNTHETIC: made by seeded generators, always here)",
     )
     return 0
 

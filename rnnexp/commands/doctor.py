@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rnnexp.commands._options import parser
+from rnnexp.commands._options import command_parser
 from rnnexp.config import config_dir
 from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
@@ -16,7 +16,7 @@ SOURCES = ("power_load", "reviews", "names", "embeddings")
 
 
 def main(argv: list[str]) -> int:
-    parser(__name__, __doc__).parse_args(argv)
+    command_parser(__name__, __doc__).parse_args(argv)
     print(report())
     return 0
 

@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 from rnnexp import console
-from rnnexp.commands._options import parser as parser_of
+from rnnexp.commands._options import command_parser
 from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
 from rnnexp.runs.comparison.leaderboard_texts import fitted, to_markdown
 from rnnexp.runs.comparison.statistics import check, compare
 
 
 def main(argv: list[str]) -> int:
-    parser = parser_of(__name__, __doc__)
+    parser = command_parser(__name__, __doc__)
     parser.add_argument(
         "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs, by default outputs"
     )

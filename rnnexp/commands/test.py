@@ -17,7 +17,7 @@ from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
 from rnnexp.runs.loading import check_same_data, find_data
 from rnnexp.runs.results import results
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
-from rnnexp.tasks.baselines import baseline_metrics
+from rnnexp.tasks.baseline_cache import baseline_metrics
 
 
 def main(argv: list[str]) -> int:
@@ -51,7 +51,7 @@ def evaluate(folder: Path) -> int:
     config.logger, config.callbacks = None, {}
     load_best(task, folder)
     metrics = test_weights(build_trainer(config, folder), task, data)
-    console.show(*results(task, metrics, baseline_metrics(type(task), data)))
+    console.show(*results(task, metrics, baseline_metrics(task, data)))
 
     differing = metric_differences(recorded, metrics)
     if not differing:

@@ -5,8 +5,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from rnnexp.commands._options import allow
-from rnnexp.commands._options import parser as parser_of
+from rnnexp.commands._options import allow, command_parser
 from rnnexp.config import help_text
 from rnnexp.config.compose import initialised
 from rnnexp.errors import RunFailed, UserError
@@ -47,7 +46,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Our options, and those of Hydra's that we have a use for."""
-    parser = parser_of(__name__, __doc__, add_help=False)
+    parser = command_parser(__name__, __doc__, add_help=False)
     parser.usage = "rnnexp train [options] [group=option ...] [key=value ...]"
     parser.add_argument("overrides", nargs="*", help="group=option or key=value")
     parser.add_argument("-h", "--help", action="store_true", help="groups, options and examples")

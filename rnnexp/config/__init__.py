@@ -4,7 +4,7 @@ A config may come from a stranger: every `_target_` is compared with an allow-li
 anything is imported, and its keys and values with the signature of the class (signatures).
 """
 
-from rnnexp.config.compose import HYDRA_VERSION_BASE, compose, help_text, override
+from rnnexp.config.compose import HYDRA_VERSION_BASE, compose, help_text, options, override
 from rnnexp.config.instantiate import check, instantiate
 from rnnexp.config.recorded import recorded
 from rnnexp.config.schema import TOP_LEVEL
@@ -18,6 +18,7 @@ __all__ = [
     "config_dir",
     "help_text",
     "instantiate",
+    "options",
     "override",
     "recorded",
 ]

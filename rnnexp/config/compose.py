@@ -72,6 +72,12 @@ def help_text(config_dir: Path | None = None) -> str:
         return groups.help_text(compose_whole([]).hydra.help.template)
 
 
+def options(group: str) -> list[str]:
+    """The options of a config group, those of ./conf included."""
+    with initialised(None):
+        return groups.options(group)
+
+
 # With Hydra's own settings ----------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """What Hydra, OmegaConf and YAML say of a mistake in several lines, in one sentence.
 
-Hydra tells some mistakes apart by its wording alone. tests/config/test_wordings.py fails, and says
-so, when another version of it words them otherwise.
+Hydra tells some mistakes apart by its wording alone. tests/test_private_interfaces.py fails, and
+says so, when another version of it words them otherwise.
 """
 
 import re

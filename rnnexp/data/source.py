@@ -1,8 +1,15 @@
 """What every source of data says of itself, whatever reads it."""
 
+import hashlib
+import json
 from typing import Any, ClassVar
 
 from rnnexp.tables import Table
+
+
+def fingerprint(content: Any) -> str:
+    """sha256 over plain values."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 class Source:

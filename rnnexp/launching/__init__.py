@@ -1,1 +1,1 @@
-"""From a command line to jobs: planned here, run by Hydra's launchers, read from their folders."""
+"""A command line becomes jobs, started by Hydra's launchers and read from their folders."""

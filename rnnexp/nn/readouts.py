@@ -26,10 +26,12 @@ class Readout(nn.Module):
     """Base class of all readouts.
 
     input_size: of the representation. hidden_size: of the hidden states. outputs: number of
-    outputs. reads_every_step: False if only the final state is read.
+    outputs. reads_every_step: False if only the final state is read. every_step: it has one output
+    a step, each from the hidden state of its step alone.
     """
 
     reads_every_step = True
+    every_step = False
 
     def __init__(self, input_size: int, hidden_size: int, outputs: int) -> None:
         super().__init__()
@@ -80,6 +82,8 @@ class LastHidden(Readout):
 
 class EveryStep(Readout):
     """activation(W_o h_t + b_o): one output a step, (B, T, out)."""
+
+    every_step = True
 
     def __init__(
         self,

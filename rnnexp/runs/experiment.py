@@ -33,7 +33,7 @@ from rnnexp.runs.folder.record import recording
 from rnnexp.runs.hyperparameters import hyperparameters
 from rnnexp.runs.results import results
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
-from rnnexp.tasks.baselines import baseline_metrics
+from rnnexp.tasks.baseline_cache import baseline_metrics
 from rnnexp.tasks.task import Task
 
 
@@ -105,7 +105,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         digest["predictions"] = hash_tensors(task.predictions)
         record.save(peak_memory_bytes=peak_memory())  # of training and test, not of the baselines
         with console.working(f"computing the baselines on the same {data.spec.things}"):
-            baselines = baseline_metrics(type(task), data)
+            baselines = baseline_metrics(task, data)
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))

@@ -97,6 +97,10 @@ def test_monitor_is_declared_once(compose: Compose) -> None:
     [
         ("model=pmgruu", "the group model has no option pmgruu; did you mean pmgru?"),
         ("model/recurrence=gruu", "the group model/recurrence has no option gruu; did you mean"),
+        (
+            "model/readout=evry_step",
+            "the group model/readout has no option evry_step; did you mean",
+        ),
         ("experiment=quick", "the group experiment has no option quick; did you mean quickstart?"),
         ("trainer=tpu", "the group trainer has no option tpu"),
         ("data=_window", "the group data has no option _window"),

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnexp.nn import cells
+from rnnexp.nn import cells  # noqa: F401  (defines the cells)
 from rnnexp.nn.cell import Cell
 from rnnexp.nn.representations import Features
 
-KINDS = [kind for kind in Cell.__subclasses__() if kind.__module__ == cells.__name__]
+KINDS = [kind for kind in Cell.__subclasses__() if kind.__module__.startswith("rnnexp.nn.")]
 
 
 def states_of(cell: Cell, x: Tensor) -> list[tuple[Tensor, ...]]:

@@ -77,6 +77,16 @@ def test_of_a_repeated_seed_the_one_begun_last_counts(runs: Path) -> None:
     assert table["smape"].tolist()[:2] == pytest.approx([1.0, 1.4])
 
 
+def test_a_metric_that_earlier_runs_did_not_have_is_a_column(empty_folder: Path) -> None:
+    write_run(empty_folder / "runs" / "early", ["model=gru"], 1.0)
+    write_run(empty_folder / "runs" / "late", ["model=pmgru"], 2.0, headline=["smape", "mape"])
+    late = empty_folder / "runs" / "late" / "metrics.json"
+    late.write_text(json.dumps({"test/smape": 2.0, "test/mape": 3.0}))
+    [table] = tables(find_runs([empty_folder / "runs"])).values()
+    assert table["smape"].tolist() == [1.0, 2.0]
+    assert table["mape"].isna().tolist() == [True, False]
+
+
 def test_a_folder_that_is_named_twice_counts_once(
     runs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

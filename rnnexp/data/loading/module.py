@@ -65,8 +65,8 @@ class DataModule(pl.LightningDataModule):
         self.source = source
 
     def initialize(self, network: nn.Module) -> None:
-        """Give a new network what comes with the data and not from its initial draws, if there is
-        anything."""
+        """Put into a new network what the data know and random numbers do not: a fitted scaling,
+        pretrained word vectors."""
 
     @property
     def batch_order(self) -> str:

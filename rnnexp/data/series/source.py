@@ -1,7 +1,5 @@
 """The base of every source of time series: read, cleaned and split by time."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.windows import Store
-from rnnexp.data.source import Source
+from rnnexp.data.source import Source, fingerprint
 from rnnexp.errors import UserError
 from rnnexp.tables import Table
 
@@ -47,6 +45,7 @@ class SeriesSource(Source):
     look_back: steps that an evaluation window reads. frequency: the time between steps, e.g. `1h`.
     season: steps after which the series repeats itself; by default a day, for daily series a week.
     validation_stride: every how many rows of the validation span a window is evaluated.
+    datetime_format: a strptime format; None: ISO, day-first or month-first, as the column says.
     skip_short: leave out series too short for the look-back instead of refusing them.
     drop_last: leave out an epoch's last batch where it is not full. reshuffle: False gives the
     first epoch's windows in the first epoch's order in every epoch.
@@ -66,6 +65,7 @@ class SeriesSource(Source):
         chunking: Chunking,
         look_back: int,
         frequency: str,
+        datetime_format: str | None,
         season: int | None,
         validation_fraction: float,
         validation_stride: int,
@@ -92,7 +92,7 @@ class SeriesSource(Source):
         self.cleaning, self.conditioning = cleaning, conditioning
         self.normalization, self.chunking = normalization, chunking
         self.seed, self.look_back = seed, look_back
-        self.step = _step(frequency)
+        self.step, self.datetime_format = _step(frequency), datetime_format
         self.season = season or steps_in_a_season(self.step)
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
         self.skip_short = skip_short
@@ -153,7 +153,7 @@ class SeriesSource(Source):
             )
         self.store = Store(self.series, self.conditioning)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
-        self.fingerprint = _fingerprint([[one.name, one.fingerprint] for one in raw])
+        self.fingerprint = fingerprint([[one.name, one.fingerprint] for one in raw])
 
     def _split_and_clean(
         self, raw: RawSeries
@@ -202,8 +202,8 @@ class SeriesSource(Source):
             "data": self.place,
             "fingerprints": {
                 "data": self.fingerprint,
-                "split": _fingerprint(split),
-                "scaler": _fingerprint(self.scaling),
+                "split": fingerprint(split),
+                "scaler": fingerprint(self.scaling),
             },
             "split": split,
             "left_out": self.left_out,
@@ -235,7 +235,3 @@ def _step(frequency: str) -> np.timedelta64:
     if not step > np.timedelta64(0, "s"):
         raise UserError(f"data.frequency={frequency!r} must be longer than nothing")
     return step
-
-
-def _fingerprint(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

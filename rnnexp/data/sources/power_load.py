@@ -23,11 +23,9 @@ class PowerLoad(SeriesSource):
 
     unit = "MW"
 
-    def __init__(
-        self, root: str | None = None, datetime_format: str | None = None, **settings: Any
-    ) -> None:
+    def __init__(self, root: str | None = None, **settings: Any) -> None:
         super().__init__(**settings)
-        self.root, self.datetime_format = root, datetime_format
+        self.root = root
 
     @property
     def place(self) -> str:

@@ -26,13 +26,12 @@ class SeriesCsv(SeriesSource):
         value_column: str | None = None,
         input_columns: Sequence[str] = (),
         unit: str = "",
-        datetime_format: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
         self.root, self.datetime_column = root, datetime_column
         self.value_column, self.input_columns = value_column, list(input_columns)
-        self.unit, self.datetime_format = unit, datetime_format
+        self.unit = unit
 
     @property
     def place(self) -> str | list[str]:

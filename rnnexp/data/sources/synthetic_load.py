@@ -37,7 +37,6 @@ class SyntheticLoad(SeriesSource):
         series_seed: int = 0,
         number: int = 3,
         days: int = 730,
-        datetime_format: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
@@ -45,7 +44,6 @@ class SyntheticLoad(SeriesSource):
             if value < 1:
                 raise UserError(f"{key} is {value}: it must be at least 1")
         self.series_seed, self.number, self.days = series_seed, number, days
-        self.datetime_format = datetime_format
 
     @property
     def place(self) -> str:

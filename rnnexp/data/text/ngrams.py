@@ -156,7 +156,7 @@ class LogCountRatios:
             return np.stack(columns, axis=1)
 
         inputs: list[np.ndarray] = [np.empty(0)] * len(training)
-        for others, own in self._parts(training, labels, seed):
+        for others, own in self._parts(training, seed):
             of_others = ratios(others)
             for document in own:
                 inputs[document] = of_others[places[document]].reshape(len(places[document]), -1)
@@ -197,7 +197,7 @@ class LogCountRatios:
         return ngrams, np.split(np.stack(columns, axis=1), ends)
 
     def _parts(
-        self, training: list[Document], labels: np.ndarray, seed: int
+        self, training: list[Document], seed: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Each part as (the documents of all others, its own). Equal texts are in one part.
 

@@ -1,7 +1,5 @@
 """The base of every source of labelled documents: read, divided, and numbered."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnnexp.data.source import Source
+from rnnexp.data.source import Source, fingerprint
 from rnnexp.data.text.documents import Document
 from rnnexp.data.text.ngrams import LogCountRatios, NgramTable
 from rnnexp.data.text.splits import stratified_split
@@ -26,7 +24,8 @@ class DocumentSource(Source):
     """Labelled documents in three parts, as numbers of the tokens of a vocabulary. A source says
     how its documents are read.
 
-    things, token: what documents and their tokens are called; baselines choose their n-grams by it.
+    things: what its documents are called, e.g. reviews. token: what one is; baselines choose their
+    n-grams by it.
     split_seed: decides the split; the run's seed decides everything else.
     validation_fraction: of the training part, of every group and class.
     vocabulary: `train` has the tokens of the training part and `<unknown>`; `everything` has those
@@ -212,13 +211,13 @@ class DocumentSource(Source):
         split = {
             part: {
                 "documents": len(documents),
-                "sha256": _fingerprint([_content(one) for one in documents]),
+                "sha256": fingerprint([_content(one) for one in documents]),
             }
             for part, documents in self.documents.items()
         }
         fingerprints = {
-            "data": _fingerprint(sorted(map(_content, self._everything()))),
-            "split": _fingerprint(split),
+            "data": fingerprint(sorted(map(_content, self._everything()))),
+            "split": fingerprint(split),
             "vocabulary": self.vocabulary.fingerprint,
         }
         facts = {"data": self.place, "fingerprints": fingerprints, "split": split}
@@ -234,7 +233,7 @@ class DocumentSource(Source):
 
     def tokens_fingerprint(self) -> str:
         """Hash over the tokens of every document, in the order of the parts."""
-        return _fingerprint([list(one.tokens) for one in self._everything()])
+        return fingerprint([list(one.tokens) for one in self._everything()])
 
     def _everything(self) -> list[Document]:
         return [one for part in PARTS for one in self.documents[part]]
@@ -291,7 +290,3 @@ def cut(numbers: list[int], most: int | None) -> list[int]:
 
 def _content(document: Document) -> list[Any]:
     return [document.group, document.label, document.text]
-
-
-def _fingerprint(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -186,7 +186,8 @@ def differing(entries: list[Entry]) -> list[str]:
 
 def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
     like = next((entry for entry in entries if entry.metrics), entries[0])
-    headline = like.headline if like.metrics else []
+    # A task may have gained a metric since the first of the runs.
+    headline = list(dict.fromkeys(x for entry in entries if entry.metrics for x in entry.headline))
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(json.dumps(entry.config, sort_keys=True, default=str), []).append(entry)

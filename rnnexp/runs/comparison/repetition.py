@@ -59,13 +59,14 @@ def result_differences(then: Result, now: Result) -> list[str]:
 
 
 def metric_differences(then: dict[str, float], now: dict[str, float]) -> list[str]:
-    """A sentence for every metric of the new run that is not the recorded one to the bit."""
+    """A sentence for every metric of the new run that is not the recorded one to the bit. One that
+    was not recorded then is no difference."""
     found = []
-    for name, b in now.items():
-        a = then.get(name)
+    for name in then.keys() & now.keys():
+        a, b = then[name], now[name]
         if a != b and not (a != a and b != b):  # not a number both times is the same
             found.append(f"{name}: {a!r} then, {b!r} now")
-    return found
+    return sorted(found)
 
 
 def _first_loss(then: Result, now: Result) -> str:

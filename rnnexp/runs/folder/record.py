@@ -7,7 +7,7 @@ vocabulary.json, ngrams.ckpt, scaling.json: what has to be kept of the training 
 metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
 history.csv      one row an epoch
 gradient_flow.csv, with the callback of this name: norm of the gradient by hidden state and epoch
-predictions.csv  the target and the prediction of every test window
+predictions.csv  the target and the prediction of every test window or document
 digest.json      hashes of weights, predictions and batch order; every training loss exactly
 checkpoints/     best.ckpt, last.ckpt
 figures/         PNG
@@ -56,7 +56,7 @@ class RunRecord:
         write_json(self.folder / "run.json", self.run)
 
     def asked(self, config: DictConfig) -> None:
-        """config.yaml as it was asked for, so that a run that comes no further can be told."""
+        """config.yaml as it was asked for: of a run that comes no further, `auto` still stands."""
         try:
             text = OmegaConf.to_yaml(config, resolve=True)
         except OmegaConfBaseException:  # the run is about to say what is wrong

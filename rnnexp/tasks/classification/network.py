@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnexp.nn.readouts import EveryStep, Readout
+from rnnexp.nn.readouts import Readout
 from rnnexp.nn.recurrence import Recurrence, TorchRecurrence
 from rnnexp.nn.representations import OneHotTokens, Sequences
 from rnnexp.tasks.classification.spec import ClassificationSpec
@@ -72,7 +72,7 @@ class Classifier(nn.Module):
             hidden_size=self.recurrence.output_size,
             outputs=len(spec.classes),
         )
-        if isinstance(self.readout, EveryStep):
+        if self.readout.every_step:
             raise ValueError("a sequence has one class: choose another readout than every_step")
         self.readout.check(num_layers, bidirectional, self.recurrence.states)
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.readouts import EveryStep, Readout
+from rnnexp.nn.readouts import Readout
 from rnnexp.nn.recurrence import Recurrence
 from rnnexp.nn.representations import Features
 from rnnexp.nn.scaling import Scaling
@@ -61,8 +61,8 @@ class Forecaster(nn.Module):
         self.readout.check(num_layers, False, self.recurrence.states)
         # A backward direction's state at the last step is not its final one.
         one_direction = self.recurrence.output_size == hidden_size
-        self.reads_final_state = isinstance(self.readout, EveryStep) and one_direction
-        if spec.supervised == "every_step" and not isinstance(self.readout, EveryStep):
+        self.reads_final_state = self.readout.every_step and one_direction
+        if spec.supervised == "every_step" and not self.readout.every_step:
             raise ValueError(
                 "data/chunking=every_step has a target at every step and needs "
                 "model/readout=every_step"

@@ -2,14 +2,16 @@
 
 import math
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from rnnexp.data.text.documents import Document
-from rnnexp.tasks.baselines import baseline_metrics
+from rnnexp.tasks.baseline_cache import baseline_metrics
 from rnnexp.tasks.classification.baselines import (
     Memoriser,
     NaiveBayesLogisticRegression,
@@ -19,7 +21,9 @@ from rnnexp.tasks.classification.baselines import (
     unigrams_and_bigrams,
 )
 from rnnexp.tasks.classification.data import ClassificationData
+from rnnexp.tasks.classification.metrics import described
 from rnnexp.tasks.classification.task import Classification
+from rnnexp.tasks.metric import Metric
 from tests.support.toy_documents import ToyDocuments, document, fed
 
 NAMES = {"majority", "tfidf_logistic_regression", "nb_svm"}
@@ -147,8 +151,13 @@ def test_one_class_alone_has_a_majority() -> None:
     assert found["majority"]["accuracy"] == 1
 
 
+def baselines_on(data: Any) -> dict[str, float]:
+    network = cast(Any, torch.nn.Identity())
+    return baseline_metrics(Classification(network, data.spec, torch.optim.SGD), data)
+
+
 def metrics_of(source: ToyDocuments) -> dict[str, float]:
-    return baseline_metrics(Classification, fed(source))
+    return baselines_on(fed(source))
 
 
 def test_they_are_kept_by_what_they_depend_on(
@@ -163,6 +172,12 @@ def test_they_are_kept_by_what_they_depend_on(
     upside_down = [Document(one.tokens, 1 - one.label, "", one.text) for one in tested]
     second = metrics_of(ToyDocuments(["no", "yes"], known, upside_down))
     assert second["baseline/nb_svm/accuracy"] == 0
+    another = property(
+        lambda task: [Metric("recall", "", False), *described(len(task.spec.classes))]
+    )
+    monkeypatch.setattr(Classification, "metrics", another)
+    metrics_of(ToyDocuments(["no", "yes"], known, tested))  # a task with one more is another one
+    assert len(list((tmp_path / "baselines").iterdir())) == 3
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -238,7 +253,7 @@ def test_real_reviews(data_root: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path))
     reviews = data_root / "reviews" / "sorted_data_acl"
     config = compose(["data=reviews", f"data.root={reviews}", "data.per_class=250"])
-    found = baseline_metrics(Classification, build_data(config))
+    found = baselines_on(build_data(config))
     assert found["baseline/majority/accuracy"] == 0.5
     assert found["baseline/tfidf_logistic_regression/accuracy"] == pytest.approx(0.827, abs=0.04)
     assert found["baseline/nb_svm/accuracy"] == pytest.approx(0.797, abs=0.04)

@@ -12,7 +12,6 @@ PREDICTION, TARGET = torch.tensor([110.0, 90.0, 50.0]), torch.tensor([100.0, 100
 
 def test_by_hand() -> None:
     metrics = forecast_metrics(PREDICTION, TARGET, "MW")
-    assert set(metrics) == {"smape", "smape_lecture", "mae_MW", "rmse_MW", "mape"}
     smape = 100 / 3 * (10 / 105 + 10 / 95 + 50 / 25)
     assert metrics["smape"] == pytest.approx(smape, rel=1e-9)
     assert metrics["smape_lecture"] == pytest.approx(smape / 4, rel=1e-9)

@@ -14,10 +14,14 @@ from rnnexp.tasks.task import Task
 Baselines = dict[str, dict[str, float]]
 
 
-def baseline_metrics(task: type[Task], data: DataModule) -> dict[str, float]:
+def baseline_metrics(task: Task, data: DataModule) -> dict[str, float]:
     """The baselines of a task on the test set of these data, flat as metrics.json has them:
     `baseline/ridge/smape` -> value."""
-    identity = {"version": task.baselines_version, **data.identity()}
+    identity = {
+        "version": task.baselines_version,
+        "metrics": [metric.name for metric in task.metrics],
+        **data.identity(),
+    }
     computed = cached(identity, lambda: task.baselines(data))
     return {
         f"baseline/{name}/{metric}": value
