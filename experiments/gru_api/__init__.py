@@ -1,1 +1,0 @@
-"""What torch.nn.GRU does, statement by statement."""
