@@ -27,11 +27,10 @@ def keep_freed_memory() -> None:
 
 
 def spare_what_is_loaded() -> None:
-    """Let Python's garbage collector pass by what is in memory before the process' first run.
+    """Exclude all objects that exist before the first run from garbage collection (`gc.freeze`).
 
-    These are half a million objects of torch, Lightning and others, in which it would look for
-    garbage again and again, a fifth of a second each time: a twentieth of a training in batches of
-    one.
+    torch, Lightning and others hold half a million objects. A full collection scans them all, which
+    takes a fifth of a second each time: a twentieth of a training in batches of one.
     """
     if not gc.get_freeze_count():
         gc.collect()
@@ -39,8 +38,8 @@ def spare_what_is_loaded() -> None:
 
 
 def peak_memory() -> int | None:
-    """The most bytes that this process has had in memory so far, Python and torch included, a
-    GPU's not; None where the system does not tell."""
+    """Peak resident memory of this process in bytes, without a GPU's; None where the system does
+    not report it."""
     try:
         lines = STATUS.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -484,7 +484,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a pickle for n-grams": (plant("ngrams.ckpt"), "ngrams.ckpt is not a checkpoint of tensors"),
     "other weights": (
         change_config("model.hidden_size", 5),
-        "last.ckpt has not the weights of the network in config.yaml",
+        "last.ckpt does not match the network in config.yaml",
     ),
     "other words": (
         other_vocabulary,

@@ -312,7 +312,7 @@ def test_a_config_with_something_else_in_the_place_of_a_class(
 def test_weights_of_another_network(recorded: Path, capfd: pytest.CaptureFixture) -> None:
     change_config(recorded, "model.hidden_size", 5)
     assert main(["test", str(recorded)]) == MISTAKE
-    assert "has not the weights of the network in config.yaml" in capfd.readouterr().err
+    assert "does not match the network in config.yaml" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("state", [5, {"a": 1}, {"a": torch.ones(2).to_sparse()}, None])

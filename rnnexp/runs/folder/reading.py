@@ -15,9 +15,7 @@ from rnnexp.errors import UserError
 from rnnexp.runs.folder import old_names
 
 CHECKPOINT_FORMATS = (1,)
-NOT_ITS_WEIGHTS = (
-    "{} has not the weights of the network in config.yaml: one of the two has been changed since"
-)
+NOT_ITS_WEIGHTS = "{} does not match the network in config.yaml: one of them has been edited since"
 # What is read of run.json by key, where it is there.
 KINDS: dict[str, type] = {
     "fingerprints": dict,

@@ -9,12 +9,12 @@ from torchmetrics.functional.classification import multiclass_f1_score
 
 from rnnexp.tasks.metric import Metric
 
-MANY = 4  # classes: from so many on it is of interest whether the right one is among three
+MANY_CLASSES = 4  # with fewer, the top-3 accuracy says nothing
 
 
 def described(classes: int) -> list[Metric]:
     """The metrics of `classification_metrics`, recall by class left out."""
-    top3 = ["top3_accuracy"] if classes >= MANY else []
+    top3 = ["top3_accuracy"] if classes >= MANY_CLASSES else []
     shares = ["accuracy", "balanced_accuracy", "macro_f1", *top3]
     return [
         *(Metric(name, "", lower_is_better=False) for name in shares),
@@ -43,7 +43,7 @@ def classification_metrics(
         "balanced_accuracy": torch.stack(list(recall.values())).mean(),
         "macro_f1": multiclass_f1_score(prediction, target, len(classes), average="macro"),
     }
-    if len(classes) >= MANY:
+    if len(classes) >= MANY_CLASSES:
         likeliest = log_probability.topk(3, dim=1).indices
         metrics["top3_accuracy"] = (likeliest == target.unsqueeze(1)).any(1).double().mean()
     metrics["nll"] = functional.nll_loss(log_probability, target)
