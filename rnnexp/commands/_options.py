@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rnnexp.config.targets import added_packages
+
 
 def command_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
     """The parser of a command, from the name and the docstring of its module."""
@@ -35,8 +37,9 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
 
 def allow(packages: list[str]) -> None:
     """Let configs name classes of these packages. The list is in the environment, so that there is
-    one; a package may lie in the current folder."""
+    one; a package of it may lie in the current folder."""
     if packages:
         before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
         os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)
+    if added_packages() and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())

@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
 
     try:
         failed = launch(planned, options.overrides, options.config_dir)
-    except (UserError, RunFailed):
+    except (UserError, RunFailed, BrokenPipeError):
         raise
     except Exception:
         traceback.print_exc()

@@ -73,7 +73,7 @@ def locate(node: dict[str, Any], key: str) -> type:
     if not DOTTED_NAME.fullmatch(name) or not (ours or module_name in TORCH or name in LIGHTNING):
         raise UserError(
             f"{key}._target_: {target!r} is not on the allow-list"
-            f"; a class of your own package needs --allow PACKAGE"
+            f"; a class of your own package needs --allow PACKAGE, or from Python RNNEXP_ALLOW"
         )
     try:
         module = importlib.import_module(module_name)

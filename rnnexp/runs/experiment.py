@@ -14,6 +14,7 @@ from rnnexp import console
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
 from rnnexp.config import check
+from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
 from rnnexp.process import cores, determinism
 from rnnexp.process.memory import peak_memory
@@ -157,7 +158,8 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
         f"evaluation {seconds['evaluation']:.1f} s"
     )
     place, programs = console.from_here(folder), console.programs()
+    allow = "".join(f" --allow {package}" for package in added_packages())
     console.show_line(f"run folder   {place}")
     console.show_line(f"look at it   {programs}tensorboard --logdir {place}")
-    console.show_line(f"test again   {programs}rnnexp test {place}")
-    console.show_line(f"repeat it    {programs}rnnexp rerun {place}")
+    console.show_line(f"test again   {programs}rnnexp test {place}{allow}")
+    console.show_line(f"repeat it    {programs}rnnexp rerun {place}{allow}")

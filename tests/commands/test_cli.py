@@ -61,7 +61,9 @@ def test_help_is_quick_and_imports_nothing_heavy(empty_folder: Path) -> None:
     assert all(f"\n  {name} " in answer.stdout for name in cli.commands())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["data", "list"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["data", "list"], ["train"]]
+)
 def test_a_reader_that_has_gone_is_no_error(arguments: list[str], empty_folder: Path) -> None:
     """As `head` does that has seen enough."""
     command = [sys.executable, "-m", "rnnexp", *arguments]
@@ -77,6 +79,8 @@ def test_a_reader_that_has_gone_is_no_error(arguments: list[str], empty_folder: 
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141
+    for run in empty_folder.rglob("run.json"):
+        assert json.loads(run.read_text())["status"] == "interrupted"
 
 
 def test_no_arguments_is_help(capsys: Capture) -> None:
@@ -384,6 +388,16 @@ def test_allow_a_package_of_the_users(
     assert "a class of your own package needs --allow PACKAGE" in capsys.readouterr().err
     monkeypatch.setenv("RNNEXP_ALLOW", "another")
     assert cli.main(["train", target, "--allow", "users_own"]) == 0
+    assert len(experiments.runs) == 1
+
+
+def test_a_package_in_the_environment_may_lie_in_the_current_folder(
+    experiments: Experiments, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", sys.path[:])
+    (empty_folder / "in_environment.py").write_text("class Extra:\n    pass\n")
+    monkeypatch.setenv("RNNEXP_ALLOW", "in_environment")
+    assert cli.main(["train", "+callbacks.extra={_target_: in_environment.Extra}"]) == 0
     assert len(experiments.runs) == 1
 
 

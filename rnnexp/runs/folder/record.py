@@ -122,6 +122,9 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
         # Lightning turns Ctrl-C into SystemExit.
         record.save(status="interrupted", finished=now())
         raise KeyboardInterrupt from stop
+    except BrokenPipeError:  # nobody reads what is printed, as after `| head`
+        record.save(status="interrupted", finished=now())
+        raise
     except (UserError, RunFailed) as error:
         _log_to(handler, str(error))
         record.save(status="failed", finished=now(), error=str(error))
