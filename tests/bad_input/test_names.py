@@ -10,6 +10,7 @@ import pytest
 
 from rnnexp.cli import main
 from tests.support.name_files import write_name_files, write_names
+from tests.support.refusals import refused
 from tests.support.shrink import TINY
 
 Capture = pytest.CaptureFixture[str]
@@ -25,19 +26,6 @@ def folder(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RNNEXP_CACHE", str(empty_folder / "cache"))
     write_name_files(empty_folder / "names")
     return empty_folder
-
-
-def refused(arguments: list[str], capture: Capture) -> str:
-    """The one sentence with which a command ends. A run that was begun is a failed one."""
-    assert main(arguments) == 2
-    said = capture.readouterr().err
-    assert said.startswith("rnnexp: ") and said.endswith("\n")
-    assert said.count("\n") == 1 and "Traceback" not in said, said
-    for run in Path("outputs").glob("*/*"):
-        assert json.loads((run / "run.json").read_text())["status"] == "failed"
-        whole = {"metrics.json", "digest.json", "predictions.csv", "checkpoints"}
-        assert not whole & {path.name for path in run.iterdir()}
-    return said
 
 
 def keep(*kept: str) -> Plant:

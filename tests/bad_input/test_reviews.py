@@ -14,6 +14,7 @@ import pytest
 
 from rnnexp.cli import main
 from rnnexp.data.text.review_archives import MAX_UNPACKED, Archive, write_archive
+from tests.support.refusals import refused
 from tests.support.review_files import write_review_files, write_vectors
 from tests.support.shrink import TINY
 
@@ -33,19 +34,6 @@ def folder(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_review_files(empty_folder / "reviews")
     write_vectors(empty_folder / "vectors.txt", WORDS, dimension=8)
     return empty_folder
-
-
-def refused(arguments: list[str], capture: Capture) -> str:
-    """The one sentence with which a command ends. A run that was begun is a failed one."""
-    assert main(arguments) == 2
-    said = capture.readouterr().err
-    assert said.startswith("rnnexp: ") and said.endswith("\n")
-    assert said.count("\n") == 1 and "Traceback" not in said, said
-    for run in Path("outputs").glob("*/*"):
-        assert json.loads((run / "run.json").read_text())["status"] == "failed"
-        whole = {"metrics.json", "digest.json", "predictions.csv", "checkpoints"}
-        assert not whole & {path.name for path in run.iterdir()}
-    return said
 
 
 def edit(old: bytes, new: bytes) -> Plant:

@@ -38,11 +38,8 @@ class NextCharacterData(DataModule):
     source: DocumentSource
     spec: NextCharacterSpec
 
-    def setup(self, stage: str | None = None) -> None:
-        if hasattr(self, "spec"):
-            return
+    def specify(self) -> NextCharacterSpec:
         source = self.source
-        source.setup()
         training = source.stores["training"]
         every = torch.arange(len(training))
         self.batches = ShuffledBatches(
@@ -50,7 +47,7 @@ class NextCharacterData(DataModule):
         )
         tested = len(source.documents["test"])
         title = f"the next character in {tested:,} {source.things}"
-        self.spec = NextCharacterSpec(title, tested, source.things, len(source.vocabulary))
+        return NextCharacterSpec(title, tested, source.things, len(source.vocabulary))
 
     @property
     def batch_order(self) -> str:

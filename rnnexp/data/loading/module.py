@@ -52,17 +52,27 @@ class DataModule(pl.LightningDataModule):
     source: Source
     spec: Spec
 
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
     def setup(self, stage: str | None = None) -> None:
         """Read the source, and say what the spec is. A second call does nothing.
 
         Raises:
             UserError: a file or a setting is wrong.
         """
-        raise NotImplementedError
+        if not hasattr(self, "spec"):
+            self.source.setup()
+            self.spec = self.specify()
 
-    def __init__(self, source: Source) -> None:
-        super().__init__()
-        self.source = source
+    def specify(self) -> Spec:
+        """What the source decides, once it is read; and whatever the loaders need of it.
+
+        Raises:
+            UserError: a setting is wrong.
+        """
+        raise NotImplementedError
 
     def initialize(self, network: nn.Module) -> None:
         """Put into a new network what the data know and random numbers do not: a fitted scaling,

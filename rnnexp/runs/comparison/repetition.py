@@ -62,11 +62,11 @@ def metric_differences(then: dict[str, float], now: dict[str, float]) -> list[st
     """A sentence for every metric of the new run that is not the recorded one to the bit. One that
     was not recorded then is no difference."""
     found = []
-    for name in then.keys() & now.keys():
-        a, b = then[name], now[name]
+    for name, b in now.items():
+        a = then.get(name, b)
         if a != b and not (a != a and b != b):  # not a number both times is the same
             found.append(f"{name}: {a!r} then, {b!r} now")
-    return sorted(found)
+    return found
 
 
 def _first_loss(then: Result, now: Result) -> str:

@@ -27,20 +27,12 @@ class ClassificationData(DataModule):
     source: DocumentSource
     spec: ClassificationSpec
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the source. A second call does nothing.
-
-        Raises:
-            UserError: a file or a setting is wrong.
-        """
-        if hasattr(self, "spec"):
-            return
+    def specify(self) -> ClassificationSpec:
         source = self.source
-        source.setup()
         self._training_batches = self._batches(source.stores["training"])
         groups, tested = source.groups, len(source.documents["test"])
         categories = f"{len(groups)} {'category' if len(groups) == 1 else 'categories'}, "
-        self.spec = ClassificationSpec(
+        return ClassificationSpec(
             title=f"{categories if groups else ''}{tested:,} {source.things}",
             tested=tested,
             things=source.things,
@@ -78,10 +70,8 @@ class ClassificationData(DataModule):
 
     def initialize(self, network: nn.Module) -> None:
         """Give the network's embeddings the word vectors."""
-        representation, loaded = (
-            getattr(network, "representation", None),
-            self.source.loaded_vectors,
-        )
+        representation = getattr(network, "representation", None)
+        loaded = self.source.loaded_vectors
         if loaded is not None and isinstance(representation, Embeddings):
             representation.take_vectors(loaded.vectors, loaded.known)
 

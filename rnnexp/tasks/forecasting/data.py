@@ -31,16 +31,8 @@ class ForecastingData(DataModule):
     spec: ForecastingSpec
     scaling: dict[str, list]
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the source. A second call does nothing.
-
-        Raises:
-            UserError: a file or a setting is wrong.
-        """
-        if hasattr(self, "spec"):
-            return
+    def specify(self) -> ForecastingSpec:
         source = self.source
-        source.setup()
         self._training_windows = ShuffledBatches(
             self._training_starts,
             source.batch_size,
@@ -55,7 +47,7 @@ class ForecastingData(DataModule):
             )
         tested = len(self.windows("test"))
         self.scaling = source.scaling
-        self.spec = ForecastingSpec(
+        return ForecastingSpec(
             title=f"{len(source.series)} series, {tested:,} windows",
             tested=tested,
             things="windows",
