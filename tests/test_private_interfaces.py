@@ -13,7 +13,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.config.compose import initialised
-from rnnexp.config.explain import CHOSEN_TWICE, UNKNOWN_KEY, WRONG_VALUE
+from rnnexp.config.explain import CHOSEN_TWICE, NOT_CHOSEN, UNKNOWN_KEY, WRONG_VALUE
 from rnnexp.config.instantiate import INNER_KEY
 from rnnexp.config.messages import first_line
 
@@ -30,6 +30,7 @@ def said_by_hydra(*overrides: str) -> str:
         ("trainer.max_epoch=3", UNKNOWN_KEY, "trainer.max_epoch"),
         ("~callbacks.progres_bar", UNKNOWN_KEY, "callbacks.progres_bar"),
         ("+optimizer=sgd", CHOSEN_TWICE, "optimizer"),
+        ("task=???", NOT_CHOSEN, "task"),
         ("seed=abc", WRONG_VALUE, "seed=abc"),
     ],
 )

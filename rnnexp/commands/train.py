@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rnnexp.commands._options import allow, command_parser
 from rnnexp.config import help_text
-from rnnexp.config.compose import initialised
+from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.plan import check_jobs, plan
 
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     from rnnexp.launching.launch import launch  # with all of torch
 
     try:
-        failed = launch(planned, options.overrides, options.config_dir)
+        failed = launch(planned, options.config_dir)
     except (UserError, RunFailed, BrokenPipeError):
         raise
     except Exception:
@@ -98,11 +98,12 @@ def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         elif options.cfg:
             hydra.show_cfg(
                 config_name="train",
-                overrides=options.overrides,
+                overrides=with_quickstart(options.overrides),
                 cfg_type=options.cfg,
                 package=options.package,
                 resolve=options.resolve,
             )
         else:
-            hydra.show_info(options.info, config_name="train", overrides=options.overrides)
+            overrides = with_quickstart(options.overrides)
+            hydra.show_info(options.info, config_name="train", overrides=overrides)
     return 0

@@ -1,5 +1,6 @@
 """From overrides to a config."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
 HYDRA_VERSION_BASE = "1.3"
+QUICKSTART = "experiment=quickstart"
 
 
 def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> DictConfig:
@@ -38,7 +40,13 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Di
         UserError: an override or a config file is wrong; the sentence offers the nearest right one.
     """
     with initialised(config_dir):
-        return without_hydra(compose_whole(overrides))
+        return without_hydra(compose_whole(with_quickstart(overrides)))
+
+
+def with_quickstart(overrides: Sequence[str]) -> list[str]:
+    """The overrides, after `experiment=quickstart` where they choose neither data nor experiment."""
+    groups = {re.split("[@=]", override.lstrip("+~"))[0] for override in overrides}
+    return [*overrides] if groups & {"data", "experiment"} else [QUICKSTART, *overrides]
 
 
 def override(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -69,7 +77,7 @@ def override(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
 def help_text(config_dir: Path | None = None) -> str:
     """What `rnnexp train --help` says: Hydra's template with the groups and their options."""
     with initialised(config_dir):
-        return groups.help_text(compose_whole([]).hydra.help.template)
+        return groups.help_text(compose_whole([QUICKSTART]).hydra.help.template)
 
 
 def options(group: str) -> list[str]:
@@ -117,6 +125,9 @@ def compose_whole(overrides: Sequence[str]) -> DictConfig:
         config = hydra.compose("train", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(explain(error, parsed)) from error
+    HydraConfig.instance().set_config(
+        config
+    )  # for ${hydra:...}, as Hydra does before it runs a job
     check_top_level(config)
     return config
 
@@ -124,6 +135,7 @@ def compose_whole(overrides: Sequence[str]) -> DictConfig:
 def without_hydra(config: DictConfig) -> DictConfig:
     """A config of `compose_whole` as a run gets it; changed in place."""
     with open_dict(config):
+        config.name = config.name  # may refer to the data that Hydra chose
         del config["hydra"]
     return config
 

@@ -25,6 +25,7 @@ from rnnexp.nearest import did_you_mean
 
 UNKNOWN_KEY = re.compile(r"Could not (?:override|delete)(?: from config\.)? '([^'=]+)")
 CHOSEN_TWICE = re.compile(r"Multiple values for (\S+)\.")
+NOT_CHOSEN = re.compile(r"You must specify '(\w+)'")
 WRONG_VALUE = re.compile(r"Error merging override (\+*([^=]+).*)")
 
 
@@ -43,6 +44,10 @@ def explain(error: Exception, parsed: list[Override]) -> str:
         return _unknown_key(match[1], parsed)
     if match := CHOSEN_TWICE.match(said):
         return _twice(match[1])
+    if match := NOT_CHOSEN.match(said):
+        group = match[1]
+        offer = did_you_mean("", options(group))
+        return f"nothing chooses an option of the group {group}: add {group}=OPTION{offer}"
     if match := WRONG_VALUE.match(said):
         return f"{match[1]}: " + first_line(error.__cause__).removeprefix(f"{match[2]}: ")
     if isinstance(error, YAMLError):

@@ -1,12 +1,34 @@
-"""Hydra itself, while it is initialised (`rnnexp.config.compose.initialised`)."""
+"""Hydra itself, while it is initialised (`rnnexp.config.compose.initialised`).
 
+What is used of it here is not part of Hydra's documented interface: tests/launching/test_engine.py
+fails, and says so, when one of its parts is gone.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
+from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 
 def engine() -> Any:
-    """The object behind hydra.main. Its methods run, multirun, show_cfg, show_info, hydra_help and
-    shell_completion are not part of Hydra's documented interface: tests/launching/test_engine.py
-    fails, and says so, when one of them is gone."""
+    """The object behind hydra.main, with the methods run, show_cfg, show_info, hydra_help and
+    shell_completion."""
     return GlobalHydra.instance().hydra
+
+
+def launch_jobs(config: DictConfig, jobs: Sequence[Sequence[str]], function: TaskFunction) -> None:
+    """Run jobs by the launcher of a whole config.
+
+    config: of any of the jobs, with its node `hydra`. jobs: the overrides of each.
+    """
+    context = HydraContext(engine().config_loader, Callbacks(config))
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=function, config=config
+    )
+    context.callbacks.on_multirun_start(config=config, config_name="train")
+    launcher.launch(jobs, initial_job_idx=0)
+    context.callbacks.on_multirun_end(config=config, config_name="train")

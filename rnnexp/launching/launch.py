@@ -19,16 +19,14 @@ from omegaconf import DictConfig
 
 from rnnexp.config.compose import initialised
 from rnnexp.errors import RunFailed, UserError
-from rnnexp.launching.engine import engine
+from rnnexp.launching.engine import engine, launch_jobs
 from rnnexp.launching.plan import Plan
 from rnnexp.runs import experiment
 from rnnexp.runs.folder.reading import read_run
 
 
-def launch(plan: Plan, overrides: Sequence[str], config_dir: Path | None) -> list[Failure]:
+def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
     """Run every job of a plan. A job that fails does not stop those after it.
-
-    overrides: those of the command line that the plan was made of.
 
     Returns the jobs of a sweep that failed.
 
@@ -37,11 +35,10 @@ def launch(plan: Plan, overrides: Sequence[str], config_dir: Path | None) -> lis
     """
     with initialised(config_dir):
         if plan.sweep is None:
-            run_one(overrides)
+            run_one(plan.jobs[0].overrides)
             return []
-        before = set(plan.sweep.rglob("run.json"))
-        place = str(plan.sweep).replace("\\", "\\\\").replace("'", "\\'")
-        engine().multirun("train", job, [*overrides, f"hydra.sweep.dir='{place}'"])
+        before = set(plan.folder.rglob("run.json"))
+        launch_jobs(plan.sweep, [_ours(job.overrides) for job in plan.jobs], job)
     return failures(plan, before)
 
 
@@ -100,11 +97,9 @@ def failures(plan: Plan, before: Set[Path] = frozenset()) -> list[Failure]:
 
     before: records that the folder of the sweep already held.
     """
-    assert plan.sweep is not None
-    # Hydra's own settings are no part of what a job records.
-    missing = Counter(tuple(one for one in job.overrides if _is_ours(one)) for job in plan.jobs)
+    missing = Counter(_ours(job.overrides) for job in plan.jobs)
     failed = []
-    for path in sorted(set(plan.sweep.rglob("run.json")) - before, key=_number):
+    for path in sorted(set(plan.folder.rglob("run.json")) - before, key=_number):
         run = _record(path.parent)
         overrides = tuple(map(str, run.get("overrides", ())))
         missing[overrides] -= 1
@@ -120,8 +115,9 @@ def _record(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _is_ours(override: str) -> bool:
-    return not override.lstrip("+~").startswith(("hydra.", "hydra/"))
+def _ours(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Without those of Hydra's own settings, which are no part of what a job records."""
+    return tuple(x for x in overrides if not x.lstrip("+~").startswith(("hydra.", "hydra/")))
 
 
 def _number(path: Path) -> tuple[int, str]:

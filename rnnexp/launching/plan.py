@@ -5,12 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from rnnexp.config import check
-from rnnexp.config.compose import compose_whole, initialised, parse, without_hydra
+from rnnexp.config.compose import (
+    compose_whole,
+    initialised,
+    parse,
+    with_quickstart,
+    without_hydra,
+)
 from rnnexp.errors import UserError
 
 
@@ -24,10 +30,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a launch, and the folder of the sweep; None: it is one run and no sweep."""
+    """What a launch runs.
+
+    folder: of the sweep, or of the only run. sweep: the whole config of its first job, with Hydra's
+    own settings; None: one run and no sweep.
+    """
 
     jobs: list[Job]
-    sweep: Path | None = None
+    folder: Path
+    sweep: DictConfig | None = None
 
 
 def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | None = None) -> Plan:
@@ -37,56 +48,65 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
         UserError: an override is wrong, or a sweep is wrong or was not asked for.
     """
     with initialised(config_dir):
-        parsed = parse(overrides)
-        sweeps = [one for one in parsed if one.is_sweep_override()]
-        base = compose_whole([str(one.input_line) for one in parsed if one not in sweeps])
+        given = with_quickstart(overrides)
+        parsed = parse(given)
+        # What is swept may be what the other overrides need: a key, or the group that has it.
+        base = compose_whole([_choices(one)[0] for one in parsed])
         check(base, "hydra.callbacks")
         if multirun or base.hydra.mode == RunMode.MULTIRUN:
             folder = Path(base.hydra.sweep.dir).absolute()
-            jobs = [
-                Job(job, without_hydra(compose_whole(job))) for job in _product(base, overrides)
-            ]
-            return Plan(jobs, folder)
-        if sweeps:
+            jobs = [Job(job, without_hydra(compose_whole(job))) for job in _product(base, parsed)]
+            return Plan(jobs, folder, sweep=base)
+        if sweeps := [one for one in parsed if one.is_sweep_override()]:
             key, line = sweeps[0].get_key_element(), sweeps[0].input_line
             raise UserError(
-                f"{line} names several values: add -m to run each, or write {key}=[a,b] where a "
-                "list is meant"
+                f"{line} names several values: add -m to run each (from Python, call rnnexp.run for "
+                f"each), or write {key}=[a,b] where a list is meant"
             )
-        return Plan([Job(tuple(overrides), without_hydra(base))])
+        folder = Path(base.hydra.run.dir).absolute()
+        return Plan([Job(tuple(given), without_hydra(base))], folder)
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
-    """Compare the classes and arguments of every job's config with what they can be.
+    """Compare the classes and arguments of every job's config with what they can be, and its task
+    with its data.
 
     Raises:
         UserError: all jobs are wrong. Where some are right those run, and the others fail by
             themselves, in their own folders.
     """
+    from rnnexp.runs.build import check_source  # with all of torch
+
     mistakes = []
     for job in jobs:
         try:
             check(job.config)
+            check_source(job.config)
         except UserError as error:
             mistakes.append(error)
     if len(mistakes) == len(jobs):
         raise mistakes[0]
 
 
-def _product(base: DictConfig, overrides: Sequence[str]) -> list[tuple[str, ...]]:
+def _product(base: DictConfig, parsed: Sequence[Override]) -> list[tuple[str, ...]]:
     """Every combination of the sweeps in the config and on the command line."""
     from_config = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items()]
-    choices = {one.get_key_element(): _choices(one) for one in parse([*from_config, *overrides])}
+    choices = {one.get_key_element(): _choices(one) for one in [*parse(from_config), *parsed]}
     return list(itertools.product(*choices.values()))
 
 
 def _choices(override: Override) -> list[str]:
     """The single overrides that stand behind one of the command line."""
-    key = override.get_key_element()
     if not override.is_sweep_override():
-        return [f"{key}={override.get_value_element_as_str()}"]
+        return [str(override.input_line)]
+    key = override.get_key_element()
     if override.is_hydra_override():
         raise UserError(f"{override.input_line}: a sweep cannot vary the settings of Hydra")
     if not override.is_discrete_sweep():
         raise UserError(f"{override.input_line}: sweep over values a,b,c or a range instead")
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    values = list(override.sweep_string_iterator())
+    if (
+        override.value_type is ValueType.GLOB_CHOICE_SWEEP
+    ):  # files that options share are no options
+        values = [value for value in values if not value.startswith("_")]
+    return [f"{key}={value}" for value in values]

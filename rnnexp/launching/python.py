@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.types import RunMode
-
-from rnnexp.config import check
-from rnnexp.config.compose import compose_whole, initialised, parse, without_hydra
 from rnnexp.errors import UserError
+from rnnexp.launching.plan import check_jobs, plan
 from rnnexp.process.preserved import preserved
 from rnnexp.runs import experiment
 from rnnexp.runs.loading import LoadedRun, load
@@ -27,18 +24,14 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
         UserError: a mistake in the config or the data, or a sweep: runs are started one by one.
         RunFailed: the training cannot go on.
     """
-    with initialised(Path(config_dir) if config_dir else None):
-        sweeps = [str(one.input_line) for one in parse(overrides) if one.is_sweep_override()]
-        whole = None if sweeps else compose_whole(overrides)
-        if whole is None or whole.hydra.mode == RunMode.MULTIRUN:
-            what = sweeps[0] if sweeps else "a sweep"
-            raise UserError(
-                f"{what}: from Python one run is started at a time: call rnnexp.run for each value"
-            )
-        folder = Path(whole.hydra.run.dir).absolute()
-        config = without_hydra(whole)
-    check(config)
+    planned = plan(overrides, config_dir=Path(config_dir) if config_dir else None)
+    if planned.sweep:
+        raise UserError(
+            "a sweep: from Python one run is started at a time, so call rnnexp.run for each"
+        )
+    [job] = planned.jobs
+    check_jobs([job])
     with preserved():
         argv = ["rnnexp.run", *overrides]
-        experiment.run(config, folder, overrides=list(overrides), argv=argv)
-        return load(folder)
+        experiment.run(job.config, planned.folder, overrides=list(job.overrides), argv=argv)
+        return load(planned.folder)

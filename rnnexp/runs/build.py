@@ -31,20 +31,31 @@ def task_class(config: DictConfig) -> type[Task]:
     return found
 
 
+def check_source(config: DictConfig) -> None:
+    """Compare the task of a config with its source of data; nothing is built.
+
+    Raises:
+        UserError: the task cannot be fed from this source.
+    """
+    task, source = task_class(config), targets.locate(config.data, "data")
+    if not issubclass(source, Source):
+        raise UserError(f"data._target_: {config.data._target_} is not a source of data")
+    if not issubclass(source, task.sources):
+        raise UserError(
+            f"the task is {task.__name__}, and the data {source.__name__} are for {source.task}: "
+            "leave task=... out, it follows from the data, or choose other data"
+        )
+
+
 def data_module(config: DictConfig) -> DataModule:
     """The data module of a config's task over its source of data; nothing is read yet.
 
     Raises:
         UserError: the task cannot be fed from this source.
     """
-    task = task_class(config)
+    check_source(config)
     source: Source = instantiate(config, "data", seed=config.seed)
-    if not isinstance(source, task.sources):
-        raise UserError(
-            f"task is {task.__name__}, and the data {type(source).__name__} are for "
-            f"{source.task}: set task={source.task}, or choose other data"
-        )
-    return task.data_module(source)
+    return task_class(config).data_module(source)
 
 
 def build_data(config: DictConfig) -> DataModule:

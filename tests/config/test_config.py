@@ -15,7 +15,7 @@ from rnnexp.config import targets
 from rnnexp.config.groups import group_and_option
 from rnnexp.config.signatures import accepts
 from rnnexp.errors import UserError
-from rnnexp.launching.plan import plan
+from rnnexp.launching.plan import check_jobs, plan
 
 Compose = Callable[..., DictConfig]
 
@@ -204,13 +204,61 @@ def test_option_with_an_unknown_top_level_key(empty_folder: Path) -> None:
 
 
 def test_jobs_are_the_product_of_all_sweeps(empty_folder: Path) -> None:
+    quickstart = "experiment=quickstart"
     assert jobs(["model=gru,lstm", "seed=range(0,3)", "name=x"], multirun=True) == [
-        [f"model={model}", f"seed={seed}", "name=x"]
+        [quickstart, f"model={model}", f"seed={seed}", "name=x"]
         for model in ("gru", "lstm")
         for seed in range(3)
     ]
-    assert jobs(["model=glob(*gru)"], multirun=True) == [["model=gru"], ["model=pmgru"]]
-    assert jobs(["name='a,b'"]) == [["name='a,b'"]]
+    assert jobs(["model=glob(*gru)"], multirun=True) == [
+        [quickstart, "model=gru"],
+        [quickstart, "model=pmgru"],
+    ]
+    assert jobs(["name='a,b'"]) == [[quickstart, "name='a,b'"]]
+
+
+def test_no_choice_of_data_or_experiment_is_the_quickstart() -> None:
+    assert config.compose(["model=gru"]).name == "quickstart"
+    chosen = config.compose(["data=synthetic_load"])
+    assert chosen.name == "synthetic_load"
+    assert chosen.optimizer.lr == config.compose(["data=names"]).optimizer.lr
+    assert config.compose(["data=names", "name=mine"]).name == "mine"
+    assert config.compose(["experiment=names_gru"]).name == "names_gru"
+    assert config.compose(["~experiment"]).name == "synthetic_load"
+    assert jobs(["data=names", "seed=1"]) == [["data=names", "seed=1"]]
+
+
+def test_the_task_follows_from_the_data(empty_folder: Path) -> None:
+    classification, forecasting = "tasks.classification.task", "tasks.forecasting.task"
+    for data in ("names", "reviews", "synthetic_recall"):
+        assert classification in config.compose([f"data={data}"]).task._target_
+    for overrides in (["data=power_load"], ["data=power_load", "model=gru"], ["seed=1"]):
+        assert forecasting in config.compose(overrides).task._target_
+    for overrides in (["data=names", "task=forecasting"], ["task=forecasting", "data=names"]):
+        with pytest.raises(UserError, match=r"Names are for classification: leave task=\.\.\. out"):
+            check_jobs(plan(overrides).jobs)
+    write(empty_folder / "conf/data/bare.yaml", "_target_: rnnexp.data.sources.names.Names\n")
+    assert refusal(config.compose, ["data=bare"]) == (
+        "nothing chooses an option of the group task: add task=OPTION; choose from classification, "
+        "forecasting"
+    )
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data=series_csv", "data.root=a.csv,b.csv", "data.datetime_column=t"],
+        ["experiment=quickstart_reviews,quickstart_names", "data.max_tokens=50"],
+        ["data=names,synthetic_names", "data/characters=lecture", "data.split=names"],
+    ],
+)
+def test_a_sweep_may_vary_what_other_overrides_need(overrides: list[str]) -> None:
+    assert len(jobs(overrides, multirun=True)) == 2
+
+
+def test_a_pattern_finds_options_alone() -> None:
+    chosen = [job[1] for job in jobs(["model=glob(*)"], multirun=True)]
+    assert "model=gru" in chosen and not [one for one in chosen if one.startswith("model=_")]
 
 
 def test_sweep_that_stands_in_a_config(empty_folder: Path) -> None:

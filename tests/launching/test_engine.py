@@ -3,13 +3,14 @@
 import inspect
 
 import pytest
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 
 from rnnexp.config.compose import initialised
 from rnnexp.launching.engine import engine
 
 METHODS = {
     "run": {"config_name", "task_function", "overrides"},
-    "multirun": {"config_name", "task_function", "overrides"},
     "show_cfg": {"config_name", "overrides", "cfg_type", "package", "resolve"},
     "show_info": {"info", "config_name", "overrides"},
     "hydra_help": {"config_name", "args_parser", "args"},
@@ -27,3 +28,16 @@ def test_hydra_still_has_the_method(name: str) -> None:
     )
     missing = METHODS[name] - set(inspect.signature(method).parameters)
     assert not missing, f"Hydra.{name} does not take {missing} any more: see its callers"
+
+
+def test_hydra_still_starts_launchers_so() -> None:
+    taken = set(inspect.signature(Plugins.instantiate_launcher).parameters)
+    assert taken == {"self", "hydra_context", "task_function", "config"}, (
+        "this version of Hydra makes launchers another way: see launch_jobs in "
+        "rnnexp/launching/engine.py"
+    )
+    taken = set(inspect.signature(Launcher.launch).parameters)
+    assert taken == {"self", "job_overrides", "initial_job_idx"}, (
+        "this version of Hydra starts jobs another way: see launch_jobs in "
+        "rnnexp/launching/engine.py"
+    )

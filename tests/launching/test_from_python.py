@@ -115,9 +115,9 @@ def test_a_mistake_is_an_error_and_no_exit() -> None:
     before = state_of_the_process()
     with pytest.raises(UserError, match="did you mean gru"):
         rnnexp.run([*SMALL, "model=gruu"])
-    with pytest.raises(UserError, match=r"one run is started at a time"):
+    with pytest.raises(UserError, match=r"call rnnexp.run for each"):
         rnnexp.run([*SMALL, "seed=0,1"])
-    with pytest.raises(UserError, match=r"one run is started at a time"):
+    with pytest.raises(UserError, match=r"call rnnexp.run for each"):
         rnnexp.run([*SMALL, "sweep=seeds"])
     with pytest.raises(RunFailed, match="the training loss became"):
         rnnexp.run(DIVERGING)

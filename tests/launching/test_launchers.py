@@ -14,6 +14,7 @@ from tests.support import REPOSITORY
 
 SWEEP = [
     "-m",
+    "experiment=quickstart",
     "optimizer.lr=0.1,1e39,0.01,bad",  # 1e39 diverges, bad is no rate
     "trainer.gradient_clip_val=null",
     "optimizer=sgd",
@@ -38,7 +39,7 @@ def losses(outputs: Path) -> dict[str, list[str]]:
     found = {}
     for digest in sorted(outputs.rglob("digest.json")):
         run = json.loads((digest.parent / "run.json").read_text())
-        found[run["overrides"][0]] = json.loads(digest.read_text())["losses"]
+        found[run["overrides"][1]] = json.loads(digest.read_text())["losses"]
     return found
 
 
