@@ -44,7 +44,7 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Di
 
 
 def with_quickstart(overrides: Sequence[str]) -> list[str]:
-    """The overrides, after `experiment=quickstart` where they choose neither data nor experiment."""
+    """Overrides that choose neither data nor an experiment choose the quickstart."""
     groups = {re.split("[@=]", override.lstrip("+~"))[0] for override in overrides}
     return [*overrides] if groups & {"data", "experiment"} else [QUICKSTART, *overrides]
 
@@ -125,9 +125,7 @@ def compose_whole(overrides: Sequence[str]) -> DictConfig:
         config = hydra.compose("train", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(explain(error, parsed)) from error
-    HydraConfig.instance().set_config(
-        config
-    )  # for ${hydra:...}, as Hydra does before it runs a job
+    HydraConfig.instance().set_config(config)  # ${hydra:...} reads it
     check_top_level(config)
     return config
 

@@ -26,9 +26,7 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
     """
     planned = plan(overrides, config_dir=Path(config_dir) if config_dir else None)
     if planned.sweep:
-        raise UserError(
-            "a sweep: from Python one run is started at a time, so call rnnexp.run for each"
-        )
+        raise UserError("this is a sweep: from Python, call rnnexp.run for each of its runs")
     [job] = planned.jobs
     check_jobs([job])
     with preserved():
