@@ -128,7 +128,7 @@ def test_a_middle_layer_of_no_size_is_refused(middle: int) -> None:
 def test_states_that_the_recurrence_has_not_are_refused(states: list[int]) -> None:
     readout = LastInputAndPreviousHidden(INPUTS, HIDDEN, OUTPUTS, states=states)
     with pytest.raises(
-        ValueError, match=r"states is \[.*\], but the tensors .* numbers \[0\]: choose"
+        ValueError, match=r"states is \[.*\], but the state .* has the tensors \[0\]: choose"
     ):
         readout.check(num_layers=1, bidirectional=False, states=1)
 

@@ -49,7 +49,7 @@ def test_tokens_become_one_hot_with_time_first() -> None:
     ("settings", "message"),
     [
         ({"vectors": Vectors(3, 2)}, "one-hot tokens cannot use word vectors: choose Embeddings"),
-        ({"extra": 2}, r"extra=2: one-hot tokens cannot have further inputs .*: choose Embeddings"),
+        ({"extra": 2}, r"extra=2: one-hot tokens do not support extra inputs .*: choose"),
         ({"rows": 5}, "rows is 5, but each of the 6 tokens needs one: raise it, or set it to None"),
     ],
 )
