@@ -80,12 +80,12 @@ def test_wrong_weights_are_refused() -> None:
     _, published = both(ONE_HOT)
     state = published.state_dict()
     with pytest.raises(
-        ValueError, match=r"has 'gru.weight_ih_l1', which this network does not have"
+        ValueError, match=r"has 'gru.weight_ih_l1', which is not part of this network"
     ):
         load_published(both(ONE_HOT, layers=1)[0], state)
     with pytest.raises(ValueError, match=r"no 'gru.weight_ih_l2': it is not DLStudio's GRUnet"):
         load_published(both(ONE_HOT, layers=3)[0], state)
-    with pytest.raises(ValueError, match=r"gru.weight_ih_l0 has shape \(18, 11\), this network"):
+    with pytest.raises(ValueError, match=r"gru.weight_ih_l0 has shape \(18, 11\), but this"):
         load_published(both(EMBEDDINGS)[0], state)
 
 

@@ -110,9 +110,9 @@ def test_wrong_weights_are_refused() -> None:
     network, published = both("textnet_order2", ONE_HOT)
     state = published.state_dict()
     small, _ = both("textnet", ONE_HOT)
-    with pytest.raises(ValueError, match=r"combined_to_hidden.weight has shape \(6, 23\), this"):
+    with pytest.raises(ValueError, match=r"combined_to_hidden.weight has shape \(6, 23\), but"):
         load_published(small, state)
-    with pytest.raises(ValueError, match=r"has 'fc.bias', which this network does not have"):
+    with pytest.raises(ValueError, match=r"has 'fc.bias', which is not part of this network"):
         load_published(network, state | {"fc.bias": torch.zeros(2)})
     del state["linear_for_cell.bias"]
     with pytest.raises(ValueError, match=r"no 'linear_for_cell.bias': it is not .* TEXTnetOrder2"):
