@@ -8,4 +8,4 @@ from rnnexp.optim import idle
 @pytest.fixture
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a few steps, so that a run has many of them, and rows are idle over several."""
-    monkeypatch.setattr(idle, "BLOCK", 40)
+    monkeypatch.setattr(idle, "BLOCK_STEPS", 40)

@@ -75,7 +75,7 @@ def test_without_catching_up_the_same_test_fails(name: str, schedule: str) -> No
 
 def test_sgd_in_blocks_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert idle.BLOCK > STEPS
+    assert idle.BLOCK_STEPS > STEPS
     settings = SETTINGS["momentum and decay"]
     assert compare(rows.SGD, settings, torch.double, SCHEDULES["cosine"]) < 1e-12
 
@@ -132,7 +132,7 @@ def test_what_is_kept_does_not_grow_with_the_steps() -> None:
             one_step(optimizer, table, lookup, *batch)
         state = optimizer.state_dict()["state"][0]["idle"]
         sizes.append(sum(t.numel() for t in state.values() if isinstance(t, Tensor)))
-    assert max(sizes) <= VOCABULARY * 5 + (idle.BLOCK + 1) * 4
+    assert max(sizes) <= VOCABULARY * 5 + (idle.BLOCK_STEPS + 1) * 4
     assert sizes[0] == sizes[1]
 
 
