@@ -1,4 +1,4 @@
-"""docs/torch_gru.md: every statement of it is true, and would fail where it is not."""
+"""docs/torch_gru.md: the code of every statement passes, and fails if the statement is false."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ PAGE = (REPOSITORY / "docs" / "torch_gru.md").read_text(encoding="utf-8")
 PRELUDE, *_ = re.findall(r"```python\n(.*?)\n```", PAGE, re.DOTALL)
 CODE = dict(re.findall(r"#### (.+?)\n\n.+?\n\n```python\n(.*?)\n```", PAGE, re.DOTALL))
 
-# One part of each statement's code, and what makes the statement a wrong one.
+# For each statement, a part of its code and a replacement that makes the statement false.
 WRONG = {
     "The shapes of the lecture's example": ("h_n.shape == (2, 3, 20)", "h_n.shape == (3, 2, 20)"),
     "One element at a time gives the same result as the whole sequence": (
@@ -164,7 +164,7 @@ def test_every_statement_is_true(code: str) -> None:
 
 @pytest.mark.parametrize("title", CODE)
 def test_every_statement_has_a_wrong_twin_that_fails(title: str) -> None:
-    """Not for another reason: one part of its code is another."""
+    """The twin differs in one part of the code only, so nothing else makes it fail."""
     right, wrong = WRONG[title]
     assert right in CODE[title]
     with pytest.raises(AssertionError):
@@ -210,7 +210,7 @@ def test_another_torch_is_noticed(
 
 
 def run(code: str, trace: Callable[..., Any] | None = None) -> None:
-    """A statement's code, behind what each begins with."""
+    """Run the code of a statement after the common prelude."""
     namespace: dict[str, Any] = {"__name__": "page"}
     with torch.random.fork_rng(devices=[]):
         exec(PRELUDE, namespace)
@@ -225,7 +225,7 @@ def run(code: str, trace: Callable[..., Any] | None = None) -> None:
 
 @pytest.mark.parametrize("code", CODE.values(), ids=CODE)
 def test_the_shapes_are_those_after_each_line(code: str) -> None:
-    """In every round of a loop."""
+    """Also in every iteration of a loop."""
     stated = {
         number: shapes_in(comment)
         for number, line in enumerate(code.splitlines(), start=1)
@@ -252,9 +252,8 @@ def test_the_shapes_are_those_after_each_line(code: str) -> None:
 def test_shapes_stand_beside_the_lines_that_make_them() -> None:
     of_the_lecture = CODE["The shapes of the lecture's example"].splitlines()
     assert "output, h_n = gru(x, h_0)  # output (5, 3, 20), h_n (2, 3, 20)" in of_the_lecture
-    stepping = CODE[
-        "One element at a time gives the same result as the whole sequence"
-    ].splitlines()
+    title = "One element at a time gives the same result as the whole sequence"
+    stepping = CODE[title].splitlines()
     assert "for element in x.split(1):  # element (1, 3, 10)" in stepping
     assert max(len(line) for code in CODE.values() for line in code.splitlines()) <= 100
 
