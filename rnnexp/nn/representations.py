@@ -46,10 +46,12 @@ class Sequences:
 
     @property
     def steps(self) -> int:
+        """Number of steps, T, including padding."""
         return self.values.shape[0]
 
     @property
     def batch(self) -> int:
+        """Number of sequences, B."""
         return self.values.shape[1]
 
     @property

@@ -56,8 +56,8 @@ WRONG = {
         "h_n.reshape(3, 40)",
     ),
     "The second layer reads the outputs of the first": (
-        'alone(gru, "_l1")(lower)',
-        'alone(gru, "_l1")(lower.flip(0))',
+        'one_layer(gru, "_l1")(lower)',
+        'one_layer(gru, "_l1")(lower.flip(0))',
     ),
     "Bidirectional is a second GRU that reads the sequence backwards": (
         "backward.flip(0)",
