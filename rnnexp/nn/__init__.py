@@ -1,4 +1,5 @@
-"""Networks: representation -> recurrence -> readout. They know no files, configs or tasks.
+"""Networks: representation -> recurrence -> readout. They use no files, configs or tasks.
 
-Time is axis 0 inside this package (T, B, ...); batch is axis 0 at its border (B, T, ...).
+Inside this package time is axis 0, (T, B, ...). Inputs and outputs of a network have the batch as
+axis 0, (B, T, ...).
 """

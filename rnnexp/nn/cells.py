@@ -1,9 +1,9 @@
 """Cells: the equations of one step, and nothing else.
 
-A cell maps (input projection at step t, state at step t-1) to the state at step t: see
-`rnnexp.nn.cell` for what all cells share.
+A cell maps (input projection at step t, state at step t-1) to the state at step t. The base class
+is in `rnnexp.nn.cell`.
 
-In the equations sigma is the logistic sigmoid, * is element-wise and h_0 = 0.
+In the equations, sigma is the logistic sigmoid, * is the element-wise product, and h_0 = 0.
 """
 
 import torch
@@ -55,7 +55,8 @@ class Vanilla(Cell):
 
 
 class Linear(Cell):
-    """The lecture's hidden state without a nonlinearity (its slides of TEXTnet and char RNN).
+    """The recurrent network without a nonlinearity, from the lecture's slides on TEXTnet and the
+    char RNN.
 
     h_t = W x_t + b + U h_{t-1}
     """
@@ -73,13 +74,13 @@ class Linear(Cell):
 
 
 class TEXTnetOrder2(Cell):
-    """The lecture's TEXTnetOrder2: a gate of the hidden state comes back two steps later.
+    """The lecture's TEXTnetOrder2: a gate computed from h_t is an input of step t+2.
 
     h_t    = tanh(W x_t + b + U h_{t-1} + V cell_{t-2})
     cell_t = sigma(W_c h_t + b_c)
 
-    The state is (h_t, cell_t, cell_{t-1}); the next step reads its first and last items. Both cells
-    before the first step are zero. tanh=False leaves the tanh out, as the slide does.
+    The state is (h_t, cell_t, cell_{t-1}); step t+1 reads h_t and cell_{t-1}. Initially
+    cell_0 = cell_{-1} = 0. With tanh=False, h_t has no tanh, as on the slide.
     """
 
     projections = 1
@@ -101,7 +102,8 @@ class TEXTnetOrder2(Cell):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw like two torch.nn.Linear layers, over [x_t; h_{t-1}; cell_{t-2}] and over h_t."""
+        """Draw W, U, V as one torch.nn.Linear over [x_t; h_{t-1}; cell_{t-2}] (over h_{t-1} if
+        initial is `hidden`), and W_c as one over h_t."""
         inputs = 0 if self.initial == "hidden" else self.input_size + self.hidden_size
         bound, cell_bound = (inputs + self.hidden_size) ** -0.5, self.hidden_size**-0.5
         for parameter in (self.input_weight, self.bias, self.U, self.V):
@@ -116,8 +118,8 @@ class TEXTnetOrder2(Cell):
 
 
 class GRU(Cell):
-    """The gated recurrent unit of torch.nn.GRU: Cho et al. 2014 (arXiv 1406.1078, eqs. 5-8), with
-    the reset gate applied after the recurrent product.
+    """The gated recurrent unit of torch.nn.GRU: Cho et al. 2014 (arXiv 1406.1078, eqs. 5-8), but
+    with the reset gate applied after the recurrent product.
 
     r_t  = sigma(W_r x_t + b_r + U_r h_{t-1} + d_r)
     z_t  = sigma(W_z x_t + b_z + U_z h_{t-1} + d_z)
@@ -145,16 +147,16 @@ class GRU(Cell):
 
 
 class GRUChung(Cell):
-    """The gated recurrent unit of the lecture, with the reset gate before the recurrent product
-    (Chung et al. 2014, arXiv 1412.3555, section 3.2: h_t is eq. 5, the other equations have no
-    number there).
+    """The gated recurrent unit of the lecture, with the reset gate applied before the recurrent
+    product (Chung et al. 2014, arXiv 1412.3555, section 3.2; h_t is eq. 5, the others have no
+    number).
 
     z_t  = sigma(W_z x_t + b_z + U_z h_{t-1})
     r_t  = sigma(W_r x_t + b_r + U_r h_{t-1})
     h~_t = tanh(W_h x_t + b_h + U_h (r_t * h_{t-1}))
     h_t  = (1 - z_t) * h_{t-1} + z_t * h~_t
 
-    `GRU` differs twice: its reset gate follows the product, and its z_t has the opposite sense.
+    `GRU` applies the reset gate after the product, and swaps z_t and 1 - z_t in h_t.
     """
 
     projections = 3
@@ -230,7 +232,8 @@ class MGU(Cell):
 
 
 class MGU1(Cell):
-    """MGU whose gate does not see the input (Heck and Salem 2017, arXiv 1701.03452, "MGU1").
+    """MGU with a gate that depends on the hidden state only (Heck and Salem 2017, arXiv 1701.03452,
+    "MGU1").
 
     f_t  = sigma(U_f h_{t-1} + b_f)
     h~_t = tanh(W_h x_t + U_h (f_t * h_{t-1}) + b_h)
@@ -255,7 +258,7 @@ class MGU1(Cell):
 
 
 class MGU2(Cell):
-    """MGU whose gate sees the hidden state alone (Heck and Salem 2017, arXiv 1701.03452, "MGU2").
+    """MGU1 without the bias of the gate (Heck and Salem 2017, arXiv 1701.03452, "MGU2").
 
     f_t  = sigma(U_f h_{t-1})
     h~_t = tanh(W_h x_t + U_h (f_t * h_{t-1}) + b_h)
@@ -278,7 +281,7 @@ class MGU2(Cell):
 
 
 class MGU3(Cell):
-    """MGU whose gate is a constant that is learnt (Heck and Salem 2017, arXiv 1701.03452, "MGU3").
+    """MGU with a learnt constant as its gate (Heck and Salem 2017, arXiv 1701.03452, "MGU3").
 
     f    = sigma(b_f)
     h~_t = tanh(W_h x_t + U_h (f * h_{t-1}) + b_h)
@@ -308,10 +311,10 @@ class LiGRU(Cell):
     h~_t = relu(BN(W_h x_t) + U_h h_{t-1})
     h_t  = z_t * h_{t-1} + (1 - z_t) * h~_t
 
-    BN(a) = gain * (a - mean) / sqrt(variance + 1e-5) + bias, each entry of a by itself. In training
-    mean and variance are taken over all real steps of the batch, so the states of a sequence depend
-    on the other sequences in its batch; padding never counts. Evaluation uses the running mean and
-    variance gathered in training.
+    BN(a) = gain * (a - mean) / sqrt(variance + 1e-5) + bias, separately for each entry of a.
+    In training, mean and variance are computed over all steps of the batch except padding, so the
+    states of a sequence depend on the other sequences of its batch. Evaluation uses the running
+    mean and variance from training.
     """
 
     projections = 2
@@ -328,7 +331,7 @@ class LiGRU(Cell):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights as in `Cell`; BN starts with gain 1 and bias 0."""
+        """Draw the weights as `Cell` does; BN starts with gain 1 and bias 0."""
         super().reset_parameters()
         nn.init.ones_(self.gain)
         nn.init.zeros_(self.bias)
@@ -343,7 +346,7 @@ class LiGRU(Cell):
         return normalised
 
     def _normalise(self, steps: Tensor) -> Tensor:
-        """steps: (N, 2 H). A single step has no variance, so the running one is used."""
+        """BN of N steps, (N, 2 H). One step has no variance: the running statistics are used."""
         return functional.batch_norm(
             steps,
             self.running_mean,
@@ -360,13 +363,13 @@ class LiGRU(Cell):
 
 
 class MinGRU(Cell):
-    """The minimal GRU (Feng et al. 2024, arXiv 2410.01201, section 3.1), one step after the other.
+    """The minimal GRU (Feng et al. 2024, arXiv 2410.01201, section 3.1), run step by step.
 
     z_t  = sigma(W_z x_t + b_z)
     h~_t = W_h x_t + b_h
     h_t  = (1 - z_t) * h_{t-1} + z_t * h~_t
 
-    Neither gate nor candidate sees h_{t-1}, so there are no recurrent weights.
+    Neither gate nor candidate depends on h_{t-1}, so there are no recurrent weights.
     """
 
     projections = 2

@@ -1,6 +1,6 @@
-"""The plain path: a cell over time, step by step, with gradients by autograd.
+"""The plain path: run a cell step by step, with gradients from autograd.
 
-It is the reference for the other paths, and runs every cell that has no other.
+It works for every cell, and is the reference for the other paths.
 """
 
 import torch
@@ -11,15 +11,15 @@ from rnnexp.nn.representations import Sequences
 
 
 def run_plain(cell: Cell, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
-    """Run one cell over x: all hidden states (T, B, H), or none (0, B, H) unless every_step, and
-    the final state."""
+    """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
+    every_step, and the final state."""
     return run_over(cell, cell.project(x), x.padding, every_step)
 
 
 def run_over(
     cell: Cell, projected: Tensor, padding: Tensor | None, every_step: bool
 ) -> tuple[Tensor, State]:
-    """As `run_plain`, from the input projections (T, B, projections * H); padding: (T, B)."""
+    """`run_plain` from the input projections (T, B, projections * H); padding: (T, B)."""
     hidden, state = run_steps(cell, projected, padding, cell.zero_state(projected.shape[1]))
     return stack_states(hidden, state, every_step)
 
@@ -27,9 +27,9 @@ def run_over(
 def run_steps(
     cell: Cell, projected: Tensor, padding: Tensor | None, state: State
 ) -> tuple[list[Tensor], State]:
-    """Start from `state`: the hidden state (B, H) after each step, and the state after the last."""
+    """Run one cell from `state`. Returns the T hidden states (B, H) and the final state."""
     hidden = []
-    # Unbound once: indexing one step inside the loop would make the backward pass O(T^2).
+    # Unbind once: indexing one step inside the loop would make the backward pass O(T^2).
     for t, x_t in enumerate(projected.unbind(0)):
         following = cell(x_t, state)
         if padding is not None:
@@ -43,8 +43,8 @@ def run_steps(
 
 
 def stack_states(hidden: list[Tensor], state: State, every_step: bool) -> tuple[Tensor, State]:
-    """The result of a recurrence: T hidden states (B, H) as one tensor, (T, B, H), or an empty one,
-    (0, B, H), unless every_step; and the final state."""
-    if not every_step or not hidden:  # a readout may leave no step of a sequence of one step
+    """The result of a recurrence, from T hidden states (B, H) and the final state: one tensor
+    (T, B, H), or an empty one (0, B, H) unless every_step, and the final state."""
+    if not every_step or not hidden:  # T = 0 if a readout omits the only step of a sequence
         return state[0].new_empty(0, *state[0].shape), state
     return torch.stack(hidden), state

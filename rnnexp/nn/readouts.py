@@ -1,7 +1,7 @@
 """Readouts: from hidden states to outputs.
 
-A readout is called with the representation, all hidden states (T, B, H) and the final state. It
-also applies the output activation.
+The arguments of a readout are the representation, the hidden states (T, B, H) and the final state.
+A readout also applies the output activation.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class Readout(nn.Module):
     """Base class of all readouts.
 
-    input_size: of the representation. hidden_size: of the hidden states. outputs: number of
-    outputs. reads_every_step: False if only the final state is read. every_step: it has one output
-    a step, each from the hidden state of its step alone.
+    input_size: size of x_t, I. hidden_size: size of h_t, H. outputs: size of an output, O.
+    reads_every_step: whether the readout needs the hidden state of every step, not only the final
+    state. every_step: whether there is one output per step, computed from h_t alone.
     """
 
     reads_every_step = True
@@ -37,26 +37,27 @@ class Readout(nn.Module):
         super().__init__()
 
     def check(self, num_layers: int, bidirectional: bool, states: int) -> None:
-        """Check that this readout can read a recurrence; states: number of tensors of its state.
+        """Check that this readout fits a recurrence; states: number of tensors in its state.
 
         Raises:
-            ValueError: it cannot.
+            ValueError: the readout does not fit the recurrence.
         """
 
     def run_over(self, x: Sequences) -> Sequences:
-        """The part of x that the recurrence runs over: all of it."""
+        """The steps of x that the recurrence processes; by default all steps."""
         return x
 
     def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
-        """x: the whole representation, hidden: (T, B, H), or (0, B, H) unless reads_every_step
-        -> (B, K, outputs), K = T or 1."""
+        """x: all steps of the representation, hidden: (T, B, H), or (0, B, H) unless
+        reads_every_step -> (B, K, O), where K is T or 1."""
         raise NotImplementedError
 
 
 class LastHidden(Readout):
-    """activation(W_o before(h_T) + b_o): one output a sequence, (B, 1, out).
+    """activation(W_o before(h_T) + b_o): one output per sequence, (B, 1, O).
 
-    before: activation of the hidden state; relu in GRUnet. dropout: of the hidden state.
+    before: activation applied to h_T; relu in GRUnet. dropout: probability of zeroing an entry of
+    before(h_T) in training.
     """
 
     reads_every_step = False
@@ -81,7 +82,7 @@ class LastHidden(Readout):
 
 
 class EveryStep(Readout):
-    """activation(W_o h_t + b_o): one output a step, (B, T, out)."""
+    """activation(W_o h_t + b_o): one output per step, (B, T, O)."""
 
     every_step = True
 
@@ -101,9 +102,14 @@ class EveryStep(Readout):
 
 
 class Pooled(Readout):
-    """W_o [mean of h_1 .. h_T; maximum of h_1 .. h_T] + b_o: one output a sequence, (B, 1, out).
+    """W_o [mean of h_1 .. h_T; maximum of h_1 .. h_T] + b_o: one output per sequence, (B, 1, O).
+    This is concat pooling (Howard and Ruder 2018, arXiv 1801.06146, section 3.3), there with h_T.
 
-    pooling: which of `mean`, `max`, `last` are concatenated. dropout: of the pooled values.
+    pooling: which of `mean`, `max`, `last` (h_T) are concatenated. dropout: probability of zeroing
+    a pooled entry in training.
+
+    Raises:
+        ValueError: pooling is empty or contains another name.
     """
 
     def __init__(
@@ -141,13 +147,16 @@ class Pooled(Readout):
 
 
 class LastInputAndPreviousHidden(Readout):
-    """The lecture's readout: from the last input and the state before it.
+    """The lecture's readout of the last input and the previous hidden state.
 
     W_o [x_T; h_{T-1}] + b_o, or with a middle layer
-    W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o: one output a sequence, (B, 1, out).
+    W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o: one output per sequence, (B, 1, O).
 
-    states: numbers of the tensors of the state at step T-1 that are read. 0 is the hidden state;
-    TEXTnetOrder2 reads [0, 2], the hidden state and the cell that step T reads.
+    middle: units of the middle layer; None for no such layer. states: indices of the state tensors
+    of step T-1 that are read. 0 is the hidden state; TEXTnetOrder2 needs [0, 2], h and cell_{T-2}.
+
+    Raises:
+        ValueError: middle is below 1.
     """
 
     reads_every_step = False
@@ -166,7 +175,7 @@ class LastInputAndPreviousHidden(Readout):
             raise ValueError(f"middle is {middle}: it must be at least 1, or None for no layer")
         self.states = tuple(states)
         first = middle or outputs
-        # W_m (or W_o) in two parts, so that the product with a one-hot x_T is a row of the first.
+        # W_m (or W_o) has two parts, so that the product with a one-hot x_T is a row lookup.
         self.input_weight = nn.Parameter(torch.empty(input_size, first))
         self.state_weight = nn.Parameter(torch.empty(len(self.states) * hidden_size, first))
         self.bias = nn.Parameter(torch.empty(first))
@@ -184,12 +193,12 @@ class LastInputAndPreviousHidden(Readout):
             )
         if not self.states or not set(self.states) <= set(range(states)):
             raise ValueError(
-                f"states is {list(self.states)}, but the tensors of the state of this recurrence "
-                f"have the numbers {list(range(states))}: choose at least one of them"
+                f"states is {list(self.states)}, but the state of this recurrence has the tensors "
+                f"{list(range(states))}: choose at least one of them"
             )
 
     def run_over(self, x: Sequences) -> Sequences:
-        """All but the last step: h_T is never read."""
+        """All steps but the last, since h_T is not needed."""
         return x.before_last()
 
     def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:

@@ -1,8 +1,8 @@
 """Recurrences: run a cell over time.
 
-A recurrence maps a representation to all hidden states of its last layer, (T, B, H), and to the
-final state of its last layer, a tuple of tensors (B, H). `CellRecurrence` runs the cells of this
-package and `TorchRecurrence` the layers of torch; both are called in the same way.
+A recurrence maps a representation to the hidden states (T, B, H) and the final state of its last
+layer; a state is a tuple of tensors (B, H). `CellRecurrence` runs the cells of this package,
+`TorchRecurrence` runs torch's layers. Both have the same interface.
 """
 
 import warnings
@@ -23,8 +23,8 @@ from rnnexp.nn.representations import Features, Sequences, reverse
 class Recurrence(nn.Module):
     """Base class of all recurrences.
 
-    output_size: size of the hidden states: H, or 2 H in two directions. states: number of tensors
-    of the state. path: which code runs it: fused, compiled, plain or torch.
+    output_size: size of a hidden state: H, or 2 H with two directions. states: number of tensors in
+    the state. path: implementation in use: fused, compiled, plain or torch.
     """
 
     output_size: int
@@ -32,23 +32,26 @@ class Recurrence(nn.Module):
     path: str
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
-        """All hidden states (T, B, output_size), or none (0, B, output_size) unless every_step, and
-        the final state."""
+        """The hidden states (T, B, output_size), or an empty tensor (0, B, output_size) unless
+        every_step, and the final state."""
         raise NotImplementedError
 
 
 class CellRecurrence(Recurrence):
-    """A stack of cells of one kind; a layer runs over all steps before the next one starts.
+    """A stack of layers with one class of cells. A layer processes all steps before the next layer
+    starts.
 
-    If the sequences have lengths, a sequence keeps its state after its last step, so the final
-    state never depends on padding. With bidirectional=True every layer has a second cell that reads
-    each sequence backwards; the states of both directions are concatenated.
+    Padding leaves the state of a sequence unchanged, so the final state does not depend on it. With
+    bidirectional=True every layer has a second cell that reads each sequence backwards; the states
+    of both directions are concatenated.
 
-    fused, compiled: allow these paths. If possible, the compiled path is taken, else the fused one,
-    else the plain one.
+    cell: a function (input_size, hidden_size) -> Cell. dropout: probability of zeroing an entry of
+    a hidden state between two layers in training. fused, compiled: whether these paths are allowed.
+    The first allowed and possible path is used, in the order compiled, fused, plain.
 
-    forget_bias: added to the initial bias of the gate that keeps the state, so that the gate starts
-    near sigma(forget_bias) instead of 1/2. Cells without such a gate ignore it.
+    forget_bias: added to the initial bias of the memory gate (subtracted if the gate weights the
+    candidate), so that a step keeps about sigma(forget_bias) of the state at first, not 1/2. Cells
+    without such a gate ignore it.
     """
 
     def __init__(
@@ -67,8 +70,8 @@ class CellRecurrence(Recurrence):
         self.fused, self.compiled = fused, compiled
         if compiled and (compiler := missing_compiler()):
             warnings.warn(
-                f"compiled=True needs the compiler {compiler}, which is not installed: another "
-                "path is taken",
+                f"compiled=True needs the compiler {compiler}, which is not installed: the fused "
+                "or the plain path is used",
                 stacklevel=2,
             )
             self.compiled = False
@@ -79,7 +82,7 @@ class CellRecurrence(Recurrence):
             cell(size, hidden_size) for size in (sizes if bidirectional else [])
         )
         for own in [*self.layers, *self.backward_layers]:
-            cast(Cell, own).remember(forget_bias)
+            cast(Cell, own).add_forget_bias(forget_bias)
         first = cast(Cell, self.layers[0])
         self.states, self.path = first.states, self._path_of(first)
         self.dropout = nn.Dropout(dropout)
@@ -103,7 +106,7 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        # Under autocast torch chooses the dtype of each product, which only the plain path allows.
+        # Under autocast, torch chooses the dtype of each product. Only the plain path supports it.
         autocast = torch.is_autocast_enabled(cell.bias.device.type)
         self.path = self._path_of(cell, may_compile=x.steps >= BLOCK_STEPS, may_fuse=not autocast)
         return RUN[self.path](cell, x, every_step)
@@ -118,7 +121,10 @@ RUN = {"fused": run_fused, "compiled": run_compiled, "plain": run_plain}
 
 
 class TorchRecurrence(Recurrence):
-    """torch.nn.GRU or torch.nn.LSTM behind the same call (cuDNN on a GPU)."""
+    """torch.nn.GRU or torch.nn.LSTM as a recurrence (cuDNN on a GPU).
+
+    backend: the class of the layers. dropout: between the layers; ignored for a single layer.
+    """
 
     def __init__(
         self,
@@ -143,13 +149,13 @@ class TorchRecurrence(Recurrence):
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
         values = x.dense()
-        if x.steps == 0:  # a readout may leave no step of a sequence of one step
+        if x.steps == 0:  # a readout may omit the only step of a sequence
             zero = values.new_zeros(x.batch, self.output_size)
             return zero.new_empty(0, x.batch, self.output_size), (zero,) * self.states
         if x.lengths is None:
             hidden, final = self.layers(values)
         else:
-            # A sequence without steps cannot be packed. It runs over one, and its state is zeroed.
+            # torch cannot pack an empty sequence: it gets one step, and its state is zeroed below.
             lengths = x.lengths.clamp(min=1).cpu()
             packed = pack_padded_sequence(values, lengths, enforce_sorted=False)
             packed, final = self.layers(packed)

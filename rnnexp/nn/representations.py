@@ -1,8 +1,8 @@
-"""Representations: a batch of sequences that can be multiplied.
+"""Representations: a batch of sequences as the input of a recurrence.
 
-`x.project(W, b)` gives W x_t + b for all steps at once, `x.dense()` the raw inputs, and `x.lengths`
-how many steps of each sequence are real. The modules `OneHotTokens` and `Embeddings` turn token
-numbers into a representation. They own embedding tables, but never the weight of a gate.
+`x.project(W, b)` returns W x_t + b for all steps, `x.dense()` returns the inputs x_t, and
+`x.lengths` are the numbers of steps without padding. The modules `OneHotTokens` and `Embeddings`
+turn token ids into a representation. They hold embedding tables, but no weights of a cell.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from rnnexp.nn.fast.tables import lookup, rows_in_use
 
-NEVER_BUILT = (
+NO_DENSE_ONE_HOT = (
     "one-hot vectors are never built, and this recurrence needs them: choose a recurrence of "
     "cells (CellRecurrence), or Embeddings"
 )
@@ -25,9 +25,9 @@ NEVER_BUILT = (
 
 @dataclass(frozen=True)
 class Vectors:
-    """What is known about word vectors before they are read.
+    """Sizes of a set of word vectors, known before the vectors are loaded.
 
-    dimension: of each vector. known: how many words of the vocabulary have a vector.
+    dimension: size of a vector, E. known: number of words of the vocabulary that have a vector.
     """
 
     dimension: int
@@ -38,7 +38,7 @@ class Vectors:
 class Sequences:
     """Base class of all representations.
 
-    values: (T, B, ...). lengths: (B,) integers; None if every sequence has T steps.
+    values: (T, B, ...). lengths: (B,), integers, in steps; None if every sequence has T steps.
     """
 
     values: Tensor
@@ -46,37 +46,39 @@ class Sequences:
 
     @property
     def steps(self) -> int:
+        """Number of steps, T, including padding."""
         return self.values.shape[0]
 
     @property
     def batch(self) -> int:
+        """Number of sequences, B."""
         return self.values.shape[1]
 
     @property
     def padding(self) -> Tensor | None:
-        """(T, B), True after the last real step of a sequence; None if there are no lengths."""
+        """(T, B), True after the end of a sequence; None if there are no lengths."""
         if self.lengths is None:
             return None
         return torch.arange(self.steps, device=self.lengths.device).unsqueeze(1) >= self.lengths
 
     def last(self) -> Self:
-        """The last real step of every sequence, as sequences of one step."""
+        """The last step of every sequence before its padding, as sequences of one step."""
         if self.lengths is None:
             return replace(self, values=self.values[-1:])
         row = torch.arange(self.batch, device=self.values.device)
         return replace(self, values=self.values[self.lengths - 1, row].unsqueeze(0), lengths=None)
 
     def before_last(self) -> Self:
-        """All but the last real step of every sequence, so a sequence may have no steps left."""
+        """Every sequence without its last step. A sequence of one step becomes empty."""
         lengths = None if self.lengths is None else self.lengths - 1
         return replace(self, values=self.values[:-1], lengths=lengths)
 
     def reversed(self) -> Self:
-        """Every sequence backwards; its padding stays at the end."""
+        """Every sequence in reverse order; its padding stays at the end."""
         return replace(self, values=reverse(self.values, self.lengths))
 
     def split(self, rows: int) -> list[Self]:
-        """Parts of at most `rows` sequences each."""
+        """Split the batch into parts of at most `rows` sequences."""
         if self.batch <= rows:
             return [self]
         lengths = self.lengths.split(rows) if self.lengths is not None else repeat(None)
@@ -84,20 +86,20 @@ class Sequences:
         return [replace(self, values=values, lengths=lengths) for values, lengths in parts]
 
     def without_padding(self) -> Self:
-        """The same sequences with harmless values in the padding."""
+        """The same sequences, with finite values in the padding."""
         return self
 
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """weight: (I, out), bias: (out,) -> W x_t + b of all steps, (T, B, out)."""
+        """weight: (I, N), bias: (N,) -> W x_t + b of all steps, (T, B, N)."""
         raise NotImplementedError
 
     def in_use(self, weight: Tensor) -> tuple[Self, Tensor]:
-        """The rows of a weight (I, out) that these sequences use, and the sequences as inputs of
-        that smaller weight."""
+        """Reduce a weight (I, N) to the rows in use, (U, N). Returns the sequences as inputs of the
+        reduced weight, and this weight. By default all rows are in use."""
         return self, weight
 
     def dense(self) -> Tensor:
-        """The raw inputs, (T, B, I)."""
+        """The inputs x_t of all steps, (T, B, I)."""
         raise NotImplementedError
 
 
@@ -106,7 +108,7 @@ class Features(Sequences):
     """Sequences of feature vectors; values: (T, B, F)."""
 
     def without_padding(self) -> Self:
-        """With zeros in the padding, so that not even NaN reaches the gradient of a weight."""
+        """Zero the padding, so that NaN in it does not reach the gradient of a weight."""
         padding = self.padding
         if padding is None:
             return self
@@ -126,38 +128,38 @@ class Features(Sequences):
 
 @dataclass(frozen=True)
 class OneHot(Sequences):
-    """Sequences of one-hot vectors that are never built; values: (T, B), the position of the one.
+    """Sequences of one-hot vectors, stored as the index of the one; values: (T, B).
 
-    sparse: the gradient of a weight is a sparse tensor that holds only the rows in use.
+    sparse: whether the gradient of a weight is a sparse tensor that holds only the rows in use.
     """
 
     sparse: bool = False
 
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """A row lookup: the product of a one-hot vector with W is a row of W."""
+        """A row lookup, since the product of a one-hot vector with W is a row of W."""
         if self.sparse:
             return lookup(weight, self.values) + bias
         return functional.embedding(self.values, weight) + bias
 
     def in_use(self, weight: Tensor) -> tuple[Self, Tensor]:
-        """If sparse, the rows in use, and one-hot vectors over them; else nothing changes."""
+        """If sparse, one-hot vectors over the rows in use, and these rows; else no reduction."""
         if not self.sparse:
             return self, weight
         rows, place = rows_in_use(weight, self.values)
         return replace(self, values=place), rows
 
     def dense(self) -> Tensor:
-        """Refused.
+        """Not supported.
 
         Raises:
-            ValueError: always; the vectors would be as long as the vocabulary.
+            ValueError: always, because the vectors would be as long as the vocabulary.
         """
-        raise ValueError(NEVER_BUILT)
+        raise ValueError(NO_DENSE_ONE_HOT)
 
 
 def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
-    """values (T, B, ...) with the first `lengths` steps of every sequence in reverse order; all
-    steps if lengths is None."""
+    """Reverse the order of the first `lengths` steps of every sequence in values (T, B, ...), or of
+    all steps if lengths is None."""
     if lengths is None:
         return values.flip(0)
     step = torch.arange(values.shape[0], device=values.device).unsqueeze(1)  # (T, 1)
@@ -166,13 +168,16 @@ def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 class OneHotTokens(nn.Module):
-    """Token numbers as one-hot vectors over the vocabulary.
+    """Token ids as one-hot vectors over the vocabulary.
 
-    vocabulary: number of tokens. vectors, extra: as for `Embeddings`, but not supported here.
-    sparse: the gradients of the input weights hold only the rows in use. This is worth its overhead
-    from a vocabulary of about a thousand tokens on.
-    rows: number of rows of the input weights, if it is to exceed the vocabulary; no token uses the
-    further rows. None: one row for each token.
+    vocabulary: number of tokens. vectors, extra: arguments of `Embeddings`, not supported here.
+    sparse: whether the gradients of the input weights hold only the rows in use; this is faster if
+    the vocabulary has more than about a thousand tokens.
+    rows: number of rows of the input weights; rows beyond the vocabulary are unused. None: one row
+    per token.
+
+    Raises:
+        ValueError: vectors or extra is given, or rows is smaller than the vocabulary.
     """
 
     def __init__(
@@ -188,7 +193,7 @@ class OneHotTokens(nn.Module):
             raise ValueError("one-hot tokens cannot use word vectors: choose Embeddings")
         if extra:
             raise ValueError(
-                f"extra={extra}: one-hot tokens cannot have further inputs (of n-grams): choose "
+                f"extra={extra}: one-hot tokens do not support extra inputs (n-grams): choose "
                 "Embeddings"
             )
         self.sparse = sparse
@@ -196,7 +201,7 @@ class OneHotTokens(nn.Module):
         if self.size < vocabulary:
             raise ValueError(
                 f"rows is {rows}, but each of the {vocabulary} tokens needs one: raise it, or set "
-                "it to None for one row a token"
+                "it to None for one row per token"
             )
 
     def forward(
@@ -207,14 +212,18 @@ class OneHotTokens(nn.Module):
 
 
 class Embeddings(nn.Module):
-    """Token numbers as rows of a table (V, E).
+    """Token ids as rows of an embedding table (V, E).
 
     Without word vectors the table is learnt from scratch, with E = `dimension`. With word vectors
-    (`take_vectors`) a word that has a vector starts from it, and keeps it unless `tune`; the other
-    words are learnt. dropout: probability of zeroing an entry of an embedded word in training.
+    (`take_vectors`) the row of a word with a vector is initialised to it, and is frozen unless
+    `tune`; the other rows are learnt. dropout: probability of zeroing an entry of an embedding in
+    training.
 
-    vocabulary: number of tokens, V. extra: number of further inputs of a step, K; they stand beside
-    its embedded word. size: E + K.
+    vocabulary: number of tokens, V. extra: number of extra inputs per step, K, concatenated to the
+    embedding. size: E + K.
+
+    Raises:
+        ValueError: dimension is below 1.
     """
 
     fixed: Tensor
@@ -245,13 +254,14 @@ class Embeddings(nn.Module):
             self.register_buffer("place", torch.zeros(vocabulary, dtype=torch.int64))
 
     def take_vectors(self, vectors: Tensor, known: Tensor) -> None:
-        """Start from word vectors. vectors: (V, E), known: (V,), True for words that have one."""
+        """Copy word vectors into the table. vectors: (V, E), known: (V,), True for each word that
+        has a vector."""
         with torch.no_grad():
             if not self.frozen:
                 self.learnt[known] = vectors[known]
                 return
             self.fixed.copy_(vectors[known])
-            # Known words are numbered 0, 1, ...; the others after them, in the learnt table.
+            # Words with a vector come first, 0, 1, ...; the rows of the others are in `learnt`.
             count = int(known.sum())
             self.place[known] = torch.arange(count)
             self.place[~known] = torch.arange(count, len(known))
@@ -277,5 +287,5 @@ class Embeddings(nn.Module):
 
 
 def has_sparse_gradients(network: nn.Module) -> bool:
-    """Whether some weights of a network get gradients that hold only the rows in use."""
+    """Whether some weights of a network have sparse gradients, which hold only the rows in use."""
     return any(isinstance(one, OneHotTokens) and one.sparse for one in network.modules())

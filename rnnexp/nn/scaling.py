@@ -1,4 +1,4 @@
-"""Min-max scaling of each series, and its inverse, with the limits as buffers of the network."""
+"""Min-max scaling of each series, and its inverse. The limits are buffers of the network."""
 
 from typing import Self
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class Scaling(nn.Module):
-    """Minimum and range of every series and column; so a checkpoint knows its units.
+    """(x - minimum) / range for every series and column. Checkpoints contain minimum and range.
 
     minimum, range: (S, C), in original units; column 0 is the target. change: (S,), the standard
-    deviation of the target's change from one step to the next, in original units.
+    deviation of the difference between successive values of the target, in original units.
     """
 
     minimum: Tensor
@@ -27,18 +27,18 @@ class Scaling(nn.Module):
 
     @classmethod
     def unfitted(cls, series: int, columns: int) -> Self:
-        """A scaling that changes nothing, of the shape for this many series and columns; loading a
-        checkpoint or fitting fills it."""
+        """The identity for this many series and columns. Fitting the scaling, or loading a
+        checkpoint, replaces the values."""
         minimum, extent = [[0.0] * columns] * series, [[1.0] * columns] * series
         return cls(minimum, extent, [1.0] * series)
 
     def forward(self, values: Tensor, series: Tensor) -> Tensor:
-        """values (B, T, C) in original units, series (B,) -> (B, T, C), scaled so that the fitted
-        values lie between 0 and 1."""
+        """values (B, T, C) in original units, series (B,), their indices -> (B, T, C), scaled so
+        that the values of the fit lie between 0 and 1."""
         return (values - self.minimum[series].unsqueeze(1)) / self.range[series].unsqueeze(1)
 
     def scale_target(self, target: Tensor, series: Tensor) -> Tensor:
-        """Levels of the target column: (B, K) in original units -> scaled."""
+        """Values of the target column: (B, K) in original units -> scaled."""
         return (target - self.minimum[series, :1]) / self.range[series, :1]
 
     def invert_target(self, scaled: Tensor, series: Tensor) -> Tensor:

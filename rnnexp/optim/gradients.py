@@ -1,7 +1,7 @@
-"""Clip gradients that hold only some rows of a table, and reduce them over processes.
+"""Clip sparse gradients of tables, and reduce them over processes.
 
-torch clips and reduces dense gradients only. The rows that a sparse gradient leaves out are zero,
-so the norm of its rows is the norm of the gradient.
+torch clips and reduces dense gradients only. The rows missing from a sparse gradient are zero, so
+the norm of the other rows is the norm of the gradient.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ from rnnexp.nn.fast.tables import sparse_rows
 
 
 def touched_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """The numbers (U,) of the rows that a table's gradient (V, N) holds, each once and in order,
-    and their values (U, N). If possible, the values share the memory of the gradient.
+    """The indices (U,) of the rows in a table's gradient (V, N), sorted and without duplicates, and
+    their values (U, N). If possible, the values share the memory of the gradient.
 
-    A dense gradient holds all rows.
+    A dense gradient contains all rows.
     """
     if not gradient.is_sparse:
         return torch.arange(len(gradient), device=gradient.device), gradient
     rows = gradient._indices()[0]
-    # autograd does not keep the flag of a coalesced gradient.
+    # autograd drops the flag `is_coalesced`.
     if not gradient.is_coalesced() and not bool((rows[1:] > rows[:-1]).all()):
         gradient = gradient.coalesce()
         rows = gradient._indices()[0]
@@ -33,8 +33,8 @@ def touched_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
 def clip_grad_norm_(
     parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0
 ) -> Tensor:
-    """Scale all gradients so that their total norm is at most max_norm, like
-    torch.nn.utils.clip_grad_norm_ for dense gradients. Returns the total norm before scaling.
+    """torch.nn.utils.clip_grad_norm_ for dense and sparse gradients: scale all gradients so that
+    their total norm is at most max_norm. Returns the total norm before scaling.
     """
     gradients = _values(parameters)
     norm = torch.nn.utils.get_total_norm(gradients, norm_type)
@@ -46,19 +46,20 @@ def clip_grad_norm_(
 
 @torch.no_grad()
 def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
-    """Clip every entry of every gradient to [-clip_value, clip_value]."""
+    """torch.nn.utils.clip_grad_value_ for dense and sparse gradients: clamp every entry to
+    [-clip_value, clip_value]."""
     for gradient in _values(parameters):
         gradient.clamp_(-clip_value, clip_value)
 
 
 def _values(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """The values of all gradients, in tensors that can be changed in place."""
+    """The values of all gradients, as tensors that share memory with the gradients."""
     values = []
     for parameter in parameters:
         if parameter.grad is None:
             continue
         rows, numbers = touched_rows(parameter.grad)
-        if parameter.grad.is_sparse:  # replaced, because a row may have occurred twice
+        if parameter.grad.is_sparse:  # replaced, because rows may have been duplicated
             parameter.grad = sparse_rows(rows, numbers, parameter.shape)
         if numbers.numel():
             values.append(numbers)
@@ -69,14 +70,13 @@ def _values(parameters: Iterable[Tensor]) -> list[Tensor]:
 def reduce_rows(
     tables: Iterable[Tensor], mean: bool = True, group: dist.ProcessGroup | None = None
 ) -> None:
-    """Replace the gradient of each table by its sum or mean over all processes, in every process.
+    """Replace the gradient of each table by its sum or mean over all processes (all-reduce).
 
-    Only the rows in use are sent. A process without a gradient of a table counts as zeros. If no
-    process has one, there is still none afterwards. The sum is taken in the order of the processes,
-    so all get the same bits. All processes must pass the same tables in the same order.
+    Only the rows in use are sent. A process without a gradient contributes zeros. If no process has
+    a gradient, it stays None. The sum follows the order of the processes, so the result is the same
+    in all of them to the bit. All processes must pass the same tables in the same order.
 
-    torch's DistributedDataParallel reduces the other gradients: tell it beforehand to ignore the
-    tables.
+    torch's DistributedDataParallel reduces the other gradients; configure it to ignore the tables.
     """
     for table in tables:
         rows, values = _gather_rows(table, group)
@@ -90,8 +90,8 @@ def reduce_rows(
 
 
 def _gather_rows(table: Tensor, group: dist.ProcessGroup | None) -> tuple[Tensor | None, Tensor]:
-    """The numbers of the rows in use by all processes, in the order of the processes, and their
-    values. The numbers are None if no process has a gradient."""
+    """The indices of the rows in use by each process, concatenated in the order of the processes,
+    and their values. The indices are None if no process has a gradient."""
     world = dist.get_world_size(group)
     if table.grad is None:
         own, values = table.new_empty(0, dtype=torch.int64), table.new_empty(0, table.shape[1])
@@ -115,7 +115,7 @@ def _gather_rows(table: Tensor, group: dist.ProcessGroup | None) -> tuple[Tensor
 
 
 def _padded(tensor: Tensor, length: int) -> Tensor:
-    """The tensor with zeros behind it, up to this length."""
+    """The tensor, padded with zeros to this length along axis 0."""
     padded = tensor.new_zeros(length, *tensor.shape[1:])
     padded[: len(tensor)] = tensor
     return padded

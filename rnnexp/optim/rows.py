@@ -1,20 +1,19 @@
-"""Optimisers that touch only the rows of a table that are in use, and lose nothing by it.
+"""Lazy optimisers: they update only the rows of a table in use, without changing the result.
 
-A parameter whose gradient is a sparse tensor of rows (`rnnexp.nn.fast.tables`) becomes a table. In
-torch's optimisers the rows without a gradient would still move, by their momentum and weight decay.
-Here these moves are computed when a row is read or used again (`rnnexp.optim.idle`), so the cost of
-a step depends on the number of rows in use only.
+A parameter with a sparse gradient of rows (`rnnexp.nn.fast.tables`) is a table. torch's optimisers
+also update the rows without a gradient, by momentum and weight decay. The optimisers here postpone
+these updates until a row is read or used again (`rnnexp.optim.idle`), so the cost of a step depends
+only on the number of rows in use.
 
-- Reading changes nothing: `lookup` computes the up-to-date value of a row, and the next step
-  computes it again. Two reads, several backward passes before a step, or an exception in between do
-  no harm.
-- Code that reads a table in any other way, to evaluate, export or save the weights, calls
-  `catch_up()` first. Afterwards the rows round differently, so the calls must be a fixed part of
-  the schedule of a run.
-- The state of the optimiser holds the last step of each row, beside the rows as they are. Saving
-  changes nothing. A run that loads the state and the parameters continues bit for bit.
+- Reading has no side effects: `lookup` computes the up-to-date value of a row, and the next step
+  computes it again. Repeated reads, several backward passes before a step, and exceptions in
+  between are safe.
+- Call `catch_up()` before any other access to a table, for example to evaluate, export or save the
+  weights. It changes the rounding of the rows, so call it at fixed steps of a run.
+- The state of the optimiser contains the pending steps of each row. Saving has no side effects. A
+  run that loads the state and the parameters continues bit for bit.
 - As in torch, a step skips a table whose gradient is None.
-- All other parameters are updated by torch's optimiser of the same name, bit for bit.
+- torch's optimiser of the same name updates all other parameters, bit for bit.
 """
 
 import math
@@ -29,14 +28,14 @@ from rnnexp.nn.fast.tables import ROW_READERS
 from rnnexp.optim.gradients import touched_rows
 from rnnexp.optim.idle import Idle
 
-CATCH_UP_ROWS = 4096  # that are brought up to date together; it bounds the memory needed
+CATCH_UP_ROWS = 4096  # rows that `catch_up` updates at a time; bounds its memory
 
 
 class RowOptimizer(torch.optim.Optimizer):
-    """Base class: which parameters are tables, and at which step their rows are.
+    """Base class: keeps track of the tables and of the pending steps of their rows.
 
-    numbers: how many numbers per weight a step mixes, K of `rnnexp.optim.idle`. buffers: torch's
-    names for the tensors that the optimiser of the same name keeps beside the weights.
+    numbers: how many numbers the optimiser stores per weight, K in `rnnexp.optim.idle`. buffers:
+    torch's names for the tensors in the optimiser's state, such as momentum.
     """
 
     numbers: ClassVar[int]
@@ -44,35 +43,35 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: dict[Tensor, Idle] = {}  # of each table
-        self._versions: dict[Tensor, int] = {}  # of each table, to notice changes from outside
+        self._idle: dict[Tensor, Idle] = {}  # pending steps of each table
+        self._versions: dict[Tensor, int] = {}  # of each table, to detect changes from outside
 
-    # What a subclass defines ----------------------------------------------------------------------
+    # To be defined by a subclass ------------------------------------------------------------------
 
     def _current(self, table: Tensor, rows: Tensor) -> Iterator[Tensor]:
-        """The values of these rows after all steps: the weights (U, N), then each buffer."""
+        """The up-to-date values of these rows: the weights (U, N), then each buffer."""
         raise NotImplementedError
 
     def _step_rows(
         self, table: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]
     ) -> None:
-        """Take a step. rows: (U,), gradient: (U, N)."""
+        """Take a step. rows: (U,), indices; gradient: (U, N)."""
         raise NotImplementedError
 
     def check_tables(self) -> None:
-        """Check that rows without a gradient can be updated late, with the settings as they are.
+        """Check that the settings allow lazy updates.
 
-        To be called before training if some gradients are sparse; else the first step raises.
+        Call this before training if some gradients are sparse; otherwise the first step raises.
 
         Raises:
-            ValueError: they cannot.
+            ValueError: the settings do not allow lazy updates.
         """
 
     # Steps ----------------------------------------------------------------------------------------
 
     def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> Any:
-        """torch collects here the parameters that its step updates. Tables are left out, and take
-        their step right here."""
+        """torch calls this to collect the parameters that its step updates. Update tables here, and
+        pass only the other parameters to torch."""
         others = []
         for parameter in group["params"]:
             if parameter in self._idle or _is_sparse(parameter.grad):
@@ -87,19 +86,19 @@ class RowOptimizer(torch.optim.Optimizer):
         self._take(table)
         if self._idle[table].behind and not table.grad.is_sparse:
             raise RuntimeError(
-                "a table has a dense gradient, so it was not read by rnnexp.nn.fast.tables, and "
-                "some of its rows are not up to date: call the optimiser's catch_up() before the "
-                "table is read"
+                "a table has a dense gradient, so it was not read by rnnexp.nn.fast.tables, while "
+                "some of its rows were outdated: call the optimiser's catch_up() before the table "
+                "is read"
             )
         rows, gradient = touched_rows(table.grad)
         self._step_rows(table, rows, -gradient if group["maximize"] else gradient, group)
 
     def _take(self, table: Tensor) -> None:
-        """Make this optimiser the one that knows the table and reads its rows."""
+        """Make this optimiser the reader of the table."""
         if table not in self._idle:
             if table.dim() != 2:
                 raise ValueError(f"a table has shape (V, N), but this one has {tuple(table.shape)}")
-            taken = int(self.state[table].get("step", 0))  # steps with dense gradients
+            taken = int(self.state[table].get("step", 0))  # earlier steps with dense gradients
             self._idle[table] = Idle(len(table), self.numbers, table.device, taken)
             self._versions[table] = table._version
         reader = ROW_READERS.find(table)
@@ -110,7 +109,7 @@ class RowOptimizer(torch.optim.Optimizer):
         self._check_unchanged(table)
 
     def _write(self, table: Tensor, rows: Tensor, current: list[Tensor]) -> None:
-        """Write the values of these rows after all steps; current: as from `_current`."""
+        """Write the up-to-date values of these rows; current: the result of `_current`."""
         for tensor, values in zip([table, *self._buffers(table)], current, strict=True):
             tensor.index_copy_(0, rows, values)
         self._idle[table].used(rows)
@@ -123,7 +122,12 @@ class RowOptimizer(torch.optim.Optimizer):
     # Reading --------------------------------------------------------------------------------------
 
     def read_rows(self, table: Tensor, rows: Tensor) -> Tensor:
-        """The up-to-date weights (U, N) of the given rows of a table; rows: (U,)."""
+        """The up-to-date weights (U, N) of the given rows of a table, without writing them; rows:
+        (U,), indices.
+
+        Raises:
+            RuntimeError: the table was changed from outside while some rows were outdated.
+        """
         if not self._idle[table].behind:
             return table.index_select(0, rows)
         self._check_unchanged(table)
@@ -131,7 +135,11 @@ class RowOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def catch_up(self) -> None:
-        """Bring all rows of all tables up to date, so that any code may read them."""
+        """Bring all rows of all tables up to date, so that any code may read them.
+
+        Raises:
+            RuntimeError: a table was changed from outside while some rows were outdated.
+        """
         for table, idle in self._idle.items():
             if not idle.behind:
                 continue
@@ -144,8 +152,8 @@ class RowOptimizer(torch.optim.Optimizer):
     def _check_unchanged(self, table: Tensor) -> None:
         if self._idle[table].behind and self._versions[table] != table._version:
             raise RuntimeError(
-                "a table was changed from outside while some of its rows were not up to date: call "
-                "the optimiser's catch_up() before the change"
+                "a table was changed from outside while some of its rows were outdated: call the "
+                "optimiser's catch_up() before the change"
             )
 
     # Saving ---------------------------------------------------------------------------------------
@@ -167,7 +175,7 @@ class RowOptimizer(torch.optim.Optimizer):
         for number, table in zip(numbers, self._parameters(), strict=True):
             if self.state.get(table, {}).pop("idle", None) is None:
                 continue
-            # From the argument: torch has cast its own copy to the dtype of the parameter.
+            # Read the argument: torch casts its copy to the dtype of the parameter.
             self._idle[table] = Idle(len(table), self.numbers, table.device)
             self._idle[table].load_state_dict(state_dict["state"][number]["idle"])
             self._versions[table] = table._version
@@ -185,12 +193,12 @@ def _is_sparse(gradient: Tensor | None) -> bool:
 
 
 class SGD(RowOptimizer, torch.optim.SGD):
-    """torch.optim.SGD with momentum (also Nesterov's), dampening, weight decay (L2), any schedule.
+    """Lazy torch.optim.SGD with (Nesterov) momentum, dampening, weight decay (L2) and any schedule.
 
-    In exact arithmetic it equals torch's for every row at every step, even if learning rate,
-    momentum, dampening and weight decay change from step to step. In floating point the last bits
-    differ, because a row takes many steps at once: by 1e-6 of the weights in single precision, by
-    1e-14 in double.
+    In exact arithmetic it equals torch.optim.SGD for every row at every step, even if learning
+    rate, momentum, dampening and weight decay change from step to step. In floating point, taking
+    many steps at once changes the rounding: the relative error is 1e-6 in single precision and
+    1e-14 in double precision.
     """
 
     numbers = 2  # weight, momentum
@@ -213,7 +221,7 @@ class SGD(RowOptimizer, torch.optim.SGD):
         first = group["momentum"] != 0 and not self._buffers(table)
         if first:
             self.state[table]["momentum_buffer"] = torch.zeros_like(table)
-        # A step is linear in weight, momentum and gradient, so the gradient's share is added last.
+        # A step is linear in weight, momentum and gradient, so the gradient can be added last.
         step, *shares = _linear_step(group, first)
         self._idle[table].advance(step)
         current = list(self._current(table, rows))
@@ -223,15 +231,14 @@ class SGD(RowOptimizer, torch.optim.SGD):
 
 
 def _linear_step(group: dict[str, Any], first: bool) -> tuple[list[list[float]], float, float]:
-    """A step of SGD without a gradient, as the matrix S of [w b] <- [w b] S, and the factors by
-    which a gradient is added to w and b.
+    """A step of SGD as a matrix S and two factors a, c: [w b] <- [w b] S + gradient [a c].
 
-    With d = weight_decay * w + gradient, a step is b' = momentum * b + (1 - dampening) * d (without
-    dampening at the first step) and w' = w - lr * b', or with Nesterov's momentum
-    w' = w - lr * (d + momentum * b').
+    The equations are from torch.optim.SGD. With d = weight_decay * w + gradient, a step is
+    b' = momentum * b + (1 - dampening) * d (without dampening at the first step) and
+    w' = w - lr * b', or w' = w - lr * (d + momentum * b') with Nesterov momentum.
     """
     lr, momentum, decay = (float(group[key]) for key in ("lr", "momentum", "weight_decay"))
-    if momentum == 0:  # then there is no b, or b does not change
+    if momentum == 0:  # b does not exist, or does not change
         return [[1 - lr * decay, 0.0], [0.0, 1.0]], -lr, 0.0
     d_to_b = 1.0 if first else 1 - group["dampening"]
     at_once, by_b = (1.0, momentum) if group["nesterov"] else (0.0, 1.0)
@@ -242,12 +249,13 @@ def _linear_step(group: dict[str, Any], first: bool) -> tuple[list[list[float]],
 
 
 class AdamRows(RowOptimizer):
-    """Base class of Adam and AdamW.
+    """Base class of Adam and AdamW (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1; Loshchilov
+    and Hutter 2019, arXiv 1711.05101, algorithm 2).
 
-    In a step without a gradient m <- beta1 m, v <- beta2 v and
+    A step without a gradient is m <- beta1 m, v <- beta2 v and
     w <- (1 - lr * weight_decay) w - lr / c1 * m / (sqrt(v / c2) + eps), with c1 = 1 - beta1^t and
-    c2 = 1 - beta2^t. Without eps this is linear in w and x = m / sqrt(v), and x is multiplied by
-    beta1 / sqrt(beta2) at every step.
+    c2 = 1 - beta2^t. Without eps, the step is linear in w and x = m / sqrt(v), and multiplies x by
+    beta1 / sqrt(beta2).
     """
 
     numbers = 3  # weight, x, v
@@ -263,8 +271,8 @@ class AdamRows(RowOptimizer):
             .unsqueeze(2)  # (U, 1) each
         )
         w, m, v = (t.index_select(0, rows) for t in (table, *self._buffers(table)))
-        # Relative to sqrt(v), eps grows with c2 and as v fades. Its value at the first idle step is
-        # used for all. Where v is zero, m is zero too.
+        # eps / sqrt(v / c2) grows over idle steps, since v decays and c2 grows. All idle steps use
+        # its value at the first one. If v is zero, m is zero too.
         beta2 = group["betas"][1]
         c2 = 1 - beta2 ** (idle.last.index_select(0, rows).double() + 1)
         eps = group["eps"] * (c2 / beta2).sqrt().unsqueeze(1)
@@ -305,43 +313,46 @@ class AdamRows(RowOptimizer):
 
 
 class Adam(AdamRows, torch.optim.Adam):
-    """torch.optim.Adam, for tables without weight decay.
+    """Lazy torch.optim.Adam, for tables without weight decay.
 
-    A row that was never touched does not change, to the bit, and costs no time. For all other rows,
-    m and v equal torch's in exact arithmetic; so do the weights if eps = 0. If not, the step of a
-    row in use and the first idle step after it equal torch's. The later idle steps, which fade by
-    10 % a step, use the eps of the first one. With the default betas this changes them by less than
-    the fraction 2 eps / sqrt(v / c2), which is negligible unless gradients are about as small as
-    eps.
+    A row that was never used does not change, to the bit, and costs no time. For all other rows, m
+    and v equal torch's in exact arithmetic, and so do the weights if eps = 0. If eps > 0, the step
+    of a row in use and the first idle step after it equal torch's. Later idle steps use the
+    relative eps of the first one; with the default betas they shrink by 10 % per step, and their
+    relative error is less than 2 eps / sqrt(v / c2). The error is negligible unless gradients are
+    about as small as eps.
 
-    The first step of a table, or `check_tables`, raises:
-        ValueError: amsgrad, weight decay, or beta1 not below sqrt(beta2), for which the weights of
-            idle rows would diverge.
+    Raises (at the first step of a table, or in `check_tables`):
+        ValueError: amsgrad or weight decay is set, or beta1 is not below sqrt(beta2), where the
+            weights of idle rows would diverge.
     """
 
 
 class AdamW(AdamRows, torch.optim.AdamW):
-    """torch.optim.AdamW: like `Adam` here, with a weight decay that is exact for every row.
+    """Lazy torch.optim.AdamW: like `Adam` here, with exact weight decay for every row.
 
-    A row that was never touched costs no time; its decay is computed when it is read.
+    A row that was never used costs no time; its weight decay is computed when the row is read.
+
+    Raises (at the first step of a table, or in `check_tables`):
+        ValueError: amsgrad is set, or beta1 is not below sqrt(beta2).
     """
 
 
 def _check_adam(group: dict[str, Any]) -> None:
-    """Refuse settings with which rows without a gradient cannot be updated late."""
+    """Raise ValueError if the settings do not allow lazy updates."""
     if group["amsgrad"]:
         raise ValueError(
-            "amsgrad=True needs an update of every row at every step, and rows that are not in use "
-            "are updated late: set it to False"
+            "amsgrad=True needs an update of every row at every step, but rows that are not in use "
+            "are updated later: set it to False"
         )
     if group["weight_decay"] and not group["decoupled_weight_decay"]:
         raise ValueError(
             f"weight_decay={group['weight_decay']} of Adam needs an update of every row at every "
-            "step, and rows that are not in use are updated late: use AdamW, or set it to 0"
+            "step, but rows that are not in use are updated later: use AdamW, or set it to 0"
         )
     beta1, beta2 = group["betas"]
     if beta1**2 >= beta2:
         raise ValueError(
-            f"betas={(beta1, beta2)}: the first must be below the square root of the second, or "
-            "the weights of rows that are not in use diverge"
+            f"betas={(beta1, beta2)}: the first must be below the square root of the second, since "
+            "otherwise the weights of rows that are not in use diverge"
         )

@@ -1,4 +1,4 @@
-"""The cells under test, and how to run and compare them."""
+"""The cells under test, and helpers that run and compare them."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def states_of(cell: Cell, x: Tensor) -> list[tuple[Tensor, ...]]:
 
 
 def hidden_of(cell: Cell, x: Tensor) -> Tensor:
-    """Every hidden state, (T, B, H)."""
+    """All hidden states, (T, B, H); x: (T, B, I)."""
     return torch.stack([state[0] for state in states_of(cell, x)])
 
 

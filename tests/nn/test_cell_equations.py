@@ -1,4 +1,4 @@
-"""Cells against scalars that are computed from the equations."""
+"""Cells against scalar loops over their equations."""
 
 import math
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def product(vector: Vector, matrix: list[Vector]) -> Vector:
 
 
 class Weights:
-    """Of a cell as lists: `W[n]`, `b[n]` of the n-th input projection, `U[n]` of the n-th part."""
+    """Weights of a cell as lists: `W[n]`, `b[n]` of input projection n, `U[n]` of block n of U."""
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
@@ -114,7 +114,7 @@ def lstm(p: Weights, x: list[Vector], state: list[Vector]) -> list[Vector]:
 
 
 def minimal(p: Weights, f: Vector, x_h: Vector, h: Vector) -> list[Vector]:
-    """What MGU and its variants share."""
+    """The equations shared by MGU and its variants."""
     candidate = tanh(plus(x_h, product(times(f, h), p.U_h)))
     return [plus(times(less(f), h), times(f, candidate))]
 
@@ -172,7 +172,7 @@ EQUATIONS: dict[type[Cell], Equations] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_is_its_equations(kind: type[Cell]) -> None:
-    """Every state of a sequence, number by number; weights and statistics of no special value."""
+    """Every entry of every state of a sequence, with random weights and statistics."""
     assert kind in EQUATIONS, f"write the equations of {kind.__name__} by hand in EQUATIONS"
     torch.manual_seed(0)
     cell = kind(INPUTS, SIZE).double().eval()
@@ -191,7 +191,7 @@ def test_a_cell_is_its_equations(kind: type[Cell]) -> None:
 
 
 def test_mgu_by_hand() -> None:
-    """One unit, one step from h = 0.5: the gate inside the candidate, and the sense of the mix."""
+    """One unit, one step from h = 0.5: the gate in the candidate, and which state f weights."""
     cell = MGU(1, 1).double()
     copy({cell.input_weight: torch.tensor([[1.0, 2.0]]), cell.bias: torch.tensor([-1.0, -2.0])})
     copy({cell.U_f: torch.tensor(3.0), cell.U_h: torch.tensor(4.0)})
@@ -208,7 +208,7 @@ def parameters(kind: Callable[..., nn.Module]) -> int:
 
 
 def test_numbers_of_parameters() -> None:
-    """At input 5 and hidden 256, as published for MGU and its variants; torch's have two biases."""
+    """I = 5, H = 256, as published for MGU and its variants; torch's layers have two biases."""
     of_torch = {kind: parameters(kind) for kind in (nn.RNN, nn.GRU, nn.LSTM)}
     published = {
         MGU: 134_144,
@@ -221,7 +221,7 @@ def test_numbers_of_parameters() -> None:
         GRUChung: of_torch[nn.GRU] - 3 * 256,
         LSTM: of_torch[nn.LSTM] - 4 * 256,
         TEXTnetOrder2: (5 + 256 + 256) * 256 + 256 + 256 * 256 + 256,
-        LiGRU: (5 + 256) * 512 + 2 * 512,  # gain and bias of each normalised number
+        LiGRU: (5 + 256) * 512 + 2 * 512,  # gain and bias of BN
         MinGRU: 5 * 512 + 512,
     }
     assert {kind: parameters(kind) for kind in published} == published

@@ -1,4 +1,4 @@
-"""Cells against torch and other formulations, and by gradcheck."""
+"""Cells against torch and other formulations, and gradcheck."""
 
 import math
 from typing import Any
@@ -38,7 +38,7 @@ def x() -> Tensor:
 
 
 def from_torch(cell: Any, reference: nn.RNNBase) -> None:
-    """Take the weights of one layer of torch, whose two biases are one here."""
+    """Copy the weights of one layer of torch, and the sum of its two biases."""
     weights: Any = reference
     copy(
         {
@@ -81,7 +81,7 @@ def test_gru_is_torchs_gru_cell() -> None:
 
 
 def test_lstm_is_torchs_lstm(x: Tensor) -> None:
-    """Hidden and cell states, and the gradient of every weight."""
+    """Hidden states, cell states and the gradient of every weight."""
     reference, cell = nn.LSTM(5, 7).double(), LSTM(5, 7).double()
     from_torch(cell, reference)
     states = states_of(cell, x)
@@ -100,7 +100,7 @@ def test_lstm_is_torchs_lstm(x: Tensor) -> None:
 
 
 def test_gru_chung_is_torchs_gru_where_the_order_of_gate_and_product_is_the_same(x: Tensor) -> None:
-    """r * (U_h h) is U_h (r * h) for a diagonal U_h; the opposite sense of z is sigma(-a)."""
+    """r * (U_h h) = U_h (r * h) for a diagonal U_h; sigma(-a) = 1 - sigma(a) swaps z and 1 - z."""
     reference, cell = nn.GRU(5, 7).double(), GRUChung(5, 7).double()
     weights: Any = reference
     copy({cell.U_h: torch.diag(torch.randn(7))})
@@ -135,7 +135,7 @@ def test_mgu_is_a_gru_of_which_both_gates_are_the_same(x: Tensor) -> None:
 
 @pytest.mark.parametrize("kind", [MGU1, MGU2, MGU3])
 def test_variants_of_mgu_lack_terms_of_its_gate(kind: type[Cell], x: Tensor) -> None:
-    """Heck and Salem: without W_f x (1), also without b_f (2), with b_f alone (3)."""
+    """Heck and Salem: MGU1 has no W_f x, MGU2 also has no b_f, MGU3 has only b_f."""
     cell: Any = kind(5, 7).double()
     whole, zero = MGU(5, 7).double(), torch.zeros(5, 7)
     copy(
@@ -151,7 +151,7 @@ def test_variants_of_mgu_lack_terms_of_its_gate(kind: type[Cell], x: Tensor) -> 
 
 def test_mingru_is_its_parallel_scan_in_logarithms(x: Tensor) -> None:
     """h_t = a_t h_{t-1} + v_t as exp(A_t + log sum_s exp(log v_s - A_s)), A_t the sum of log a_s;
-    positive and negative parts of v by themselves (Heinsen 2023, arXiv 2311.06281)."""
+    separately for the positive and negative parts of v (Heinsen 2023, arXiv 2311.06281)."""
     cell = MinGRU(5, 7).double()
     gate, candidate = cell.project(Features(x)).chunk(2, dim=2)
     decay = functional.logsigmoid(-gate).cumsum(0)
@@ -224,7 +224,7 @@ class Hidden(nn.Module):
         self.cell = cell
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Every tensor of every state."""
+        """Every tensor of the state at all steps."""
         return tuple(torch.stack(tensors) for tensors in zip(*states_of(self.cell, x), strict=True))
 
 
@@ -254,7 +254,7 @@ def test_every_parameter_starts_within_its_bound(kind: type[Cell]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_initial_bounds_of_torchs_layers_and_of_a_linear_over_everything(kind: type[Cell]) -> None:
-    read = 256 + 300 + (256 if kind is TEXTnetOrder2 else 0)  # TEXTnetOrder2 reads a cell too
+    read = 256 + 300 + (256 if kind is TEXTnetOrder2 else 0)  # TEXTnetOrder2 also reads cell_{t-2}
     bounds: dict[Initial, int] = {"hidden": 256, "inputs_and_hidden": read}
     for initial, size in bounds.items():
         weight = kind(300, 256, initial=initial).input_weight.detach()
@@ -278,7 +278,7 @@ def test_with_a_large_forget_bias_the_state_stays_as_it_is(kind: type[Cell]) -> 
             continue
         state = tuple(torch.rand(2, 4) + 0.1 for _ in range(kind.states))
         before, after = (cell(cell.bias.expand(2, -1), state)[-1] for cell in (drawn, open_cell))
-        if kind is LSTM:  # to its c something is added all the same
+        if kind is LSTM:  # c_t = f * c_{t-1} + i * g: compare without i * g
             i, _, g, _ = (open_cell.bias + state[0] @ open_cell.U).chunk(4, dim=1)
             after = after - torch.sigmoid(i) * torch.tanh(g)
         torch.testing.assert_close(after, state[-1])

@@ -1,4 +1,4 @@
-"""The networks know no other part of the package, and no key of a config."""
+"""The networks depend on no other part of the package and on no key of a config."""
 
 import ast
 import re
@@ -37,7 +37,7 @@ def is_allowed(module: str) -> bool:
 
 
 def strings(tree: ast.Module) -> list[str]:
-    """All strings, docstrings and the constant parts of f-strings included."""
+    """All strings, including docstrings and the constant parts of f-strings."""
     constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return [value for value in constants if isinstance(value, str)]
 

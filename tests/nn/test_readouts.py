@@ -15,7 +15,7 @@ STEPS, BATCH, INPUTS, HIDDEN, OUTPUTS = 4, 3, 2, 5, 2
 
 
 def sequences(lengths: Tensor | None) -> tuple[Features, Tensor, tuple[Tensor, ...]]:
-    """Inputs, hidden states whose padding is NaN, and a final state of three tensors."""
+    """Inputs, hidden states with NaN in the padding, and a final state of three tensors."""
     torch.manual_seed(0)
     x = Features(torch.randn(STEPS, BATCH, INPUTS).double(), lengths)
     hidden = torch.randn(STEPS, BATCH, HIDDEN).double()
@@ -34,7 +34,7 @@ def test_pooled(pooling: list[Any], lengths: Tensor | None) -> None:
     outputs = readout(x, hidden, final)
     weight, bias = readout.linear.weight.tolist(), readout.linear.bias.tolist()
     for b, length in enumerate([STEPS] * BATCH if lengths is None else lengths.tolist()):
-        units = list(zip(*hidden[:length, b].tolist(), strict=True))  # of each: h_1 .. h_T
+        units = list(zip(*hidden[:length, b].tolist(), strict=True))  # h_1 .. h_T of each unit
         pools = {
             "mean": [sum(unit) / length for unit in units],
             "max": [max(unit) for unit in units],
@@ -75,7 +75,7 @@ def test_every_step() -> None:
 def test_last_input_and_previous_hidden(
     middle: int | None, states: list[int], lengths: Tensor | None
 ) -> None:
-    """As torch.nn.Linear over [x_T; h_{T-1}; ...], the vectors put together."""
+    """Equal to torch.nn.Linear over the concatenation [x_T; h_{T-1}; ...]."""
     x, hidden, final = sequences(lengths)
     readout = LastInputAndPreviousHidden(INPUTS, HIDDEN, OUTPUTS, middle, states=states).double()
     over_all = nn.Linear(INPUTS + len(states) * HIDDEN, middle or OUTPUTS).double()
@@ -128,7 +128,7 @@ def test_a_middle_layer_of_no_size_is_refused(middle: int) -> None:
 def test_states_that_the_recurrence_has_not_are_refused(states: list[int]) -> None:
     readout = LastInputAndPreviousHidden(INPUTS, HIDDEN, OUTPUTS, states=states)
     with pytest.raises(
-        ValueError, match=r"states is \[.*\], but the tensors .* numbers \[0\]: choose"
+        ValueError, match=r"states is \[.*\], but the state .* has the tensors \[0\]: choose"
     ):
         readout.check(num_layers=1, bidirectional=False, states=1)
 

@@ -1,4 +1,4 @@
-"""Recurrences: torch's backends, stacks, padding that changes nothing, and the choice of a path."""
+"""Recurrences: torch's layers, stacks, padding without effect, and the choice of a path."""
 
 from collections.abc import Callable
 from functools import partial
@@ -64,7 +64,7 @@ def test_dropout_is_between_the_layers_in_training_alone() -> None:
 
 
 def gru_weights(recurrence: CellRecurrence) -> dict[str, Parameter]:
-    """Of every layer and direction, by the names of torch.nn.GRU."""
+    """The weights of every layer and direction under the names of torch.nn.GRU."""
     directions = {"": recurrence.layers, "_reverse": recurrence.backward_layers}
     return {
         f"{name}_l{number}{direction}": weight
@@ -85,7 +85,7 @@ def gru_weights(recurrence: CellRecurrence) -> dict[str, Parameter]:
 def test_gru_cells_are_torchs_gru(
     layers: int, bidirectional: bool, lengths: torch.Tensor | None
 ) -> None:
-    """Hidden states, the last layer's final state, and the gradients of every weight."""
+    """Hidden states, the final state of the last layer, and the gradient of every weight."""
     torch.manual_seed(0)
     recurrence = CellRecurrence(GRU, 4, 6, layers, bidirectional=bidirectional).double()
     reference = nn.GRU(4, 6, layers, bidirectional=bidirectional).double()
@@ -117,18 +117,18 @@ def test_gru_cells_are_torchs_gru(
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("name", RECURRENCES)
 def test_padding_changes_nothing(name: str, bidirectional: bool) -> None:
-    """Not even NaN; a sequence without a step keeps the zero state."""
+    """Even if the padding is NaN; an empty sequence keeps the zero state."""
     torch.manual_seed(0)
     recurrence = (
         RECURRENCES[name](input_size=4, hidden_size=6, num_layers=2, bidirectional=bidirectional)
         .double()
         .eval()
-    )  # in training LiGRU sees the whole batch
+    )  # in training, LiGRU depends on the whole batch
     lengths = torch.tensor([5, 0, 2, 3])
     x = Features(torch.randn(7, 4, 4).double(), lengths)
     assert x.padding is not None
     x.values[x.padding] = torch.nan
-    x.values[0, 1] = 1.0  # torch's layers read it, since they cannot pack nothing
+    x.values[0, 1] = 1.0  # torch's layers read this step, since an empty sequence cannot be packed
     hidden, final = recurrence(x)
     assert len(final) == recurrence.states
     for b, length in enumerate(lengths.tolist()):
@@ -151,7 +151,7 @@ def test_projection_is_one_product_over_all_steps() -> None:
 
 def test_the_path_is_told_and_can_be_chosen() -> None:
     class Own(MGU):
-        """Another class than the one that has a kernel."""
+        """A subclass, which has no kernel."""
 
     assert CellRecurrence(MGU, 6, 4).path == "fused"
     assert CellRecurrence(MGU, 6, 4, fused=False).path == "plain"

@@ -1,4 +1,4 @@
-"""Each recurrence of the config group on every representation, and a cell from outside."""
+"""Each recurrence of the config group on every representation, and a user's own cell."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def embedded(tokens: Tensor) -> Callable[[Tensor], Sequences]:
 
 
 def features(tokens: Tensor) -> Callable[[Tensor], Sequences]:
-    """A row of numbers for every token; whatever token is padding is not even a number."""
+    """A feature vector for every token; NaN for the token of the padding."""
     table = torch.randn(11, 4, generator=torch.Generator().manual_seed(2)).double()
     table[10] = torch.nan
     return lambda lengths: Features(table[tokens.t()], lengths)
@@ -74,8 +74,8 @@ LENGTHS = torch.tensor([4, 1, 3, 4, 2])
 @pytest.mark.parametrize("representation", REPRESENTATIONS)
 @pytest.mark.parametrize("name", RECURRENCES)
 def test_every_recurrence_on_every_representation(name: str, representation: str) -> None:
-    """Two layers, two directions, lengths: padding changes neither states nor gradients nor what
-    evaluation makes of a sequence alone."""
+    """Two layers, two directions, lengths: padding affects neither states nor gradients. In
+    evaluation, every sequence gives the same states alone as in the batch."""
     represent, input_size = REPRESENTATIONS[representation]
     recurrence = recurrence_of(name, input_size).double()
     tokens = torch.randint(10, (5, 4))
@@ -85,7 +85,7 @@ def test_every_recurrence_on_every_representation(name: str, representation: str
         return
 
     def results(tokens: Tensor) -> list[Tensor]:
-        """States of real steps, final state, and the gradient of every parameter."""
+        """Hidden states without padding, final state, and the gradient of every parameter."""
         hidden, final = recurrence(represent(tokens)(LENGTHS))
         real = hidden[torch.arange(len(hidden)).unsqueeze(1) < LENGTHS]
         assert real.shape == (14, 12) and [tuple(s.shape) for s in final] == [(5, 12)] * len(final)
@@ -112,7 +112,7 @@ def test_every_recurrence_on_every_representation(name: str, representation: str
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("representation", ["one_hot", "features"])
 def test_every_cell_under_autocast(name: str, representation: str) -> None:
-    """Products in bfloat16: about the same states, and gradients in the parameters' own type."""
+    """Products in bfloat16: about the same states, and gradients in the dtype of the parameters."""
     represent, input_size = REPRESENTATIONS[representation]
     recurrence = recurrence_of(name, input_size)
     x = represent(torch.randint(10, (5, 4)))(LENGTHS)
@@ -136,7 +136,7 @@ def test_every_model_takes_another_cell(model: str) -> None:
     assert network(torch.randint(11, (3, 4)), torch.tensor([4, 2, 3])).shape == (3, 2)
 
 
-# A cell from outside ----------------------------------------------------------------------------
+# A user's own cell ------------------------------------------------------------------------------
 
 LEAKY = '''
 import torch
@@ -192,7 +192,7 @@ def test_a_cell_from_outside_is_trained_and_repeated(
     best = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)
     assert any(name.endswith("layers.0.leak") for name in best["state_dict"])
 
-    # The list is the user's: nothing in the run folder lets the class in.
+    # Only the user can allow a class; the run folder cannot.
     assert main(["rerun", str(folder)]) == 2
     assert "mycells.Leaky" in capfd.readouterr().err
     monkeypatch.syspath_prepend(package)

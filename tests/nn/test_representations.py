@@ -1,4 +1,4 @@
-"""Representations: one-hot words against the vectors themselves, steps, and word vectors."""
+"""Representations: one-hot words against dense vectors, steps, and word vectors."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def test_tokens_become_one_hot_with_time_first() -> None:
     ("settings", "message"),
     [
         ({"vectors": Vectors(3, 2)}, "one-hot tokens cannot use word vectors: choose Embeddings"),
-        ({"extra": 2}, r"extra=2: one-hot tokens cannot have further inputs .*: choose Embeddings"),
+        ({"extra": 2}, r"extra=2: one-hot tokens do not support extra inputs .*: choose"),
         ({"rows": 5}, "rows is 5, but each of the 6 tokens needs one: raise it, or set it to None"),
     ],
 )
@@ -145,12 +145,12 @@ def embeddings(known: Tensor = KNOWN, **settings: Any) -> Embeddings:
 
 
 def table_of(embeddings: Embeddings) -> Tensor:
-    """(V, E): every word embedded."""
+    """The embedding of every word, (V, E)."""
     return embeddings(EVERY_WORD, None).values[:, 0].detach().clone()
 
 
 def take_a_step(embeddings: Embeddings) -> None:
-    """As training does, with weight decay and a layer on top."""
+    """One training step, with weight decay and a layer on top."""
     layer = torch.nn.Linear(3, 1)
     parameters = [*embeddings.parameters(), *layer.parameters()]
     layer(embeddings(EVERY_WORD, None).values).square().sum().backward()
@@ -210,5 +210,5 @@ def test_further_inputs_stand_beside_the_embedded_word() -> None:
     embeddings = Embeddings(7, extra=2, dimension=3, dropout=0.5)
     assert embeddings.size == 5
     tokens, extra = torch.tensor([[1, 2], [3, 4]]), torch.randn(2, 2, 2)
-    x = embeddings(tokens, None, extra).values  # dropout leaves them alone
+    x = embeddings(tokens, None, extra).values  # without dropout
     assert torch.equal(x[:, :, 3:], extra.transpose(0, 1))

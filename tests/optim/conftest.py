@@ -1,4 +1,4 @@
-"""What the tests of row optimisers share."""
+"""Fixtures for the tests of lazy optimisers."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from rnnexp.optim import idle
 
 @pytest.fixture
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of a few steps, so that a run has many of them, and rows are idle over several."""
-    monkeypatch.setattr(idle, "BLOCK", 40)
+    """Short blocks, so that a run has many of them and rows are idle for several blocks."""
+    monkeypatch.setattr(idle, "BLOCK_STEPS", 40)

@@ -1,4 +1,4 @@
-"""Adam and AdamW of rows against torch's on dense gradients."""
+"""Lazy Adam and AdamW against torch's optimisers on dense gradients."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ ADAMS = [
 
 
 @pytest.mark.parametrize(("kind", "reference", "settings", "schedule"), ADAMS)
-def test_adam_is_torchs_where_eps_is_nothing(
+def test_adam_is_torchs_if_eps_is_negligible(
     kind: type[rows.AdamRows], reference: type[Optimizer], settings: Any, schedule: str
 ) -> None:
     chosen = SCHEDULES[schedule]
@@ -52,8 +52,8 @@ def test_adam_is_torchs_where_eps_is_nothing(
     assert compare_adam(kind, reference, chosen, **settings) < 1e-11
 
 
-def test_adam_is_torchs_but_for_eps() -> None:
-    """Gradients are about 1 here: the difference is far below, and it is that of eps."""
+def test_adam_differs_from_torchs_by_the_effect_of_eps() -> None:
+    """Gradients are about 1: the difference is much smaller and grows with eps."""
     small, larger = (
         compare_adam(rows.Adam, torch.optim.Adam, None, lr=0.01, eps=eps) for eps in (1e-8, 1e-4)
     )
@@ -66,8 +66,8 @@ def test_without_catching_up_adam_is_not_torchs() -> None:
 
 @pytest.mark.parametrize("used", [1, 5])
 @pytest.mark.parametrize("eps", [1e-4, 0.1])
-def test_how_far_eps_leads_away(eps: float, used: int) -> None:
-    """As the docstring says: the first idle move is exact, the others all but a part of them."""
+def test_bound_on_the_error_from_eps(eps: float, used: int) -> None:
+    """As in the docstring: the first idle step is exact, later steps have a bounded error."""
     ours, theirs = new_table(), new_table()
     optimizer = rows.Adam([ours], lr=0.01, eps=eps)
     reference = torch.optim.Adam([theirs], lr=0.01, eps=eps)
@@ -88,7 +88,7 @@ def test_how_far_eps_leads_away(eps: float, used: int) -> None:
         if idle_steps == 1:
             assert (error < 1e-14 * theirs[word].abs()).all()
         assert (error < bound * moved).all()
-    assert (error > 1e-7 * moved).all()  # it is not exact
+    assert (error > 1e-7 * moved).all()  # not exact
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,8 @@ def test_how_far_eps_leads_away(eps: float, used: int) -> None:
         (rows.Adam, {"betas": (0.99, 0.9)}, r"betas=\(0\.99, 0\.9\): the first must be below"),
     ],
 )
-def test_settings_with_which_rows_cannot_be_updated_late(
-    kind: Any, settings: Any, message: str
-) -> None:
-    """Refused by the first step, or before it."""
+def test_settings_that_do_not_allow_lazy_updates(kind: Any, settings: Any, message: str) -> None:
+    """They raise in the first step and in `check_tables`."""
     table = new_table()
     optimizer = kind([table], **settings)
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Clipping and reduction of sparse gradients against torch's on the same gradients, dense."""
+"""Clipping and reduction of sparse gradients against torch's functions on dense gradients."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_, reduce_row
 
 
 def parameters(seed: int = 0) -> list[nn.Parameter]:
-    """Two tables and a matrix, with gradients as a batch leaves them; a parameter without one."""
+    """Two tables and a matrix with the gradients of a batch, and a parameter without a gradient."""
     generator = torch.Generator().manual_seed(seed)
     sizes = [(50, 3), (20, 2), (4, 5), (2, 2)]
     tables = [nn.Parameter(torch.randn(*size, generator=generator)) for size in sizes]
@@ -101,7 +101,7 @@ def test_clipping_by_value() -> None:
 
 
 def reduce_in_a_process(rank: int, folder: Path) -> None:
-    """Leaves in `folder` what the tables of this process have before and after."""
+    """Save the gradients of the tables in this process before and after reduction in `folder`."""
     distributed.init_process_group(
         "gloo", init_method=(folder / "meeting").as_uri(), rank=rank, world_size=2
     )
@@ -109,7 +109,7 @@ def reduce_in_a_process(rank: int, folder: Path) -> None:
     for mean in (True, False):
         first, second, _, last = tables = parameters(seed=rank)
         if rank == 1:
-            second.grad = None  # this process did not read it
+            second.grad = None  # this process did not read this table
         before = [None if t.grad is None else t.grad.to_dense().clone() for t in tables]
         reduce_rows([first, second, last], mean=mean)
         after = [None if t.grad is None else t.grad.to_dense() for t in tables]

@@ -1,4 +1,4 @@
-"""Optimisers of rows against torch's on dense gradients: SGD, idle rows, and what is no table."""
+"""Lazy optimisers against torch's on dense gradients: SGD, idle rows, and other parameters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +52,7 @@ CASES = [(name, "cosine") for name in SETTINGS] + [
 def compare(
     kind: type[rows.SGD], settings: dict[str, Any], dtype: torch.dtype, schedule: Schedule | None
 ) -> float:
-    """How far a table is from torch's after the same training."""
+    """The difference between a table and torch's table after the same training."""
     settings = {"lr": 0.02, **settings}
     ours, theirs = new_table(dtype), new_table(dtype)
     result = train(kind([ours], **settings), ours, lookup, schedule)
@@ -75,7 +75,7 @@ def test_without_catching_up_the_same_test_fails(name: str, schedule: str) -> No
 
 def test_sgd_in_blocks_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert idle.BLOCK > STEPS
+    assert idle.BLOCK_STEPS > STEPS
     settings = SETTINGS["momentum and decay"]
     assert compare(rows.SGD, settings, torch.double, SCHEDULES["cosine"]) < 1e-12
 
@@ -104,11 +104,11 @@ def test_momentum_that_comes_and_goes() -> None:
     assert difference(*results) < 1e-12
 
 
-# What lies idle ---------------------------------------------------------------------------------
+# Idle rows --------------------------------------------------------------------------------------
 
 
 def test_rows_idle_for_very_long() -> None:
-    """Where powers of the momentum are zero even in double precision, and nothing else is."""
+    """Powers of the momentum underflow to zero even in double precision; the result does not."""
     lr, momentum, steps = 0.02, 0.9, 10_000
     table = new_table()
     optimizer = rows.SGD([table], lr=lr, momentum=momentum)
@@ -116,7 +116,7 @@ def test_rows_idle_for_very_long() -> None:
     lookup(table, pushed).sum().backward()  # the gradient is 1
     optimizer.step()
     start = table.detach()[3].clone()
-    optimizer.zero_grad(set_to_none=False)  # now no row is in use
+    optimizer.zero_grad(set_to_none=False)  # all gradients are zero
     for _ in range(steps):
         optimizer.step()
     expected = start - lr * momentum / (1 - momentum)
@@ -132,7 +132,7 @@ def test_what_is_kept_does_not_grow_with_the_steps() -> None:
             one_step(optimizer, table, lookup, *batch)
         state = optimizer.state_dict()["state"][0]["idle"]
         sizes.append(sum(t.numel() for t in state.values() if isinstance(t, Tensor)))
-    assert max(sizes) <= VOCABULARY * 5 + (idle.BLOCK + 1) * 4
+    assert max(sizes) <= VOCABULARY * 5 + (idle.BLOCK_STEPS + 1) * 4
     assert sizes[0] == sizes[1]
 
 
@@ -150,7 +150,7 @@ def test_a_row_that_was_never_touched_keeps_its_bits(kind: type[rows.RowOptimize
 
 
 class LargestResult(TorchDispatchMode):
-    """How many numbers the largest dense tensor has that an operation allocates."""
+    """The number of elements of the largest dense tensor that an operation allocates."""
 
     largest = 0
 
@@ -176,14 +176,14 @@ def test_nothing_of_the_size_of_the_table_is_computed(
     monkeypatch.undo()
     table = nn.Parameter(torch.zeros(1000, SIZE, dtype=torch.double))
     optimizer = make(table)
-    one_step(optimizer, table, lookup, *next(batches(1)))  # allocates its state
+    one_step(optimizer, table, lookup, *next(batches(1)))  # allocates the state of the optimiser
     with LargestResult() as seen:
         for batch in batches(20):
             one_step(optimizer, table, lookup, *batch)
     assert 0 < seen.largest < 1000
     with seen:
         optimizer.catch_up()
-    assert seen.largest >= 1000  # the measure measures
+    assert seen.largest >= 1000  # the measurement detects large tensors
 
 
 # Everything else --------------------------------------------------------------------------------
@@ -207,10 +207,10 @@ def test_parameters_that_are_no_tables_have_torchs_bits(
         table.requires_grad_(settings.get("weight_decay") is None or make is not rows.Adam)
         weight = new_table(torch.float)
         optimizer = make([table, weight], lr=0.01, **settings)
-        for words, drawn_to in batches(100):
+        for words, target in batches(100):
             optimizer.zero_grad()
-            # The table has a part of the step, and none in the weight's gradient.
-            (loss(dense(weight, words), drawn_to) + read(table, words % 5).sum()).backward()
+            # The table is part of the step, but does not affect the gradient of the weight.
+            (loss(dense(weight, words), target) + read(table, words % 5).sum()).backward()
             optimizer.step()
         weights.append(weight.detach())
     assert torch.equal(*weights)

@@ -1,4 +1,4 @@
-"""Rows of one-hot words in a whole run: the same as the dense step, catching up and clipped."""
+"""Lazy optimisers in whole runs on one-hot words: equal to dense updates, with clipping."""
 
 import json
 from pathlib import Path
@@ -22,14 +22,14 @@ RUN = [
     "trainer.gradient_clip_val=0.05",
     *HERE,
     *QUIET,
-    "trainer.precision=64-true",  # in single precision rounding grows over the steps
+    "trainer.precision=64-true",  # in single precision, rounding errors grow over the steps
     "name=run",
 ]
 SGD = ["optimizer=sgd", "optimizer.lr=0.03", "optimizer.weight_decay=0.01"]
-# Idle moves are those of eps = 0.
+# Idle steps are exact for eps = 0.
 ADAMW = ["optimizer=adamw", "optimizer.lr=0.01", "+optimizer.eps=1e-30"]
-# And by how much the losses differ, at least, where rows are read as they lie: less in networks of
-# which the last input alone has a short way to the loss.
+# For each training, a lower bound on the difference of the losses if outdated rows are read. It is
+# smaller for readouts of the last input.
 TRAININGS = {
     "grunet, sgd": (["model=grunet", *SGD], 1e-3),
     "grunet, adamw": (["model=grunet", *ADAMW], 1e-3),
@@ -40,7 +40,7 @@ TRAININGS = {
 
 
 def trained(name: str, *overrides: str) -> tuple[list[float], dict[str, Any]]:
-    """Every training loss, and the metrics of the test."""
+    """All training losses, and the test metrics."""
     assert main([*RUN, f"paths.outputs={name}", *overrides]) == 0
     (folder,) = Path(name, "run").iterdir()
     assert read_run(folder)["path"] == "fused"
@@ -61,7 +61,7 @@ def test_the_same_run_as_with_dense_gradients(
     dense, expected = trained("dense", *options, "model.representation.sparse=false")
     assert gap(sparse, dense) < 1e-9
     assert metrics["test/nll"] == pytest.approx(expected["test/nll"], rel=1e-9)
-    # With rows that are read as they lie it is another training.
+    # Reading outdated rows changes the training.
     monkeypatch.setattr(lookup, "current_rows", lambda table, rows: table.index_select(0, rows))
     stale, _ = trained("stale", *options)
     assert gap(stale, dense) > least
@@ -74,10 +74,10 @@ def test_the_same_run_as_with_dense_gradients(
         (["optimizer=adamw", "+optimizer.amsgrad=true"], "amsgrad=True"),
     ],
 )
-def test_settings_of_which_idle_rows_cannot_keep_up_are_refused(
+def test_settings_that_do_not_allow_lazy_updates_are_refused(
     empty_folder: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In one sentence, before the first step; with dense gradients they are fine."""
+    """With one sentence, before the first step. With dense gradients they are allowed."""
     run = [*RUN, "model=grunet", *options]
     assert main(run) == 2
     assert f"optimizer: {message} needs an update of every row" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Reading and saving a table some of whose rows are not up to date."""
+"""Reading and saving a table with outdated rows."""
 
 import pytest
 import torch
@@ -32,10 +32,10 @@ def test_reading_and_saving_change_nothing(kind: type[rows.RowOptimizer]) -> Non
     before = snapshot(optimizer, table)
     words = torch.arange(VOCABULARY)
     read = lookup(table, words)
-    read.sum().backward()  # and then an exception keeps the step from being taken
+    read.sum().backward()  # no step follows, as after an exception
     assert torch.equal(lookup(table, words), read)
     assert_same_bits(snapshot(optimizer, table), before)
-    assert not torch.equal(read, table)  # rows were behind
+    assert not torch.equal(read, table)  # some rows were outdated
     optimizer.catch_up()
     assert torch.equal(lookup(table, words), table)
     torch.testing.assert_close(read, table, rtol=1e-6, atol=1e-7)
@@ -46,10 +46,10 @@ def test_several_reads_and_backward_passes_before_a_step() -> None:
     for kind, read in ((rows.SGD, lookup), (torch.optim.SGD, dense)):
         first, second = new_table(), new_table(seed=1)
         optimizer = kind([first, second], lr=0.01, momentum=0.9, weight_decay=0.01)
-        for number, (words, drawn_to) in enumerate(batches(200)):
-            # one table twice, the other of other words; a step every second time
+        for number, (words, target) in enumerate(batches(200)):
+            # read one table twice, the other table at other words; step every second time
             both = read(first, words) + read(first, words.flip(0)) * read(second, words[:1])
-            loss(both, drawn_to).backward()
+            loss(both, target).backward()
             if number % 2:
                 optimizer.step()
                 optimizer.zero_grad()
@@ -60,7 +60,7 @@ def test_several_reads_and_backward_passes_before_a_step() -> None:
 
 
 def test_steps_without_a_gradient_and_with_an_empty_one() -> None:
-    """None: the table is passed by, as in torch. No rows: a step at which all are idle."""
+    """Gradient None: the step skips the table, as in torch. Gradient without rows: all are idle."""
     results = []
     for kind, read in ((rows.SGD, lookup), (torch.optim.SGD, dense)):
         table = new_table()
@@ -92,7 +92,7 @@ def test_catching_up_in_the_middle_even_in_inference_mode() -> None:
     assert difference(lookup(ours, torch.arange(VOCABULARY)), theirs) < 1e-12
 
 
-def test_a_table_that_is_read_past_the_lookup_is_refused() -> None:
+def test_a_table_that_is_read_without_lookup_is_refused() -> None:
     optimizer, table = partly_trained()
     optimizer.zero_grad()
     loss(dense(table, torch.tensor([0, 5])), torch.zeros(2, SIZE)).backward()
@@ -127,7 +127,7 @@ def test_a_table_that_was_changed_from_outside_is_refused() -> None:
     optimizer, table = partly_trained()
     optimizer.catch_up()
     with torch.no_grad():
-        table.fill_(2)  # as the weights of another checkpoint
+        table.fill_(2)  # like loading another checkpoint
     assert torch.equal(lookup(table, torch.arange(VOCABULARY)), torch.full_like(table, 2))
 
 
@@ -137,7 +137,7 @@ def test_another_optimiser_goes_on_where_the_rows_are() -> None:
     second = rows.SGD([table], lr=0.0)
     one_step(second, table, lookup, *next(batches(1)))
     torch.testing.assert_close(table.detach(), current, rtol=1e-6, atol=1e-7)
-    first.catch_up()  # has nothing to do any more
+    first.catch_up()  # the second optimiser is the reader now
     torch.testing.assert_close(table.detach(), current, rtol=1e-6, atol=1e-7)
 
 
@@ -159,7 +159,7 @@ def test_a_run_goes_on_from_a_checkpoint_bit_by_bit(kind: type[rows.RowOptimizer
     assert torch.equal(resumed, table)
     assert_same_bits(snapshot(restored, resumed), snapshot(optimizer, table))
 
-    forgetful = nn.Parameter(saved)  # the control: the rows without their last steps
+    forgetful = nn.Parameter(saved)  # control: the rows without their pending steps
     del state["state"][0]["idle"]
     without = kind([forgetful])
     without.load_state_dict(state)

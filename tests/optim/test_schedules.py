@@ -1,4 +1,4 @@
-"""Schedules against torch's own and by hand."""
+"""Schedules against torch's schedules and against values computed by hand."""
 
 import pytest
 import torch

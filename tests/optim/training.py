@@ -1,4 +1,4 @@
-"""Tables, batches and training loops for the tests of row optimisers."""
+"""Tables, batches and training loops for the tests of lazy optimisers."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -20,13 +20,13 @@ Schedule = Callable[[Optimizer], Any]
 SCHEDULES: dict[str, Schedule | None] = {
     "constant": None,
     "cosine": lambda optimizer: Cosine(optimizer, steps=STEPS),
-    # of the momentum too
+    # changes the momentum too
     "one cycle": lambda optimizer: OneCycleLR(optimizer, max_lr=0.02, total_steps=STEPS + 1),
 }
 
 
 def dense(table: Tensor, indices: Tensor) -> Tensor:
-    """As `lookup`, with a dense gradient."""
+    """Like `lookup`, but with a dense gradient."""
     return functional.embedding(indices, table)
 
 
@@ -37,22 +37,22 @@ def new_table(dtype: torch.dtype = torch.double, seed: int = 0) -> nn.Parameter:
 
 
 def batches(steps: int, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Words of which most are rare, and where their rows are drawn to."""
+    """Words, most of them rare, and a target for the row of each word."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         words = (VOCABULARY * torch.rand(4, generator=generator) ** 6).long()
         yield words, torch.randn(4, SIZE, generator=generator, dtype=torch.double)
 
 
-def loss(read: Tensor, drawn_to: Tensor) -> Tensor:
-    return ((read - drawn_to.to(read.dtype)) ** 2).sum() / 2
+def loss(read: Tensor, target: Tensor) -> Tensor:
+    return ((read - target.to(read.dtype)) ** 2).sum() / 2
 
 
 def one_step(
-    optimizer: Optimizer, table: nn.Parameter, read: Read, words: Tensor, drawn_to: Tensor
+    optimizer: Optimizer, table: nn.Parameter, read: Read, words: Tensor, target: Tensor
 ) -> None:
     optimizer.zero_grad()
-    loss(read(table, words), drawn_to).backward()
+    loss(read(table, words), target).backward()
     optimizer.step()
 
 
@@ -63,7 +63,7 @@ def train(
     schedule: Schedule | None = None,
     steps: int = STEPS,
 ) -> Tensor:
-    """The table after so many steps, at each of which most of its rows are not in use."""
+    """Train for some steps, in which most rows are not in use, and return the table."""
     scheduler = schedule(optimizer) if schedule else None
     for batch in batches(steps):
         one_step(optimizer, table, read, *batch)
@@ -79,7 +79,7 @@ def difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 class ForgetfulSGD(rows.SGD):
-    """The control: the steps at which a row was not in use are forgotten."""
+    """Control: skips the updates of rows that are not in use."""
 
     def _step_rows(self, table: Tensor, *step: Any) -> None:
         super()._step_rows(table, *step)
@@ -87,7 +87,7 @@ class ForgetfulSGD(rows.SGD):
 
 
 class ForgetfulAdam(rows.Adam):
-    """The control: what torch calls SparseAdam."""
+    """Control: skips the updates of rows that are not in use, like torch.optim.SparseAdam."""
 
     def _step_rows(self, table: Tensor, *step: Any) -> None:
         super()._step_rows(table, *step)
@@ -95,7 +95,7 @@ class ForgetfulAdam(rows.Adam):
 
 
 def snapshot(optimizer: Optimizer, table: nn.Parameter) -> list[Any]:
-    """Everything that a run consists of, as a checkpoint gives it back."""
+    """The table and the state of the optimiser, after saving and loading."""
     buffer = io.BytesIO()
     torch.save([table.detach(), optimizer.state_dict()], buffer)
     buffer.seek(0)
@@ -109,7 +109,7 @@ def assert_same_bits(one: Any, other: Any) -> None:
 def partly_trained(
     kind: type[rows.RowOptimizer] = rows.SGD, steps: int = 100, **settings: Any
 ) -> tuple[rows.RowOptimizer, nn.Parameter]:
-    """Rows that are behind."""
+    """An optimiser and its table after some steps, with outdated rows."""
     table = new_table(torch.float)
     if kind is rows.SGD:
         settings = {"momentum": 0.9, "weight_decay": 0.01, **settings}

@@ -131,11 +131,11 @@ def test_a_run_is_recorded_and_repeated(
     [
         ("textnet", "model.bidirectional=true", "defined for one layer and one direction"),
         ("textnet", "model/readout=pooled", "neither DLStudio's TEXTnet nor its TEXTnetOrder2"),
-        ("textnet", "model.readout.middle=50", "has 50 units, the lecture's has 100"),
+        ("textnet", "model.readout.middle=50", "has 50 units, but the lecture's has 100"),
         ("textnet", "model.literal=grunet", "the network is not DLStudio's GRUnet"),
         ("grunet", "model.readout.dropout=0.5", "GRUnet has no dropout before its output"),
         ("char_rnn", "model/recurrence=vanilla", "char RNN has no tanh around h_t"),
-        ("pmgru", "model.target=change", "one layer of MGU over levels"),
+        ("pmgru", "model.target=change", "target 'level', one layer of MGU"),
         ("pmgru", "data/chunking=every_step data.batch_size=2", "set data/chunking=running_basis"),
     ],
 )

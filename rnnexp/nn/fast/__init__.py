@@ -1,1 +1,1 @@
-"""The fast paths: the same results as `rnnexp.nn.plain`, in less time. README.md explains how."""
+"""Fast paths: the same results as `rnnexp.nn.plain` in less time. README.md explains how."""

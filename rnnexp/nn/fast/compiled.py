@@ -1,9 +1,9 @@
-"""The compiled path: torch.compile turns blocks of steps of any cell into one piece of code.
+"""The compiled path: torch.compile compiles blocks of steps, for any cell.
 
-It is meant for GPUs, and for cells that cuDNN does not offer. On a GPU a step of many small
-operations takes as long as launching them; the compiler fuses all operations between two products
-into one. On a CPU the fused path is faster, and needs no compilation, which takes half a minute.
-Compiling for a CPU requires a C++ compiler.
+It is meant for GPUs and for cells that cuDNN does not implement. On a GPU, the time of a step is
+dominated by the launches of many small operations; the compiler fuses the operations between two
+products into one. On a CPU, the fused path is faster and needs no compilation, which takes half a
+minute. Compiling for a CPU requires a C++ compiler.
 """
 
 import functools
@@ -21,12 +21,12 @@ from rnnexp.nn.cell import Cell, State
 from rnnexp.nn.plain import run_steps, stack_states
 from rnnexp.nn.representations import Sequences
 
-BLOCK_STEPS = 15  # compiled together in half a minute; 60 take a minute and are little faster
-COMPILERS = {"darwin": "clang++", "win32": "cl"}  # torch's choice by platform; g++ on any other
+BLOCK_STEPS = 15  # compile in half a minute; 60 take a minute and are only slightly faster
+COMPILERS = {"darwin": "clang++", "win32": "cl"}  # torch's default by platform; g++ elsewhere
 
 
 def missing_compiler() -> str | None:
-    """Name of the compiler that torch would call, if it is not installed; else None."""
+    """Name of the C++ compiler that torch needs on this machine; None if it is installed."""
     compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
     return None if shutil.which(compiler) else compiler
 
@@ -37,11 +37,11 @@ def _compiled() -> Callable[..., Any]:
 
 
 def run_compiled(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
-    """Run one cell over x: all hidden states (T, B, H), or none (0, B, H) unless every_step, and
-    the final state.
+    """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
+    every_step, and the final state.
 
-    The last block runs on the plain path if it is shorter than BLOCK_STEPS; otherwise every length
-    of sequence would need compiled code of its own.
+    A last block of fewer than BLOCK_STEPS steps runs on the plain path. Otherwise every sequence
+    length would need a compilation.
     """
     projected, padding = cell.project(x), x.padding
     paddings = repeat(None) if padding is None else padding.split(BLOCK_STEPS)

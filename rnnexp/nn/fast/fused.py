@@ -1,16 +1,16 @@
-"""The fused path: a cell over time as one autograd function, in memory that is reused.
+"""The fused path: a cell over all steps as one autograd function with preallocated memory.
 
 It equals the plain path (`rnnexp.nn.plain`) up to the order of summation, and is faster:
 
-- A few features stand beside the hidden state, so that one product covers both. Other inputs are
-  projected for a block of steps at a time, right before the steps read the projections: these are
-  then still in the processor's cache. The activations of the gates overwrite them.
-- Only gates and states are saved for the backward pass. The gradients of a block of steps are added
-  to the gradients of the weights as one product; then their memory is reused.
+- A few features are concatenated to the hidden state, so that one product covers both. Other inputs
+  are projected one block of steps at a time, so that the projections are still in the processor's
+  cache when the steps read them. The activations of the gates overwrite the projections.
+- Only gates and states are saved for the backward pass. The gradient of the weights over a block of
+  steps is one product; the next block reuses the memory of the gate gradients.
 - The batch is split into groups of sequences whose state at one step fits into the cache.
 
-README.md draws the memory, and follows one forward and one backward pass through it.
-A second derivative is computed on the plain path.
+README.md draws the memory and describes one forward and one backward pass.
+Second derivatives are computed on the plain path.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ from rnnexp.nn.fast.workspace import (
 from rnnexp.nn.plain import run_over
 from rnnexp.nn.representations import Sequences
 
-MAX_SEQUENCES = 512  # that are run together, so that the state at one step fits into the cache
+MAX_SEQUENCES = 512  # sequences per group, so that their state at one step fits into the cache
 
 
 def has_fused_path(cell: Cell) -> bool:
@@ -48,8 +48,8 @@ def has_fused_path(cell: Cell) -> bool:
 
 
 def run_fused(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
-    """Run one cell over x: all hidden states (T, B, H), or none (0, B, H) unless every_step, and
-    the final state."""
+    """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
+    every_step, and the final state."""
     parts = []
     x, weight = x.without_padding().in_use(cell.input_weight)
     for group in x.split(MAX_SEQUENCES):
@@ -66,14 +66,15 @@ def run_fused(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State
 
 
 def _other_parameters(cell: Cell) -> dict[str, Tensor]:
-    """All parameters except the input weight, of which only some rows may be in use."""
+    """All parameters except the input weight, which is passed separately: it may be reduced to the
+    rows in use."""
     return {name: one for name, one in cell.named_parameters() if name != "input_weight"}
 
 
 def _projection_and_kernel(
     cell: Cell, x: Sequences, weight: Tensor
 ) -> tuple[Projection, CellKernel]:
-    """They hold the weights of the cell, or copies of them."""
+    """The input projection and the kernel for a cell, with its weights; weight: (I, P * H)."""
     kind = KERNELS[type(cell)]
     state_columns = cell.hidden_size * len(kind.adjacent_states) if kind.augmented else 0
     projection = projection_of(x, weight, kind.input_bias(cell), cell.projections, state_columns)
@@ -83,13 +84,13 @@ def _projection_and_kernel(
 # Forward ----------------------------------------------------------------------------------------
 
 
-@torch.inference_mode()  # calls are cheaper in it, and autograd need not know of the workspace
+@torch.inference_mode()  # lowers the overhead of calls; autograd does not track the workspace
 def _run_block(
     projection: Projection, kernel: CellKernel, block: Block, workspace: Workspace, steps: slice
 ) -> list[StepBuffers]:
-    """Run a block, from the state before its first step to the state after its last.
+    """Run a block, from the state before its first step to the state after its last step.
 
-    steps: where the block stands in the workspace. Returns the buffers of each step.
+    steps: range of the block in the workspace. Returns the buffers of each step.
     """
     sequences, hidden_size = kernel.scratch_a.shape
     with cpu_math.fast_products(block.rows, hidden_size, hidden_size):
@@ -99,7 +100,7 @@ def _run_block(
     with cpu_math.fast_products(sequences, hidden_size, hidden_size):
         for t, step in enumerate(buffers):
             kernel.forward(step)
-            if block.padding is not None:  # a sequence keeps its state after its last step
+            if block.padding is not None:  # padding does not change the state
                 for before, after in zip(step.before, step.after, strict=True):
                     torch.where(block.padding[t], before, after, out=after)
     return buffers
@@ -109,7 +110,7 @@ def _run_block(
 def _run_without_gradients(
     cell: Cell, x: Sequences, weight: Tensor, every_step: bool
 ) -> tuple[Tensor, ...]:
-    """The outputs of `Fused`, in the memory of a single block."""
+    """The outputs of `Fused`, computed with the memory of a single block."""
     blocks = split_blocks(cell, x)
     projection, kernel = _projection_and_kernel(cell, x, weight)
     longest = max(map(len, blocks), default=0)
@@ -130,10 +131,11 @@ Prepared = tuple[list[Block], Projection, CellKernel, list[list[StepBuffers]]]
 
 
 class Fused(torch.autograd.Function):
-    """A cell over sequences -> the hidden states, or none, and the tensors of the final state.
+    """Run a cell over one group. Returns the hidden states, or an empty tensor unless every_step,
+    and the tensors of the final state.
 
-    The values of x, the input weight and the other parameters of the cell are arguments because
-    autograd gives gradients to arguments only.
+    inputs: the values of x, the input weight and the other parameters of the cell. They are
+    arguments because autograd computes gradients of arguments only.
     """
 
     @staticmethod
@@ -144,8 +146,7 @@ class Fused(torch.autograd.Function):
         buffers = [
             _run_block(projection, kernel, block, workspace, block.steps) for block in blocks
         ]
-        # All of this follows from the tensors saved below; kept, so that the first backward pass
-        # need not build it again.
+        # The first backward pass uses these objects; later ones rebuild them from saved tensors.
         ctx.prepared = blocks, projection, kernel, buffers
         ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
         hidden = (
@@ -156,7 +157,7 @@ class Fused(torch.autograd.Function):
         augmented = [workspace.augmented, workspace.inputs]
         saved = list(inputs), workspace.gates, workspace.saved, workspace.states, augmented
         ctx.sizes = list(map(len, saved))
-        # The output is saved too, so that autograd notices if it is changed in place.
+        # Saving the output lets autograd detect in-place changes of it.
         ctx.save_for_backward(*chain(*saved), hidden)
         ctx.set_materialize_grads(False)
         return hidden, *(state[x.steps].clone() for state in workspace.states)
@@ -168,11 +169,11 @@ class Fused(torch.autograd.Function):
             [next(tensors) for _ in range(size)] for size in ctx.sizes
         )
         prepared: Prepared | None = ctx.prepared
-        ctx.prepared = None  # it would keep the workspace in memory
-        if torch.is_grad_enabled():  # create_graph=True: the gradient will be differentiated
+        ctx.prepared = None  # it holds the workspace in memory
+        if torch.is_grad_enabled():  # create_graph=True, for a second derivative
             gradients = _differentiable_gradients(ctx, inputs, [g_hidden, *g_final])
         else:
-            wants_values = ctx.needs_input_grad[3]
+            needs_values = ctx.needs_input_grad[3]
             if not ctx.every_step:
                 g_hidden = None
             workspace = Workspace(gates, saved, states, *augmented)
@@ -181,16 +182,17 @@ class Fused(torch.autograd.Function):
                 buffers = [workspace.of_steps(block.steps) for block in blocks]
                 prepared = blocks, *_projection_and_kernel(ctx.cell, ctx.x, inputs[1]), buffers
             gradients = _backward(
-                ctx.cell, ctx.x, workspace, *prepared, wants_values, g_hidden, g_final
+                ctx.cell, ctx.x, workspace, *prepared, needs_values, g_hidden, g_final
             )
         return None, None, None, *gradients
 
 
 def _hidden_states(states: Tensor, steps: int) -> Tensor:
-    """The hidden states after each step, (T, R, H), in the same memory but not as a view.
+    """The hidden states after each step, (T, R, H), sharing the memory of `states` without being a
+    view of it.
 
-    autograd does not notice changes to a view that a function returns. Whoever keeps this tensor
-    keeps everything that stands beside the hidden states in memory.
+    autograd does not detect in-place changes of views returned by a function. This tensor keeps the
+    whole `augmented` tensor of the workspace in memory.
     """
     view = states[1 : steps + 1]
     own = states.new_empty(0)
@@ -208,18 +210,18 @@ def _backward(
     projection: Projection,
     kernel: CellKernel,
     buffers: list[list[StepBuffers]],
-    wants_values: bool,
+    needs_values: bool,
     g_hidden: Tensor | None,
     g_final: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
-    """The gradients of the values of x (None unless wants_values), of the input weight and of the
-    other parameters; buffers: of each step of each block."""
+    """The gradients of the values of x (None unless needs_values), of the input weight and of the
+    other parameters; buffers: one for each step of each block."""
     projection.start_gradients()
     zeros = cell.bias.new_zeros(x.batch, cell.hidden_size)
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
     g_outputs = None if g_hidden is None else g_hidden.unbind(0)
-    # One tensor holds the gradients of all weights that are multiplied together, and below them
-    # those of the inputs; it has the name of the first weight.
+    # The weights of one product share a gradient tensor, under the name of the first weight:
+    # [gradients of the recurrent weights; gradient of the input weight].
     heights = dict[str, int]()
     for first, *others in kernel.augmented:
         heights |= {first: workspace.augmented.shape[2], **dict.fromkeys(others, 0)}
@@ -227,10 +229,10 @@ def _backward(
         name: zeros.new_zeros(heights.get(name, len(one)), *one.shape[1:])
         for name, one in _other_parameters(cell).items()
     }
-    g_values = torch.empty_like(x.values) if wants_values else None
+    g_values = torch.empty_like(x.values) if needs_values else None
 
     longest, last = (max(map(len, some), default=0) for some in (blocks, blocks[-1:]))
-    extra = longest - last + extra_steps(blocks)  # the last block comes first here
+    extra = longest - last + extra_steps(blocks)  # the backward pass starts with the last block
     g_workspace = StepGradients(
         [allocate_steps(zeros, last, extra) for _ in range(kernel.num_gates)],
         [allocate_steps(zeros, last, extra) for _ in range(kernel.num_saved_gradients)],
@@ -264,9 +266,9 @@ def _run_block_backward(
     g_state: list[Tensor],
 ) -> None:
     """Replace g_state, the gradient of the state after a block, by the gradient of the state before
-    it; write g_steps.
+    the block; write g_steps.
 
-    g_outputs: the gradients of all T hidden states that were returned, each (R, H).
+    g_outputs: the gradients of the T hidden states (R, H) that the forward pass returned.
     """
     sequences, hidden_size = kernel.scratch_a.shape
     with cpu_math.fast_products(sequences, hidden_size, hidden_size):
@@ -286,7 +288,7 @@ def _backward_with_padding(
     g_state: list[Tensor],
     padding: Tensor,
 ) -> None:
-    """One step backward; the gradients of sequences in the padding (R, 1) skip the step."""
+    """One step backward. Where padding (R, 1) is True, the gradient of the state is unchanged."""
     skipping = [g_s.masked_fill(~padding, 0) for g_s in g_state]
     for g_s in g_state:
         g_s.masked_fill_(padding, 0)
@@ -298,7 +300,7 @@ def _backward_with_padding(
 def _differentiable_gradients(
     ctx: Any, inputs: list[Tensor], g_outputs: list[Tensor | None]
 ) -> Sequence[Any]:
-    """The same gradients by autograd on the plain path, as functions of inputs and g_outputs."""
+    """The gradients from autograd on the plain path, differentiable in inputs and g_outputs."""
     x = replace(ctx.x, values=inputs[0])
     projected = x.project(inputs[1], ctx.cell.bias)
     hidden, final = run_over(ctx.cell, projected, x.padding, ctx.every_step)

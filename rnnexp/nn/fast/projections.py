@@ -1,13 +1,12 @@
 """Input projections of the fused path: W x_t + b for a block of steps, and their gradients.
 
-A projection works outside of autograd and writes into buffers that it is given. It holds the input
-weights of all gates and accumulates their gradients over the blocks. A few features are not
-projected at all: they stand beside the hidden state, as [h; x_t; 1], and the product of each step
-covers them.
+A projection does not use autograd and writes to preallocated buffers. It holds the input weights of
+all gates and accumulates their gradients over the blocks. Small inputs are not projected: they are
+concatenated to the hidden state, [h; x_t; 1], and the recurrent product of each step covers them.
 
-In the shapes P is the number of gates, the weight is (I, P * H) and the bias (P * H,). The buffer
-of a gate for S steps of R sequences is (rows, H), where rows is S * R or slightly larger; the extra
-rows do not count.
+P is the number of gates. The weight has shape (I, P * H) and the bias (P * H,). The buffer of a
+gate for S steps of R sequences has shape (rows, H), where rows is S * R or slightly larger; the
+extra rows are ignored.
 """
 
 from collections.abc import Sequence
@@ -19,18 +18,18 @@ from rnnexp.nn.representations import OneHot, Sequences
 
 Tensors = Sequence[Tensor]
 
-MAX_AUGMENTED_FEATURES = 32  # with more, one separate product for a block of steps is faster
-ROW_ALIGNMENT = 16  # elements; a row of [h; x_t; 1] is padded to a multiple, for aligned loads
+MAX_AUGMENTED_FEATURES = 32  # with more, a separate product for each block of steps is faster
+ROW_ALIGNMENT = 16  # elements; rows of [h; x_t; 1] are padded to a multiple, for aligned loads
 
 
 class FeatureProjection:
     """Projection of features: one product for each gate.
 
-    The bias is the weight of one more feature that is always 1. So neither the bias nor its
-    gradient needs a pass over memory of its own.
+    The bias is the weight of an extra feature that is always 1. This saves separate passes over
+    memory for the bias and its gradient.
     """
 
-    input_weights: list[Tensor] | None = None  # no inputs stand beside the hidden state
+    input_weights: list[Tensor] | None = None  # no inputs are concatenated to the hidden state
 
     def __init__(self, weight: Tensor, bias: Tensor, gates: int) -> None:
         self.weight = torch.cat([weight.detach(), bias.detach().unsqueeze(0)])
@@ -43,7 +42,7 @@ class FeatureProjection:
 
     @staticmethod
     def _with_one(values: Tensor, rows: int) -> Tensor:
-        """(S, R, I) -> (rows, I + 1)"""
+        """Flatten and append a 1: (S, R, I) -> (rows, I + 1); extra rows are zero."""
         count, features = values.shape[0] * values.shape[1], values.shape[2]
         inputs = values.new_empty(rows, features + 1)
         inputs[:count, :features] = values.flatten(0, 1)
@@ -52,14 +51,14 @@ class FeatureProjection:
         return inputs
 
     def write(self, values: Tensor, gates: Tensors, inputs: Tensor) -> None:
-        """Write the projections of values (S, R, I) into P gates (rows, H); inputs: (S, R, 0)."""
+        """Write the projections of values (S, R, I) to P gates (rows, H); inputs: (S, R, 0)."""
         with_one = self._with_one(values, len(gates[0]))
         for gate, weight in zip(gates, self.gate_weights, strict=True):
             torch.mm(with_one, weight, out=gate)
 
     def add_gradients(self, values: Tensor, g_gates: Tensors, g_values: Tensor | None) -> None:
-        """Add the gradients of weight and bias, from g_gates: P tensors (rows, H). Write the
-        gradient of the values (S, R, I) into g_values, if given."""
+        """Accumulate the gradients of weight and bias from g_gates, P tensors (rows, H). Write the
+        gradient of the values (S, R, I) to g_values unless it is None."""
         with_one = self._with_one(values, len(g_gates[0]))
         for g_gate, gradient in zip(g_gates, self.gate_gradients, strict=True):
             gradient.addmm_(with_one.t(), g_gate)
@@ -72,7 +71,7 @@ class FeatureProjection:
 
 
 def _write_value_gradients(g_values: Tensor, g_gates: Tensors, weights: Tensors) -> None:
-    """Write the gradient of the values (S, R, I); weights: (I, H) for each gate."""
+    """Write the gradient of the values (S, R, I) to g_values; weights: (I, H) for each gate."""
     total = g_gates[0].new_zeros(len(g_gates[0]), g_values.shape[2])
     for g_gate, weight in zip(g_gates, weights, strict=True):
         total.addmm_(g_gate, weight.t())
@@ -81,11 +80,11 @@ def _write_value_gradients(g_values: Tensor, g_gates: Tensors, weights: Tensors)
 
 
 class AugmentedFeatures:
-    """A few features that stand beside the hidden state, as [h; x_t; 1]; the weight of the 1 is the
+    """A few features, concatenated to the hidden state as [h; x_t; 1]; the weight of the 1 is the
     bias.
 
-    Nothing is projected: the features and the 1 are copied into the workspace, and the products of
-    the kernel cover them. This saves one pass over the gates.
+    The features and the 1 are copied to the workspace instead of being projected, and the recurrent
+    products of the kernel cover them. This saves one pass over the gates.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, gates: int, state_columns: int) -> None:
@@ -97,31 +96,31 @@ class AugmentedFeatures:
         self.gate_weights = weight.detach().chunk(gates, dim=1)
 
     def start_gradients(self) -> None:
-        """Nothing to do: the kernel accumulates them, below those of the recurrent weights."""
+        """Do nothing: the kernel accumulates the gradients of the augmented weights."""
 
     def write(self, values: Tensor, gates: Tensors, inputs: Tensor) -> None:
-        """Copy values (S, R, I) into inputs (S, R, J); the gates do not change."""
+        """Copy values (S, R, I) to inputs (S, R, J); the gates do not change."""
         inputs[..., : self.features] = values
         inputs[..., self.features] = 1
         inputs[..., self.features + 1 :] = 0
 
     def add_gradients(self, values: Tensor, g_gates: Tensors, g_values: Tensor | None) -> None:
-        """Write the gradient of the values (S, R, I) into g_values, if given, from g_gates: P
+        """Write the gradient of the values (S, R, I) to g_values unless it is None; g_gates: P
         tensors (rows, H)."""
         if g_values is not None:
             _write_value_gradients(g_values, g_gates, self.gate_weights)
 
     def gradients(self, g_inputs: Tensors) -> tuple[Tensor, Tensor]:
-        """The gradients of weight and bias; g_inputs: for each augmented weight, in gate order, the
-        gradient of its J rows of inputs."""
+        """The gradients of weight and bias; g_inputs: gradient of the input rows, J of them, of
+        each augmented weight, in gate order."""
         rows = torch.cat(list(g_inputs), dim=1)
         return rows[: self.features], rows[self.features]
 
 
 class OneHotProjection:
-    """Projection of one-hot vectors: a lookup of rows of the weight."""
+    """Projection of one-hot vectors: a row lookup in the weight."""
 
-    input_weights: list[Tensor] | None = None  # no inputs stand beside the hidden state
+    input_weights: list[Tensor] | None = None  # no inputs are concatenated to the hidden state
 
     def __init__(self, weight: Tensor, bias: Tensor, gates: int) -> None:
         self.weight, self.bias = weight.detach(), bias.detach()
@@ -133,15 +132,15 @@ class OneHotProjection:
         self.bias_gradient = torch.zeros_like(self.bias)
 
     def write(self, values: Tensor, gates: Tensors, inputs: Tensor) -> None:
-        """Write the projections of values (S, R), the positions of the ones, into P gates
-        (rows, H); inputs: (S, R, 0)."""
+        """Write the projections of values (S, R), the indices of the ones, to P gates (rows, H);
+        inputs: (S, R, 0)."""
         projections = (self.weight[values.flatten()] + self.bias).chunk(self.gates, dim=1)
         for gate, projected in zip(gates, projections, strict=True):
             gate[: values.numel()] = projected
 
     def add_gradients(self, values: Tensor, g_gates: Tensors, g_values: Tensor | None) -> None:
-        """Add the gradients of weight and bias, from g_gates: P tensors (rows, H). The values are
-        integers and have no gradient."""
+        """Accumulate the gradients of weight and bias from g_gates, P tensors (rows, H). The values
+        are integers and have no gradient."""
         g_rows = torch.cat([g_gate[: values.numel()] for g_gate in g_gates], dim=1)
         self.gradient.index_add_(0, values.flatten(), g_rows)
         self.bias_gradient += g_rows.sum(0)
@@ -157,9 +156,9 @@ Projection = FeatureProjection | AugmentedFeatures | OneHotProjection
 def projection_of(
     x: Sequences, weight: Tensor, bias: Tensor, gates: int, state_columns: int
 ) -> Projection:
-    """The projection for this kind of sequences.
+    """The projection for these sequences.
 
-    state_columns: how many columns of states the inputs may stand beside; 0 if they may not.
+    state_columns: width of the state in [h; x_t; 1]; 0 if the kernel needs projected inputs.
     """
     if isinstance(x, OneHot):
         return OneHotProjection(weight, bias, gates)

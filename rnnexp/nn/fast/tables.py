@@ -1,12 +1,12 @@
-"""Lookups in large tables whose cost does not depend on the size of the table.
+"""Row lookups in large tables, at a cost that does not depend on the size of the table.
 
-A weight over one-hot words is a table with one row for each word of the vocabulary. A batch uses
-few of them. The gradient is a sparse tensor that holds only the rows in use, each once and in
-order, so an optimiser (`rnnexp.optim.rows`) need not touch the others.
+The input weight for one-hot words is a table with one row per word of the vocabulary. A batch uses
+few of these rows. The gradient is a sparse tensor that holds only the rows in use, sorted and
+without duplicates.
 
-Such a lazy optimiser does not update unused rows. It then registers itself in `ROW_READERS` as the
-reader of the table: it computes the up-to-date value of a row. So a table must be read through the
-functions of this module, or after the optimiser's `catch_up()`.
+A lazy optimiser (`rnnexp.optim.rows`) does not update unused rows. It registers itself in
+`ROW_READERS` as the reader of the table, which computes the up-to-date value of a row. Therefore
+read a table only through the functions of this module, or after the optimiser's `catch_up()`.
 """
 
 import weakref
@@ -19,40 +19,40 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 
 class RowReader(Protocol):
-    """Something that updates the rows of a table late, and so has to be asked for their values."""
+    """Computes the up-to-date values of the rows of a table; a lazy optimiser implements this."""
 
     def read_rows(self, table: Tensor, rows: Tensor) -> Tensor:
-        """The up-to-date values (U, N) of the given rows; rows: (U,). Changes nothing."""
+        """The up-to-date values (U, N) of the given rows, without writing them; rows: (U,)."""
 
     def catch_up(self) -> None:
         """Bring every row up to date, and remove the reader from `ROW_READERS`."""
 
 
 class RowReaders:
-    """Which tables have rows that are not up to date, and who knows their values.
+    """Maps each table with outdated rows to its reader.
 
-    The registry keeps neither the tables nor the readers in memory. A copy of a table has no
-    reader.
+    The registry holds weak references to tables and readers. A copy of a table has no reader.
     """
 
     def __init__(self) -> None:
         self._readers = WeakTensorKeyDictionary()  # table -> weak reference to its reader
 
     def register(self, table: Tensor, reader: RowReader) -> None:
-        """Read the rows of this table by the reader from now on."""
+        """From now on, lookups in this table call the reader."""
         self._readers[table] = weakref.ref(reader)
 
     def remove(self, table: Tensor, reader: RowReader | None = None) -> None:
-        """Read the table directly again. If a reader is given, only the table of this reader."""
+        """From now on, lookups read the table directly. If a reader is given, do nothing unless it
+        is the reader of the table."""
         reference = self._readers.get(table)
         if reference is not None and reader in (None, reference()):
             del self._readers[table]
 
     def find(self, table: Tensor) -> RowReader | None:
-        """The reader of a table; None if all its rows are up to date.
+        """The reader of a table; None if all rows are up to date.
 
         Raises:
-            RuntimeError: the reader no longer exists, so that nobody knows the rows.
+            RuntimeError: the reader no longer exists, so the values of outdated rows are lost.
         """
         reference = self._readers.get(table)
         if reference is None:
@@ -60,8 +60,8 @@ class RowReaders:
         reader = reference()
         if reader is None:
             raise RuntimeError(
-                "rows of a table are not up to date, and the optimiser that knows them is gone: "
-                "call its catch_up() before it is deleted"
+                "some rows of a table are outdated, and the optimiser that could update them is "
+                "gone: call its catch_up() before it is deleted"
             )
         return reader
 
@@ -70,32 +70,32 @@ ROW_READERS = RowReaders()
 
 
 def lookup(table: Tensor, indices: Tensor) -> Tensor:
-    """table: (V, N), indices: integers of any shape (...) -> the rows, (..., N)."""
-    if indices.numel() == 1:  # for example the last word of a review: nothing to sort or to add up
+    """table: (V, N), indices: integers of any shape (...) -> rows of the table, (..., N)."""
+    if indices.numel() == 1:  # e.g. the last word of a review: no duplicates to merge
         return _Rows.apply(table, indices.view(1)).view(*indices.shape, -1)
     rows, place = rows_in_use(table, indices)
     return functional.embedding(place, rows)
 
 
 def rows_in_use(table: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows that the indices name, as a small table (U, N), and the position of each index in
-    it, a tensor like `indices`.
+    """The rows at the given indices as a smaller table (U, N), and the position of every index in
+    the smaller table, a tensor like `indices`.
 
-    Computing with the small table gives the same result as with the large one, and gives the large
-    one a sparse gradient.
+    Lookups in the smaller table give the same values as in the full table. The gradient of the full
+    table is then sparse.
     """
     numbers, place = indices.unique(return_inverse=True)  # sorted
     return _Rows.apply(table, numbers), place
 
 
 def current_rows(table: Tensor, rows: Tensor) -> Tensor:
-    """The up-to-date values (U, N) of rows of a table; rows: (U,), their numbers. No gradient."""
+    """The up-to-date values (U, N) of rows of a table, without gradient; rows: (U,), indices."""
     reader = ROW_READERS.find(table)
     return table.index_select(0, rows) if reader is None else reader.read_rows(table, rows)
 
 
 class _Rows(torch.autograd.Function):
-    """Rows of a table, each at most once and in order."""
+    """Rows of a table, sorted and without duplicates, with a sparse gradient of the table."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, rows: Tensor) -> Tensor:
@@ -110,9 +110,9 @@ class _Rows(torch.autograd.Function):
 
 
 def sparse_rows(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
-    """A table of this shape that is zero except in the given rows, as a coalesced sparse tensor.
+    """A coalesced sparse tensor of this shape that is zero except in the given rows.
 
-    rows: (U,), their numbers, each once and in order. values: (U, N).
+    rows: (U,), indices, sorted and without duplicates. values: (U, N).
     """
     return torch.sparse_coo_tensor(
         rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False

@@ -1,6 +1,6 @@
-"""Blocks of steps, and the memory that a cell is run in (README.md draws it).
+"""Blocks of steps, and the workspace: the memory for running a cell (README.md draws it).
 
-In the shapes T is the number of steps, R of sequences that are run together, S of steps in a block.
+T is the number of steps, R the number of sequences in a group, S the number of steps in a block.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from rnnexp.nn.fast.kernels.base import StepBuffers
 from rnnexp.nn.fast.projections import Projection
 from rnnexp.nn.representations import Sequences
 
-# S * R of a block, whose input projections are computed together. They are then still in the
-# processor's cache when the steps read them.
+# S * R of a block, in rows. The input projections of a block are computed together; at this size
+# they are still in the processor's cache when the steps read them.
 BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some steps of all R sequences.
+    """Consecutive steps of all R sequences.
 
-    x: the inputs of these steps. steps: their numbers. padding: (S, R, 1), True after the last real
-    step of a sequence; None if the block has no padding. rows: how many rows are multiplied
-    together, S * R or slightly more (`cpu_math.padded_rows`).
+    x: inputs of the S steps. steps: their range. padding: (S, R, 1), True after the end of a
+    sequence; None if the block has no padding. rows: number of rows in products over the block,
+    S * R or slightly more (`cpu_math.padded_rows`).
     """
 
     x: Sequences
@@ -41,7 +41,7 @@ class Block:
 
 
 def split_blocks(cell: Cell, x: Sequences) -> list[Block]:
-    """The steps of x in blocks of about BLOCK_ROWS rows; the last block may be shorter."""
+    """Split the steps of x into blocks of about BLOCK_ROWS rows; the last may be shorter."""
     size = max(1, BLOCK_ROWS // max(1, x.batch))
     may_pad = not cell.bias.is_cuda and cell.bias.dtype == torch.float32
     padding, shortest = x.padding, x.steps if x.lengths is None else int(x.lengths.min())
@@ -59,12 +59,12 @@ def split_blocks(cell: Cell, x: Sequences) -> list[Block]:
 
 
 class Workspace(NamedTuple):
-    """The memory of T steps of R sequences.
+    """The memory for T steps of R sequences.
 
     gates, saved: tensors (T, R, H). states: tensors (T + 1, R, H); row 0 is the state before the
-    first step. augmented: (T + 1, R, N * H + J), N of the states, the hidden state first, and J
-    columns of inputs beside each other; these states are views of it. Every tensor is followed by
-    zeros for the padded rows of a block.
+    first step. augmented: (T + 1, R, N * H + J), the concatenation of N state tensors, the hidden
+    state first, and J columns of inputs; these N tensors in `states` are views of it. Every tensor
+    ends with zeros for the padded rows of a block.
     """
 
     gates: list[Tensor]
@@ -74,7 +74,7 @@ class Workspace(NamedTuple):
     inputs: Tensor  # (T + 1, R, J), the last columns of augmented
 
     def of_block(self, block: Block) -> StepBuffers:
-        """The buffers of all steps of a block together: tensors (rows, H)."""
+        """The buffers of a block, with its steps flattened: tensors (rows, H)."""
         start, rows = block.steps.start, block.rows
         return StepBuffers(
             flat_rows(self.gates, start, rows),
@@ -85,7 +85,7 @@ class Workspace(NamedTuple):
         )
 
     def of_steps(self, steps: slice) -> list[StepBuffers]:
-        """The buffers of each of these steps: tensors (R, H)."""
+        """The buffers of each step in a range: tensors (R, H)."""
         states = unbind_steps(self.states, slice(steps.start, steps.stop + 1))
         gates, saved = unbind_steps(self.gates, steps), unbind_steps(self.saved, steps)
         augmented: Sequence[Tensor] = [h for h, *_ in states[:-1]]
@@ -99,24 +99,24 @@ class Workspace(NamedTuple):
 
 
 def flat_rows(tensors: Sequence[Tensor], start: int, rows: int) -> list[Tensor]:
-    """Of each tensor (T, R, H) the given number of rows from step `start` on: (rows, H)."""
+    """The given number of rows of each tensor (T, R, H), from step `start` on: (rows, H)."""
     return [tensor.flatten(0, 1).narrow(0, start * tensor.shape[1], rows) for tensor in tensors]
 
 
 def unbind_steps(tensors: Sequence[Tensor], steps: slice) -> list[tuple[Tensor, ...]]:
-    """Of each step a tuple with its part (R, H) of every tensor (T, R, H)."""
+    """For each step, a tuple of its slices (R, H) of all tensors (T, R, H)."""
     each = [tensor[steps].unbind(0) for tensor in tensors]
     return list(zip(*each, strict=True)) or [()] * (steps.stop - steps.start)
 
 
 def extra_steps(blocks: list[Block]) -> int:
-    """How many steps of memory the padded rows need after the last step of a block, at most."""
+    """The number of steps of memory that the padded rows of any block need after its last step."""
     steps = [-(-block.rows // max(1, block.x.batch)) - len(block) for block in blocks]
     return max([0, *steps])
 
 
 def allocate_steps(like: Tensor, steps: int, extra: int) -> Tensor:
-    """Memory for some steps, each of the shape of `like`, followed by zeros for `extra` steps."""
+    """Memory for `steps` steps of the shape of `like`, followed by zeros for `extra` steps."""
     memory = like.new_empty(steps + extra, *like.shape)
     memory[steps:].zero_()
     return memory
@@ -125,14 +125,14 @@ def allocate_steps(like: Tensor, steps: int, extra: int) -> Tensor:
 def allocate_workspace(
     cell: Cell, projection: Projection, batch: int, steps: int, extra: int
 ) -> Workspace:
-    """A workspace for `steps` steps of `batch` sequences; the state before the first is zero."""
+    """A workspace for `steps` steps of `batch` sequences, with a zero initial state."""
     kernel = KERNELS[type(cell)]
     zero = cell.bias.new_zeros(batch, cell.hidden_size)
     width = len(projection.input_weights[0]) if projection.input_weights else 0
     columns = [cell.hidden_size] * len(kernel.adjacent_states)
     augmented = allocate_steps(zero.new_empty(batch, sum(columns) + width), steps + 1, extra)
     *views, inputs = augmented.split([*columns, width], dim=2)
-    inputs[steps:].zero_()  # also beside the final state, which the padded rows may reach
+    inputs[steps:].zero_()  # including the row of the final state, which padded rows may read
     adjacent = dict(zip(kernel.adjacent_states, views, strict=True))
     workspace = Workspace(
         [allocate_steps(zero, steps, extra) for _ in range(kernel.num_gates)],

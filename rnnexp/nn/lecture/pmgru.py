@@ -1,12 +1,12 @@
-"""pmGRU, the lecture's minimal gated unit for load prediction: its slides on pmGRU, and DLStudio's
-class pmGRU. The gate is that of Zhou et al. 2016 (arXiv 1603.09420, eqs. 8-10)."""
+"""pmGRU, the lecture's minimal gated unit for load prediction, from its slides on pmGRU and
+DLStudio's class pmGRU. The unit is from Zhou et al. 2016 (arXiv 1603.09420, eqs. 8-10)."""
 
 import torch
 from torch import Tensor, nn
 
 
 class pmGRU(nn.Module):
-    """For the hours t = 1 .. T of a window, with h_0 = 0:
+    """For the hours x_1 .. x_T of a window, with h_0 = 0:
 
     f_t    = sigma(W_f [x_t; h_{t-1}] + b_f)
     h~_t   = tanh(W_h [x_t; f_t * h_{t-1}] + b_h)
@@ -22,14 +22,14 @@ class pmGRU(nn.Module):
         self.project3 = nn.Sequential(nn.Linear(hidden, 1), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:
-        """A batch of windows (B, T, I) -> the scaled load that follows each, (B, 1)."""
+        """x: scaled windows (B, T, I) -> scaled load of the hour after each window, (B, 1)."""
         h = x.new_zeros(len(x), self.hidden)
         for t in range(x.shape[1]):
             h = self.step(x[:, t], h)
         return self.project3(h)
 
     def step(self, x: Tensor, h: Tensor) -> Tensor:
-        """x_t (B, I) and h_{t-1} (B, H) -> h_t"""
+        """x_t (B, I) and h_{t-1} (B, H) -> h_t (B, H)."""
         f = self.project1(torch.cat([x, h], dim=1))
         candidate = self.project2(torch.cat([x, f * h], dim=1))
         return (1 - f) * h + f * candidate

@@ -1,5 +1,5 @@
-"""TEXTnet, the lecture's simple recurrent network for text: its slides on TEXTnet, and DLStudio's
-classes TEXTnet and TEXTnetWithEmbeddings."""
+"""TEXTnet, the lecture's simple recurrent network for text, from its slides on TEXTnet and
+DLStudio's classes TEXTnet and TEXTnetWithEmbeddings."""
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,12 @@ from rnnexp.nn.lecture.words import Words
 
 
 class TEXTnet(nn.Module):
-    """For the words t = 1 .. T of a document, with h_0 = 0:
+    """For the words x_1 .. x_T of a document, with h_0 = 0:
 
     h_t    = tanh(W_h [x_t; h_{t-1}] + b_h)
     output = log-softmax(W_o dropout(relu(W_m [x_T; h_{T-1}] + b_m)) + b_o)
 
-    DLStudio has the tanh; the slide has none (tanh=False). WithEmbeddings has no dropout.
+    The slide has no tanh (tanh=False); DLStudio has it. TEXTnetWithEmbeddings has no dropout.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class TEXTnet(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, words: Words) -> Tensor:
-        """A document -> log-probabilities (1, classes)."""
+        """words: T rows (1, I) -> log-probabilities (1, classes)."""
         h = self.combined_to_hidden.bias.new_zeros(1, self.hidden)
         for t in range(len(words) - 1):
             h = self.step(words[t], h)
@@ -36,6 +36,6 @@ class TEXTnet(nn.Module):
         return torch.log_softmax(self.middle_to_out(self.dropout(middle)), dim=1)
 
     def step(self, x: Tensor, h: Tensor) -> Tensor:
-        """x_t (1, I) and h_{t-1} (1, H) -> h_t"""
+        """x_t (1, I) and h_{t-1} (1, H) -> h_t (1, H)."""
         h = self.combined_to_hidden(torch.cat([x, h], dim=1))
         return torch.tanh(h) if self.tanh else h

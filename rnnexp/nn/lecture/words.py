@@ -1,4 +1,4 @@
-"""What the lecture's text networks read: a document as rows, one a word."""
+"""The input of the lecture's text networks: a document with one row per word."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Words(Protocol):
-    """A document: words[t] is the row (1, I) of word t, counted from 0. A tuple of rows is one."""
+    """A document: words[t] is the row (1, I) of word t, from 0; for example a tuple of tensors."""
 
     def __len__(self) -> int: ...
 
@@ -16,9 +16,9 @@ class Words(Protocol):
 
 
 class OneHotWords:
-    """Word numbers as dense one-hot rows (1, V). A row is built when it is asked for.
+    """Word ids as dense one-hot rows (1, V), each created on access.
 
-    like: a tensor of the type and on the device that the rows should have; None: torch's defaults.
+    like: a tensor with the dtype and device of the rows; None: torch's defaults.
     """
 
     def __init__(self, words: Sequence[int], vocabulary: int, like: Tensor | None = None) -> None:

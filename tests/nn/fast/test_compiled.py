@@ -1,4 +1,4 @@
-"""The compiled path against the plain one. Compiling each new shape takes seconds."""
+"""The compiled path against the plain path. Each new shape takes seconds to compile."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +21,8 @@ LENGTHS = torch.tensor([5, 3, 1])
 
 @pytest.fixture(autouse=True)
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Blocks of 2 steps, of 5: two are compiled, and one step is left. Which blocks were handed
-    to the compiler, by their steps."""
+    """Blocks of 2 steps: of 5 steps, two blocks are compiled, and one step remains. Returns the
+    numbers of steps of the compiled blocks."""
     blocks: list[int] = []
     original = compiled._compiled()
 
@@ -33,7 +33,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(compiled, "BLOCK_STEPS", 2)
     monkeypatch.setattr(recurrence, "BLOCK_STEPS", 2)
     monkeypatch.setattr(compiled, "_compiled", lambda: run)
-    torch.compiler.reset()  # or it stops compiling after some shapes
+    torch.compiler.reset()  # torch stops compiling after some number of shapes
     torch.manual_seed(0)
     return blocks
 
@@ -59,8 +59,8 @@ def test_equal_to_the_plain_path(kind: type[cells.Cell], counted: list[int]) -> 
 
 
 @compiling
-def test_a_recurrence_takes_it_where_it_is_asked_for(counted: list[int]) -> None:
-    """In both directions, and without a gradient; the final state alone."""
+def test_a_recurrence_uses_it_if_requested(counted: list[int]) -> None:
+    """Two directions, without gradients, final state only."""
     both_ways = CellRecurrence(cells.MGU, 4, 5, bidirectional=True, compiled=True)
     assert both_ways.path == "compiled"
     x = Features(torch.randn(5, 3, 4), LENGTHS)
@@ -81,7 +81,7 @@ def test_few_steps_are_not_compiled(counted: list[int]) -> None:
 
 
 def test_without_a_compiler_another_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a run trained on another machine can be tested and used for prediction."""
+    """A run trained on another machine can still be tested and used for prediction."""
     monkeypatch.setenv("CXX", "a-compiler-that-is-not-there")
     with pytest.warns(UserWarning, match="compiled=True needs the compiler a-compiler-that"):
         one = CellRecurrence(cells.MGU, 4, 5, compiled=True)

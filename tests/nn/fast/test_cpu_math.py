@@ -1,5 +1,4 @@
-"""Whichever library computes them, products are in float32 and tanh is exact; torch's setting is
-restored."""
+"""With any library, products are in float32 and tanh is accurate; torch's setting is restored."""
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ def with_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_products_are_in_float32(sizes: tuple[int, int, int]) -> None:
     """bfloat16 rounds 1 + 2^-12 to 1, so every sum would be wrong by a factor of 1 + 2^-12.
 
-    Plain, transposed and added in place, by the library that this processor uses.
+    Plain, transposed and in-place products, with the library that this processor uses.
     """
     rows, inner, columns = sizes
     x, weight = torch.full((rows, inner), 1 + 2.0**-12), torch.ones(inner, columns)
@@ -70,7 +69,7 @@ def test_rows_are_padded_to_a_few_sizes(with_onednn: None, monkeypatch: pytest.M
     for rows, size in zip(range(16, 4097), sizes, strict=True):
         assert rows <= size <= max(1.25 * rows, rows + 31)
         assert cpu_math.padded_rows(size, 512, 512) == size
-    assert cpu_math.padded_rows(15, 512, 512) == 15  # padding would take longer
+    assert cpu_math.padded_rows(15, 512, 512) == 15  # padding would cost more than it saves
     assert cpu_math.padded_rows(33, 16, 16) == 33  # too small for oneDNN
     monkeypatch.setattr(cpu_math, "USE_ONEDNN", False)
     assert cpu_math.padded_rows(33, 512, 512) == 33
@@ -108,7 +107,7 @@ def test_either_way_of_computing_tanh(
     error: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Into new memory, into a part of wider rows, and in place; from -100 to 100."""
+    """Write to new memory, to some columns of a wider tensor, and in place; x from -100 to 100."""
     monkeypatch.setattr(cpu_math, "USE_SIGMOID", sigmoid)
     x = torch.linspace(-4, 4, shape[0] * shape[1], dtype=dtype).view(shape)
     x[0, :4] = torch.tensor([0.0, -0.0, -100.0, 100.0])

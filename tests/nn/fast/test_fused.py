@@ -1,4 +1,4 @@
-"""The fused path against the plain one: values, gradients, padding, nesting, memory."""
+"""The fused path against the plain path: values, gradients, padding, nesting, memory."""
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
@@ -25,8 +25,8 @@ every_cell = pytest.mark.parametrize("kind", KERNELS)
 
 @pytest.fixture(autouse=True)
 def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of 5 are split into 3 and 2 sequences, and 7 steps into blocks of 3 or 4. Inputs of 6
-    features are projected, inputs of 4 stand beside the hidden state."""
+    """Split batches of 5 into 3 and 2 sequences, and 7 steps into blocks of 3 or 4. Inputs of 6
+    features are projected; inputs of 4 features are concatenated to the hidden state."""
     monkeypatch.setattr(fused, "MAX_SEQUENCES", 3)
     monkeypatch.setattr(workspace, "BLOCK_ROWS", 9)
     monkeypatch.setattr(projections, "MAX_AUGMENTED_FEATURES", 5)
@@ -34,7 +34,7 @@ def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(cell: Any) -> Any:
-    """The cell with weights that are large enough for every gate to matter."""
+    """Draw weights that are large enough for every gate to affect the result."""
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.normal_(std=0.7)
@@ -48,7 +48,7 @@ def sequences(one_hot: bool, lengths: Tensor | None, size: int = 6) -> Sequences
 
 
 def gradients(run: Any, cell: Cell, x: Sequences, every_step: bool) -> list[Tensor]:
-    """Outputs, and gradients of a random function of all of them."""
+    """The outputs, and the gradients of a random linear function of all outputs."""
     hidden, final = run(cell, x, every_step)
     generator = torch.Generator().manual_seed(1)
     outputs = [hidden, *final]
@@ -111,7 +111,7 @@ def test_weights_split_for_one_sequence(
     piece: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sequences run one by one, and the cores share the columns of the weights."""
+    """Sequences run one at a time, and the cores share the columns of the weights."""
     monkeypatch.setattr(fused, "MAX_SEQUENCES", 1)
     monkeypatch.setattr(base, "MIN_SPLIT_WEIGHT", 1)
     monkeypatch.setattr(base, "MIN_SPLIT_COLUMNS", piece)
@@ -130,8 +130,8 @@ def test_weights_split_for_one_sequence(
 def test_padded_rows_of_a_block_change_nothing(
     kind: type[Cell], one_hot: bool, size: int, more: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks of 3 or 4 steps, the last one shorter; their padded rows reach into the next block or
-    past the last step."""
+    """Blocks of 3 or 4 steps, the last block shorter. Padded rows extend to the next block or past
+    the last step."""
 
     def longer(*arguments: Any) -> list[workspace.Block]:
         blocks = workspace.split_blocks(*arguments)
@@ -145,7 +145,7 @@ def test_padded_rows_of_a_block_change_nothing(
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
     with torch.no_grad():
         hidden, final = run_fused(cell, x, True)
-    for one, other in zip([hidden, *final], expected, strict=False):  # the gradients are left out
+    for one, other in zip([hidden, *final], expected, strict=False):  # without the gradients
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
@@ -156,7 +156,7 @@ def filled_with_nan(tensor: torch.Tensor, *shape: int) -> torch.Tensor:
 def test_a_weight_is_split_into_as_many_pieces_as_allowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """At least `piece` columns each, and as many pieces for each core."""
+    """Each piece has at least `piece` columns, and each core has the same number of pieces."""
     monkeypatch.setattr(base, "MIN_SPLIT_WEIGHT", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(fused, "MAX_SEQUENCES", 1)
@@ -176,8 +176,8 @@ def test_textnet_order2_without_its_tanh() -> None:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-9)
 
 
-def test_onednn_meets_only_a_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of a hundred different lengths."""
+def test_onednn_gets_only_a_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred batches with different numbers of steps."""
     monkeypatch.setattr(cpu_math, "USE_ONEDNN", True)
     monkeypatch.setattr(cpu_math, "MIN_PRODUCT_SIZE", 1)
     monkeypatch.setattr(workspace, "BLOCK_ROWS", 4096)
@@ -192,9 +192,9 @@ def test_onednn_meets_only_a_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     for steps_of_batch in range(1, 101):
         hidden, _ = run_fused(cell, Features(torch.randn(steps_of_batch, 3, 6)), True)
         hidden.sum().backward()
-    alone = {3}  # sequences, at one step
-    few = {6, 9, 12, 15}
-    assert asked - alone - few == {32, 64, 96, 128, 160, 192, 224, 256, 320}
+    one_step = {3}  # rows
+    unpadded = {6, 9, 12, 15}
+    assert asked - one_step - unpadded == {32, 64, 96, 128, 160, 192, 224, 256, 320}
 
 
 @every_cell

@@ -1,4 +1,4 @@
-"""Rows of a table against plain indexing: values, gradients, readers, and what is touched."""
+"""Row lookups against plain indexing: values, gradients, readers, and the rows touched."""
 
 import copy
 import gc
@@ -78,7 +78,7 @@ def test_a_second_derivative() -> None:
 
 
 class TenTimesTheNumber:
-    """A reader for which row n of any table consists of 10 n."""
+    """A reader that returns 10 n in every entry of row n."""
 
     def read_rows(self, table: Tensor, rows: Tensor) -> Tensor:
         return 10.0 * rows.unsqueeze(1).expand(-1, table.shape[1])
@@ -112,7 +112,7 @@ def test_another_table_and_a_copy_have_no_reader(reader: TenTimesTheNumber) -> N
 def test_a_reader_is_removed(reader: TenTimesTheNumber) -> None:
     ours = table()
     ROW_READERS.register(ours, reader)
-    ROW_READERS.remove(ours, TenTimesTheNumber())  # another one
+    ROW_READERS.remove(ours, TenTimesTheNumber())  # not the reader of this table
     assert ROW_READERS.find(ours) is reader
     ROW_READERS.remove(ours, reader)
     assert ROW_READERS.find(ours) is None

@@ -1,4 +1,4 @@
-"""The lecture's char RNN: its equations, its size, and weights in its layout both ways."""
+"""The lecture's char RNN: equations, sizes, and conversion of weights in both directions."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ CLASSES = 5
 
 
 def both() -> tuple[Any, CharRNN]:
-    """Our network and the lecture's, at different weights."""
+    """Our network and the lecture's network, with different weights."""
     network = classifier(*CHAR_RNN, hidden_size=6, classes=CLASSES)
     return network, CharRNN(11, 6, CLASSES).double()
 
@@ -31,10 +31,10 @@ def test_weights_of_the_lecture_give_equal_outputs_both_ways() -> None:
     ours = to_published(network)
     with torch.no_grad():
         for parameter in published.parameters():
-            parameter.mul_(3)  # so large that every part is seen in the output
+            parameter.mul_(3)  # large enough that every part affects the output
     load_published(network, published.state_dict())
     check_equal_outputs(network, published)
-    published.load_state_dict(to_published(network))  # it has these names and shapes, and no other
+    published.load_state_dict(to_published(network))  # checks all names and shapes
     check_equal_outputs(network, published)
 
     published.load_state_dict(ours)
@@ -51,7 +51,7 @@ def test_parameters_at_the_lectures_size() -> None:
 def test_wrong_weights_are_refused() -> None:
     network, published = both()
     state = published.state_dict()
-    with pytest.raises(ValueError, match=r"c2o.weight has shape \(4, 17\), this network needs"):
+    with pytest.raises(ValueError, match=r"c2o.weight has shape \(4, 17\), but this network"):
         load_published(network, state | {"c2o.weight": torch.zeros(4, 17)})
     del state["c2h.bias"]
     with pytest.raises(ValueError, match=r"no 'c2h.bias': it is not the lecture's char RNN"):

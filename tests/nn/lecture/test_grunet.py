@@ -1,4 +1,4 @@
-"""GRUnet: torch's GRU on vectors that are built, its sizes, and weights of DLStudio both ways."""
+"""GRUnet: torch's GRU on dense vectors, sizes, and conversion of DLStudio's weights both ways."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.support.networks import EMBEDDINGS, ONE_HOT, classifier, inputs, outp
 
 
 def both(representation: str, layers: int = 2) -> tuple[Any, GRUnet]:
-    """Our network and DLStudio's, at different weights."""
+    """Our network and DLStudio's network, with different weights."""
     network: Any = classifier("model=grunet", representation, hidden_size=6, num_layers=layers)
     return network, GRUnet(network.representation.size, 6, 2, layers).double()
 
@@ -27,11 +27,11 @@ def test_weights_of_dlstudio_give_equal_outputs_both_ways(representation: str, l
     x = inputs(network, tokens)
     with torch.no_grad():
         for parameter in published.parameters():
-            parameter.mul_(3)  # so large that every part is seen in the output
+            parameter.mul_(3)  # large enough that every part affects the output
 
     load_published(network, published.state_dict())
     torch.testing.assert_close(network(tokens, None), outputs(published, x), rtol=1e-12, atol=1e-12)
-    published.load_state_dict(to_published(network))  # it has these names and shapes, and no other
+    published.load_state_dict(to_published(network))  # checks all names and shapes
 
     published.load_state_dict(ours)
     load_published(network, ours)
@@ -47,7 +47,7 @@ def test_gradients_are_those_of_torchs_gru_on_built_one_hot_vectors() -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(parameter.grad.to_dense())
-    gradients = to_published(network)  # they are laid out as the weights are
+    gradients = to_published(network)  # same layout as the weights
     for name, parameter in published.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-12, atol=1e-14)
 
@@ -61,7 +61,7 @@ def test_parameters_with_one_hot_words(vocabulary: int, expected: int) -> None:
 
 @pytest.mark.parametrize(("hidden", "expected"), [(200, 542_802), (100, 181_402)])
 def test_parameters_with_word_vectors(hidden: int, expected: int) -> None:
-    """Word vectors of the data that stay as they are count nothing."""
+    """Frozen word vectors are not counted."""
     vectors = Vectors(dimension=300, known=17_001)
     number = parameters(
         "model=grunet", EMBEDDINGS, vocabulary=17_001, vectors=vectors, hidden_size=hidden
@@ -80,12 +80,12 @@ def test_wrong_weights_are_refused() -> None:
     _, published = both(ONE_HOT)
     state = published.state_dict()
     with pytest.raises(
-        ValueError, match=r"has 'gru.weight_ih_l1', which this network does not have"
+        ValueError, match=r"has 'gru.weight_ih_l1', which is not part of this network"
     ):
         load_published(both(ONE_HOT, layers=1)[0], state)
     with pytest.raises(ValueError, match=r"no 'gru.weight_ih_l2': it is not DLStudio's GRUnet"):
         load_published(both(ONE_HOT, layers=3)[0], state)
-    with pytest.raises(ValueError, match=r"gru.weight_ih_l0 has shape \(18, 11\), this network"):
+    with pytest.raises(ValueError, match=r"gru.weight_ih_l0 has shape \(18, 11\), but this"):
         load_published(both(EMBEDDINGS)[0], state)
 
 

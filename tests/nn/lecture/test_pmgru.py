@@ -1,4 +1,4 @@
-"""pmGRU as DLStudio lays it out: sizes, and equal outputs in both directions."""
+"""pmGRU in DLStudio's layout: sizes, and equal outputs after conversion in both directions."""
 
 from functools import partial
 

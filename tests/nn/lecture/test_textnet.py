@@ -1,4 +1,4 @@
-"""TEXTnet and TEXTnetOrder2: their equations, their sizes, and weights of DLStudio both ways."""
+"""TEXTnet and TEXTnetOrder2: equations, sizes, and conversion of DLStudio's weights both ways."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def published_layout(model: str, inputs: int, hidden: int) -> Published:
 
 
 def both(model: str, representation: str) -> tuple[Any, Published]:
-    """Our network and DLStudio's, at different weights."""
+    """Our network and DLStudio's network, with different weights."""
     network: Any = classifier(f"model={model}", representation, hidden_size=6)
     return network, published_layout(model, network.representation.size, 6).double().eval()
 
@@ -48,11 +48,11 @@ def test_weights_of_dlstudio_give_equal_outputs_both_ways(model: str, representa
     ours = to_published(network)
     with torch.no_grad():
         for parameter in published.parameters():
-            parameter.mul_(3)  # so large that every part is seen in the output
+            parameter.mul_(3)  # large enough that every part affects the output
     load_published(network, published.state_dict())
     check_equal_outputs(network, published)
     back = to_published(network)
-    published.load_state_dict(back)  # it has these names and shapes, and no other
+    published.load_state_dict(back)  # checks all names and shapes
     check_equal_outputs(network, published)
 
     published.load_state_dict(ours)
@@ -94,7 +94,7 @@ def test_weights_start_as_those_of_torchs_linear_layers(model: str) -> None:
 
 
 def test_dropout_is_where_dlstudio_has_it() -> None:
-    """On the middle layer; TEXTnetWithEmbeddings has none, as the config's comment says."""
+    """After the middle layer; TEXTnetWithEmbeddings has none, as the config's comment says."""
     for model in MODELS:
         assert composed(f"model={model}").model.readout.dropout == 0.1
     network, _ = both("textnet", EMBEDDINGS)
@@ -110,9 +110,9 @@ def test_wrong_weights_are_refused() -> None:
     network, published = both("textnet_order2", ONE_HOT)
     state = published.state_dict()
     small, _ = both("textnet", ONE_HOT)
-    with pytest.raises(ValueError, match=r"combined_to_hidden.weight has shape \(6, 23\), this"):
+    with pytest.raises(ValueError, match=r"combined_to_hidden.weight has shape \(6, 23\), but"):
         load_published(small, state)
-    with pytest.raises(ValueError, match=r"has 'fc.bias', which this network does not have"):
+    with pytest.raises(ValueError, match=r"has 'fc.bias', which is not part of this network"):
         load_published(network, state | {"fc.bias": torch.zeros(2)})
     del state["linear_for_cell.bias"]
     with pytest.raises(ValueError, match=r"no 'linear_for_cell.bias': it is not .* TEXTnetOrder2"):

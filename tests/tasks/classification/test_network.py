@@ -135,7 +135,7 @@ LAST_INPUT = ["model=textnet", ONE_HOT]
         (["model/readout=every_step"], {}, "choose another readout than every_step"),
         (LAST_INPUT, {"num_layers": 2}, "one layer and one direction: set num_layers=1"),
         (LAST_INPUT, {"bidirectional": True}, "is defined for one layer and one direction"),
-        (["model=gru", "model/readout=textnet_order2"], {}, "states is [0, 2], but the tensors"),
+        (["model=gru", "model/readout=textnet_order2"], {}, "states is [0, 2], but the state"),
         (["model=gru", ONE_HOT], {}, "one-hot vectors are never built, and this recurrence needs"),
         (
             LAST_INPUT,

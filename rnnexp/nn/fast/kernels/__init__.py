@@ -1,7 +1,7 @@
 """Hand-written kernels: the forward and backward pass of each cell at one step.
 
-`KERNELS` says which kernel computes which cell. A cell that is not listed runs on the plain path
-(`rnnexp.nn.plain`) or the compiled one (`rnnexp.nn.fast.compiled`).
+`KERNELS` maps a cell to its kernel. Cells without a kernel run on the plain path
+(`rnnexp.nn.plain`) or the compiled path (`rnnexp.nn.fast.compiled`).
 """
 
 from rnnexp.nn import cells

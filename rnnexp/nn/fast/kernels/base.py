@@ -1,13 +1,13 @@
 """The base class of the kernels, and the buffers that a kernel reads and writes.
 
-On the plain path autograd records every operation of a step and allocates its results. A kernel
-writes into buffers that exist already, and its gradient is written by hand. `rnnexp.nn.fast.fused`
-runs it over time. So the equations of a cell stand in two places: in `rnnexp.nn.cells` to be read,
-and in a kernel to be fast. Tests compare the two.
+On the plain path, autograd records every operation of a step and allocates its result. A kernel
+writes to preallocated buffers and has a hand-written backward pass. `rnnexp.nn.fast.fused` runs it
+over the steps. The equations of a cell thus exist twice: in `rnnexp.nn.cells` for the reader, and
+in a kernel for speed. Tests compare the two.
 
-A tensor of one step has shape (R, H): R sequences, H hidden units. Tensors of several steps are
-flattened to (rows, H), where rows is S * R or slightly larger; gradients are zero in the extra
-rows. In names, g_x is the gradient of the loss with respect to x.
+A tensor of one step has shape (R, H): R sequences, H hidden units. A tensor of S steps is flattened
+to (rows, H), where rows is S * R or slightly larger; gradients are zero in the extra rows. The name
+g_x denotes the gradient of the loss with respect to x.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,26 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-# The gradient of an activation's input, from its output y and the gradient of y; it is written
-# into `grad_input`.
+# (gradient of y, y) -> gradient of x, where y = activation(x). The result is written to
+# `grad_input`.
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
-# For a batch of one sequence, a product is as fast as memory delivers the weight. A weight of fewer
-# elements (2**18 float32 numbers are 1 MiB) fits into one core's cache and is not split.
-MIN_SPLIT_WEIGHT = 2**18
-MIN_SPLIT_COLUMNS = 128  # of a piece; their sums stay in a core's registers
+# For one sequence, memory bandwidth limits the product with a weight, so cores share the weight. A
+# weight of fewer elements (2**18 float32 are 1 MiB) fits into the cache of a core and is not split.
+MIN_SPLIT_WEIGHT = 2**18  # elements
+MIN_SPLIT_COLUMNS = 128  # columns per piece; a core keeps so many sums in its registers
 
 
 class StepBuffers(NamedTuple):
     """What a kernel reads and writes at one step.
 
-    gates: P tensors; the input projections W x_t + b before the forward pass, the activations of
-        the gates after it.
+    gates: P tensors; they hold the input projections W x_t + b before the forward pass, and the
+        activations of the gates after it.
     saved: the other tensors that the backward pass needs.
     before, after: the tensors of the state before and after the step.
-    augmented: [h; x_t; 1], (R, N * H + J): N states before the step, the hidden state first, with
-        the inputs beside them.
+    augmented: [h; x_t; 1], (R, N * H + J): N state tensors before the step, the hidden state first,
+        then the inputs.
     inputs: the last J columns of `augmented`. J = 0 if the inputs are projected beforehand.
     """
 
@@ -61,15 +61,15 @@ class StepGradients(NamedTuple):
 class CellKernel:
     """The forward and backward pass of one cell at one step, for R sequences.
 
-    num_gates, num_saved, num_saved_gradients, num_states: how many tensors of each kind a step has.
-    adjacent_states: numbers of the states that lie beside each other in memory, so that one product
-        reads all of them.
+    num_gates, num_saved, num_saved_gradients, num_states: number of tensors of each kind per step.
+    adjacent_states: indices of the state tensors that are adjacent in memory, so that one product
+        covers all of them.
     augmented: names of the recurrent weights that can be fused with the input weights into one
         product over [h; x_t; 1], in gate order; a tuple of names for each product, since a product
-        may read several states. Empty if the cell needs the input projection separately.
+        may cover several state tensors. Empty if the cell needs the input projection separately.
 
-    input_weights: for each gate the rows (J, H) of its weight that belong to the inputs beside the
-        hidden state; None if the gates hold their input projections already.
+    input_weights: for each gate, the input weight (J, H) of the columns `inputs`; None if the gates
+        already hold the input projections.
     """
 
     num_gates: ClassVar[int]
@@ -81,8 +81,8 @@ class CellKernel:
 
     def __init__(self, cell: Any, sequences: int, input_weights: Sequence[Tensor] | None) -> None:
         self.input_weights = input_weights
-        self.beta = 1 if input_weights is None else 0  # 1: products are added to the gates
-        # Buffers for intermediate results, valid within one call.
+        self.beta = 1 if input_weights is None else 0  # 1: add products to the input projections
+        # Buffers for intermediate results within one call.
         self.scratch_a, self.scratch_b = cell.bias.new_empty(2, sequences, cell.hidden_size).unbind(
             0
         )
@@ -92,26 +92,26 @@ class CellKernel:
 
     @staticmethod
     def input_bias(cell: Any) -> Tensor:
-        """The bias of the input projections: (P * H,)."""
+        """The bias of the input projections, (P * H,)."""
         return cell.bias
 
     def augmented_weight(self, U: Tensor, gate: int) -> Tensor:
-        """The weight of [h; x_t; 1] for one gate: [U; input weights], (N * H + J, H)."""
+        """The weight of [h; x_t; 1] for one gate: [U; input weight], (N * H + J, H)."""
         return U if self.input_weights is None else torch.cat([U, self.input_weights[gate]])
 
     def augmented_buffer(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """A buffer (rows, H + J) for [some h; x_t; 1], and views of its two parts, (rows, H) and
-        (rows, J)."""
+        """A buffer (rows, H + J) for [v; x_t; 1] with some vector v of size H, and views of its two
+        parts, (rows, H) and (rows, J)."""
         width = 0 if self.input_weights is None else len(self.input_weights[0])
         hidden_size = self.scratch_a.shape[1]
         augmented = self.scratch_a.new_empty(rows, hidden_size + width)
         return augmented, augmented[:, :hidden_size], augmented[:, hidden_size:]
 
     def transposed(self, weight: Tensor) -> Tensor:
-        """The transpose of a weight, copied in memory once because products with a copy are faster.
+        """The transpose of a weight, copied once, since products with a contiguous copy are faster.
 
-        For one sequence and a large weight only a view is returned: the product then takes as long
-        as reading the weight, in either layout.
+        For one sequence and a large weight the transpose is a view: memory bandwidth then limits
+        the product in either layout.
         """
         key = id(weight)
         if key not in self._transposed:
@@ -121,11 +121,10 @@ class CellKernel:
         return self._transposed[key]
 
     def product(self, out: Tensor, x: Tensor, weight: Tensor, beta: float = 0) -> Tensor:
-        """out (R, m) becomes beta * out + x @ weight; x: (R, n), weight: (n, m).
+        """out <- beta * out + x @ weight, with out: (R, m), x: (R, n), weight: (n, m).
 
-        For one sequence and a large weight the product takes as long as reading the weight, and a
-        single core would do that alone. The weight is then split into pieces of columns, and every
-        core reads its own.
+        For one sequence, torch computes the product on a single core. A large weight is then split
+        into groups of columns (pieces), so that all cores read it in parallel.
         """
         if self.cores == 1:
             return out.addmm_(x, weight, beta=beta)
@@ -140,12 +139,13 @@ class CellKernel:
         return out
 
     def _split_columns(self, weight: Tensor) -> Tensor | None:
-        """A weight (n, m) split into p pieces of columns, (p, n, m / p), as many for every core.
-        Each piece is contiguous in memory. None if the weight is not to be split."""
+        """Split a weight (n, m) into p pieces of columns, (p, n, m / p), the same number for every
+        core. Each piece is contiguous in memory. None if the weight is small, or if m is not a
+        multiple of the number of cores."""
         size = weight.shape[1]
         if weight.numel() < MIN_SPLIT_WEIGHT or size % self.cores:
             return None
-        if not weight.is_contiguous():  # a transposed view: its columns are contiguous already
+        if not weight.is_contiguous():  # a transposed view has contiguous columns
             return weight.unflatten(1, (self.cores, -1)).transpose(0, 1)
         most = max(1, size // (MIN_SPLIT_COLUMNS * self.cores))
         pieces = self.cores * next(n for n in range(most, 0, -1) if size % (n * self.cores) == 0)
@@ -163,8 +163,8 @@ class CellKernel:
     def add_weight_gradients(
         self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
     ) -> None:
-        """Add the gradients of the recurrent parameters over several steps to g_weights, by name.
+        """Add the gradients of the recurrent parameters for several steps to g_weights, by name.
 
-        The gradient of an augmented weight has the rows of the inputs below its own.
+        The gradient of an augmented weight is [gradient of U; gradient of the input weight].
         """
         raise NotImplementedError

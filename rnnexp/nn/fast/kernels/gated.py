@@ -61,8 +61,8 @@ class MGUKernel(CellKernel):
 class GRUKernel(CellKernel):
     """r, z = sigma(x + U h), m = U_h h + d_h, c = tanh(x_h + r * m), h' = (1 - z) * c + z * h
 
-    m is saved. r multiplies m but not x_h, so the two need separate products. The input bias of r
-    and z includes their recurrent biases.
+    m is saved. r multiplies m but not x_h, so m and x_h need separate products. The input bias of r
+    and z includes the recurrent bias.
     """
 
     num_gates = 3
@@ -185,7 +185,7 @@ class LSTMKernel(CellKernel):
         torch.mul(self._tanh_of(new_c), o.sigmoid_(), out=new_h)
 
     def _tanh_of(self, c: Tensor) -> Tensor:
-        """tanh(c), (R, H), written into `scratch_a`."""
+        """Write tanh(c), (R, H), to `scratch_a` and return it."""
         return tanh(self.scratch_a.copy_(c), out=self.scratch_a)
 
     def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:

@@ -69,7 +69,7 @@ class LinearKernel(CellKernel):
 class TEXTnetOrder2Kernel(CellKernel):
     """h' = tanh(x + [h; fed] [U; V]), cell' = sigma(W_c h' + b_c), fed' = cell
 
-    The gradient of the argument of sigma is saved.
+    The gradient with respect to the argument of sigma is saved.
     """
 
     num_gates = 1
@@ -84,7 +84,7 @@ class TEXTnetOrder2Kernel(CellKernel):
         self.W = self.augmented_weight(self.UV, 0)
         self.W_c, self.b_c = cell.W_c.detach(), cell.b_c.detach()
         self.tanh = cell.activation is torch.tanh
-        # Two buffers for the gradient of [h; fed]: a step reads one and writes the other.
+        # Two buffers for the gradient of [h; fed]: each step reads one and writes the other.
         g_both = self.scratch_a.new_empty(2, sequences, 2 * cell.hidden_size)
         self._swapping = [(g, *g.chunk(2, dim=1)) for g in g_both]
 
@@ -105,11 +105,11 @@ class TEXTnetOrder2Kernel(CellKernel):
         self._swapping.reverse()
         g_both, g_h_before, g_fed_before = self._swapping[0]
         self.product(g_both, g_x, self.transposed(self.UV))
-        g_state[:] = g_h_before, g_fed, g_fed_before  # fed' is the cell before the step
+        g_state[:] = g_h_before, g_fed, g_fed_before  # fed' = cell
 
     def add_weight_gradients(
         self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
     ) -> None:
-        g_weights["U"].addmm_(step.augmented.t(), g.gates[0])  # V is below U
+        g_weights["U"].addmm_(step.augmented.t(), g.gates[0])  # gradient of [U; V; input weight]
         g_weights["W_c"].addmm_(step.after[0].t(), g.saved[0])
         g_weights["b_c"].add_(g.saved[0].sum(0))

@@ -1,5 +1,5 @@
-"""Weights of the lecture's networks: their state dicts, translated from and into ours.
+"""Converters between our weights and the state dicts of the lecture's networks.
 
-`load_published` fills one of our networks, `to_published` writes its weights under DLStudio's
-names, and `literal` gives the literal network that computes the same.
+`load_published` loads a published state_dict into one of our networks, `to_published` returns our
+weights as such a state_dict, and `literal` returns the equivalent literal network.
 """

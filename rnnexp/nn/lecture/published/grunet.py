@@ -1,8 +1,8 @@
-"""GRUnet, the lecture's stack of gated recurrent units, in the layout that DLStudio stores.
+"""Converter for GRUnet, the lecture's stack of gated recurrent units, in DLStudio's layout.
 
-DLStudio 2.5.8 names its layers `gru`, a torch.nn.GRU, and `fc` over relu(h_T), then log-softmax.
-Its twin WithEmbeddings has the same layers. It is fed with word vectors and stores none, so a word
-table has no place there and stays as it is.
+In DLStudio 2.5.8 the layers are `gru`, a torch.nn.GRU, and `fc` over relu(h_T), then log-softmax.
+GRUnetWithEmbeddings has the same layers. Its state_dict contains no word vectors, so loading it
+does not change an embedding table.
 """
 
 from torch import Tensor, nn
@@ -23,16 +23,16 @@ from rnnexp.nn.readouts import LastHidden
 
 
 def load_published(network: Network, state: dict[str, Tensor]) -> None:
-    """Load the weights from a state_dict of DLStudio's GRUnet.
+    """Load weights from a state_dict of DLStudio's GRUnet.
 
     Raises:
-        ValueError: the network is not a GRUnet, or its sizes differ.
+        ValueError: the network is not a GRUnet, or the names or shapes in the state_dict differ.
     """
     split(state, _layout(network), "DLStudio's GRUnet")
 
 
 def to_published(network: Network) -> dict[str, Tensor]:
-    """The network's weights as a state_dict of DLStudio's GRUnet (copies).
+    """Copy the weights to a state_dict of DLStudio's GRUnet.
 
     Raises:
         ValueError: the network is not a GRUnet.
@@ -41,10 +41,10 @@ def to_published(network: Network) -> dict[str, Tensor]:
 
 
 def literal(network: Network) -> GRUnet:
-    """The literal network of the same sizes and dropout, at the same weights.
+    """The literal network with the same sizes, dropout and weights.
 
     Raises:
-        ValueError: the network is not a GRUnet, or has a dropout before its output.
+        ValueError: the network is not a GRUnet, or has dropout before its output.
     """
     state = to_published(network)
     refuse_dropout(network.readout, "DLStudio's GRUnet")
@@ -54,7 +54,7 @@ def literal(network: Network) -> GRUnet:
 
 
 def _layout(network: Network) -> Layout:
-    """Where our weights stand in DLStudio's."""
+    """Layout of DLStudio's GRUnet in terms of our weights."""
     cells = [cell for cell in cells_of(network.recurrence) if isinstance(cell, GRU)]
     match cells, network.readout:
         case [_, *_], LastHidden(before=nn.ReLU(), activation=nn.Identity(), linear=out):
@@ -68,6 +68,6 @@ def _layout(network: Network) -> Layout:
                 }
             return layout | linear("fc", [out.weight.t()], out.bias)
     raise ValueError(
-        "the network is not DLStudio's GRUnet: that is a stack of GRU cells in one direction, read "
-        "by LastHidden through relu"
+        "the network is not DLStudio's GRUnet: it needs a stack of GRU cells in one direction, and "
+        "the readout LastHidden with before=relu and activation=identity"
     )

@@ -1,8 +1,8 @@
-"""State dicts of published networks, translated from and into ours.
+"""Conversion between our weights and the state dicts of published networks.
 
-A layout lists, for every tensor of a published state_dict, the weights of ours that it joins: a
-weight over [x_t; h_{t-1}] is our W beside our U. The listed tensors are transposed views of our
-parameters, so copying into them fills the parameters. One layout serves both directions.
+A layout maps each tensor name of a published state_dict to our weights whose horizontal stack it
+is: a weight over [x_t; h_{t-1}] is [W, U]. Our weights in a layout are transposed views of the
+parameters, so copying to them changes the parameters. The same layout converts both ways.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Literal = TypeVar("Literal", bound=nn.Module)
 
 
 class Network(Protocol):
-    """What is translated: a recurrence, and a readout of its hidden states."""
+    """A network to convert: a recurrence and a readout of its hidden states."""
 
     recurrence: Any
     readout: Any
@@ -35,26 +35,26 @@ def linear(name: str, weights: Sequence[Tensor], bias: Tensor) -> Layout:
 
 
 def join(layout: Layout) -> dict[str, Tensor]:
-    """Our weights under the names and in the shapes of the published network (copies)."""
+    """Copy our weights to a state_dict with the names and shapes of the published network."""
     return {name: torch.cat(parts, dim=-1) for name, parts in layout.items()}
 
 
 def split(state: dict[str, Tensor], layout: Layout, network: str) -> None:
-    """Fill our weights from the state_dict of a published network. network: its name.
+    """Copy a state_dict of a published network to our weights. network: name of this network.
 
     Raises:
-        ValueError: a tensor is missing, unknown, or of another shape.
+        ValueError: a tensor is missing, unknown, or has another shape.
     """
     expected = join(layout)
     for name, weight in expected.items():
         if name not in state:
             raise ValueError(f"the state_dict has no {name!r}: it is not {network}")
         if state[name].shape != weight.shape:
-            found, wanted = tuple(state[name].shape), tuple(weight.shape)
-            raise ValueError(f"{name} has shape {found}, this network needs {wanted}")
+            found, needed = tuple(state[name].shape), tuple(weight.shape)
+            raise ValueError(f"{name} has shape {found}, but this network needs {needed}")
     for name in state:
         if name not in expected:
-            raise ValueError(f"the state_dict has {name!r}, which this network does not have")
+            raise ValueError(f"the state_dict has {name!r}, which is not part of this network")
     for name, parts in layout.items():
         widths = [part.shape[-1] for part in parts]
         for part, weight in zip(parts, state[name].split(widths, dim=-1), strict=True):
@@ -62,26 +62,26 @@ def split(state: dict[str, Tensor], layout: Layout, network: str) -> None:
 
 
 def cells_of(recurrence: nn.Module) -> list[Cell]:
-    """The cells of a one-directional stack, from the first layer to the last; empty otherwise."""
+    """The cells of a unidirectional stack, from the first to the last layer; else an empty list."""
     if isinstance(recurrence, CellRecurrence) and not recurrence.backward_layers:
         return [cast(Cell, layer) for layer in recurrence.layers]
     return []
 
 
 def filled(literal: Literal, state: dict[str, Tensor]) -> Literal:
-    """A literal network with these weights, in their type and on their device."""
+    """Load a state_dict into a literal network, with the dtype and device of the state_dict."""
     first = next(iter(state.values()))
     literal.to(first.device, first.dtype).load_state_dict(state)
     return literal
 
 
 def refuse_dropout(readout: Any, network: str) -> None:
-    """Check that a readout has no dropout. network: the name of the one that has none.
+    """Check that a readout has no dropout. network: name of the published network.
 
     Raises:
-        ValueError: it has.
+        ValueError: the readout has dropout.
     """
     if readout.dropout.p:
         raise ValueError(
-            f"{network} has no dropout before its output: set that of the readout to 0"
+            f"{network} has no dropout before its output: set the dropout of the readout to 0"
         )

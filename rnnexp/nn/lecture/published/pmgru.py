@@ -1,6 +1,6 @@
-"""pmGRU, the lecture's network for load prediction, in the layout that DLStudio stores.
+"""Converter for pmGRU, the lecture's network for load prediction, in DLStudio's layout.
 
-DLStudio 2.5.8 names its three layers
+In DLStudio 2.5.8 the three layers are
 
     project1.0  (H, I + H)  W_f | U_f  over [x_t; h_{t-1}]
     project2.0  (H, I + H)  W_h | U_h  over [x_t; f_t * h_{t-1}]
@@ -26,30 +26,30 @@ from rnnexp.nn.readouts import LastHidden
 
 
 def load_published(network: Any, state: dict[str, Tensor]) -> None:
-    """Load the weights from a state_dict of DLStudio's pmGRU.
+    """Load weights from a state_dict of DLStudio's pmGRU.
 
-    The scaling stays as it is: DLStudio stores none.
+    The scaling does not change, because DLStudio's state_dict contains none.
 
     Raises:
-        ValueError: the network is not one layer of MGU, or the sizes differ.
+        ValueError: the network is not a pmGRU, or the names or shapes in the state_dict differ.
     """
     split(state, _layout(network), "DLStudio's pmGRU")
 
 
 def to_published(network: Any) -> dict[str, Tensor]:
-    """The network's weights as a state_dict of DLStudio's pmGRU (copies).
+    """Copy the weights to a state_dict of DLStudio's pmGRU.
 
     Raises:
-        ValueError: the network is not one layer of MGU.
+        ValueError: the network is not a pmGRU.
     """
     return join(_layout(network))
 
 
 def literal(network: Any) -> pmGRU:
-    """The literal network of the same sizes, at the same weights. It reads scaled windows.
+    """The literal network with the same sizes and weights. Its inputs are scaled windows.
 
     Raises:
-        ValueError: the network is not one layer of MGU, or has a dropout before its output.
+        ValueError: the network is not a pmGRU, or has dropout before its output.
     """
     state = to_published(network)
     refuse_dropout(network.readout, "DLStudio's pmGRU")
@@ -58,7 +58,7 @@ def literal(network: Any) -> pmGRU:
 
 
 def _layout(network: Any) -> Layout:
-    """Where our weights stand in DLStudio's."""
+    """Layout of DLStudio's pmGRU in terms of our weights."""
     levels = network.inputs == ("level",) and network.target == "level"
     match cells_of(network.recurrence), network.readout:
         case [MGU() as cell], LastHidden(
@@ -72,6 +72,6 @@ def _layout(network: Any) -> Layout:
                 | linear("project3.0", [out.weight.t()], out.bias)
             )
     raise ValueError(
-        "the network is not DLStudio's pmGRU: that is one layer of MGU over levels, read by "
-        "LastHidden through tanh as a level"
+        "the network is not DLStudio's pmGRU: it needs inputs ['level'], target 'level', one layer "
+        "of MGU, and the readout LastHidden with before=identity and activation=tanh"
     )

@@ -1,18 +1,18 @@
-"""TEXTnet and TEXTnetOrder2, the lecture's text networks, in the layout that DLStudio stores.
+"""Converter for TEXTnet and TEXTnetOrder2, the lecture's text networks, in DLStudio's layout.
 
-DLStudio 2.5.8 names TEXTnet's layers
+In DLStudio 2.5.8 the layers of TEXTnet are
 
     combined_to_hidden  (H, I + H)    W | U      over [x_t; h_{t-1}]
     combined_to_middle  (100, I + H)  W_m        over [x_T; h_{T-1}], then relu
     middle_to_out       (K, 100)      W_o        over the middle layer, then log-softmax
 
-In TEXTnetOrder2 the first two read the cell that is fed as a third part, and there is
+In TEXTnetOrder2 the first two layers have cell_{t-2} as a third input, and there is a layer
 
     linear_for_cell     (H, H)        W_c        over h_t, then sigma
 
-The twins WithEmbeddings have the same layers. They are fed with word vectors and store none, so a
-word table has no place there and stays as it is. Nor does a state_dict say whether a tanh stands
-around h_t: DLStudio 2.5.8 has it (Vanilla), the lecture's slide has not (Linear).
+The classes WithEmbeddings have the same layers. Their state dicts contain no word vectors, so
+loading one does not change an embedding table. A state_dict does not record whether there is a tanh
+around h_t: DLStudio 2.5.8 has it (Vanilla), the lecture's slide does not (Linear).
 """
 
 import torch
@@ -35,17 +35,17 @@ from rnnexp.nn.readouts import LastInputAndPreviousHidden
 
 
 def load_published(network: Network, state: dict[str, Tensor]) -> None:
-    """Load the weights from a state_dict of DLStudio's TEXTnet or TEXTnetOrder2.
+    """Load weights from a state_dict of DLStudio's TEXTnet or TEXTnetOrder2.
 
     Raises:
-        ValueError: the network is not the one that was saved, or its sizes differ.
+        ValueError: the network is neither of them, or the names or shapes in the state_dict differ.
     """
     name, layout = _layout(network)
     split(state, layout, f"DLStudio's {name}")
 
 
 def to_published(network: Network) -> dict[str, Tensor]:
-    """The network's weights as a state_dict of DLStudio's (copies).
+    """Copy the weights to a state_dict of DLStudio's TEXTnet or TEXTnetOrder2.
 
     Raises:
         ValueError: the network is neither of them.
@@ -55,14 +55,15 @@ def to_published(network: Network) -> dict[str, Tensor]:
 
 
 def literal(network: Network) -> TEXTnet | TEXTnetOrder2:
-    """The literal network of the same sizes and dropout, at the same weights.
+    """The literal network with the same sizes, dropout and weights.
 
     Raises:
-        ValueError: the network is neither of them, or its middle layer has another size.
+        ValueError: the network is neither TEXTnet nor TEXTnetOrder2, or its middle layer does not
+            have 100 units.
     """
     state, cell = to_published(network), cells_of(network.recurrence)[0]
     if (middle := len(state["combined_to_middle.bias"])) != 100:
-        raise ValueError(f"the middle layer has {middle} units, the lecture's has 100")
+        raise ValueError(f"the middle layer has {middle} units, but the lecture's has 100")
     hidden, classes = cell.hidden_size, len(state["middle_to_out.bias"])
     sizes = cell.input_size, hidden, classes, network.readout.dropout.p
     if isinstance(cell, cells.TEXTnetOrder2):
@@ -71,7 +72,7 @@ def literal(network: Network) -> TEXTnet | TEXTnetOrder2:
 
 
 def _layout(network: Network) -> tuple[str, Layout]:
-    """Which of the two networks it is, and where our weights stand in it."""
+    """Name and layout of DLStudio's network, in terms of our weights."""
     match cells_of(network.recurrence), network.readout:
         case (
             [Vanilla() | Linear() as cell],
@@ -87,8 +88,9 @@ def _layout(network: Network) -> tuple[str, Layout]:
             fed = linear("linear_for_cell", [cell.W_c], cell.b_c)
             return "TEXTnetOrder2", hidden | _readout(readout, out) | fed
     raise ValueError(
-        "the network is neither DLStudio's TEXTnet nor its TEXTnetOrder2: those are one layer of "
-        "Vanilla, Linear or TEXTnetOrder2, read by LastInputAndPreviousHidden with a middle layer"
+        "the network is neither DLStudio's TEXTnet nor its TEXTnetOrder2: it needs one layer of "
+        "Vanilla, Linear or TEXTnetOrder2 in one direction, and the readout "
+        "LastInputAndPreviousHidden with a middle layer"
     )
 
 
