@@ -20,7 +20,7 @@ from tests.support.shrink import NO_FIGURES, TINY
 
 Capture = pytest.CaptureFixture[str]
 
-IDENTICAL, MISTAKE, CANNOT, OTHER_GROUND = 0, 2, 3, 4
+IDENTICAL, MISTAKE, CANNOT, OTHER_ENVIRONMENT = 0, 2, 3, 4
 WORDS = ["it", "works", "love", "broke", "buy", "thing", "solid", "ugly"]
 TRAIN = [
     *("train", "experiment=sentiment_best", "data.root=reviews", "data.per_class=10"),
@@ -167,11 +167,11 @@ def test_what_has_changed_since(name: str, recorded: Path, capfd: Capture) -> No
     assert main(["test", str(recorded)]) == MISTAKE
     said = capfd.readouterr().err
     assert sentence in said and said.count("\n") == 1
-    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    assert main(["rerun", str(recorded)]) == OTHER_ENVIRONMENT
     said = capfd.readouterr().out
-    assert f"other ground  {kind} fingerprint: " in said
-    assert "verdict       different numbers on other ground" in said
-    edited = "config.yaml, edited since" in said
+    assert f"environment   {kind} fingerprint: " in said
+    assert "verdict       different results in a different environment" in said
+    edited = "edited config.yaml" in said
     assert edited == (name in ("the vocabulary", "the split"))
 
 

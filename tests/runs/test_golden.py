@@ -43,14 +43,14 @@ def is_the_machine_of(folder: Path) -> bool:
     return all(run[name] == here[name] for name in here)
 
 
-def test_a_rerun_is_identical_on_other_ground_and_the_code_is_named(
+def test_a_rerun_is_identical_in_another_environment_and_the_code_is_named(
     kept: Path, capfd: Capture
 ) -> None:
     code = main(["rerun", str(kept)])
     said = capfd.readouterr().out
-    assert "other ground  code of rnnexp:" in said
+    assert "environment   code of rnnexp:" in said
     if is_the_machine_of(kept):
-        assert code == 0 and "verdict       identical on other ground" in said
+        assert code == 0 and "verdict       identical, also in another environment" in said
     else:  # another processor may round otherwise, and that is named as well
         assert code in (0, 4)
 
