@@ -1,4 +1,4 @@
-"""Writing files whole."""
+"""Writes files atomically."""
 
 import json
 import os
@@ -23,8 +23,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """Where to write a file, which is renamed to `path` after, so that a half-written one never
-    bears its name."""
+    """A temporary path in the folder of `path`. The file written there is renamed to `path` at the
+    end of the block, so that `path` is never half-written."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     yield beside
     beside.replace(path)

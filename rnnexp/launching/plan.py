@@ -1,4 +1,4 @@
-"""What one `rnnexp train` is to run: one job, or every combination of a sweep."""
+"""Plans what `rnnexp train` runs: one job, or every combination of a sweep."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from rnnexp.errors import UserError
 
 @dataclass(frozen=True)
 class Job:
-    """One run: its overrides, as Hydra gives them to it, and the config that comes of them."""
+    """One run: its overrides as Hydra passes them, and the composed config."""
 
     overrides: tuple[str, ...]
     config: DictConfig
@@ -24,17 +24,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a launch, and the folder of the sweep; None: it is one run and no sweep."""
+    """The jobs of a launch. sweep: the folder of the sweep; None for a single run."""
 
     jobs: list[Job]
     sweep: Path | None = None
 
 
 def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | None = None) -> Plan:
-    """The job of a launch, or the product of all sweeps; every job is composed, none is run.
+    """The single job of a launch, or all combinations of a sweep. Jobs are composed, not run.
 
     Raises:
-        UserError: an override is wrong, or a sweep is wrong or was not asked for.
+        UserError: an override or a sweep is wrong, or a sweep lacks -m.
     """
     with initialised(config_dir):
         parsed = parse(overrides)
@@ -50,18 +50,18 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
         if sweeps:
             key, line = sweeps[0].get_key_element(), sweeps[0].input_line
             raise UserError(
-                f"{line} names several values: add -m to run each, or write {key}=[a,b] where a "
-                "list is meant"
+                f"{line} has several values: add -m to run each of them, or write {key}=[a,b] for "
+                "a list"
             )
         return Plan([Job(tuple(overrides), without_hydra(base))])
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
-    """Compare the classes and arguments of every job's config with what they can be.
+    """Check the classes and arguments in the config of every job.
 
     Raises:
-        UserError: all jobs are wrong. Where some are right those run, and the others fail by
-            themselves, in their own folders.
+        UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
+            fail in their own folders.
     """
     mistakes = []
     for job in jobs:
@@ -81,12 +81,12 @@ def _product(base: DictConfig, overrides: Sequence[str]) -> list[tuple[str, ...]
 
 
 def _choices(override: Override) -> list[str]:
-    """The single overrides that stand behind one of the command line."""
+    """The overrides with a single value that an override of the command line expands to."""
     key = override.get_key_element()
     if not override.is_sweep_override():
         return [f"{key}={override.get_value_element_as_str()}"]
     if override.is_hydra_override():
-        raise UserError(f"{override.input_line}: a sweep cannot vary the settings of Hydra")
+        raise UserError(f"{override.input_line}: a sweep cannot vary Hydra's own settings")
     if not override.is_discrete_sweep():
         raise UserError(f"{override.input_line}: sweep over values a,b,c or a range instead")
     return [f"{key}={value}" for value in override.sweep_string_iterator()]

@@ -1,4 +1,4 @@
-"""Reruns and their verdicts: each planted change gets its own."""
+"""Reruns and their verdicts: each planted change gets its own verdict."""
 
 import functools
 import json
@@ -24,7 +24,7 @@ IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_ENVIRONMENT = 0, 1, 2, 3, 4
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """A folder with small files and a completed run on them."""
+    """A folder with small data files and a completed run on them."""
 
     def make(place: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -37,7 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def recorded(kept: Kept, empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run. The current folder holds it, its data and nothing else."""
+    """The run folder. The current folder holds only the run and its data."""
     place = kept.restored()
     monkeypatch.setenv("RNNEXP_CACHE", str(place / "cache"))
     monkeypatch.chdir(place)
@@ -154,7 +154,7 @@ def test_a_failed_run_cannot_be_compared(recorded: Path, capfd: pytest.CaptureFi
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_here(recorded: Path, capfd: pytest.CaptureFixture) -> None:
-    """Named before anything is done; on the processor it is another experiment."""
+    """The rerun is refused before anything is done; on the CPU it is a new experiment."""
     change_config(recorded, "trainer.accelerator", "gpu")
     change_json(recorded / "run.json", lambda r: r.update(device="NVIDIA H200"))
     assert main(["rerun", str(recorded)]) == CANNOT
@@ -166,7 +166,7 @@ def test_a_gpu_that_is_not_here(recorded: Path, capfd: pytest.CaptureFixture) ->
 
 def test_data_that_are_gone(recorded: Path, capfd: pytest.CaptureFixture) -> None:
     files = recorded.parent / "load"
-    (files / "BB_hourly.csv").unlink()  # the other is still there: other data
+    (files / "BB_hourly.csv").unlink()  # one file fewer: different data
     assert main(["rerun", str(recorded)]) == OTHER_ENVIRONMENT
     assert "environment   data fingerprint" in capfd.readouterr().out
     (files / "AA_hourly.csv").unlink()
@@ -186,7 +186,7 @@ def test_determinism_is_recorded_and_repeated(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture,
 ) -> None:
-    """Fast may differ in the last digits, and a verdict that they differ says so."""
+    """`fast` may differ in the last digits, and the verdict says so."""
     trained = []
     step = Forecasting.training_step
 

@@ -132,7 +132,7 @@ def test_monitor_is_declared_once(compose: Compose) -> None:
         ("monitor=${nothing}", "monitor: Interpolation key 'nothing'"),
         ("trainer", "cannot read 'trainer': write group=option, key=value"),
         ("model.inputs=[level", "cannot read 'model.inputs=[level'"),
-        ("model=gru,lstm", "model=gru,lstm names several values: add -m"),
+        ("model=gru,lstm", "model=gru,lstm has several values: add -m"),
         ("hydra.mode=walk", "hydra.mode=walk: Invalid value 'walk'"),
     ],
 )
