@@ -14,9 +14,9 @@ from rnnexp.errors import UserError
 from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
 
-OTHERS = 0.1  # how many cores other processes may keep busy
+OTHERS = 0.1  # cores that other processes may keep busy, on average
 STEADY = 1.2  # largest ratio of the upper to the lower quartile of the pulse's times
-BEFORE = 2.0  # seconds of watching before anything is measured
+BEFORE = 2.0  # seconds to watch the machine before measuring
 STAT = Path("/proc/stat")  # the time accounts of the cores, on Linux
 
 
@@ -53,7 +53,7 @@ class Watch:
         return time.perf_counter(), own, _busy()
 
     def others(self) -> float | None:
-        """How many cores they keep busy on average; None if the system does not tell."""
+        """Cores that other processes keep busy on average; None if the system does not tell."""
         (start, own, busy), (now, own_now, busy_now) = self._start, self._now()
         if busy is None or busy_now is None:
             return None
@@ -88,8 +88,8 @@ def require_quiet() -> None:
     others = watch.others()
     if others is not None and others > OTHERS:
         raise UserError(
-            f"other processes keep {others:.1f} cores busy, and times measured now would be theirs "
-            "as well: wait until the machine is quiet, or see how it works with --quick"
+            f"other processes keep {others:.1f} cores busy, which would distort the times: wait "
+            "until the machine is quiet, or try --quick"
         )
 
 

@@ -200,8 +200,8 @@ TOGETHER = 4096  # rows (sequences times steps) of a product over many steps
 
 
 class Product:
-    """The product of one weight (n, m) with a matrix of so many rows. The operands are always the
-    same, so they stay in the cache."""
+    """The product of a matrix (rows, n) with a weight (n, m), and its gradients. The operands are
+    always the same, so they stay in the cache."""
 
     def __init__(self, weight: Tensor, rows: int) -> None:
         self.weight = weight.detach()

@@ -133,7 +133,7 @@ def test_a_part_is_shown_and_not_written_and_is_not_trained_again(
     monkeypatch.setattr(gating, "DISTANCES", [7])
     part = ["--only", "mgu2", "lstm_cell", "--seeds", "0"]
     assert gating.main(part) == 0
-    assert "the whole study alone" in capsys.readouterr().out
+    assert "only the whole study" in capsys.readouterr().out
     assert (place / "README.md").read_text() == TEXT
     assert len(trained) == 3
     assert gating.main([*part, "--at-once", "2"]) == 0

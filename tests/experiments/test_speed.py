@@ -330,7 +330,7 @@ def test_bars_are_met_or_missed_by_the_worst_row() -> None:
 )
 def test_a_bar_for_what_is_not_measured_is_refused(value: str) -> None:
     tables = {"cells": {"a": pd.DataFrame({FUSED: [1.0], PLAIN: [2.0]})}}
-    with pytest.raises(UserError, match="the study measures nothing that this expects"):
+    with pytest.raises(UserError, match="no measured value has the name that this bar expects"):
         judge([Bar(value, max=1)], study.values(tables, []))
 
 
