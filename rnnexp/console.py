@@ -32,6 +32,7 @@ def show(*things: Table | str) -> None:
 
 
 def show_markdown(text: str) -> None:
+    """Print Markdown with its formatting."""
     console.print(Markdown(text))
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write indented JSON."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8, with line ends as they are."""
     write_bytes(path, text.encode("utf-8"))
 
 

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from experiments import study
-from rnnexp.callbacks.gradient_flow import FILE
+from rnnexp.callbacks.gradient_flow import GRADIENT_FLOW_CSV
 from rnnexp.runs.comparison.leaderboard import Entry
 
 HERE = Path(__file__).parent
@@ -25,8 +25,8 @@ UNGATED = ["vanilla", "linear", "textnet_order2"]
 GATED = ["gru_chung", "gru_cell", "mgu", "mgu1", "mgu2", "mgu3", "ligru", "mingru", "lstm_cell"]
 WITHOUT_BIAS = ["mgu2"]  # its gate has no bias
 DISTANCES = [5, 20, 50, 100, 200]
-KEEPING = 5.0  # forget bias: initially the gate keeps about sigma(5) = 99.3 % of the state per step
-FIXED = ["determinism.threads=1", "callbacks.figures=null", "logger=none"]
+KEEPING_BIAS = 5.0  # forget bias: initially the gate keeps sigma(5) = 99.3 % of the state per step
+COMMON_OVERRIDES = ["determinism.threads=1", "callbacks.figures=null", "logger=none"]
 
 NO_GATE, HALF, KEPT = (
     "no gate keeps the state",
@@ -34,10 +34,10 @@ NO_GATE, HALF, KEPT = (
     "a gate keeps 99 % of it at first (forget bias 5)",
 )
 COLORS = {NO_GATE: "#c8334a", HALF: "#e0912f", KEPT: "#2e6f9e"}
-FLOOR = 1e-16  # lower end of the axis; a smaller relative gradient changes no weight
+AXIS_MIN = 1e-16  # lower end of the axis; a smaller relative gradient changes no weight
 # With a loss near zero, gradients underflow in float32. The last epoch before that counts.
-SMALLEST = 1e-30
-NOTHING = "0 (underflow)"
+MIN_GRADIENT = 1e-30
+UNDERFLOW = "0 (underflow)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +71,7 @@ def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str,
     gate has a bias, also with a forget bias that keeps the state."""
     found = []
     for cell in cells:
-        biases = [0.0, KEEPING] if cell in GATED and cell not in WITHOUT_BIAS else [0.0]
+        biases = [0.0, KEEPING_BIAS] if cell in GATED and cell not in WITHOUT_BIAS else [0.0]
         found += [
             (
                 "experiment=gating_probe",
@@ -79,7 +79,7 @@ def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str,
                 f"model/recurrence={cell}",
                 f"model.recurrence.forget_bias={bias}",
                 f"data.distance={distance}",
-                *FIXED,
+                *COMMON_OVERRIDES,
                 *overrides,
             )
             for bias in biases
@@ -124,9 +124,9 @@ def rows_of(runs: list[Entry]) -> list[Row]:
         group = group_of(cell, run.config["model.recurrence.forget_bias"])
         row = rows.setdefault((group, cell), Row(cell, group))
         row.accuracy[distance].append(run.metrics["test/accuracy"])
-        curves = pd.read_csv(run.folder / FILE)
+        curves = pd.read_csv(run.folder / GRADIENT_FLOW_CSV)
         curves = curves.pivot(index="epochs", columns="distance", values="gradient_norm")
-        curves = curves[curves[0] > SMALLEST]
+        curves = curves[curves[0] > MIN_GRADIENT]
         relative = curves.div(curves[0], axis=0).to_numpy()
         row.before[distance].append(relative[0])
         row.after[distance].append(relative[-1])
@@ -152,7 +152,9 @@ def tables(rows: list[Row]) -> str:
     for row in rows:
         reached.append([row.cell, row.group, *(written(row.accuracy[one]) for one in distances)])
         parts = [row.left(curves, longest)[-1] for curves in (row.before, row.after)]
-        left.append([row.cell, row.group, *(f"{part:.0e}" if part else NOTHING for part in parts)])
+        left.append(
+            [row.cell, row.group, *(f"{part:.0e}" if part else UNDERFLOW for part in parts)]
+        )
     heads, words = ["cell", "group"], [f"{distance} words" for distance in distances]
     return "\n".join(
         [
@@ -193,7 +195,7 @@ def draw(rows: list[Row]) -> Figure:
     after.set_title("Remaining gradient, after training")
     before.set_ylabel("relative to the gradient at the last word, one line per cell")
     for axes in (before, after):
-        axes.set(yscale="log", ylim=(FLOOR, 30), xlim=(0, longest))
+        axes.set(yscale="log", ylim=(AXIS_MIN, 30), xlim=(0, longest))
         axes.set(xlabel="words back from the last one", xticks=distances_of(rows))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -42,6 +42,7 @@ class Growth(NamedTuple):
 
 
 def at(name: str, value: int) -> str:
+    """The name of the column of a contender at a value."""
     return f"{name} at {value}"
 
 

@@ -14,9 +14,9 @@ from rnnexp.errors import UserError
 from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
 
-OTHERS = 0.1  # cores that other processes may keep busy, on average
-STEADY = 1.2  # largest ratio of the upper to the lower quartile of the pulse's times
-BEFORE = 2.0  # seconds to watch the machine before measuring
+MAX_BUSY_CORES = 0.1  # by other processes, on average
+MAX_PULSE_SPREAD = 1.2  # largest ratio of the upper to the lower quartile of the pulse's times
+WATCH_SECONDS = 2.0  # before measuring
 STAT = Path("/proc/stat")  # the time accounts of the cores, on Linux
 
 
@@ -84,9 +84,9 @@ def require_quiet() -> None:
         UserError: other processes keep it busy.
     """
     watch = Watch()
-    time.sleep(BEFORE)
+    time.sleep(WATCH_SECONDS)
     others = watch.others()
-    if others is not None and others > OTHERS:
+    if others is not None and others > MAX_BUSY_CORES:
         raise UserError(
             f"other processes keep {others:.1f} cores busy, which would distort the times: wait "
             "until the machine is quiet, or try --quick"
@@ -105,9 +105,9 @@ def conditions(others: float | None, pulse: Sequence[float]) -> tuple[str, str]:
     )
     busy = "" if others is None else f"other processes kept {others:.2f} cores busy"
     wrong = []
-    if others is not None and others > OTHERS:
+    if others is not None and others > MAX_BUSY_CORES:
         wrong.append(busy)
-    if high / low > STEADY:
+    if high / low > MAX_PULSE_SPREAD:
         wrong.append(steadiness)
     facts = "; ".join(filter(None, (busy, steadiness)))
     return facts[0].upper() + facts[1:] + ".", "; ".join(wrong)

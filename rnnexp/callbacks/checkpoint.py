@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from rnnexp.files import written_beside
 
-FORMAT = 1  # version of the checkpoint format: tensors and plain values, rnnexp's names
+CHECKPOINT_FORMAT = 1  # tensors and plain values, with rnnexp's names of the weights
 
 
 class Checkpoint(ModelCheckpoint):
@@ -41,7 +41,7 @@ class Checkpoint(ModelCheckpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint["rnnexp_format"] = FORMAT
+        checkpoint["rnnexp_format"] = CHECKPOINT_FORMAT
 
 
 class CheckpointFiles(TorchCheckpointIO):

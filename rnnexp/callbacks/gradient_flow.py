@@ -22,7 +22,7 @@ from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Sequences, reverse
 from rnnexp.process import determinism
 
-FILE = "gradient_flow.csv"  # in the run's folder
+GRADIENT_FLOW_CSV = "gradient_flow.csv"  # file name in the run folder
 
 
 class GradientFlow(Callback):
@@ -65,7 +65,7 @@ class GradientFlow(Callback):
         curve = {"epochs": epochs, "distance": range(len(norms)), "gradient_norm": norms}
         self.curves.append(pd.DataFrame(curve))
         table = pd.concat(self.curves)
-        path = Path(trainer.default_root_dir) / FILE
+        path = Path(trainer.default_root_dir) / GRADIENT_FLOW_CSV
         write_text(path, table.to_csv(index=False, float_format="%.9g"))
         if isinstance(trainer.logger, TensorBoardLogger):
             figure = gradient_curves(table)

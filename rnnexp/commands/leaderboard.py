@@ -17,9 +17,13 @@ def main(argv: list[str]) -> int:
         "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs; default: outputs"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_const", dest="form", const="markdown")
-    form.add_argument("--csv", action="store_const", dest="form", const="csv")
-    form.add_argument("--json", action="store_const", dest="form", const="json")
+    for name in ("markdown", "csv", "json"):
+        text = (
+            "print tables in Markdown"
+            if name == "markdown"
+            else f"print one table in {name.upper()}"
+        )
+        form.add_argument(f"--{name}", action="store_const", dest="form", const=name, help=text)
     form.add_argument(
         "--check",
         metavar="FILE",

@@ -5,7 +5,7 @@ import gc
 import sys
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")  # peak memory of this process, on Linux
+PROC_STATUS = Path("/proc/self/status")  # peak memory of this process, on Linux
 
 
 def keep_freed_memory() -> None:
@@ -41,7 +41,7 @@ def peak_memory() -> int | None:
     """Peak resident memory of this process in bytes, without GPU memory; None if the system does
     not report it."""
     try:
-        lines = STATUS.read_text(encoding="utf-8").splitlines()
+        lines = PROC_STATUS.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return None
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)

@@ -99,6 +99,7 @@ def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.
 
 
 def count_parameters(network: torch.nn.Module) -> int:
+    """The number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 

@@ -364,7 +364,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "README.md").write_text(f"{page}{studies.BEGIN}\nold\n{studies.END}{after}")
     (tmp_path / "expected.yaml").write_text((FOLDER / "expected.yaml").read_text())
     monkeypatch.setattr(harness, "HERE", tmp_path)
-    monkeypatch.setattr(machine, "BEFORE", 0.0)
+    monkeypatch.setattr(machine, "WATCH_SECONDS", 0.0)
     watching(monkeypatch, [4.0 * n for n in range(100)])
     prepared: list[dict[str, Any]] = []
     monkeypatch.setattr(determinism, "prepare", lambda **options: prepared.append(options))

@@ -54,6 +54,7 @@ def _width(texts: pd.DataFrame) -> int:
 
 
 def to_markdown(title: str, table: pd.DataFrame) -> str:
+    """The whole table in Markdown, below its title."""
     texts = _texts(table)
     lines = ["| " + " | ".join(map(str, texts)) + " |", "|" + "---|" * len(texts.columns)]
     lines += ["| " + " | ".join(row) + " |" for row in texts.itertuples(index=False)]

@@ -31,6 +31,7 @@ PACKAGES = (  # whose versions a run records
 
 
 def now() -> str:
+    """The local time in ISO 8601, with milliseconds and UTC offset."""
     return datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
