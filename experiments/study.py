@@ -1,8 +1,8 @@
-"""What all studies share: the command, the jobs, and the tables.
+"""Shared code of the studies: the command, the jobs and the tables.
 
 A study trains experiments with several seeds. Each training is a job: one `rnnexp train` in its own
-process, with its run folder below the study's. A job that has a completed run is not run again, so
-an interrupted study goes on where it stopped.
+process, with its run folder below the study's. A job with a completed run is not run again, so an
+interrupted study continues where it stopped.
 """
 
 import argparse
@@ -49,28 +49,25 @@ def parser(description: str, experiments: Sequence[str]) -> argparse.ArgumentPar
         "overrides",
         metavar="KEY=VALUE",
         nargs="*",
-        help="as for rnnexp train, in every run: a study to try things with, whose table is shown "
-        "and not kept",
+        help="overrides of every run, as for rnnexp train; then the table is shown and not written",
     )
-    parser.add_argument("--seeds", type=seeds, default=SEEDS, help="by default 0,1,2")
+    parser.add_argument("--seeds", type=seeds, default=SEEDS, help="default: 0,1,2")
     parser.add_argument(
         "--only",
         metavar="NAME",
         nargs="+",
         choices=experiments,
         default=list(experiments),
-        help=f"some of {', '.join(experiments)}",
+        help=f"a selection of {', '.join(experiments)}",
     )
-    parser.add_argument(
-        "--fresh", action="store_true", help="start again; the runs that are there stay"
-    )
+    parser.add_argument("--fresh", action="store_true", help="start again; existing runs are kept")
     parser.add_argument(
         "--runs",
         metavar="DIR",
         type=Path,
         nargs="+",
         default=[],
-        help="folders with more runs: a completed one of the same config, seed and data counts",
+        help="folders whose completed runs with the same config, seed and data are reused",
     )
     return parser
 
@@ -81,13 +78,13 @@ def seeds(text: str) -> list[int]:
 
 
 def is_whole(options: argparse.Namespace, experiments: Sequence[str]) -> bool:
-    """Whether everything is asked for, unchanged. Only then is the table written."""
+    """Whether the whole study is requested, without overrides. Only then is the table written."""
     asked = (options.only, options.seeds, options.overrides)
     return asked == (list(experiments), SEEDS, [])
 
 
 def exit_code(story: Callable[[], int]) -> int:
-    """Run a study; a mistake is one sentence on stderr, with rnnexp's exit codes."""
+    """Run a study. A mistake of the user is one sentence on stderr and exit code 2."""
     try:
         return story()
     except UserError as error:
@@ -103,7 +100,7 @@ def exit_code(story: Callable[[], int]) -> int:
 
 @dataclass(frozen=True)
 class Job:
-    """One training. identity: what its runs are recognised by."""
+    """One training. identity: recognises its runs."""
 
     overrides: tuple[str, ...]
     identity: str
@@ -143,11 +140,10 @@ def jobs_of(trainings: Sequence[tuple[str, ...]], seeds: Sequence[int]) -> list[
 
 
 def identity(config: DictConfig, data: str | None) -> str:
-    """What a run is recognised by, whichever version made it: name, hyperparameters with the seed,
-    and the fingerprint of the data.
+    """A text that identifies equal runs: name, hyperparameters, seed, and fingerprint of the data.
 
-    Defaults of the classes are filled in, so that a run from before an option was added is still
-    recognised.
+    It includes the defaults of the classes, so that it still recognises a run that is older than an
+    option.
 
     Raises:
         UserError: the config names a class that does not exist.
@@ -161,7 +157,7 @@ def identity(config: DictConfig, data: str | None) -> str:
 
 
 def _defaults(constructor: type) -> dict[str, Any]:
-    """The defaults of a constructor's arguments. If it takes **kwargs, those of its base's too."""
+    """The defaults of a constructor's arguments and, with **kwargs, of its base's arguments."""
     found: dict[str, Any] = {}
     for base in constructor.__mro__:
         if "__init__" in vars(base):
@@ -185,17 +181,17 @@ def complete(
 ) -> tuple[list[Entry], list[Job]]:
     """Run every job that has no completed run in the study's folder or in the others.
 
-    A job that fails is named, and the next one is run. at_once: how many run at the same time.
-    Returns the runs, in the order of the jobs, and the jobs that have none.
+    A job that fails is named, and the next one is run. at_once: how many jobs run at the same time.
+    Returns the completed runs, in the order of the jobs, and the jobs without one.
 
     Raises:
-        UserError: another process runs one of the jobs right now.
+        UserError: another process is running one of the jobs.
     """
     running, done = _runs(folder, others)
     for job in jobs:
         if job.identity in running:
             place = running[job.identity].folder
-            raise UserError(f"{place} is still running, and it is a job of this study: wait for it")
+            raise UserError(f"{place} is a job of this study that is still running: wait for it")
 
     def run(number: int, job: Job) -> None:
         print(f"job {number} of {len(jobs)}: {job}", flush=True)
@@ -207,7 +203,7 @@ def complete(
     with ThreadPoolExecutor(at_once) as pool:
         try:
             list(pool.map(run, range(1, len(jobs) + 1), jobs))
-        except BaseException:  # those under way are interrupted as well, and record what they have
+        except BaseException:  # running jobs are interrupted too, and record it
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -222,14 +218,14 @@ def complete(
 
 
 def _runs(folder: Path, others: list[Path]) -> tuple[dict[str, Entry], dict[str, Entry]]:
-    """The running and the completed runs by their identity. The study's own runs win over others,
-    and later runs over earlier ones."""
+    """The running and the completed runs, by identity. The study's own runs take precedence over
+    others, and later runs over earlier ones."""
     places = [*others, folder] if any(folder.rglob("run.json")) else others
     running, completed = dict[str, Entry](), dict[str, Entry]()
     by_status = {"running": running, "completed": completed}
     for entry in find_runs(places) if places else []:
         if entry.status in by_status:
-            with suppress(UserError):  # its config is damaged, or of another version
+            with suppress(UserError):  # its config is damaged or incompatible
                 by_status[entry.status][identity(read_config(entry.folder), entry.data)] = entry
     return running, completed
 
@@ -240,14 +236,14 @@ def train(job: Job, folder: Path) -> int:
     return subprocess.run(command, env=os.environ | {"RNNEXP_OUTPUTS": str(folder)}).returncode
 
 
-# The story ----------------------------------------------------------------------------------------
+# The study --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study makes of its runs.
+    """The results of a study.
 
-    text: the tables, in Markdown. rows: the runs and other rows that the expectations are about.
+    text: the tables, in Markdown. rows: the runs and other rows to compare with expected values.
     draw: draws the figure.
     """
 
@@ -258,9 +254,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Files:
-    """Where a study keeps its answer.
+    """The files that a study writes and reads.
 
-    here: its folder. place: name of the markers in the README there.
+    here: the folder of the study. figure, expected: file names. place: name of the markers in its
+    README.
     """
 
     here: Path
@@ -276,13 +273,13 @@ def run(
     files: Files,
     *,
     whole: bool,
-    wanted: str = "the whole study alone writes its table there",
+    wanted: str = "only the whole study writes its table there",
     at_once: int = 1,
 ) -> int:
-    """Train what is missing, show the answer, and keep it if it is that of the whole study.
+    """Train what is missing, show the answer, and write it if the study is whole.
 
-    wanted: when the README is written, as a sentence. at_once: how many jobs run at the same time.
-    Returns the exit code: 1 if a training failed or an expectation is missed.
+    wanted: a sentence that says when the README is written. at_once: how many jobs run at the same
+    time. Returns the exit code: 1 if a training failed or an expected value is missed.
     """
     folder = study_folder(files.here.name, options.fresh)
     completed, failed = complete(jobs, folder, options.runs, at_once)
@@ -306,8 +303,8 @@ def run(
 
 
 def by_name(run: Entry, metrics: list[str]) -> Entry:
-    """A run as a row of the study's table: its name, its number of parameters, and the metrics to
-    show, the one to sort by first."""
+    """A run as a row of the study's table: name, number of parameters, and metrics. The first
+    metric sorts the table."""
     parameters = f"{read_run(run.folder)['parameters']:,}"
     known = {"name": run.config["name"], "parameters": parameters}
     return replace(run, config=known, headline=metrics)
@@ -360,5 +357,5 @@ def write_between_markers(path: Path, text: str, name: str = "table") -> None:
     before, found_begin, rest = path.read_text(encoding="utf-8").partition(begin)
     _, found_end, after = rest.partition(end)
     if not (found_begin and found_end):
-        raise UserError(f"{path} has no place for the table: add the lines {begin} and {end}")
+        raise UserError(f"{path} has no markers for the table: add the lines {begin} and {end}")
     write_text(path, f"{before}{begin}\n{text}\n{end}{after}")

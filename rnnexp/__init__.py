@@ -13,13 +13,13 @@ __version__ = "0.1.0"
 
 def run(overrides: "Sequence[str]" = (), config_dir: "str | Path | None" = None) -> "LoadedRun":
     """Run what `rnnexp train OVERRIDES` runs: `rnnexp.run(["experiment=quickstart", "seed=1"])`."""
-    from rnnexp.launching import python  # late: `rnnexp --help` needs no torch
+    from rnnexp.launching import python  # late, so that `rnnexp --help` does not import torch
 
     return python.run(overrides, config_dir)
 
 
 def load(folder: "str | Path") -> "LoadedRun":
-    """A finished run, to look at and to predict with: `rnnexp.load("outputs/...")`."""
+    """Load a finished run, to inspect it and to predict: `rnnexp.load("outputs/...")`."""
     from rnnexp.runs import loading
 
     return loading.load(folder)

@@ -1,8 +1,8 @@
 """The command `rnnexp`: every file in rnnexp/commands is a subcommand.
 
-Exit codes: 0 done; 1 a run or a check failed; 2 the user's mistake; 3 a run cannot be repeated;
-4 it was repeated on different ground, with different numbers; 130 interrupted; 141 nobody reads
-what is printed.
+Exit codes: 0 success; 1 a run or a check failed; 2 a mistake of the user; 3 cannot rerun: names
+what is missing; 4 repeated in a different environment, with different results; 130 interrupted;
+141 the reader of the output is gone.
 """
 
 import ast
@@ -18,14 +18,14 @@ from rnnexp.nearest import did_you_mean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand and return its exit code. A mistake is one sentence on stderr."""
+    """Run a subcommand and return its exit code. A mistake of the user is one line on stderr."""
     try:
         try:
             return _answer(*(list(sys.argv[1:] if argv is None else argv) or ["--help"]))
         finally:
-            if sys.stdout:  # a process may have none
+            if sys.stdout:  # None without a console
                 sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads on, as after `| head`; nor shall Python try, at its end
+    except BrokenPipeError:  # the reader is gone, as with `| head`; also silence the flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
@@ -57,7 +57,7 @@ def _say(sentence: object, code: int) -> int:
 
 
 def commands() -> dict[str, str]:
-    """Every subcommand and what it does, the first line of its docstring. Nothing is imported:
+    """Every subcommand with the first line of its docstring. Nothing is imported, so that
     `rnnexp --help` is instant."""
     files = sorted((Path(__file__).parent / "commands").glob("[!_]*.py"))
     docs = {file.stem: ast.get_docstring(ast.parse(file.read_text("utf-8"))) for file in files}
@@ -76,6 +76,6 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "rnnexp COMMAND --help says more. To begin: rnnexp train",
+            "Details: rnnexp COMMAND --help. To begin: rnnexp train",
         ]
     )

@@ -1,5 +1,4 @@
-"""What a person sees on the console besides the progress bar. Rich is imported here alone, and in
-the progress bar."""
+"""Console output other than the progress bar. No other module imports Rich."""
 
 import shutil
 import sys
@@ -17,13 +16,13 @@ from rnnexp.tables import Table
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Nobody reads on: the command decides what that means."""
+        """Raise the BrokenPipeError again: the command handles it."""
         raise
 
 
 console = _Console(highlight=False)
 if not console.is_terminal:
-    console.width = 120  # a file or a pipe has no width: tables are written whole
+    console.width = 120  # characters, for files and pipes, which have no width
 
 
 def show(*things: Table | str) -> None:
@@ -33,16 +32,17 @@ def show(*things: Table | str) -> None:
 
 
 def show_markdown(text: str) -> None:
+    """Print Markdown with its formatting."""
     console.print(Markdown(text))
 
 
 def show_line(text: str) -> None:
-    """Print a line that is to be typed or copied: it is never broken."""
+    """Print a line to be typed or copied, without wrapping it."""
     console.print(text, soft_wrap=True, markup=False)
 
 
 def rich_table(table: Table) -> RichTable:
-    """A table as Rich draws it."""
+    """The Rich table of a table."""
     found = RichTable(box=SIMPLE_HEAD if table.plain else HEAVY_HEAD)
     found.title_justify = found.caption_justify = "left"
     found.title = Text(table.title, "table.title") if table.title else None
@@ -61,15 +61,15 @@ def rich_table(table: Table) -> RichTable:
 
 
 def working(what: str) -> Status:
-    """A spinner for work without a progress bar of its own: `with working("..."):`."""
+    """A spinner for work that has no progress bar: `with working("..."):`."""
     return console.status(what)
 
 
 def from_here(path: Path) -> Path:
-    """Relative to the current folder where it is inside, so that it can be read and typed."""
+    """The path relative to the current folder if it is inside, which is shorter to type."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def programs() -> str:
-    """What to type before a program of this environment: nothing where it is activated."""
+    """The path to type before this environment's programs; empty if they are on the PATH."""
     return "" if shutil.which("rnnexp") else f"{from_here(Path(sys.executable).parent)}/"

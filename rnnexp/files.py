@@ -1,4 +1,4 @@
-"""Writing files whole."""
+"""Writes files atomically."""
 
 import json
 import os
@@ -9,10 +9,12 @@ from typing import Any
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write indented JSON."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8, with line ends as they are."""
     write_bytes(path, text.encode("utf-8"))
 
 
@@ -23,8 +25,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """Where to write a file, which is renamed to `path` after, so that a half-written one never
-    bears its name."""
+    """A temporary path in the folder of `path`. The file written there is renamed to `path` at the
+    end of the block, so that `path` is never half-written."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     yield beside
     beside.replace(path)

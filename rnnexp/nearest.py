@@ -1,13 +1,13 @@
-"""The nearest right word for a wrong one."""
+"""Suggests a valid word for a misspelt one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
-    """The end of an error message: the choice nearest to `word`, or all of them if none is near.
+    """The end of an error message: the choice closest to `word`, or all choices if none is close.
 
-    It starts with "; " and is empty where there are no choices. `prefix` makes the nearest whole.
+    It starts with "; " and is empty if there are no choices. prefix: put before the closest one.
     """
     known = sorted({str(choice) for choice in choices})
     near = get_close_matches(word, known, n=1, cutoff=0.6)

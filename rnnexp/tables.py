@@ -1,4 +1,4 @@
-"""A table of texts, as data and tasks make them: how it is shown is for the commands to say."""
+"""Tables of texts. Data and tasks make them; the commands decide how to show them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, and how its cells stand. numbers: to the right. wraps: whether a cell
-    too long for the console may be broken into lines."""
+    """A column with its heading. numbers: align to the right. wraps: whether cells may be wrapped
+    if they are too long for the console."""
 
     heading: str
     numbers: bool = False
@@ -18,8 +18,8 @@ class Column:
 class Table:
     """Rows of texts under headings.
 
-    strong: rows that stand out, and rules: rows with a line below them, both counted from 0.
-    plain: without a frame, for tables of many columns.
+    strong: indices of bold rows. rules: indices of rows with a line below. plain: no frame, for
+    tables of many columns.
     """
 
     title: str
@@ -32,5 +32,5 @@ class Table:
 
 
 def number(value: float) -> str:
-    """A number for a person: four significant digits, but no less than a whole number."""
+    """A number as text: four significant digits, or a whole number from 1,000 on."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

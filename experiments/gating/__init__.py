@@ -1,1 +1,1 @@
-"""Where gradients vanish, and what gates do about it."""
+"""Vanishing gradients, and how gates preserve them."""

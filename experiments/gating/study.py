@@ -1,4 +1,4 @@
-"""Where do gradients vanish, and do gates keep them?"""
+"""Where do gradients vanish, and do gates preserve them?"""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from experiments import study
-from rnnexp.callbacks.gradient_flow import FILE
+from rnnexp.callbacks.gradient_flow import GRADIENT_FLOW_CSV
 from rnnexp.runs.comparison.leaderboard import Entry
 
 HERE = Path(__file__).parent
@@ -25,8 +25,8 @@ UNGATED = ["vanilla", "linear", "textnet_order2"]
 GATED = ["gru_chung", "gru_cell", "mgu", "mgu1", "mgu2", "mgu3", "ligru", "mingru", "lstm_cell"]
 WITHOUT_BIAS = ["mgu2"]  # its gate has no bias
 DISTANCES = [5, 20, 50, 100, 200]
-KEEPING = 5.0  # forget bias: at first the gate keeps about sigma(5) = 99.3 % of the state a step
-FIXED = ["determinism.threads=1", "callbacks.figures=null", "logger=none"]
+KEEPING_BIAS = 5.0  # forget bias: initially the gate keeps sigma(5) = 99.3 % of the state per step
+COMMON_OVERRIDES = ["determinism.threads=1", "callbacks.figures=null", "logger=none"]
 
 NO_GATE, HALF, KEPT = (
     "no gate keeps the state",
@@ -34,16 +34,16 @@ NO_GATE, HALF, KEPT = (
     "a gate keeps 99 % of it at first (forget bias 5)",
 )
 COLORS = {NO_GATE: "#c8334a", HALF: "#e0912f", KEPT: "#2e6f9e"}
-FLOOR = 1e-16  # of the curves; a smaller gradient changes no weight
-# At a loss near zero, float32 rounds the gradients to zero: the last epoch before that counts.
-SMALLEST = 1e-30
-NOTHING = "0 (underflow)"
+AXIS_MIN = 1e-16  # lower end of the axis; a smaller relative gradient changes no weight
+# With a loss near zero, gradients underflow in float32. The last epoch before that counts.
+MIN_GRADIENT = 1e-30
+UNDERFLOW = "0 (underflow)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = study.parser(__doc__, [*UNGATED, *GATED])
     parser.add_argument(
-        "--at-once", type=int, default=1, help="trainings at the same time, of one thread each"
+        "--at-once", type=int, default=1, help="number of concurrent trainings, one thread each"
     )
     options = parser.parse_intermixed_args(argv)
     return study.exit_code(lambda: run(options))
@@ -67,11 +67,11 @@ def answer(completed: list[Entry]) -> study.Answer:
 
 
 def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str, ...]]:
-    """The overrides of every cell at every distance: with its initial draws and, if its gate has a
-    bias, also with a gate that keeps the state."""
+    """The overrides for every cell at every distance: with the usual initial weights and, if the
+    gate has a bias, also with a forget bias that keeps the state."""
     found = []
     for cell in cells:
-        biases = [0.0, KEEPING] if cell in GATED and cell not in WITHOUT_BIAS else [0.0]
+        biases = [0.0, KEEPING_BIAS] if cell in GATED and cell not in WITHOUT_BIAS else [0.0]
         found += [
             (
                 "experiment=gating_probe",
@@ -79,7 +79,7 @@ def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str,
                 f"model/recurrence={cell}",
                 f"model.recurrence.forget_bias={bias}",
                 f"data.distance={distance}",
-                *FIXED,
+                *COMMON_OVERRIDES,
                 *overrides,
             )
             for bias in biases
@@ -88,16 +88,16 @@ def trainings(cells: Sequence[str], overrides: Sequence[str]) -> list[tuple[str,
     return found
 
 
-# What came out ----------------------------------------------------------------------------------
+# Results ----------------------------------------------------------------------------------------
 
 
 @dataclass
 class Row:
-    """A row of table and figure: a cell whose gate started in one way.
+    """A row of the table and the figure: a cell with one forget bias.
 
-    accuracy: test accuracy of each seed, by distance. before, after: the gradient before and after
-    the training, a curve of each seed, by distance. A curve holds at [k] the share of the gradient
-    at the last word that is left k words before it.
+    accuracy: test accuracy of each seed, by distance. before, after: curves of the remaining
+    gradient before and after training, one per seed, by distance. Entry k of a curve is the norm of
+    the gradient k words before the last word, divided by the norm at the last word.
     """
 
     cell: str
@@ -124,9 +124,9 @@ def rows_of(runs: list[Entry]) -> list[Row]:
         group = group_of(cell, run.config["model.recurrence.forget_bias"])
         row = rows.setdefault((group, cell), Row(cell, group))
         row.accuracy[distance].append(run.metrics["test/accuracy"])
-        curves = pd.read_csv(run.folder / FILE)
+        curves = pd.read_csv(run.folder / GRADIENT_FLOW_CSV)
         curves = curves.pivot(index="epochs", columns="distance", values="gradient_norm")
-        curves = curves[curves[0] > SMALLEST]
+        curves = curves[curves[0] > MIN_GRADIENT]
         relative = curves.div(curves[0], axis=0).to_numpy()
         row.before[distance].append(relative[0])
         row.after[distance].append(relative[-1])
@@ -145,14 +145,16 @@ def distances_of(rows: list[Row]) -> list[int]:
 
 
 def tables(rows: list[Row]) -> str:
-    """Test accuracy by distance, and the share of the gradient left over the longest one."""
+    """Test accuracy by distance, and the remaining gradient over the longest distance."""
     distances = distances_of(rows)
     longest = distances[-1]
     reached, left = [], []
     for row in rows:
         reached.append([row.cell, row.group, *(written(row.accuracy[one]) for one in distances)])
         parts = [row.left(curves, longest)[-1] for curves in (row.before, row.after)]
-        left.append([row.cell, row.group, *(f"{part:.0e}" if part else NOTHING for part in parts)])
+        left.append(
+            [row.cell, row.group, *(f"{part:.0e}" if part else UNDERFLOW for part in parts)]
+        )
     heads, words = ["cell", "group"], [f"{distance} words" for distance in distances]
     return "\n".join(
         [
@@ -180,8 +182,8 @@ def written(values: Sequence[float]) -> str:
 
 
 def draw(rows: list[Row]) -> Figure:
-    """On the left the share of the gradient left over the longest distance, before and after the
-    training, a curve a cell. On the right the test accuracy of every cell by distance."""
+    """Left and centre: the remaining gradient over the longest distance before and after training,
+    one curve per cell. Right: the test accuracy of every cell by distance."""
     figure = Figure(figsize=(15, 7), layout="constrained")
     before, after, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
     longest = distances_of(rows)[-1]
@@ -189,11 +191,11 @@ def draw(rows: list[Row]) -> Figure:
         for axes, curves in ((before, row.before), (after, row.after)):
             curve = row.left(curves, longest)
             axes.plot(curve, color=COLORS[row.group], lw=1.6, alpha=0.75)
-    before.set_title("Gradient that is left, before the training")
-    after.set_title("Gradient that is left, after it")
-    before.set_ylabel("parts of the gradient at the last word, a line a cell")
+    before.set_title("Remaining gradient, before training")
+    after.set_title("Remaining gradient, after training")
+    before.set_ylabel("relative to the gradient at the last word, one line per cell")
     for axes in (before, after):
-        axes.set(yscale="log", ylim=(FLOOR, 30), xlim=(0, longest))
+        axes.set(yscale="log", ylim=(AXIS_MIN, 30), xlim=(0, longest))
         axes.set(xlabel="words back from the last one", xticks=distances_of(rows))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -204,7 +206,7 @@ def draw(rows: list[Row]) -> Figure:
 
 
 def accuracy_map(axes: Axes, rows: list[Row]) -> None:
-    """A row a cell, a column a distance: the mean over the seeds, white at chance."""
+    """One row per cell, one column per distance: the mean over the seeds, white at chance."""
     distances = distances_of(rows)
     height, places = -1.4, []
     for row, before in zip(rows, [None, *rows], strict=False):

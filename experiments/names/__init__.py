@@ -1,1 +1,1 @@
-"""The lecture's char RNN on last names, and networks that do better."""
+"""The lecture's char RNN and better networks on last names."""

@@ -1,4 +1,4 @@
-"""The language of a last name: how well is it told, and how much of that has been seen before?"""
+"""The language of a last name: how accurate are the networks, and how much is memorised?"""
 
 import argparse
 import sys
@@ -45,7 +45,7 @@ def answer(completed: list[Entry]) -> study.Answer:
 
 
 def plan(name: str, options: argparse.Namespace) -> list[study.Job]:
-    """The jobs of one experiment: ours on both splits, the lecture's on its own, by rows."""
+    """The jobs of one experiment: ours on both splits, the lecture's only on `rows`."""
     splits = list(SPLITS) if name in OURS else ["rows"]
     trainings = [(f"experiment={name}", f"data.split={split}", *options.overrides)
                  for split in splits]  # fmt: skip
@@ -63,8 +63,8 @@ def rows_of(runs: Sequence[Entry], split: str) -> tuple[list[Entry], list[Entry]
 
 
 def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]) -> Figure:
-    """On the left the test accuracy on each split, a point a seed. On the right the recall of each
-    language, split by rows, means over the seeds."""
+    """Left: the test accuracy on each split, one point per seed. Right: the recall of each language
+    on the split by rows, mean over the seeds."""
     figure = Figure(figsize=(14, 7), layout="constrained")
     left, right = figure.subplots(1, 2)
     accuracies(left, {split: [*found, *others] for split, (found, others) in rows.items()})
@@ -73,7 +73,7 @@ def draw(runs: Sequence[Entry], rows: dict[str, tuple[list[Entry], list[Entry]]]
 
 
 def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
-    """A row a network or baseline, sorted by accuracy on the split by rows; a marker a split."""
+    """One row per network or baseline, by accuracy on the split by rows; one marker per split."""
     found = {
         split: pd.DataFrame(
             [(row.config["name"], 100 * row.metrics["test/accuracy"]) for row in of_split],
@@ -92,7 +92,7 @@ def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(right=104)
-    axes.set(xlabel="test accuracy, % (a point a seed, beside them their mean)")
+    axes.set(xlabel="test accuracy, % (points: seeds, numbers: means)")
     title = "Filled: data.split=rows. Hollow: data.split=names, no name in two parts"
     axes.set_title(title, fontsize=10, loc="left")
     axes.grid(axis="x", alpha=0.3)
@@ -100,7 +100,7 @@ def accuracies(axes: Axes, rows: dict[str, list[Entry]]) -> None:
 
 
 def languages(axes: Axes, runs: Sequence[Entry]) -> None:
-    """A row a language, the most frequent one in the test set first; a bar a network."""
+    """One row per language, the most frequent in the test set first; one bar per network."""
     tested = read_predictions(runs[0].folder)["target"].value_counts()
     names = list(dict.fromkeys(run.config["name"] for run in runs))
     height = 0.8 / len(names)
@@ -111,7 +111,7 @@ def languages(axes: Axes, runs: Sequence[Entry]) -> None:
     labels = [f"{language}, {count:,}" for language, count in tested.items()]
     axes.set_yticks(range(len(tested)), labels)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 100), xlabel="of the names of each language, % that are told right")
+    axes.set(xlim=(0, 100), xlabel="recall of each language, %")
     axes.set_title("Languages and their tested names, split by rows", fontsize=10, loc="left")
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=len(names))
     axes.grid(axis="x", alpha=0.3)

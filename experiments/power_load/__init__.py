@@ -1,1 +1,1 @@
-"""One network after another on hourly electric load."""
+"""Recurrent networks and baselines on hourly electric load."""

@@ -1,4 +1,4 @@
-"""LightGBM on the test windows of a forecast: gradient-boosted trees, an extra of this study."""
+"""LightGBM on the test windows of a forecast: gradient-boosted trees, only in this study."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ TREES: dict[str, Any] = {
     "deterministic": True,
     "random_state": 0,
 }
-# Whether the inputs are differences from the last value.
+# Name -> whether the inputs are differences from the last value.
 VARIANTS = {"lightgbm": False, "lightgbm_differences": True}
 
 
@@ -27,7 +27,7 @@ def require_lightgbm() -> str:
     """LightGBM's version.
 
     Raises:
-        UserError: it is not installed, or a library that it needs is not.
+        UserError: LightGBM or a library that it needs is not installed.
     """
     try:
         import lightgbm
@@ -35,14 +35,18 @@ def require_lightgbm() -> str:
         raise UserError(
             "--lightgbm needs the package lightgbm: pip install -c constraints.txt -e '.[studies]'"
         ) from error
-    except OSError as error:  # OpenMP's library, where the system does not have it
-        raise UserError(f"LightGBM is installed and cannot be loaded: {error}") from error
+    except OSError as error:  # e.g. without the library of OpenMP
+        raise UserError(f"LightGBM is installed but cannot be loaded: {error}") from error
     return str(lightgbm.__version__)
 
 
 def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, float], float]:
-    """The metrics pooled over the test windows, and the seconds of training. They are cached with
-    the baselines, by data, split and version."""
+    """The metrics pooled over the test windows, and the training time in seconds. Both are cached
+    with the baselines, by data, split and version.
+
+    Raises:
+        UserError: as for `require_lightgbm`.
+    """
     identity = {"variant": variant, "version": require_lightgbm(), **TREES, **data.identity()}
 
     def compute() -> dict[str, dict[str, float]]:
@@ -56,12 +60,13 @@ def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, flo
 
 
 def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.ndarray, float]:
-    """One model a series, fitted on its training windows.
+    """One model per series, fitted on its training windows.
 
-    The target is the change from the last value: trees cannot predict a level that they have not
-    seen.
+    The target is the change from the last value, because trees cannot predict a level outside the
+    training data.
 
-    Returns the predictions (n,) of the test windows in original units, and the seconds of fitting.
+    Returns the predictions (n,) for the test windows in original units, and the fitting time in
+    seconds.
     """
     from lightgbm import LGBMRegressor
 
@@ -88,8 +93,8 @@ def _inputs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A model's inputs before each position (n,), in original units, and the last value there.
 
-    The inputs are those of the baseline `ridge_week`: the look-back, y(t-168) and y(t-169), hour
-    and day of the week.
+    The inputs are the same as for the baseline `ridge_week`: the look-back, y(t-168) and y(t-169),
+    hour and day of the week.
     """
     source = data.source
     start = following - source.look_back

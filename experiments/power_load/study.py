@@ -1,4 +1,4 @@
-"""The next hour of electric load: which network, trained how, beats what?"""
+"""The next hour of electric load: does the cell or the training decide the accuracy?"""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ from rnnexp.runs.comparison.leaderboard import Entry
 from rnnexp.tasks.forecasting.data import ForecastingData
 
 HERE = Path(__file__).parent
-# The lecture's takes half an hour a seed, so it comes last.
+# The lecture's training comes last because it takes half an hour per seed.
 EXPERIMENTS = ["power_load_pmgru", "power_load_gru", "power_load_lstm", "power_load_pmgru_lecture"]
 METRICS = ["smape", "mae_MW", "rmse_MW"]
 NETWORK, BASELINE = "#d1495b", "#4c4c4c"
@@ -25,7 +25,7 @@ NETWORK, BASELINE = "#d1495b", "#4c4c4c"
 def main(argv: Sequence[str] | None = None) -> int:
     parser = study.parser(__doc__, EXPERIMENTS)
     parser.add_argument(
-        "--lightgbm", action="store_true", help="gradient-boosted trees as a further baseline"
+        "--lightgbm", action="store_true", help="also train gradient-boosted trees as a baseline"
     )
     options = parser.parse_intermixed_args(argv)
     return study.exit_code(lambda: run(options))
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         lambda completed: answer(completed, options.lightgbm),
         study.Files(HERE, figure="smape.png"),
         whole=options.lightgbm and study.is_whole(options, EXPERIMENTS),
-        wanted="the whole study alone, --lightgbm included, writes it",
+        wanted="only the whole study with --lightgbm writes it",
     )
 
 
@@ -57,12 +57,12 @@ def lightgbm_rows(run: Entry) -> list[Entry]:
     """LightGBM on the data of a run."""
     data = cast(ForecastingData, rnnexp.load(run.folder).data)
     data.setup("test")
-    with console.working("training LightGBM, one model a series"):
+    with console.working("training LightGBM, one model per series"):
         return [study.row(run, name, *lightgbm_metrics(data, name)) for name in VARIANTS]
 
 
 def draw(runs: list[Entry], others: list[Entry]) -> Figure:
-    """Test sMAPE: a row a network with a point a run; the baselines as lines."""
+    """Test sMAPE: one row per network with a point per run; the baselines are lines."""
     names = list(dict.fromkeys(run.config["name"] for run in runs))
     figure = Figure(figsize=(8, 1.6 + 0.5 * len(names)), layout="constrained")
     axes = figure.subplots()
@@ -91,7 +91,7 @@ def draw(runs: list[Entry], others: list[Entry]) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(
-        "test sMAPE, % (a point a seed, a bar their mean)"
+        "test sMAPE, % (points: seeds, bars: means)"
         + (f"\nfurther right: {', '.join(beyond)}" if beyond else "")
     )
     axes.grid(axis="x", alpha=0.3)

@@ -1,4 +1,4 @@
-"""One-hot words against embeddings: what do they cost and what do they bring, in one network?"""
+"""One-hot words against embeddings in one network: cost and accuracy."""
 
 import argparse
 import sys
@@ -52,7 +52,7 @@ TRAININGS = {
             "model/representation=embeddings",
         ),
     ),
-    # One epoch in the place of five: its loss does not move.
+    # One epoch instead of five: the loss does not fall.
     "sentiment_gru_onehot": Training(
         "one-hot",
         "2 x 512",
@@ -86,7 +86,7 @@ def answer(completed: list[Entry]) -> study.Answer:
 
 
 def plan(name: str, overrides: Sequence[str], seeds: Sequence[int]) -> list[study.Job]:
-    """The training of one row. It takes minutes, so only with the first seed."""
+    """The training of one row, with the first seed only, because it takes minutes."""
     return study.jobs_of([(*TRAININGS[name].overrides, f"name={name}", *overrides)], seeds[:1])
 
 
@@ -94,8 +94,8 @@ def plan(name: str, overrides: Sequence[str], seeds: Sequence[int]) -> list[stud
 class Cost:
     """The measured costs of a row, means over its seeds.
 
-    memory: the largest peak of the process in bytes, NaN where it was not recorded. epoch: seconds.
-    review: seconds of training for each that is read.
+    memory: the largest peak memory of the process in bytes, NaN if it was not recorded. epoch:
+    seconds per epoch. review: seconds of training per review.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Cost:
 
 
 def baselines(runs: Sequence[Entry]) -> dict[str, float]:
-    """Test accuracies, by name, of the baselines of the network that works, on its words."""
+    """Test accuracies of the baselines of `sentiment_gru_onehot_works`, by name."""
     for run in runs:
         if run.config["name"] == "sentiment_gru_onehot_works":
             rows = study.baseline_rows(run)
@@ -181,7 +181,7 @@ def _number(value: float, form: str) -> str:
 
 
 def draw(found: Sequence[Cost], others: dict[str, float]) -> Figure:
-    """A row a training, a panel a quantity. others: test accuracy by name; the best is drawn."""
+    """One row per training, one panel per quantity. others: test accuracies; the best is drawn."""
     figure = Figure(figsize=(12, 0.8 + 0.75 * len(found)), layout="constrained")
     panels = figure.subplots(1, 4, sharey=True)
     quantities = {

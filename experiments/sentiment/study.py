@@ -14,8 +14,8 @@ from rnnexp.runs.comparison.leaderboard import Entry
 from rnnexp.runs.folder.reading import read_digest
 
 HERE = Path(__file__).parent
-# As the lecture trains them. N = 250 in three categories are about as many reviews as its N = 40
-# in 25. One seed is enough to see a loss that does not move.
+# With the lecture's training. N = 250 in three categories gives about as many reviews as its N = 40
+# in 25. One seed suffices to see that the loss does not fall.
 LECTURE = [
     "sentiment_textnet_onehot",
     "sentiment_textnet_embeddings",
@@ -24,7 +24,7 @@ LECTURE = [
     "sentiment_gru_embeddings",
 ]
 OURS = ["sentiment_gru_last_hidden", "sentiment_best"]
-SPLITS = [1, 2, 3, 4]  # beside split 0, each with one seed: one split may be an easy or a hard one
+SPLITS = [1, 2, 3, 4]  # in addition to split 0, one seed each: a single split may be easy or hard
 METRICS = ["accuracy", "recall/negative", "recall/positive", "nll"]
 CHANCE, COLORS = "#4c4c4c", ("#d1495b", "#edae49", "#00798c", "#66a182", "#7768ae")
 
@@ -50,8 +50,8 @@ def answer(completed: list[Entry]) -> study.Answer:
 
 
 def plan(experiment: str, options: argparse.Namespace) -> list[study.Job]:
-    """The jobs of one experiment. The lecture's have one seed, and GloVe instead of word2vec, whose
-    published file has 1.7 GB."""
+    """The jobs of one experiment. The lecture's networks have one seed. They read GloVe instead of
+    word2vec, whose published file has 1.7 GB."""
     if experiment in OURS:
         jobs = study.plan([experiment], options.seeds, options.overrides)
         for split in SPLITS:
@@ -64,7 +64,7 @@ def plan(experiment: str, options: argparse.Namespace) -> list[study.Job]:
 
 
 def splits_table(runs: list[Entry]) -> str:
-    """The test accuracy of ours and of the baselines on every split, first seeds."""
+    """The test accuracy of our networks and of the baselines on every split, with one seed."""
     found: dict[int, dict[str, float]] = {}
     for run in runs:
         if run.config["name"] in OURS:
@@ -83,7 +83,7 @@ def splits_table(runs: list[Entry]) -> str:
 
 
 def draw(runs: list[Entry]) -> Figure:
-    """Training loss by reviews seen, of the lecture's trainings and of ours (first seeds)."""
+    """Training loss by reviews seen, with the lecture's training and with ours (first seed)."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, names in zip(figure.subplots(1, 2, sharey=True), (LECTURE, OURS), strict=True):
         for name, color in zip(names, COLORS, strict=False):
@@ -103,7 +103,7 @@ def draw(runs: list[Entry]) -> Figure:
 
 
 def smooth_loss(run: Entry) -> tuple[np.ndarray, np.ndarray]:
-    """Reviews seen, and the mean training loss of the last 500 of them (of 250 at the start)."""
+    """Reviews seen, and the mean training loss of the last 500 of them (from 250 on)."""
     losses = pd.Series([float.fromhex(loss) for loss in read_digest(run.folder)["losses"]])
     batch = int(run.config["data.batch_size"])
     smooth = losses.rolling(500 // batch, min_periods=250 // batch).mean()

@@ -1,1 +1,1 @@
-"""How near the time loop comes to the machine's limit."""
+"""How close the time loop comes to the limit of the machine."""

@@ -16,8 +16,8 @@ HEADINGS = {"min": "at least", "max": "at most", "aim": "aim"}
 class Bar:
     """The bounds of one measured value.
 
-    value: its name. aim: what we hope for; a missed aim is shown and is not a failure. It lies
-    above `min`, or below `max` if the bar has no `min`.
+    value: the name of the measured value. aim: a stricter bound; a missed aim is shown but is not a
+    failure. It is above `min`, or below `max` if the bar has no `min`.
     """
 
     value: str
@@ -37,7 +37,7 @@ class Bar:
 
 
 def read_bars(path: Path, section: str) -> list[Bar]:
-    """The bars of one command, none if the file has no such section."""
+    """The bars of one command; empty if the file has no such section."""
     sections = yaml.safe_load(path.read_text(encoding="utf-8"))
     return [Bar(**entry) for entry in sections.get(section, [])]
 
@@ -51,7 +51,7 @@ def judge(bars: list[Bar], values: Mapping[str, float | None]) -> tuple[pd.DataF
         UserError: a bar names a value that the command does not measure.
     """
     if unknown := [bar for bar in bars if bar.value not in values]:
-        raise UserError(f"the study measures nothing that this expects: {unknown[0]}")
+        raise UserError(f"no measured value has the name that this bar expects: {unknown[0]}")
     bounds = [name for name in HEADINGS if any(getattr(bar, name) is not None for bar in bars)]
     lines, missed = [], []
     for bar in bars:

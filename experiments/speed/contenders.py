@@ -38,7 +38,7 @@ class Case:
 
 
 def contenders(case: Case) -> dict[str, Work]:
-    """All contenders by name; torch has a layer for some cells only."""
+    """All contenders by name. torch has layers for some of the cells only."""
     with determinism.global_stream(0, "speed"):
         x = torch.randn(case.steps, case.batch, case.inputs)
         target = torch.randn(case.steps if case.every_step else 1, case.batch, 1)

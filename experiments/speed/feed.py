@@ -1,5 +1,5 @@
-"""What does the feed cost, and how does it grow with the data? The batches of an epoch as a run
-gathers them, beside a Dataset that is read sample by sample."""
+"""What does the feed cost, and how does its cost grow with the data? Compares the batches of an
+epoch as in a run with batches that a DataLoader builds sample by sample."""
 
 import argparse
 import sys
@@ -51,7 +51,7 @@ def read(days: int) -> ForecastingData:
     return data
 
 
-# Contenders: how many windows the batches of an epoch have --------------------------------------
+# Contenders: each returns the number of windows in an epoch -------------------------------------
 
 
 def epoch(data: ForecastingData) -> int:
@@ -60,14 +60,14 @@ def epoch(data: ForecastingData) -> int:
 
 
 def singly(data: ForecastingData) -> int:
-    """By torch's DataLoader, from single samples."""
+    """With torch's DataLoader, from single samples."""
     draw = torch.Generator().manual_seed(0)
     batches = DataLoader(Windows(data), BATCH, shuffle=True, generator=draw)
     return sum(len(target) for _, target in batches)
 
 
 class Windows(Dataset[tuple[Tensor, Tensor]]):
-    """The windows as one writes them: a slice and the value that follows, without a calendar."""
+    """The usual Dataset: a slice and the value that follows it, without a calendar."""
 
     def __init__(self, data: ForecastingData) -> None:
         self.values, self.length = data.source.store.values, data.source.look_back
@@ -84,7 +84,7 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
 
 def measure(sizes: Sequence[ForecastingData], stopwatch: Stopwatch, rounds: int) -> pd.DataFrame:
-    """Microseconds a window (rounds, contenders at a size)."""
+    """Microseconds per window (rounds, contenders at a size)."""
     works, windows = dict[str, Work](), dict[str, int]()
     for data in sizes:
         for name, gather in ((RNNEXP, epoch), (SINGLY, singly)):

@@ -1,4 +1,4 @@
-"""Contenders in a process of their own, as torch comes."""
+"""Contenders in a fresh process with the default settings of torch."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,8 @@ def fresh_process(
 
     Args:
         make: makes a work from its arguments, in the new process.
-        arguments: those of each work, by name. They and `make` must be importable there.
+        arguments: the arguments of each work, by its name. The new process must be able to unpickle
+            them and `make`.
 
     Yields the works by name: calling one runs it in the new process and waits for its end.
     """

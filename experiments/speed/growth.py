@@ -26,9 +26,9 @@ COLORS = ["#d1495b", "#edae49", "#00798c", "#30638e", "#4c4c4c"]
 class Growth(NamedTuple):
     """Time and memory of every contender at every value of an axis.
 
-    base: the base's own value. times: seconds a sequence and step (rounds, contenders at a value),
-    columns named by `at`. memory: peak memory a sequence and step, in hidden states, by contender
-    and value.
+    base: the value of the base case. times: seconds per sequence and step (rounds, contenders at a
+    value), columns named by `at`. memory: peak memory per sequence and step, in hidden states, by
+    contender and value.
     """
 
     axis: str
@@ -42,11 +42,12 @@ class Growth(NamedTuple):
 
 
 def at(name: str, value: int) -> str:
+    """The name of the column of a contender at a value."""
     return f"{name} at {value}"
 
 
 def grow(stopwatch: Stopwatch, base: Case, axis: str, values: list[int], rounds: int) -> Growth:
-    """Measure the base with other values on one axis."""
+    """Measure the base case with other values on one axis."""
     made: dict[str, Work] = {}
     sequence_steps: dict[str, int] = {}
     memory: dict[str, dict[int, float]] = {}
@@ -66,7 +67,7 @@ def grow(stopwatch: Stopwatch, base: Case, axis: str, values: list[int], rounds:
 def peak_bytes(work: Work) -> int:
     """The largest number of bytes that the tensors of a work hold at one time, torch's internal
     ones included."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else every profile prints that it starts
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else every profile prints a message
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         work()
     held = peak = 0
@@ -78,7 +79,7 @@ def peak_bytes(work: Work) -> int:
 
 
 def table(growth: Growth) -> pd.DataFrame:
-    """Cells `time, memory`, a row a contender and a column a value."""
+    """Cells `time, memory`: one row per contender, one column per value."""
     rows = {
         name: {
             f"{value:,}": f"{growth.time(name, value).median:.2f}, {states:.1f}"
@@ -105,7 +106,7 @@ def along(axes: Axes, sizes: Sequence[int], label: str) -> None:
 
 
 def draw(growths: list[Growth]) -> Figure:
-    """Time in the upper row, memory in the lower one, a column an axis."""
+    """Time in the upper row, memory in the lower row, one column per axis."""
     figure = Figure(figsize=(3.4 * len(growths), 6.5), layout="constrained")
     grid = figure.subplots(2, len(growths), sharey="row", sharex="col", squeeze=False)
     for growth, (above, below) in zip(growths, grid.T, strict=True):
@@ -128,7 +129,7 @@ def draw(growths: list[Growth]) -> Figure:
         above.yaxis.set_major_formatter("{x:g}")
         above.grid(alpha=0.3)
         above.spines[["top", "right"]].set_visible(False)
-    grid[0, 0].set_ylabel("time a sequence and step,\nto the fused path's at the base")
-    grid[1, 0].set_ylabel("peak memory a sequence and step,\nin hidden states")
+    grid[0, 0].set_ylabel("time per sequence and step,\nrelative to the fused path at the base")
+    grid[1, 0].set_ylabel("peak memory per sequence and step,\nin hidden states")
     grid[0, 0].legend(frameon=False, fontsize=8)
     return figure

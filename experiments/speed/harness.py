@@ -1,7 +1,7 @@
 """The harness that every command here runs in.
 
-It waits for a quiet machine, measures, compares the results with the bars, shows them, and writes
-them to the README. A command adds only what it measures, and how that is tabulated and drawn.
+It checks that the machine is quiet, measures, compares the results with the bars, shows them, and
+writes them to the README. A command only adds its measurements, tables and picture.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from rnnexp import console
 from rnnexp.process import cores, determinism
 
 HERE = Path(__file__).parent  # README.md, expected.yaml and the pictures
-SMALL = "small sizes and few rounds, to see how it works: nothing is expected or written"
+SMALL = "small sizes and few rounds, for trials: nothing is expected or written"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _run(
 
     consequence = "README.md stays as it is" if place else "nothing is judged"
     if options.quick:
-        print(f"{consequence}: these sizes are too small to tell anything")
+        print(f"{consequence}: these sizes are too small for conclusions")
         return 0
     if unrest:
         print(f"study: {consequence}: {unrest}", file=sys.stderr)

@@ -14,9 +14,9 @@ from rnnexp.errors import UserError
 from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
 
-OTHERS = 0.1  # how many cores other processes may keep busy
-STEADY = 1.2  # largest ratio of the upper to the lower quartile of the pulse's times
-BEFORE = 2.0  # seconds of watching before anything is measured
+MAX_BUSY_CORES = 0.1  # by other processes, on average
+MAX_PULSE_SPREAD = 1.2  # largest ratio of the upper to the lower quartile of the pulse's times
+WATCH_SECONDS = 2.0  # before measuring
 STAT = Path("/proc/stat")  # the time accounts of the cores, on Linux
 
 
@@ -53,7 +53,7 @@ class Watch:
         return time.perf_counter(), own, _busy()
 
     def others(self) -> float | None:
-        """How many cores they keep busy on average; None if the system does not tell."""
+        """Cores that other processes keep busy on average; None if the system does not tell."""
         (start, own, busy), (now, own_now, busy_now) = self._start, self._now()
         if busy is None or busy_now is None:
             return None
@@ -84,12 +84,12 @@ def require_quiet() -> None:
         UserError: other processes keep it busy.
     """
     watch = Watch()
-    time.sleep(BEFORE)
+    time.sleep(WATCH_SECONDS)
     others = watch.others()
-    if others is not None and others > OTHERS:
+    if others is not None and others > MAX_BUSY_CORES:
         raise UserError(
-            f"other processes keep {others:.1f} cores busy, and times measured now would be theirs "
-            "as well: wait until the machine is quiet, or see how it works with --quick"
+            f"other processes keep {others:.1f} cores busy, which would distort the times: wait "
+            "until the machine is quiet, or try --quick"
         )
 
 
@@ -105,9 +105,9 @@ def conditions(others: float | None, pulse: Sequence[float]) -> tuple[str, str]:
     )
     busy = "" if others is None else f"other processes kept {others:.2f} cores busy"
     wrong = []
-    if others is not None and others > OTHERS:
+    if others is not None and others > MAX_BUSY_CORES:
         wrong.append(busy)
-    if high / low > STEADY:
+    if high / low > MAX_PULSE_SPREAD:
         wrong.append(steadiness)
     facts = "; ".join(filter(None, (busy, steadiness)))
     return facts[0].upper() + facts[1:] + ".", "; ".join(wrong)

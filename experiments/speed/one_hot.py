@@ -1,5 +1,5 @@
-"""What does a word cost as a one-hot vector? A training step of rnnexp, which touches the rows of
-the words in a batch, and one of a literal loop over dense one-hot rows, in one run."""
+"""What does a word cost as a one-hot vector? Compares a training step of rnnexp, which touches only
+the rows of the words in a batch, with a literal loop over dense one-hot rows."""
 
 import argparse
 import sys
@@ -27,7 +27,7 @@ from experiments.speed.one_hot_contenders import (
 from experiments.speed.timing import Ratio, Stopwatch, Work, quartiles, ratio
 
 LOOP, KEPT, SINGLE, BATCH = "literal loop", "memory kept", "batch 1", "batch 32"
-# Milliseconds a word of a training step of DLStudio 2.5.8, batch 1, vocabulary 20,030. They were
+# Milliseconds per word of a training step of DLStudio 2.5.8, batch 1, vocabulary 20,030. They were
 # measured once, with torch 2.13 on 2 cores of an AMD EPYC with AVX-512.
 DLSTUDIO = {"TEXTnet": 23, "TEXTnetOrder2": 23, "GRUnet": 66}
 COLORS = {"TEXTnet": "#00798c", "TEXTnetOrder2": "#edae49", "GRUnet": "#d1495b"}
@@ -68,11 +68,11 @@ def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
 class Sizes:
     """The sizes of the measurements.
 
-    vocabulary: where networks, batches and loops are compared. vocabularies: where growth is
-    measured. singles, batches: how many batches of one document and of 32 are trained on in a
-    round, enough for documents of every length. words, words_along: about how many words the
-    literal loop reads, at `vocabulary` and at each of `vocabularies`. rounds: at `vocabulary`, at
-    each of `vocabularies`, and of the loop there.
+    vocabulary: for the comparison of networks, batches and loops. vocabularies: for the growth.
+    singles, batches: number of batches of one document and of 32 in a round, enough for documents
+    of every length. words, words_along: approximate number of words that the literal loop reads, at
+    `vocabulary` and at each of `vocabularies`. rounds: at `vocabulary`, at each of `vocabularies`,
+    and of the loop at each of `vocabularies`.
     """
 
     hidden: int
@@ -95,10 +95,10 @@ QUICK = Sizes(16, 200, (100, 200, 300), 2, 1, 5, 5, (3, 3, 2))
 
 
 class Measured(NamedTuple):
-    """Milliseconds a word (rounds, contenders), and bytes.
+    """Milliseconds per word (rounds, contenders), by network, and bytes.
 
-    at_one: of each network at one vocabulary. along, loops: of rnnexp and of the literal loop at
-    every vocabulary, batch 1. peak: memory of the process that trains GRUnet at the largest
+    at_one: all contenders at one vocabulary. along, loops: rnnexp and the literal loop at every
+    vocabulary, batch 1. peak: peak memory of the process that trains GRUnet at the largest
     vocabulary; None if the system does not tell.
     """
 

@@ -1,4 +1,4 @@
-"""A training step on one-hot words, in two ways: rnnexp's, and a loop over dense one-hot rows."""
+"""A training step on one-hot words: rnnexp's, and a literal loop over dense one-hot rows."""
 
 from collections.abc import Callable
 from functools import cache
@@ -66,7 +66,7 @@ class DrawnDocuments(DataModule):
         )
 
     def batches(self, size: int) -> list[Tensor]:
-        """The numbers of the documents (B,) of every batch of an epoch."""
+        """The indices of the documents (B,) of every batch of an epoch."""
         rows, lengths = torch.arange(len(self.store)), self.store.lengths
         return list(ShuffledBatches(lambda epoch: rows, size, seed=0, lengths=lengths))
 
@@ -102,7 +102,7 @@ class Ours:
         self.optimizer = self.task.configure_optimizers()
 
     def train(self, batches: list[Tensor]) -> None:
-        """A step a batch, as with Lightning: gather the batch, forward, backward, optimiser."""
+        """One step per batch, as with Lightning: gather the batch, forward, backward, optimiser."""
         for rows in batches:
             loss = self.task.batch_loss(self.data.store.batch(rows))
             self.optimizer.zero_grad()
@@ -112,7 +112,7 @@ class Ours:
 
 # The literal loop -------------------------------------------------------------------------------
 
-# The networks of the lecture as they stand on its slides: rnnexp/nn/lecture.
+# The networks as on the slides of the lecture: rnnexp/nn/lecture.
 LITERAL: dict[str, Callable[[int, int, int], nn.Module]] = {
     "TEXTnet": TEXTnet,
     "TEXTnetOrder2": TEXTnetOrder2,
@@ -122,7 +122,7 @@ CLASSES = 2
 
 
 def literal(network: str, document: Document, vocabulary: int, hidden: int) -> Work:
-    """A training step on one document as the lecture has it; the loop builds dense one-hot rows."""
+    """The lecture's training step on one document; the loop builds dense one-hot rows."""
     with determinism.global_stream(0, "weights"):
         loop = LITERAL[network](vocabulary, hidden, CLASSES)
     optimizer = torch.optim.SGD(loop.parameters(), lr=1e-5, momentum=0.9)
@@ -149,7 +149,7 @@ def peak_of_training(network: str, vocabulary: int, hidden: int) -> int | None:
 
 
 def _train_there(network: str, vocabulary: int, hidden: int, threads: int) -> int | None:
-    """Some steps on single documents, one on many, and all rows brought up to date."""
+    """Eight steps on single documents, one step on 32, and the update of all pending rows."""
     determinism.prepare(deterministic=True, threads=threads)
     ours = Ours(network, DrawnDocuments(vocabulary), hidden)
     ours.train(ours.data.batches(1)[:8])

@@ -1,7 +1,7 @@
 """What does recording a run cost? The training of power_load_pmgru with and without it, in turns.
 
-Recorded are every loss, the order of batches, the run history, TensorBoard's curves, two
-checkpoints an epoch and the hashes of weights. Validation is cut to one batch in both.
+Recording covers every loss, the order of batches, the run history, TensorBoard's curves, two
+checkpoints per epoch and the hashes of weights. Both contenders validate on one batch.
 """
 
 import argparse
@@ -31,7 +31,7 @@ RECORDED, BARE = "with recording", "without"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = harness.parser(__doc__, "one round, to see how it works: nothing is expected")
+    parser = harness.parser(__doc__, "one round, for trials: nothing is expected")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="as for rnnexp train")
     return harness.run(parser.parse_args(argv), answer, bars="recording")
@@ -50,17 +50,17 @@ def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
 
 
 class NoDigest:
-    """Stands in for the hash of the batches' order."""
+    """Replaces the hash of the batch order."""
 
     def update(self, numbers: bytes) -> None:
-        """Forget them."""
+        """Ignore the numbers."""
 
     def hexdigest(self) -> str:
         return ""
 
 
 def train(overrides: list[str], recording: bool) -> float:
-    """Seconds of one training, from the first batch to the record of the last one."""
+    """Seconds of one training, including its recording."""
     silent = ["callbacks.progress_bar=null", "callbacks.figures=null"]
     config = resolve(compose([*overrides, *silent]))
     if not recording:

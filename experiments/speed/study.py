@@ -1,4 +1,4 @@
-"""How near does the time loop come to the machine's limit? Measures ratios of times, in rounds."""
+"""How close does the time loop come to the limit of the machine? Measures ratios of times."""
 
 import argparse
 import sys
@@ -57,9 +57,9 @@ def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
 class Plan:
     """The measurements of a study.
 
-    tables: the cases of each table, by the row's name. base, growth: `base` is measured with each
-    of these values on each axis; its own value is among them. rounds: of each table, and of growth.
-    fresh: the tables whose contenders of torch alone run in a fresh process as well.
+    tables: the cases of each table, by the name of the row. base, growth: `base` is measured with
+    each of these values on each axis, including its own value. rounds: for each table, and for
+    growth. fresh: tables whose torch-only contenders also run in a fresh process.
     """
 
     tables: dict[str, dict[str, Case]]
@@ -144,7 +144,7 @@ def measure(plan: Plan, stopwatch: Stopwatch) -> tuple[dict[str, Rows], list[Gro
 
 
 def measure_case(case: Case, fresh: bool, stopwatch: Stopwatch, rounds: int) -> pd.DataFrame:
-    """All contenders; fresh: those of torch alone in a fresh process as well."""
+    """All contenders. fresh: also measure the torch-only contenders in a fresh process."""
     again = {name + AS_TORCH_COMES: (case, name) for name in torchs(case)} if fresh else {}
     if not again:
         return stopwatch.side_by_side(contenders(case), rounds)

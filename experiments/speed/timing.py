@@ -35,10 +35,10 @@ def quartiles(values: pd.Series) -> Ratio:
 
 
 class Stopwatch:
-    """Times contenders in rounds, and in every round the same matrix product, the pulse: the spread
-    of its times tells how steady the machine is.
+    """Times contenders in rounds. Every round also times the same matrix product, the pulse: the
+    spread of its times shows how steady the machine is.
 
-    pulse: seconds of that product so far, one a round.
+    pulse: seconds of this product so far, one per round.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def _seconds(work: Work) -> float:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    gc.freeze()  # the objects that exist already are no contender's garbage
+    gc.freeze()  # existing objects are not garbage of the contenders
     gc.disable()
     try:
         yield

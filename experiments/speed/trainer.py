@@ -1,5 +1,5 @@
-"""What does Lightning's Trainer cost? The same training steps, driven by it as in a run of rnnexp,
-by it alone, and by a bare loop, in turns."""
+"""What does Lightning's Trainer cost? Times the same training steps as in a run of rnnexp, with the
+Trainer alone, and with a bare loop."""
 
 import argparse
 import sys
@@ -50,7 +50,7 @@ SIZES = {  # steps of a few milliseconds, and of a few tens
 }
 
 
-QUICK_HELP = "two rounds, to see how it works: nothing is written"
+QUICK_HELP = "two rounds, for trials: nothing is written"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +70,7 @@ def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
 
 
 def measure(overrides: list[str], stopwatch: Stopwatch, rounds: int) -> pd.DataFrame:
-    """Seconds a training step (rounds, contenders)."""
+    """Seconds per training step (rounds, contenders)."""
     contenders = {RUN: as_in_a_run, TRAINER: trainer_alone, BARE: bare_loop}
     bound = {name: partial(contender, overrides) for name, contender in contenders.items()}
     return stopwatch.in_turns(bound, rounds)
@@ -89,7 +89,7 @@ def row(times: pd.DataFrame) -> dict[str, str]:
     return cells
 
 
-# Contenders: seconds a training step ------------------------------------------------------------
+# Contenders: seconds per training step ----------------------------------------------------------
 
 
 def as_in_a_run(overrides: list[str]) -> float:

@@ -196,12 +196,12 @@ LAYERS: dict[type[cells.Cell], type[nn.RNNBase]] = {
 
 # The limit --------------------------------------------------------------------------------------
 
-TOGETHER = 4096  # rows (sequences times steps) of a product over many steps
+MAX_ROWS = 4096  # sequences times steps in one product over many steps
 
 
 class Product:
-    """The product of one weight (n, m) with a matrix of so many rows. The operands are always the
-    same, so they stay in the cache."""
+    """The product of a matrix (rows, n) with a weight (n, m), and its gradients. The operands are
+    always the same, so they stay in the cache."""
 
     def __init__(self, weight: Tensor, rows: int) -> None:
         self.weight = weight.detach()
@@ -229,7 +229,7 @@ def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callab
     size = cell.hidden_size
     weights = [weight for weight in cell.parameters() if weight.dim() == 2]
     recurrent = [Product(weight, batch) for weight in weights if weight is not cell.input_weight]
-    parts = [min(TOGETHER, batch * steps - start) for start in range(0, batch * steps, TOGETHER)]
+    parts = [min(MAX_ROWS, batch * steps - start) for start in range(0, batch * steps, MAX_ROWS)]
     inputs = {rows: Product(cell.input_weight, rows) for rows in set(parts)}
     whole = {rows: [Product(weight, rows) for weight in weights] for rows in set(parts)}
 

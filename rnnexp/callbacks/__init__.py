@@ -1,1 +1,1 @@
-"""Callbacks: what watches a run."""
+"""Callbacks that observe a run."""

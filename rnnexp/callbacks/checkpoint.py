@@ -1,4 +1,4 @@
-"""Checkpoints: `best.ckpt` by the monitored metric and `last.ckpt`, in the run's own folder."""
+"""Checkpoints in the run folder: `best.ckpt` by the monitored metric, and `last.ckpt`."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -10,14 +10,14 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from rnnexp.files import written_beside
 
-FORMAT = 1  # of our checkpoints: tensors and plain values, with our names for the weights
+CHECKPOINT_FORMAT = 1  # tensors and plain values, with rnnexp's names of the weights
 
 
 class Checkpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint with our file names, and a `last.ckpt` after every epoch.
 
     Lightning's own `save_last` writes it only in epochs that are the best so far. Without a
-    monitored metric (nothing is validated) there is no best but the last.
+    monitored metric there is only `last.ckpt`.
     """
 
     def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] = "min") -> None:
@@ -41,13 +41,13 @@ class Checkpoint(ModelCheckpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint["rnnexp_format"] = FORMAT
+        checkpoint["rnnexp_format"] = CHECKPOINT_FORMAT
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Checkpoints that are written straight into their file.
+    """Writes checkpoints directly to their file.
 
-    Lightning's own are built in memory first: as much again as weights and optimiser have.
+    Lightning first builds a checkpoint in memory: a copy of the weights and optimiser states.
     """
 
     def save_checkpoint(

@@ -1,4 +1,4 @@
-"""Figures, drawn once the test set is predicted, as PNG and in TensorBoard: a task has its own."""
+"""Figures of a test, as PNG files and in TensorBoard. Each task defines its own."""
 
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,16 +14,16 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from rnnexp.callbacks.history import History
 
-matplotlib.use("Agg")  # no window system is needed, or asked for
+matplotlib.use("Agg")  # works without a display
 
-TARGET, PREDICTION, SECOND = "#4c4c4c", "#d1495b", "#2e86ab"
+TARGET, PREDICTION, SECOND = "#4c4c4c", "#d1495b", "#2e86ab"  # colours
 
 
 class Figures(Callback):
-    """figures/NAME.png in the run's folder, and NAME in TensorBoard, for all that `draw` gives."""
+    """Saves the figures of `draw` as figures/NAME.png in the run folder and in TensorBoard."""
 
     def draw(self, task: Any, data: Any, history: pd.DataFrame) -> dict[str, Figure]:
-        """Name -> figure, after the test. history: a row an epoch; empty if nothing was trained."""
+        """The figures after the test, by name. history: a row per epoch; empty without training."""
         raise NotImplementedError
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -42,9 +42,9 @@ class Figures(Callback):
 def loss_curve(
     history: pd.DataFrame, loss: str, metric: str, label: str, scale: Literal["linear", "log"]
 ) -> Figure:
-    """Training and validation loss by epoch, and the metric of the validation where there is one.
+    """Training and validation loss by epoch, and the validation metric if there is one.
 
-    loss, label: what the left and the right axis say. scale: of the left one.
+    loss, label: labels of the left and the right axis. scale: of the left axis.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -66,6 +66,6 @@ def loss_curve(
 
 
 def finish(axes: Axes) -> None:
-    """What all axes have in common."""
+    """Apply the common style of all axes."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Where gradients vanish: the gradient of the loss by every hidden state, once an epoch."""
+"""Gradient flow: the gradient of the loss with respect to every hidden state, by epoch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,20 +22,23 @@ from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Sequences, reverse
 from rnnexp.process import determinism
 
-FILE = "gradient_flow.csv"  # in the run's folder
+GRADIENT_FLOW_CSV = "gradient_flow.csv"  # file name in the run folder
 
 
 class GradientFlow(Callback):
-    """The norm of the gradient of the loss by the hidden state h_t, over the distance of step t
-    from the last one: before the training and after each of its epochs.
+    """Measures ||dL/dh_t||, the norm of the gradient of the loss with respect to the hidden state,
+    by the distance of step t from the last step: before training and after each epoch.
 
-    gradient_flow.csv in the run's folder has the columns `epochs` (trained so far), `distance`
-    (0: the last state that is read) and `gradient_norm`; figures/gradient_flow.png and TensorBoard
-    have it as curves. It is measured on always the same sequences of the validation part, in
-    evaluation mode, and changes nothing in the run. Of a stack it is the last layer, of two
-    directions the one that reads forwards.
+    gradient_flow.csv in the run folder has the columns `epochs` (trained so far), `distance` (0 is
+    the last hidden state) and `gradient_norm`; figures/gradient_flow.png and TensorBoard show the
+    curves. The same validation sequences are used each time, in evaluation mode, and the run is not
+    affected. In a stack the last layer is measured, in a bidirectional network the forward
+    direction.
 
-    sequences: how many it is measured on; those in the middle of the validation part.
+    sequences: how many sequences to measure on, from the middle of the validation part.
+
+    Raises:
+        UserError: `sequences` is less than 1.
     """
 
     def __init__(self, sequences: int = 64) -> None:
@@ -56,13 +59,13 @@ class GradientFlow(Callback):
 
     def _measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epochs: int) -> None:
         batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(self.batch))
-        # A network of somebody else's may draw in evaluation too.
+        # A custom network may draw random numbers even in evaluation mode.
         with determinism.global_stream(0, "gradient flow"):
             norms = gradient_norms(pl_module, batch).tolist()
         curve = {"epochs": epochs, "distance": range(len(norms)), "gradient_norm": norms}
         self.curves.append(pd.DataFrame(curve))
         table = pd.concat(self.curves)
-        path = Path(trainer.default_root_dir) / FILE
+        path = Path(trainer.default_root_dir) / GRADIENT_FLOW_CSV
         write_text(path, table.to_csv(index=False, float_format="%.9g"))
         if isinstance(trainer.logger, TensorBoardLogger):
             figure = gradient_curves(table)
@@ -78,23 +81,23 @@ class GradientFlow(Callback):
 
 
 def recurrence_of(network: nn.Module) -> CellRecurrence:
-    """The recurrence of a network, if its hidden states can be looked at.
+    """The recurrence of a network, with access to the hidden state at every step.
 
     Raises:
-        UserError: there is none, or it is one of torch's, which gives away the hidden states of its
-            last layer when all are done, and not between two steps.
+        UserError: the network has no recurrence, or it is a layer of torch, which does not give
+            access to its hidden states between two steps.
     """
     recurrence = getattr(network, "recurrence", None)
     if recurrence is None:
         raise UserError(
-            f"callbacks.gradient_flow follows the gradient through a recurrence, and "
-            f"{type(network).__name__} has none: choose another model"
+            f"callbacks.gradient_flow needs a recurrence, and {type(network).__name__} has none: "
+            "choose another model"
         )
     if isinstance(recurrence, TorchRecurrence):
         name = type(recurrence.layers).__name__
         raise UserError(
-            f"callbacks.gradient_flow follows the gradient from step to step, and torch.nn.{name} "
-            f"does all steps at once: set model/recurrence={name.lower()}_cell, the same equations"
+            f"callbacks.gradient_flow needs the hidden states step by step, and torch.nn.{name} "
+            f"hides them: set model/recurrence={name.lower()}_cell, which has the same equations"
         )
     return cast(CellRecurrence, recurrence)
 
@@ -103,41 +106,44 @@ def some_sequences(data: DataModule, number: int) -> Any:
     """The first sequences of the batch in the middle of the validation part.
 
     Raises:
-        UserError: nothing is validated.
+        UserError: there are no validation data.
     """
     loader = data.val_dataloader()
     if not loader:
         raise UserError(
-            "callbacks.gradient_flow measures on the validation part, and there is none: set a "
-            "larger data.validation_fraction"
+            "callbacks.gradient_flow needs validation data: increase data.validation_fraction"
         )
     batch = next(islice(loader, len(loader) // 2, None))
     return type(batch)(*(None if tensor is None else tensor[:number] for tensor in batch))
 
 
 def gradient_norms(task: Any, batch: Any) -> Tensor:
-    """(T,), double: at [k] the norm of dL/dh_t at the k-th step before the last one of a sequence,
-    L the loss of this sequence alone, averaged over the sequences that have so many steps.
+    """||dL/dh_t|| by distance, (T,), float64. Entry k is the norm k steps before the last step of a
+    sequence, where L is the loss of this sequence, averaged over the sequences that are longer than
+    k steps.
 
-    Every parameter keeps its .grad.
+    The .grad of the parameters does not change.
+
+    Raises:
+        UserError: as for `recurrence_of`.
     """
     recurrence = recurrence_of(task.network)
     with in_evaluation(task.network), on_the_plain_path(recurrence), watched(recurrence) as seen:
         loss = task.batch_loss(batch)
     (x,), hidden = seen
     gradients = torch.autograd.grad(loss, hidden, materialize_grads=True)
-    # In double precision, for the square of a small float32 is zero. The loss is the mean of all.
+    # float64, because the square of a small float32 underflows. The loss is a mean over the batch.
     norms = x.batch * torch.stack([one.double().norm(dim=1) for one in gradients])  # (T, B)
     if x.padding is None:
         return norms.flip(0).mean(1)
     real = ~x.padding
-    so_long = real.sum(1)  # (T,): none at the end, if these are the short ones of a longer batch
+    so_long = real.sum(1)  # (T,): may end with zeros, as the batch may have had longer sequences
     return (reverse(norms * real, x.lengths).sum(1) / so_long)[so_long > 0]
 
 
 @contextmanager
 def watched(recurrence: CellRecurrence) -> Iterator[tuple[list[Sequences], list[Tensor]]]:
-    """What the recurrence is run over, and h_t of its last layer at every step."""
+    """Collects the input of the recurrence, and h_t (B, H) of its last layer at every step."""
     x: list[Sequences] = []
     hidden: list[Tensor] = []
     hooks = [
@@ -155,7 +161,7 @@ def watched(recurrence: CellRecurrence) -> Iterator[tuple[list[Sequences], list[
 
 @contextmanager
 def on_the_plain_path(recurrence: CellRecurrence) -> Iterator[None]:
-    """There alone a cell is called at every step."""
+    """Run the recurrence on its plain path, the only one that calls the cell at every step."""
     before = recurrence.fused, recurrence.compiled, recurrence.path
     recurrence.fused = recurrence.compiled = False
     try:
@@ -166,7 +172,7 @@ def on_the_plain_path(recurrence: CellRecurrence) -> Iterator[None]:
 
 @contextmanager
 def in_evaluation(network: nn.Module) -> Iterator[None]:
-    """No dropout and no statistics of batches; then every module is in its mode again."""
+    """Evaluation mode: no dropout, no batch statistics. Every module gets its old mode back."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -176,14 +182,14 @@ def in_evaluation(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-# The figure -------------------------------------------------------------------------------------
+# Figure -----------------------------------------------------------------------------------------
 
 
 def gradient_curves(curves: pd.DataFrame) -> Figure:
-    """A curve an epoch, the first and the last one strong: the norms, and what part they are of the
-    norm at the last hidden state (a small loss has small gradients everywhere).
+    """A curve per epoch, the first and the last one highlighted. Left: the norms. Right: the norms
+    relative to the norm at the last hidden state, because a small loss has small gradients.
 
-    curves: as in gradient_flow.csv.
+    curves: the columns of gradient_flow.csv.
     """
     measured = curves["epochs"].unique()
     styles = {epochs: {"color": TARGET, "lw": 0.8, "alpha": 0.3} for epochs in measured}
@@ -194,15 +200,15 @@ def gradient_curves(curves: pd.DataFrame) -> Figure:
     absolute, relative = figure.subplots(1, 2)
     for epochs, curve in curves.groupby("epochs"):
         distance, norm = curve["distance"], curve["gradient_norm"]
-        # What underflowed to 0 has no place on the axis.
+        # A logarithmic axis has no 0 (underflow).
         absolute.plot(distance, norm.where(norm > 0), **styles[epochs])
         relative.plot(distance, (norm / norm.iloc[0]).where(norm > 0), **styles[epochs])
     absolute.set_title("norm of the gradient of the loss", loc="left")
-    relative.set_title("the same, as a part of that at the last state", loc="left")
+    relative.set_title("relative to the last hidden state", loc="left")
     for axes in (absolute, relative):
         axes.set(xlabel="steps before the last hidden state", yscale="log")
         finish(axes)
-    # A curve that hardly falls must not look as if it did.
+    # A wide range, so that an almost constant curve looks constant.
     relative.set_ylim(min(relative.get_ylim()[0], 0.05), max(relative.get_ylim()[1], 2))
     absolute.legend(frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""Run history: one row an epoch, every training loss exactly, and where the time went."""
+"""The history of a run: one row per epoch, every training loss exactly, and the times."""
 
 import time
 from typing import Any
@@ -9,9 +9,9 @@ from pytorch_lightning.callbacks import Callback
 
 
 class History(Callback):
-    """rows: one dict an epoch (epoch, step, learning rate, seconds, logged metrics).
-    losses: the loss of every training step, in order. train_seconds: the time spent in training
-    batches and between them, validation apart."""
+    """rows: one dict per epoch (epoch, step, learning rate, seconds, logged metrics).
+    losses: the loss of every training step, in order. train_seconds: the time of training without
+    validation. validation_seconds: the time of validation."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
@@ -26,8 +26,8 @@ class History(Callback):
         self._since = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # One tensor an epoch: a small one a step would lie between the large ones of the training
-        # and keep their memory from being used again.
+        # One tensor per epoch: a small tensor per step would fragment the memory of the large
+        # tensors, which could then not be reused.
         batches = int(trainer.num_training_batches)
         self._epoch_losses = torch.empty(batches, dtype=torch.double, device=pl_module.device)
 
@@ -51,7 +51,7 @@ class History(Callback):
             self.validation_seconds += self._lap()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.losses += self._epoch_losses[: self._seen].tolist()  # one transfer an epoch
+        self.losses += self._epoch_losses[: self._seen].tolist()  # one transfer per epoch
         self.train_seconds += self._lap()
         row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]

@@ -1,4 +1,4 @@
-"""The progress bar: how far the run is, the loss now, and the last validation."""
+"""The progress bar: progress, the current loss, and the last validation metrics."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from rnnexp.console import console
 
 
 class Progress(RichProgressBar):
-    """Lightning's rich bar with the few figures that a person watches.
+    """Lightning's Rich progress bar with only the loss and the validation metrics.
 
-    Where the console is no terminal (a file, a pipe), a line an epoch instead.
+    If the console is not a terminal (a file, a pipe), one line per epoch instead.
     """
 
     def __init__(self) -> None:

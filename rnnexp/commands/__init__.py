@@ -1,2 +1,2 @@
-"""The subcommands: `rnnexp NAME` is `main` of the file of this name, and the first line of its
-docstring is what `rnnexp --help` says of it. Files with an underscore are what commands share."""
+"""The subcommands. `rnnexp NAME` calls `main` in NAME.py, and `rnnexp --help` shows the first line
+of its docstring. Files whose names begin with an underscore hold shared code."""

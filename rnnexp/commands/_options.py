@@ -1,4 +1,4 @@
-"""What the parsers of several commands share."""
+"""Shared parts of the argument parsers."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from rnnexp.config.targets import added_packages
 
 
 def command_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
-    """The parser of a command, from the name and the docstring of its module."""
+    """The parser of a command; `module` and `doc` are the name and the docstring of its module."""
     name = module.rpartition(".")[2]
     summary, _, more = (doc or "").partition("\n")
     return argparse.ArgumentParser(
@@ -22,7 +22,7 @@ def command_parser(module: str, doc: str | None, **settings: Any) -> argparse.Ar
 
 
 def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
-    """The parser of a command that builds what a run folder names."""
+    """The parser of a command that loads a run folder."""
     found = command_parser(module, doc, **settings)
     found.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
     found.add_argument(
@@ -30,14 +30,14 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
         metavar="PACKAGE",
         action="append",
         default=[],
-        help="let classes of this package of yours be built; its code is run",
+        help="allow configs to name classes of this package; its code is executed",
     )
     return found
 
 
 def allow(packages: list[str]) -> None:
-    """Let configs name classes of these packages. The list is in the environment, so that there is
-    one; a package of it may lie in the current folder."""
+    """Allow configs to name classes of these packages, which may be in the current folder. The
+    environment variable RNNEXP_ALLOW holds the only list, so that child processes have it too."""
     if packages:
         before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
         os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)

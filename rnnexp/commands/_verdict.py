@@ -1,34 +1,36 @@
-"""What a command that repeated something prints and returns."""
+"""The verdict and exit code of a command that repeats a run or its test."""
 
 from pathlib import Path
 
 from rnnexp import console
-from rnnexp.runs.comparison.repetition import Ground
+from rnnexp.runs.comparison.repetition import EnvironmentDifferences
 
-IDENTICAL, DIFFERENT_NUMBERS, DIFFERENT_GROUND = 0, 1, 4  # exit codes
+IDENTICAL, DIFFERENT_RESULTS, DIFFERENT_ENVIRONMENT = 0, 1, 4  # exit codes
 
 
-def exit_code(ground: Ground, results: list[str]) -> int:
-    """The ground matters where results differ."""
+def exit_code(environment: EnvironmentDifferences, results: list[str]) -> int:
+    """The exit code. A different environment matters only if results differ."""
     if not results:
         return IDENTICAL
-    return DIFFERENT_GROUND if ground else DIFFERENT_NUMBERS
+    return DIFFERENT_ENVIRONMENT if environment else DIFFERENT_RESULTS
 
 
-def show_differences(ground: Ground, results: list[str]) -> None:
-    """A line for everything that differs."""
-    for name, (then, now) in ground.items():
-        console.show(f"other ground  {name}: {then} then, {now} now")
+def show_differences(environment: EnvironmentDifferences, results: list[str]) -> None:
+    """Print a line for each difference."""
+    for name, (then, now) in environment.items():
+        console.show(f"environment   {name}: {then} then, {now} now")
     for sentence in results:
         console.show(f"different     {sentence}")
 
 
-def show_verdict(ground: Ground, results: list[str], again: Path) -> int:
-    """Print what differs and the verdict, and return the exit code."""
-    show_differences(ground, results)
-    where = f"on other ground ({', '.join(ground)})" if ground else "on the same ground"
+def show_verdict(environment: EnvironmentDifferences, results: list[str], again: Path) -> int:
+    """Print all differences and the verdict, and return the exit code."""
+    show_differences(environment, results)
+    names = ", ".join(environment)
     if results:
-        console.show(f"verdict       different numbers {where}: {again}")
+        where = f"a different environment ({names})" if environment else "the same environment"
+        console.show(f"verdict       different results in {where}: {again}")
     else:
-        console.show(f"verdict       identical{' ' + where if ground else ''}: {again}")
-    return exit_code(ground, results)
+        also = f", also in another environment ({names})" if environment else ""
+        console.show(f"verdict       identical{also}: {again}")
+    return exit_code(environment, results)

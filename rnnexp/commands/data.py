@@ -1,4 +1,4 @@
-"""List the sources of data, check that one can be read, fetch one, or convert it."""
+"""List the data sources, or check, fetch or convert one of them."""
 
 import re
 from pathlib import Path
@@ -23,21 +23,21 @@ def main(argv: list[str]) -> int:
     actions = parser.add_subparsers(
         dest="action", required=True, metavar="list | check | fetch | convert"
     )
-    actions.add_parser("list", help="the sources, and which of them are here")
-    check = actions.add_parser("check", help="read a source as a run would and report on it")
+    actions.add_parser("list", help="list the sources and where they are")
+    check = actions.add_parser("check", help="read a source like a run, and report on it")
     check.add_argument("name", metavar="NAME", help="an option of the config group data")
     check.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
     fetch = actions.add_parser("fetch", help="download a source")
     fetch.add_argument("name", metavar="NAME", help="a source of `rnnexp data list`")
-    fetch.add_argument("--url", help="load the archive from here instead of its home")
+    fetch.add_argument("--url", help="download the archive from this URL")
     convert = actions.add_parser(
-        "convert", help="write reviews as JSON lines, or in the format of the lecture's archives"
+        "convert", help="write reviews as JSON lines, or in the lecture's archive format"
     )
     convert.add_argument("name", metavar="NAME", help="an option of the config group data")
-    convert.add_argument("folder", type=Path, metavar="FOLDER", help="where to write, a new folder")
+    convert.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder to write to")
     convert.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
     convert.add_argument("--to", choices=("json", "lecture"), default="json", help="default: json")
-    # argparse would not take them behind another option.
+    # argparse rejects overrides that follow another option.
     overrides = [argument for argument in argv if re.match(r"data[\w./]*=", argument)]
     arguments = parser.parse_args([argument for argument in argv if argument not in overrides])
 
@@ -53,22 +53,22 @@ def main(argv: list[str]) -> int:
 
 
 def list_sources() -> int:
-    """Print every source that is fetched or placed by hand, and whether it is here."""
-    columns = [Column(name) for name in ("name", "what it is", "licence", "where it is")]
+    """Print every source that can be fetched or placed by hand, and where it is."""
+    columns = [Column(name) for name in ("name", "description", "licence", "location")]
     rows = []
     for one in DOWNLOADS.values():
-        place = _place(one) or f"not here: rnnexp data fetch {one.name}"
+        place = _place(one) or f"not found: rnnexp data fetch {one.name}"
         rows.append([one.name, one.description, one.licence, place])
     embedded = [name for name in options("data") if name.startswith("synthetic_")]
     console.show(
         Table("Data sources", columns, rows),
-        f"embedded: {', '.join(embedded)} (SYNTHETIC: made by seeded generators, always here)",
+        f"embedded: {', '.join(embedded)} (SYNTHETIC: from seeded generators, always available)",
     )
     return 0
 
 
 def _place(download: Download) -> str | None:
-    """Where a source is; in a folder of its own it may be there in part, placed by hand."""
+    """Where a source is, or None. One placed by hand in its own folder may be incomplete."""
     if download.folder:
         return str(found) if (found := where(download.name)) else None
     try:
@@ -78,20 +78,20 @@ def _place(download: Download) -> str | None:
 
 
 def check_source(name: str, overrides: list[str]) -> int:
-    """Read a source as a run would, and print what was found.
+    """Read a source like a run, and print a report.
 
     Raises:
-        UserError: it cannot be read; the sentence says why.
+        UserError: the source cannot be read.
     """
     data = _read(name, overrides)
-    console.show(*data.report(), f"{data.place}: {data.spec.title} in the test")
+    console.show(*data.report(), f"{data.place}: {data.spec.title} in the test set")
     return 0
 
 
 def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> int:
-    """Write the training part (validation included) and the test part of a source of reviews.
+    """Write the training part (including validation) and the test part of a source of reviews.
 
-    form: `json` for train.jsonl, test.jsonl and vocabulary.json, `lecture` for archives in the
+    form: `json` for train.jsonl, test.jsonl and vocabulary.json; `lecture` for archives in the
     lecture's format.
 
     Raises:
@@ -99,17 +99,17 @@ def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> 
     """
     source = _read(name, overrides).source
     if not isinstance(source, DocumentSource) or not source.things.endswith("reviews"):
-        raise UserError(f"{name} has no reviews to convert: convert serves sources of reviews")
+        raise UserError(f"{name} has no reviews to convert: choose a source of reviews")
     train, test = as_archives(source)
     if form == "json":
         write_converted(folder, train, test)
     else:
         write_archive_pair(folder, train, test)
-    counts = " and ".join(
+    in_training, in_test = (
         f"{sum(map(len, [*part.positive.values(), *part.negative.values()])):,}"
         for part in (train, test)
     )
-    console.show(f"{folder} has {counts} reviews to train and to test on")
+    console.show(f"{folder} has {in_training} training and {in_test} test reviews")
     return 0
 
 
@@ -121,6 +121,6 @@ def _read(name: str, overrides: list[str]) -> DataModule:
 
 
 def fetch_source(name: str, url: str | None = None) -> int:
-    """Download a source, from its home or from `url`, into the folder where runs look for it."""
+    """Download a source from its home page, or from `url`, to the folder where runs expect it."""
     console.show(f"{name} is in {fetch(name, url=url)}")
     return 0

@@ -1,4 +1,4 @@
-"""Print versions, machine and data found: what belongs in a bug report."""
+"""Print versions, hardware and data found, for a bug report."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
 from rnnexp.runs.folder.provenance import PACKAGE, code_state, versions
 
-SOURCES = ("power_load", "reviews", "names", "embeddings")
+SOURCES = ("power_load", "reviews", "names", "embeddings")  # folders in RNNEXP_DATA
 
 
 def main(argv: list[str]) -> int:
@@ -32,7 +32,7 @@ def report() -> str:
         "configs": str(config_dir()),
         "platform": platform.platform(),
         "cpu": f"{cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
-        "cores": f"{len(cores.available())} of {os.cpu_count()}, {cores.free()} free of other runs",
+        "cores": f"{len(cores.available())} of {os.cpu_count()} ({cores.free()} free)",
         "threads": str(torch.get_num_threads()),
         "cuda": _cuda(),
         **_data(),

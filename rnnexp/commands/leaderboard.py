@@ -1,4 +1,4 @@
-"""Show all runs as one table, best first, seeds together."""
+"""Show all runs in tables, best first, with means over the seeds."""
 
 import os
 import sys
@@ -14,20 +14,27 @@ from rnnexp.runs.comparison.statistics import check, compare
 def main(argv: list[str]) -> int:
     parser = command_parser(__name__, __doc__)
     parser.add_argument(
-        "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs, by default outputs"
+        "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs; default: outputs"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_const", dest="form", const="markdown")
-    form.add_argument("--csv", action="store_const", dest="form", const="csv")
-    form.add_argument("--json", action="store_const", dest="form", const="json")
+    for name in ("markdown", "csv", "json"):
+        text = (
+            "print tables in Markdown"
+            if name == "markdown"
+            else f"print one table in {name.upper()}"
+        )
+        form.add_argument(f"--{name}", action="store_const", dest="form", const=name, help=text)
     form.add_argument(
-        "--check", metavar="FILE", type=Path, help="expected values; 1 if one is missed"
+        "--check",
+        metavar="FILE",
+        type=Path,
+        help="compare with the expected values in FILE; exit code 1 if one is missed",
     )
     form.add_argument(
         "--compare",
         metavar=("A", "B"),
         nargs=2,
-        help="two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
+        help="compare two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
     )
     arguments = parser.parse_args(argv)
     entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])

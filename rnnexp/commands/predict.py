@@ -1,4 +1,4 @@
-"""Tell the classes of new texts, or the next values of series, by a finished run."""
+"""Predict the classes of new texts, or the next values of series, with a finished run."""
 
 import sys
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from rnnexp.runs.loading import LoadedRun, load, restore_data
 from rnnexp.tasks.answers import Answers
 
 STDIN = "-"
-# Settings that say how a file is read, and not what the network was trained for.
-READING = (
+# Settings of how a file is read. Others would not fit the trained network.
+FILE_SETTINGS = (
     "data.cleaning.",
     "data.datetime_column=",
     "data.datetime_format=",
@@ -29,8 +29,8 @@ def main(argv: list[str]) -> int:
         "--text",
         action="append",
         default=[],
-        help="a text; may be given several times; - for one a line of the standard input, which is "
-        "read where neither --text nor --csv is given",
+        help="a text; may be given several times; - reads one text per line from standard input, "
+        "the default without --text and --csv",
     )
     parser.add_argument(
         "--csv",
@@ -38,17 +38,20 @@ def main(argv: list[str]) -> int:
         type=Path,
         action="append",
         default=[],
-        help="a series as the run's own files have it, or a folder of them; may be given several "
-        "times",
+        help="a series in the format of the run's own files, or a folder of them; may be given "
+        "several times",
     )
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, help="write to this .csv or .json instead"
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="write to this .csv or .json file instead of printing",
     )
     parser.add_argument(
         "overrides",
         metavar="data.KEY=VALUE",
         nargs="*",
-        help="how the file is read, where that differs, e.g. data.datetime_format",
+        help="how to read the file, if it differs from the run's, e.g. data.datetime_format",
     )
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
@@ -64,23 +67,23 @@ def predict(
     output: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> int:
-    """Print what the best checkpoint of a run says, or write it to a file.
+    """Print the predictions of a run's best checkpoint, or write them to a file.
 
-    texts: for a classification; `-` stands for one text a line of the standard input, and so does
-    none at all. files: for a forecast, CSV files or folders of them. overrides: data.KEY=VALUE, of
-    how the files are read.
+    texts: for classification; `-`, or no text at all, reads one text per line from standard input.
+    files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
+    files. Returns the exit code, 0.
 
     Raises:
-        UserError: the run folder is not whole or is of the other task, or the input is wrong.
+        UserError: the run folder is damaged, its task is the other one, or the input is wrong.
     """
     if texts and files:
-        raise UserError("--text and --csv do not go together: a run is on texts or on series")
+        raise UserError("give either --text or --csv: a run is trained on texts or on series")
     _check_overrides(overrides, files)
     if output is not None:
         _check_output(output, files)
     run = load(folder, overrides)
     if run.record.get("status") != "completed":
-        _note(f"{folder} has the status {run.record.get('status')!r}: its best checkpoint so far")
+        _note(f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far")
     answers = _answers(run, texts, files)
     for note in answers.notes:
         _note(note)
@@ -95,11 +98,11 @@ def predict(
 def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Answers:
     if run.task.new_data == "series":
         if not files:
-            raise UserError(f"{run.folder} is a run on series: give some with --csv FILE")
+            raise UserError(f"{run.folder} was trained on series: give them with --csv FILE")
         given: Sequence[str] | Sequence[Path] = files
     elif files:
         raise UserError(
-            f"{run.folder} is a run on {run.spec.things}, not on series: give a text with "
+            f"{run.folder} was trained on {run.spec.things}, not on series: give a text with "
             "--text TEXT"
         )
     else:
@@ -116,23 +119,22 @@ def _note(sentence: str) -> None:
 
 def _check_overrides(overrides: Sequence[str], files: Sequence[Path]) -> None:
     for line in overrides:
-        if not files or not line.startswith(READING):
-            settings = ", ".join(key.rstrip("=.") for key in READING)
+        if not files or not line.startswith(FILE_SETTINGS):
+            settings = ", ".join(key.rstrip("=.") for key in FILE_SETTINGS)
             raise UserError(
-                f"{line}: for a prediction only how the file of --csv is read can be changed "
-                f"({settings})"
+                f"{line}: predict can only change how the file of --csv is read ({settings})"
             )
 
 
 def _read_texts(given: Sequence[str]) -> list[str]:
-    """The texts of the command line, and those of the standard input where they are asked for."""
+    """The texts of --text, and the lines of standard input if `-` or nothing is given."""
     texts = []
     for text in given or [STDIN]:
         if text == STDIN:
             texts += _lines_of_stdin()
         elif not text.strip():
             raise UserError("--text is empty: give at least one character")
-        elif any("\ud800" <= one <= "\udfff" for one in text):  # bytes that could not be decoded
+        elif any("\ud800" <= one <= "\udfff" for one in text):  # undecodable bytes
             raise UserError(f"--text {text!r} is not UTF-8 text")
         else:
             texts.append(text)
@@ -141,19 +143,19 @@ def _read_texts(given: Sequence[str]) -> list[str]:
 
 def _lines_of_stdin() -> list[str]:
     if sys.stdin.isatty():
-        raise UserError("give a text with --text TEXT, or one a line on the standard input")
+        raise UserError("give a text with --text TEXT, or one per line on standard input")
     content = sys.stdin.buffer.read()
     try:
         read = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"the standard input, line {line}: this is not UTF-8 text") from error
+        raise UserError(f"standard input, line {line}: this is not UTF-8 text") from error
     if not read.strip():
-        raise UserError("the standard input is empty: give a text on each line, or --text TEXT")
+        raise UserError("standard input is empty: give a text on each line, or --text TEXT")
     lines = [line.removesuffix("\r") for line in read.removesuffix("\n").split("\n")]
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            raise UserError(f"the standard input, line {number}: it is empty, take it out")
+            raise UserError(f"standard input, line {number} is empty: remove it")
     return lines
 
 
@@ -161,19 +163,19 @@ def _lines_of_stdin() -> list[str]:
 
 
 def _check_output(output: Path, files: Sequence[Path]) -> None:
-    """Before any work is done."""
+    """Check the output file before any work is done."""
     if output.suffix not in (".csv", ".json"):
         raise UserError(f"--output {output}: give a file that ends in .csv or .json")
     if output.is_dir() or not output.parent.is_dir():
         wrong = output if output.is_dir() else output.parent
         what = "is a folder" if output.is_dir() else "does not exist"
-        raise UserError(f"--output {output}: {wrong} {what}, name another file")
+        raise UserError(f"--output {output}: {wrong} {what}, choose another file")
     if output.resolve() in [file.resolve() for file in files]:
-        raise UserError(f"--output {output}: this is the file to read, name another one")
+        raise UserError(f"--output {output}: this is an input file, choose another one")
 
 
 def _write(answers: Answers, output: Path) -> None:
-    """CSV or JSON, by its ending. Floats with nine digits: a float32 can be read back exactly."""
+    """Write CSV or JSON, by the suffix. CSV has nine significant digits: a float32 stays exact."""
     frame = answers.frame()
     if output.suffix == ".csv":
         text = frame.to_csv(index=False, float_format="%.9g")

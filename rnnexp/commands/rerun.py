@@ -1,9 +1,9 @@
-"""Run a recorded run again and say whether the result is identical.
+"""Repeat a recorded run and check that the results are identical.
 
-Compared to the bit are the order of batches, every training loss, the last and the best weights,
-the predictions and the metrics. What the two runs stood on, their ground, is compared as well, so
-that a difference of numbers can be told from another machine, version, file or line of code. With
-overrides it is a new experiment instead.
+The order of batches, every training loss, the last and the best weights, the predictions and the
+metrics are compared to the bit. The environments (data, versions, device, threads, code) are
+compared as well, so that different results can be traced to their cause. With overrides the command
+runs a new experiment, and nothing is compared.
 """
 
 import os
@@ -19,7 +19,7 @@ from rnnexp.commands._options import allow, folder_parser
 from rnnexp.commands._verdict import IDENTICAL, show_verdict
 from rnnexp.config import check, override
 from rnnexp.errors import CannotRerun, UserError
-from rnnexp.runs.comparison.repetition import ground_differences, result_differences
+from rnnexp.runs.comparison.repetition import environment_differences, result_differences
 from rnnexp.runs.experiment import run
 from rnnexp.runs.folder.digest import read_result
 from rnnexp.runs.folder.reading import read_config, read_run
@@ -29,7 +29,7 @@ from rnnexp.runs.loading import find_data
 def main(argv: list[str]) -> int:
     parser = folder_parser(__name__, __doc__)
     parser.add_argument(
-        "overrides", metavar="KEY=VALUE", nargs="*", help="what a new experiment changes"
+        "overrides", metavar="KEY=VALUE", nargs="*", help="changes for a new experiment"
     )
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
@@ -37,19 +37,19 @@ def main(argv: list[str]) -> int:
 
 
 def rerun(folder: Path, overrides: list[str]) -> int:
-    """Run a recorded config again in a new folder and compare; or, with overrides, run what it
-    becomes with them, which is a new experiment with nothing to compare.
+    """Repeat a recorded run in a new folder and compare the results. With overrides, run the
+    changed config as a new experiment and compare nothing.
 
-    Returns the exit code: 0 identical (also on other ground), 1 different numbers on the same
-    ground, 4 different numbers on different ground.
+    Returns the exit code: 0 identical (also in another environment), 1 different results in the
+    same environment, 4 different results in a different environment.
 
     Raises:
-        UserError: the folder is no run folder, its config is not one that may be run, or the
-            overrides are wrong.
-        CannotRerun: something that a repetition needs is missing.
-        RunFailed: the training cannot go on.
+        UserError: the folder is not a run folder, its config may not be run, or an override is
+            wrong.
+        CannotRerun: something that the repetition needs is missing.
+        RunFailed: the training cannot continue.
     """
-    folder = folder.resolve()  # what is recorded of it must be true from every folder
+    folder = folder.resolve()  # the new run records this path
     recorded = read_run(folder)
     try:
         config = read_config(folder)
@@ -74,29 +74,29 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     again = new_folder(config)
     try:
         run(config, again, rerun_of=str(folder))
-    except UserError as error:  # what the completed run had, its data for one, is not here
-        raise CannotRerun(f"{folder} cannot be run again: {error}") from error
-    ground = ground_differences(folder, read_run(again))
+    except UserError as error:  # the data are missing here, for example
+        raise CannotRerun(f"cannot rerun {folder}: {error}") from error
+    environment = environment_differences(folder, read_run(again))
     results = result_differences(before, read_result(again))
     if results and not config.determinism.deterministic:
         console.show("determinism   fast: the last digits may differ from run to run")
-    return show_verdict(ground, results, again)
+    return show_verdict(environment, results, again)
 
 
 def check_device(config: DictConfig, recorded: dict[str, Any]) -> None:
-    """Refuse to repeat on the processor what was run on a GPU.
+    """Check that there is a GPU if the recorded run used one.
 
     Raises:
-        CannotRerun: there is no GPU here.
+        CannotRerun: torch finds no GPU.
     """
     if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
         raise CannotRerun(
-            f"this was run on a GPU ({recorded.get('device')}), and there is none here that torch "
-            "can use: with trainer.accelerator=cpu it is a new experiment"
+            f"the run used a GPU ({recorded.get('device')}), and torch finds none here: add "
+            "trainer.accelerator=cpu to run a new experiment on the CPU"
         )
 
 
 def new_folder(config: DictConfig) -> Path:
-    """A run folder where `rnnexp train` makes them here, whatever a stranger's config says."""
+    """A new run folder where `rnnexp train` puts them. The recorded config cannot choose it."""
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     return Path(os.environ.get("RNNEXP_OUTPUTS", "outputs")) / config.name / stamp

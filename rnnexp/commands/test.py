@@ -1,4 +1,4 @@
-"""Evaluate a finished run again, from its folder alone."""
+"""Test the best checkpoint of a finished run again and compare the metrics."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences
 from rnnexp.config import check
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
-from rnnexp.runs.comparison.repetition import ground_differences, metric_differences
+from rnnexp.runs.comparison.repetition import environment_differences, metric_differences
 from rnnexp.runs.experiment import test_weights
 from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
 from rnnexp.runs.loading import check_same_data, find_data
@@ -27,13 +27,13 @@ def main(argv: list[str]) -> int:
 
 
 def evaluate(folder: Path) -> int:
-    """Test the best checkpoint of a run folder and compare with what the run recorded.
+    """Test the best checkpoint of a run and compare the metrics with the recorded ones.
 
-    Nothing in the folder changes. Returns the exit code: 0 where every metric is the recorded one
-    to the bit, 1 where one differs on the same ground, 4 on other ground (another device, say).
+    The run folder does not change. Returns the exit code: 0 if all metrics are equal to the bit, 1
+    if one differs in the same environment, 4 if one differs in a different environment.
 
     Raises:
-        UserError: the folder is not a completed run, or its data are not what they were.
+        UserError: the run is not completed, or its data have changed.
     """
     run, config = read_run(folder), read_config(folder)
     if run.get("status") != "completed":
@@ -55,14 +55,14 @@ def evaluate(folder: Path) -> int:
 
     differing = metric_differences(recorded, metrics)
     if not differing:
-        console.show(f"all {len(metrics)} metrics are those that the run recorded, to the bit")
+        console.show(f"all {len(metrics)} metrics equal the recorded ones to the bit")
         return IDENTICAL
-    ground = ground_differences(folder, facts_of_this_process(config) | facts)
-    show_differences(ground, differing)
-    return exit_code(ground, differing)
+    environment = environment_differences(folder, facts_of_this_process(config) | facts)
+    show_differences(environment, differing)
+    return exit_code(environment, differing)
 
 
 def _do_without_gpu(config: DictConfig) -> None:
     if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
-        console.show("there is no GPU here: the run is tested on the CPU")
+        console.show("torch finds no GPU here: testing on the CPU")
         config.trainer.accelerator = "cpu"

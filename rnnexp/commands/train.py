@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
         return _ask_hydra(parser, options)
     check_jobs(planned.jobs)
 
-    from rnnexp.launching.launch import launch  # with all of torch
+    from rnnexp.launching.launch import launch  # late: it imports torch
 
     try:
         failed = launch(planned, options.config_dir)
@@ -45,18 +45,25 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Our options, and those of Hydra's that we have a use for."""
+    """The options of rnnexp, and the options of Hydra that it supports."""
     parser = command_parser(__name__, __doc__, add_help=False)
     parser.usage = "rnnexp train [options] [group=option ...] [key=value ...]"
     parser.add_argument("overrides", nargs="*", help="group=option or key=value")
-    parser.add_argument("-h", "--help", action="store_true", help="groups, options and examples")
+    parser.add_argument(
+        "-h", "--help", action="store_true", help="show groups, options and examples"
+    )
     parser.add_argument("-m", "--multirun", action="store_true", help="sweep over several values")
     parser.add_argument("-r", "--run", action="store_true", help="run one job, the default")
     parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="show the config")
-    parser.add_argument("--resolve", action="store_true", help="with --cfg: values of references")
-    parser.add_argument("-p", "--package", help="with --cfg: this part of it alone")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: resolve references")
+    parser.add_argument("-p", "--package", help="with --cfg: show this part only")
     parser.add_argument(
-        "-i", "--info", const="all", nargs="?", choices=INFORMATION, help="how Hydra composes it"
+        "-i",
+        "--info",
+        const="all",
+        nargs="?",
+        choices=INFORMATION,
+        help="show how Hydra composes it",
     )
     parser.add_argument(
         "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
@@ -66,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PACKAGE",
         action="append",
         default=[],
-        help="let configs name classes of this package",
+        help="allow configs to name classes of this package; its code is executed",
     )
-    parser.add_argument("--hydra-help", action="store_true", help="Hydra's own help")
+    parser.add_argument("--hydra-help", action="store_true", help="show Hydra's own help")
     parser.add_argument("-sc", "--shell-completion", action="store_true", help="see --hydra-help")
     for name in ("--experimental-rerun", "--config-path", "--config-name"):
         parser.add_argument(name, help=argparse.SUPPRESS)
@@ -78,15 +85,15 @@ def _parser() -> argparse.ArgumentParser:
 def _check_options(options: argparse.Namespace) -> None:
     for name in ("experimental_rerun", "config_path", "config_name"):
         if getattr(options, name) is not None:
-            raise UserError(f"rnnexp does not use --{name.replace('_', '-')} of Hydra")
+            raise UserError(f"rnnexp does not support Hydra's --{name.replace('_', '-')}")
     if options.multirun and (options.cfg or options.info):
-        raise UserError("--cfg and --info show one config, so they do not go with --multirun")
+        raise UserError("--cfg and --info show one config: remove --multirun")
     if options.resolve and not (options.cfg or options.help):
-        raise UserError("--resolve goes with --cfg job")
+        raise UserError("--resolve needs --cfg job")
 
 
 def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    """What Hydra answers itself: its help, completion, and how a config is composed."""
+    """Let Hydra answer: its help, shell completion, and how a config is composed."""
     from rnnexp.launching.engine import engine
 
     with initialised(options.config_dir):

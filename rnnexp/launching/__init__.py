@@ -1,1 +1,1 @@
-"""A command line becomes jobs, started by Hydra's launchers and read from their folders."""
+"""Plans the jobs of a command line, and runs them with Hydra's launchers."""

@@ -1,7 +1,7 @@
-"""Hydra itself, while it is initialised (`rnnexp.config.compose.initialised`).
+"""Access to Hydra's engine and launchers inside `rnnexp.config.compose.initialised`.
 
-What is used of it here is not part of Hydra's documented interface: tests/launching/test_engine.py
-fails, and says so, when one of its parts is gone.
+They are not part of Hydra's documented interface: tests/launching/test_engine.py fails if another
+version of Hydra changes them.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ def engine() -> Any:
 
 
 def launch_jobs(config: DictConfig, jobs: Sequence[Sequence[str]], function: TaskFunction) -> None:
-    """Run jobs by the launcher of a whole config.
+    """Run jobs with the launcher that Hydra's settings choose.
 
-    config: of any of the jobs, with its node `hydra`. jobs: the overrides of each.
+    config: the config of any of the jobs, with its node `hydra`. jobs: the overrides of each job.
     """
     context = HydraContext(engine().config_loader, Callbacks(config))
     launcher = Plugins.instance().instantiate_launcher(

@@ -1,7 +1,7 @@
-"""Running the jobs of a plan, by whatever launcher Hydra is configured with.
+"""Runs the jobs of a plan with the configured Hydra launcher.
 
-A launcher may run jobs in other processes, or on other machines. So what became of them is read
-from their folders.
+A launcher may run jobs in other processes or on other machines. So the outcome of a job is read
+from its folder.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from rnnexp.runs.folder.reading import read_run
 
 
 def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
-    """Run every job of a plan. A job that fails does not stop those after it.
+    """Run every job of a plan. A job that fails does not stop the next ones.
 
-    Returns the jobs of a sweep that failed.
+    Returns the failed jobs of a sweep; none for a single run.
 
     Raises:
-        UserError, RunFailed: the one run that is no sweep failed so.
+        UserError, RunFailed: a single run failed. A failed job of a sweep raises nothing.
     """
     with initialised(config_dir):
         if plan.sweep is None:
@@ -43,7 +43,7 @@ def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
 
 
 def run_one(overrides: Sequence[str]) -> None:
-    """Run a job in this process, and raise what it raises."""
+    """Run a single job in this process. Its exceptions are raised unchanged."""
     raised: list[Exception] = []
 
     def only(config: DictConfig) -> float | None:
@@ -59,8 +59,8 @@ def run_one(overrides: Sequence[str]) -> None:
 
 
 def job(config: DictConfig) -> float | None:
-    """One job of a sweep, in whatever process. What goes wrong is said at once, and recorded in the
-    run's folder; Hydra gets to see a number and no error."""
+    """One job of a sweep, in any process. An error is printed at once and recorded in the run
+    folder; Hydra never sees an exception."""
     try:
         return _run(config)
     except (UserError, RunFailed) as error:
@@ -76,12 +76,12 @@ def _run(config: DictConfig) -> float | None:
     return experiment.run(config, folder, overrides=list(hydra.overrides.task))
 
 
-# What became of the jobs ------------------------------------------------------------------------
+# Outcome of the jobs ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that has no result: its overrides, and its folder if it has one."""
+    """A job without a result: its overrides, and its folder if it has one."""
 
     overrides: tuple[str, ...]
     folder: Path | None
@@ -92,10 +92,10 @@ class Failure:
 
 
 def failures(plan: Plan, before: Set[Path] = frozenset()) -> list[Failure]:
-    """The jobs of a sweep that have no completed run: those whose record says so, in the order of
-    their numbers, then those of which there is none.
+    """The jobs of a sweep without a completed run: first the jobs with a record, by number, then
+    the jobs without one.
 
-    before: records that the folder of the sweep already held.
+    before: the run.json files that existed in the folder of the sweep before it started.
     """
     missing = Counter(_ours(job.overrides) for job in plan.jobs)
     failed = []
@@ -111,16 +111,16 @@ def failures(plan: Plan, before: Set[Path] = frozenset()) -> list[Failure]:
 def _record(folder: Path) -> dict[str, Any]:
     try:
         return read_run(folder)
-    except UserError:  # it was killed while it wrote it
+    except UserError:  # the job was killed while writing it
         return {}
 
 
 def _ours(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Without those of Hydra's own settings, which are no part of what a job records."""
+    """The overrides that a job records: all but those of Hydra's own settings."""
     return tuple(x for x in overrides if not x.lstrip("+~").startswith(("hydra.", "hydra/")))
 
 
 def _number(path: Path) -> tuple[int, str]:
-    """The folder of a job begins with its number."""
+    """Sort key: the number with which the name of a job's folder begins, then the path."""
     digits = path.parent.name.partition("_")[0]
     return (int(digits) if digits.isdigit() else 0, str(path))

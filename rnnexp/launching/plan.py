@@ -1,4 +1,4 @@
-"""What one `rnnexp train` is to run: one job, or every combination of a sweep."""
+"""Plans what `rnnexp train` runs: one job, or every combination of a sweep."""
 
 import itertools
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from rnnexp.errors import UserError
 
 @dataclass(frozen=True)
 class Job:
-    """One run: its overrides, as Hydra gives them to it, and the config that comes of them."""
+    """One run: its overrides as Hydra passes them, and the composed config."""
 
     overrides: tuple[str, ...]
     config: DictConfig
@@ -30,10 +30,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a launch runs.
+    """The jobs of a launch.
 
-    folder: of the sweep, or of the only run. sweep: the whole config of its first job, with Hydra's
-    own settings; None: one run and no sweep.
+    folder: the folder of the sweep, or of the single run. sweep: the config of the first job with
+    Hydra's own settings; None for a single run.
     """
 
     jobs: list[Job]
@@ -42,15 +42,15 @@ class Plan:
 
 
 def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | None = None) -> Plan:
-    """The job of a launch, or the product of all sweeps; every job is composed, none is run.
+    """The single job of a launch, or all combinations of a sweep. Jobs are composed, not run.
 
     Raises:
-        UserError: an override is wrong, or a sweep is wrong or was not asked for.
+        UserError: an override or a sweep is wrong, or a sweep lacks -m.
     """
     with initialised(config_dir):
         given = with_quickstart(overrides)
         parsed = parse(given)
-        # What is swept may be what the other overrides need: a key, or the group that has it.
+        # The first job, since an override may need a swept key or an option of a swept group.
         base = compose_whole([_choices(one)[0] for one in parsed])
         check(base, "hydra.callbacks")
         if multirun or base.hydra.mode == RunMode.MULTIRUN:
@@ -68,12 +68,11 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
-    """Compare the classes and arguments of every job's config with what they can be, and its task
-    with its data.
+    """Check the classes and arguments in the config of every job, and that its task fits its data.
 
     Raises:
-        UserError: all jobs are wrong. Where some are right those run, and the others fail by
-            themselves, in their own folders.
+        UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
+            fail in their own folders.
     """
     from rnnexp.runs.build import check_source  # with all of torch
 
@@ -96,17 +95,16 @@ def _product(base: DictConfig, parsed: Sequence[Override]) -> list[tuple[str, ..
 
 
 def _choices(override: Override) -> list[str]:
-    """The single overrides that stand behind one of the command line."""
+    """The overrides with a single value that an override of the command line expands to."""
     if not override.is_sweep_override():
         return [str(override.input_line)]
     key = override.get_key_element()
     if override.is_hydra_override():
-        raise UserError(f"{override.input_line}: a sweep cannot vary the settings of Hydra")
+        raise UserError(f"{override.input_line}: a sweep cannot vary Hydra's own settings")
     if not override.is_discrete_sweep():
         raise UserError(f"{override.input_line}: sweep over values a,b,c or a range instead")
     values = list(override.sweep_string_iterator())
-    if (
-        override.value_type is ValueType.GLOB_CHOICE_SWEEP
-    ):  # files that options share are no options
+    if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+        # A file whose name begins with an underscore is shared by options and is none itself.
         values = [value for value in values if not value.startswith("_")]
     return [f"{key}={value}" for value in values]

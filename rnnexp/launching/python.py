@@ -1,4 +1,4 @@
-"""`rnnexp.run([...])`: one run from Python, in a notebook or inside another program."""
+"""`rnnexp.run([...])`: one run from Python, in a notebook or another program."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,18 +11,18 @@ from rnnexp.runs.loading import LoadedRun, load
 
 
 def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> LoadedRun:
-    """Run what `rnnexp train OVERRIDES` runs, and bring the finished run back.
+    """Run what `rnnexp train OVERRIDES` runs, and return the finished run.
 
-    Nothing is asked of sys.argv, nothing ends the process, and what the run sets of torch, of Hydra
-    and of loggers is as it was afterwards.
+    sys.argv is not read, and the process does not exit. Afterwards the settings of torch, Hydra and
+    loggers are restored (exceptions: see `preserved`).
 
     Args:
         overrides: as on the command line, for example ["experiment=quickstart", "seed=1"].
-        config_dir: a folder of further configs, as after --config-dir.
+        config_dir: a folder of further configs, as for --config-dir.
 
     Raises:
-        UserError: a mistake in the config or the data, or a sweep: runs are started one by one.
-        RunFailed: the training cannot go on.
+        UserError: the config or the data are wrong, or the overrides define a sweep.
+        RunFailed: the training cannot continue.
     """
     planned = plan(overrides, config_dir=Path(config_dir) if config_dir else None)
     if planned.sweep:

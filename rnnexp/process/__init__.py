@@ -1,1 +1,1 @@
-"""The process that a run is in: its random generators, threads, memory and cores."""
+"""The process of a run: random generators, threads, memory and cores."""

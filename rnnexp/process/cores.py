@@ -1,8 +1,8 @@
-"""The cores of this machine, shared among the runs that are under way.
+"""Shares the cores of this machine among concurrent runs.
 
-Two runs with as many threads each as there are cores are many times slower than one after the
-other. So every run says how many threads it has, in a file of the machine's temporary folder, and
-the next one takes what is left.
+Two concurrent runs that each use all cores are many times slower than one run after the other. So
+every run records its number of threads in a file in the machine's temporary folder, and the next
+run takes the remaining cores.
 """
 
 import json
@@ -23,10 +23,10 @@ def available() -> set[int]:
 
 
 def free() -> int:
-    """How many of them other runs leave; at least 1."""
+    """The number of available cores that no other run has claimed; at least 1."""
     mine, taken = available(), 0
     for path in _folder().glob("*.json"):
-        with suppress(OSError, ValueError, KeyError):  # another run may be ending just now
+        with suppress(OSError, ValueError, KeyError):  # a run that ends deletes its file
             claim = json.loads(path.read_text())
             if int(path.stem) != os.getpid() and _is_alive(int(path.stem)):
                 taken += min(claim["threads"], len(mine & set(claim["cores"])))
@@ -35,9 +35,9 @@ def free() -> int:
 
 @contextmanager
 def claimed(threads: int) -> Iterator[None]:
-    """Say that this process has so many threads."""
+    """Claim a number of cores for the threads of this process during the block."""
     path = _folder() / f"{os.getpid()}.json"
-    with suppress(OSError):  # then nobody knows of it, and everything else works
+    with suppress(OSError):  # without the file, other runs may be slow
         path.parent.mkdir(exist_ok=True)
         write_json(path, {"threads": threads, "cores": sorted(available())})
     try:

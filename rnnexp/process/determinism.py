@@ -1,7 +1,7 @@
-"""What makes a run repeatable: its seed, its generators, its threads and its algorithms.
+"""Makes a run repeatable: seeds, random generators, threads and algorithms.
 
-Every consumer of randomness has its own generator, derived from the one seed of the config by
-name, so that an additional consumer never changes the draws of the others.
+Every consumer of randomness has its own generator, seeded from the config's seed and the consumer's
+name. So an additional consumer never changes the draws of the others.
 """
 
 import hashlib
@@ -11,15 +11,15 @@ from contextlib import contextmanager
 
 import torch
 
-from rnnexp.process.memory import keep_freed_memory, spare_what_is_loaded
+from rnnexp.process.memory import freeze_loaded_objects, keep_freed_memory
 
-# Numbers stay float32; their products are computed in float32, in TensorFloat-32 (on a GPU that has
-# it), or from bfloat16 copies (on a processor that has them).
+# Precision of float32 matrix products: float32, TensorFloat-32 (on GPUs with support), or bfloat16
+# operands (on processors with support). Operands and results are stored as float32.
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 
 
 def derive(seed: int, *name: str | int) -> int:
-    """A 63-bit seed of its own for every name, from the run's seed. Seed 0 is a seed."""
+    """A 63-bit seed for one consumer, from the run's seed and the consumer's name."""
     text = "/".join(str(part) for part in (seed, *name))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -31,30 +31,30 @@ def generator(seed: int, *name: str | int) -> torch.Generator:
 
 @contextmanager
 def global_stream(seed: int, *name: str | int) -> Iterator[None]:
-    """Let torch's global generators start from a derived seed inside, as they were outside."""
+    """Seed torch's global generators for the block, and restore their states afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, *name))
         yield
 
 
 def prepare(deterministic: bool, threads: int, matmul_precision: str = "highest") -> None:
-    """Set the process up for a run: thread count, algorithms, precision of products, memory.
+    """Set up the process for a run: threads, algorithms, precision of matrix products, memory.
 
-    matmul_precision: one of `MATMUL_PRECISIONS`, of torch.set_float32_matmul_precision.
+    matmul_precision: one of `MATMUL_PRECISIONS`, for torch.set_float32_matmul_precision.
     """
     torch.set_num_threads(threads)
-    # A gradient that vanishes over the steps ends below 1e-38, and there each operation takes up to
-    # a hundred times as long. It counts as zero. Threads inherit this when they start.
+    # Vanishing gradients become denormal (below 1e-38), where an operation takes up to a hundred
+    # times as long. Flush them to zero. Threads inherit this setting when they start.
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision(matmul_precision)
-    # cuBLAS reads this when it starts; without it deterministic products are refused on a GPU.
+    # cuBLAS reads this when it starts; torch requires it for deterministic products on a GPU.
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
-    # Strictness fills new memory with NaN, a help in the search for reads of what was never written
-    # that takes up to a fifth of the time.
+    # With deterministic algorithms, torch fills new memory with NaN to reveal uninitialised reads.
+    # This takes up to a fifth of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = False
     keep_freed_memory()
-    spare_what_is_loaded()
+    freeze_loaded_objects()

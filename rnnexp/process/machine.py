@@ -1,4 +1,4 @@
-"""The device that a run is on."""
+"""The device of a run."""
 
 import platform
 from pathlib import Path
@@ -7,14 +7,14 @@ import torch
 
 
 def device_name(accelerator: str) -> str:
-    """The name of the GPU, or of the processor, that a run is on."""
+    """The name of the GPU or processor that an accelerator (`gpu` or `cpu`) stands for."""
     if accelerator in ("gpu", "cuda") and torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return cpu_name()
 
 
 def cpu_name() -> str:
-    """The processor's model name where the system tells it, else its architecture."""
+    """The model name of the processor if the system reports it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,19 +1,19 @@
-"""The memory of this process: what it keeps, what the garbage collector reads, the most it had."""
+"""The memory of this process: freed blocks, garbage collection, peak usage."""
 
 import ctypes
 import gc
 import sys
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")  # what a process is and needs, on Linux
+PROC_STATUS = Path("/proc/self/status")  # peak memory of this process, on Linux
 
 
 def keep_freed_memory() -> None:
     """Ask glibc to keep large freed blocks instead of returning them to the kernel.
 
-    A time loop allocates and frees the same large temporaries at every step; returned to the
-    kernel, each faults in again page by page, which takes up to half of the training time.
-    Elsewhere than on glibc nothing happens.
+    A time loop allocates and frees the same large temporaries at every step. If they return to the
+    kernel, every page faults again, which takes up to half of the training time. Without glibc this
+    does nothing.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -22,11 +22,11 @@ def keep_freed_memory() -> None:
     except (AttributeError, OSError):
         return
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
-    mallopt(trim_threshold, 2**30)
+    mallopt(trim_threshold, 2**30)  # bytes
     mallopt(mmap_threshold, 2**30)
 
 
-def spare_what_is_loaded() -> None:
+def freeze_loaded_objects() -> None:
     """Exclude all objects that exist before the first run from garbage collection (`gc.freeze`).
 
     torch, Lightning and others hold half a million objects. A full collection scans them all, which
@@ -38,10 +38,10 @@ def spare_what_is_loaded() -> None:
 
 
 def peak_memory() -> int | None:
-    """Peak resident memory of this process in bytes, without a GPU's; None where the system does
+    """Peak resident memory of this process in bytes, without GPU memory; None if the system does
     not report it."""
     try:
-        lines = STATUS.read_text(encoding="utf-8").splitlines()
+        lines = PROC_STATUS.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return None
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)

@@ -1,4 +1,4 @@
-"""A process as it was, after a run has prepared it for itself."""
+"""Restores the settings of a process after a run has changed them."""
 
 import gc
 import logging
@@ -10,22 +10,22 @@ from contextlib import contextmanager
 import torch
 
 LOGGERS = ("", "pytorch_lightning", "lightning.pytorch", "lightning.fabric")
-CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
+CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 
 
 @contextmanager
 def preserved() -> Iterator[None]:
-    """Afterwards threads, algorithms, precision, warnings and loggers are what they were before.
+    """Restore threads, algorithms, precision, warnings and loggers at the end of the block.
 
-    Two settings stay: torch flushes denormal numbers to zero, and glibc keeps freed memory. Neither
-    can be read beforehand.
+    Two settings stay, because their old values cannot be read: torch flushes denormal numbers to
+    zero, and glibc keeps freed memory.
     """
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     algorithms = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    cublas, frozen = os.environ.get(CUBLAS), gc.get_freeze_count()
+    cublas, frozen = os.environ.get(CUBLAS_VARIABLE), gc.get_freeze_count()
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels, handlers = [one.level for one in loggers], [one.handlers[:] for one in loggers]
     try:
@@ -38,7 +38,7 @@ def preserved() -> Iterator[None]:
         torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
         if cublas is None:
-            os.environ.pop(CUBLAS, None)
+            os.environ.pop(CUBLAS_VARIABLE, None)
         if not frozen:
             gc.unfreeze()
         for logger, level, own in zip(loggers, levels, handlers, strict=True):

@@ -1,1 +1,1 @@
-"""One run, from a config to its folder, and what can be said of the folders of many."""
+"""Runs: train from a config, record in a folder, load again, and compare."""

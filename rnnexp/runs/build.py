@@ -1,4 +1,4 @@
-"""From a resolved config to the objects of a run."""
+"""Builds the objects of a run from its resolved config."""
 
 from pathlib import Path
 from typing import cast
@@ -15,15 +15,15 @@ from rnnexp.data.source import Source
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process import determinism
-from rnnexp.runs.folder.reading import NOT_ITS_WEIGHTS, best_checkpoint, read_state_dict
+from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
 from rnnexp.tasks.task import Task
 
 
 def task_class(config: DictConfig) -> type[Task]:
-    """The class of a config's task.
+    """The task class that a config names.
 
     Raises:
-        UserError: the config names another class.
+        UserError: the class is not a `Task`.
     """
     found = targets.locate(config.task, "task")
     if not issubclass(found, Task):
@@ -32,26 +32,26 @@ def task_class(config: DictConfig) -> type[Task]:
 
 
 def check_source(config: DictConfig) -> None:
-    """Compare the task of a config with its source of data; nothing is built.
+    """Check that the task of a config accepts its source of data. Nothing is built.
 
     Raises:
-        UserError: the task cannot be fed from this source.
+        UserError: it does not.
     """
     task, source = task_class(config), targets.locate(config.data, "data")
     if not issubclass(source, Source):
         raise UserError(f"data._target_: {config.data._target_} is not a source of data")
     if not issubclass(source, task.sources):
         raise UserError(
-            f"the task is {task.__name__}, and the data {source.__name__} are for {source.task}: "
-            "leave task=... out, it follows from the data, or choose other data"
+            f"the task {task.__name__} cannot use the data {source.__name__}: omit task=..., which "
+            f"follows from the data (here {source.task}), or choose other data"
         )
 
 
 def data_module(config: DictConfig) -> DataModule:
-    """The data module of a config's task over its source of data; nothing is read yet.
+    """The data module of a config's task and data source. Nothing is read yet.
 
     Raises:
-        UserError: the task cannot be fed from this source.
+        UserError: the task does not accept this source.
     """
     check_source(config)
     source: Source = instantiate(config, "data", seed=config.seed)
@@ -59,17 +59,21 @@ def data_module(config: DictConfig) -> DataModule:
 
 
 def build_data(config: DictConfig) -> DataModule:
-    """The data module, read and split."""
+    """The data module, with its data read and split.
+
+    Raises:
+        UserError: the data cannot be read, or the task does not accept their source.
+    """
     data = data_module(config)
     data.setup("fit")
     return data
 
 
 def build_task(config: DictConfig, data: DataModule) -> Task:
-    """The network at its initial weights, inside its task.
+    """The task, and in it the network with its initial weights.
 
     Raises:
-        UserError: task and network refuse their settings.
+        UserError: a setting of the task or the network is wrong.
     """
     with determinism.global_stream(config.seed, "weights"):
         network = instantiate(config, "model", spec=data.spec)
@@ -88,7 +92,7 @@ def build_task(config: DictConfig, data: DataModule) -> Task:
 
 
 def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.Trainer:
-    """Lightning's Trainer, with the configured logger and callbacks, and those given."""
+    """Lightning's Trainer with the configured logger and callbacks, and with `callbacks`."""
     configured = [
         instantiate(config, f"callbacks.{name}") for name, node in config.callbacks.items() if node
     ]
@@ -106,19 +110,20 @@ def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.
 
 
 def count_parameters(network: torch.nn.Module) -> int:
+    """The number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def path_of(network: torch.nn.Module) -> str | None:
-    """Which code runs the network's recurrence; None where it does not say so."""
+    """The path of the network's recurrence, such as `fused`; None if the network has none."""
     return getattr(getattr(network, "recurrence", None), "path", None)
 
 
 def check_limits(config: DictConfig, data: DataModule) -> None:
-    """Refuse trainer.limit_PART_batches that leaves no batch of a part.
+    """Check that trainer.limit_PART_batches leaves at least one batch of each part.
 
     Raises:
-        UserError: it is 0, or too small a part of the batches that there are.
+        UserError: a limit is 0, or a fraction that amounts to less than one batch.
     """
     loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
     for part, loader in zip(("train", "val", "test"), loaders, strict=True):
@@ -131,31 +136,31 @@ def check_limits(config: DictConfig, data: DataModule) -> None:
 
 
 def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
-    """Refuse to train for a metric that there will not be.
+    """Check that validation will compute the monitored metric.
 
     Raises:
-        UserError: nothing is validated, or the validation has no such metric.
+        UserError: there are no validation data, or validation has no such metric.
     """
     if config.monitor is None:
         return
     if not data.val_dataloader():
         raise UserError(
-            f"monitor={config.monitor} needs data to validate on: set monitor=null to keep the "
-            "last checkpoint, or a larger data.validation_fraction"
+            f"monitor={config.monitor} needs validation data: set monitor=null to keep the last "
+            "checkpoint, or increase data.validation_fraction"
         )
     if config.monitor not in task.monitors:
         offer = did_you_mean(config.monitor, task.monitors)
-        raise UserError(f"monitor={config.monitor} is not validated{offer}")
+        raise UserError(f"monitor={config.monitor} is not a validation metric{offer}")
 
 
 def load_best(task: Task, folder: Path) -> None:
-    """Give the task the weights of the run's best checkpoint.
+    """Load the weights of the run's best checkpoint into the task.
 
     Raises:
-        UserError: they are not those of its network.
+        UserError: there is no checkpoint, or it does not match the network.
     """
     checkpoint = best_checkpoint(folder)
     try:
         task.load_state_dict(read_state_dict(checkpoint))
-    except RuntimeError as error:  # of other names or sizes
-        raise UserError(NOT_ITS_WEIGHTS.format(checkpoint)) from error
+    except RuntimeError as error:  # the names or shapes differ
+        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint)) from error

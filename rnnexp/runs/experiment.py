@@ -1,4 +1,4 @@
-"""The story of one run, from a composed config to a recorded result."""
+"""One run, from a composed config to a recorded result."""
 
 import sys
 import time
@@ -41,14 +41,14 @@ from rnnexp.tasks.task import Task
 def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
     """Run one experiment and record it in `folder`, which must not hold a run yet.
 
-    facts: further ones for run.json.
+    facts: further entries of run.json.
 
-    Returns the monitored metric of the best checkpoint, for sweepers; None where nothing is
+    Returns the monitored metric of the best checkpoint, for sweepers; None if no metric is
     monitored.
 
     Raises:
-        UserError: a mistake in the config or the data.
-        RunFailed: the training cannot go on.
+        UserError: the config or the data are wrong, or the folder already holds a run.
+        RunFailed: the training cannot continue.
     """
     with recording(folder, sys.argv) as record, ExitStack() as held:
         record.save(**facts)
@@ -82,7 +82,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         try:
             with determinism.global_stream(config.seed, "training"):
                 trainer.fit(task, datamodule=data)
-        finally:  # an interrupted run keeps what it knows
+        finally:  # so that an interrupted run has a history
             record.history(history.rows)
             record.save(path=path_of(task.network))
         digest = {
@@ -91,10 +91,10 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
             "losses": [loss.hex() for loss in history.losses],
         }
 
-        for optimizer in trainer.optimizers:  # as large as the weights, or twice; nobody needs it
+        for optimizer in trainer.optimizers:  # frees one or two times the size of the weights
             optimizer.state.clear()
         started = time.perf_counter()
-        if config.monitor:  # else the last weights are the best, and the task has them
+        if config.monitor:  # else the task already has the weights to test
             load_best(task, folder)
         metrics = test_weights(trainer, task, data)
         seconds = {
@@ -104,7 +104,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         }
         digest["weights/best"] = hash_tensors(task.state_dict())
         digest["predictions"] = hash_tensors(task.predictions)
-        record.save(peak_memory_bytes=peak_memory())  # of training and test, not of the baselines
+        record.save(peak_memory_bytes=peak_memory())  # before the baselines, which are not counted
         with console.working(f"computing the baselines on the same {data.spec.things}"):
             baselines = baseline_metrics(task, data)
 
@@ -119,10 +119,13 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
 
 
 def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, float]:
-    """Metrics of the task's weights. The test set is read here, once, at the end."""
+    """Validate and test the task's current weights: the only use of the test set in a run.
+
+    Returns the metrics by name: `test/smape`, ..., and `val/loss` if there are validation data.
+    """
     metrics = {}
     if data.val_dataloader():
-        loggers, trainer.loggers = trainer.loggers, []  # the curve of the epochs stays as it is
+        loggers, trainer.loggers = trainer.loggers, []  # keep the logged curve by epoch
         trainer.validate(task, datamodule=data, verbose=False)
         trainer.loggers = loggers
         if "val/loss" in trainer.callback_metrics:
@@ -132,7 +135,7 @@ def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str,
 
 
 def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, float]) -> None:
-    """The config as text, and the hyperparameters beside the final metrics, in TensorBoard."""
+    """Log the config and the hyperparameters with the final metrics to TensorBoard."""
     if not isinstance(trainer.logger, TensorBoardLogger):
         return
     text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
@@ -142,7 +145,7 @@ def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, floa
     trainer.logger.finalize("success")
 
 
-# What a person sees -----------------------------------------------------------------------------
+# Console output ---------------------------------------------------------------------------------
 
 
 def show_begin(config: DictConfig, folder: Path) -> None:
@@ -152,7 +155,7 @@ def show_begin(config: DictConfig, folder: Path) -> None:
 
 
 def show_end(seconds: dict[str, float], folder: Path) -> None:
-    """Where the time went, where the results are, and what to type next."""
+    """Show where the time went, where the results are, and which commands to type next."""
     console.show(
         f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
         f"evaluation {seconds['evaluation']:.1f} s"

@@ -1,4 +1,4 @@
-"""What one compares runs by."""
+"""The hyperparameters by which runs are compared."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:
-    """{"model.hidden_size": 192, "optimizer": "Adam", ...}: what one compares runs by, a class by
-    its name alone. Left out is what only watches a run, and what run.json has as its ground."""
+    """The flat config with classes by name: {"model.hidden_size": 192, "optimizer": "Adam", ...}.
+
+    Settings that only observe a run, and settings of its environment, are left out."""
     groups = ("name", "mode", "logger", "paths")
     watchers = ("progress_bar", "figures", "learning_rate", "gradient_flow")
     watching = [f"callbacks.{name}" for name in watchers]
@@ -21,7 +22,8 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
         for name, value in _leaves({key: plain[key] for key in plain if key not in groups})
         if not any(part in name for part in left_out)
     }
-    if file := found.get("data.vectors.file"):  # by its name; the one that is found needs none
+    # Word vectors count by file name, and as None if `pattern` would find the same file.
+    if file := found.get("data.vectors.file"):
         name = Path(str(file)).name
         by_itself = Path(name).match(str(found.get("data.vectors.pattern")))
         found["data.vectors.file"] = None if by_itself else name

@@ -1,4 +1,4 @@
-"""`rnnexp.load(DIR)`: a finished run, back in Python."""
+"""`rnnexp.load(DIR)`: load a finished run in Python."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.errors import UserError
 from rnnexp.runs.build import data_module, task_class
 from rnnexp.runs.folder.reading import (
-    NOT_ITS_WEIGHTS,
+    CHECKPOINT_MISMATCH,
     best_checkpoint,
     read_config,
     read_kept,
@@ -31,10 +31,10 @@ from rnnexp.tasks.task import Task
 class LoadedRun:
     """A finished run.
 
-    network: with the weights of the best checkpoint, in evaluation mode, on the CPU.
-    data: the data module, not yet read: call `data.setup()`. config: as the run recorded it.
-    folder: the run folder. record: its run.json. task: the class of its task. spec: what the data
-    decided, sizes and names.
+    network: the network with the weights of the best checkpoint, in evaluation mode, on the CPU.
+    data: the data module; `data.setup()` reads the data. config: the recorded config. folder: the
+    run folder. record: run.json. task: the task class. spec: sizes and names that the network needs
+    to know of the data.
     """
 
     network: nn.Module
@@ -50,24 +50,26 @@ class LoadedRun:
         """metrics.json: `test/smape`, `baseline/ridge/smape`, ...
 
         Raises:
-            UserError: the run is not completed.
+            UserError: metrics.json is damaged, or missing because the run did not complete.
         """
         return read_metrics(self.folder)
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """predictions.csv: target and prediction of everything that was tested.
+        """predictions.csv: target and prediction of every test window or document.
 
         Raises:
-            UserError: the run is not completed.
+            UserError: predictions.csv is damaged, or missing because the run did not complete.
         """
         return read_predictions(self.folder)
 
     def predict(self, given: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-        """What the run says of new texts, or of new series in CSV files: a row for each.
+        """Predict new texts, or new series in CSV files. Returns a row for each.
+
+        given: one text or path, or several.
 
         Raises:
-            UserError: a text or a file cannot be read as those of the run were.
+            UserError: a text or a file cannot be read in the format of the run's data.
         """
         one_or_more = [given] if isinstance(given, str | Path) else given
         kind = Path if self.task.new_data == "series" else str
@@ -76,14 +78,14 @@ class LoadedRun:
 
 
 def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
-    """Build network and data module of a run again, from its folder alone.
+    """Rebuild the network and data module of a run from its folder alone.
 
-    The network needs no data: what the data decided stands in the record.
+    No data are read: run.json holds the spec of the data, from which the network is built.
 
-    overrides: key=value, of the recorded config.
+    overrides: key=value, applied to the recorded config.
 
     Raises:
-        UserError: the folder is not that of a run, or something in it may not be loaded.
+        UserError: the folder is not a run folder, is damaged, or names a class that is not allowed.
     """
     folder = Path(folder)
     run, config = read_run(folder), read_config(folder)
@@ -93,8 +95,8 @@ def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
     find_data(config, run)
     if not isinstance(run.get("spec"), dict):
         raise UserError(
-            f"{folder} has the status {run.get('status')!r} and no network: the run did not get as "
-            "far as that"
+            f"{folder} has the status {run.get('status')!r} and no network: the run ended before "
+            "the network was built"
         )
     task = task_class(config)
     try:
@@ -102,7 +104,7 @@ def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
     except (TypeError, ValueError) as error:
         raise UserError(f"{folder / 'run.json'} is damaged: {error}") from error
     checkpoint = best_checkpoint(folder)
-    with torch.random.fork_rng():  # initial weights are drawn, and must not move the stream
+    with torch.random.fork_rng():  # initialisation must not advance the caller's stream
         network = instantiate(config, "model", spec=spec)
     _load_weights(network, checkpoint)
     data = data_module(config)
@@ -115,30 +117,31 @@ def _load_weights(network: nn.Module, checkpoint: Path) -> None:
     own = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
     try:
         network.load_state_dict(own)
-    except RuntimeError as error:  # of other names or sizes
-        raise UserError(NOT_ITS_WEIGHTS.format(checkpoint)) from error
+    except RuntimeError as error:  # the names or shapes differ
+        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint)) from error
 
 
 def restore_data(run: LoadedRun) -> DataModule:
-    """A data module for new data, with what the run folder holds of the training data. A folder of
-    an earlier version may not hold it all: the data themselves are needed then.
+    """A data module for new data, restored from the files that the run kept of its training data.
+    Folders of earlier versions may lack some of these files; then the training data are read again.
 
     Raises:
-        UserError: what is kept is not that of the run, or is missing and the data are not there.
+        UserError: a kept file does not belong to the run, or is missing and the training data
+            cannot be read.
     """
     data, folder = data_module(run.config), run.folder
     try:
         data.restore(run.spec, read_kept(folder, data.keeps))
     except ValueError as error:
-        raise UserError(f"{folder} does not hold what its network needs: {error}") from error
+        raise UserError(f"{folder} does not fit its network: {error}") from error
     except KeyError as lacking:
         try:
             data.setup("fit")
             check_same_data(run.record, data.facts())
         except UserError as error:
             raise UserError(
-                f"{folder} has no {lacking.args[0]}, and the data that would make up for it are "
-                f"not to be had: {error}"
+                f"{folder} has no {lacking.args[0]}, and it cannot be made from the training data: "
+                f"{error}"
             ) from error
     return data
 
@@ -147,7 +150,7 @@ def restore_data(run: LoadedRun) -> DataModule:
 
 
 def find_data(config: DictConfig, run: dict[str, Any]) -> None:
-    """Let a recorded config find its data where the run found them, from any folder."""
+    """Set the paths of a recorded config to where the run found its data, if they still exist."""
     place = run.get("data")
     paths = place if isinstance(place, list) else [place]
     if "root" in config.data and all(isinstance(p, str) and Path(p).exists() for p in paths):
@@ -158,21 +161,21 @@ def find_data(config: DictConfig, run: dict[str, Any]) -> None:
 
 
 def check_same_data(run: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Compare the data that were read with those of a run.
+    """Check that the data just read have the fingerprints that the run recorded.
 
     Raises:
-        UserError: they are not the same.
+        UserError: a fingerprint differs.
     """
     recorded = run.get("fingerprints", {})
     differing = [kind for kind, now in facts["fingerprints"].items() if recorded.get(kind) != now]
-    for kind in ("data", "vectors"):  # read from files, and what decides all else
+    for kind in ("data", "vectors"):  # read from files; everything else follows from them
         if kind in differing:
             raise UserError(
-                f"the {kind} of this run cannot be found again: what is in {facts[kind]} is not "
-                f"what the run read from {run.get(kind)}"
+                f"the {kind} of this run have changed: {facts[kind]} is not what the run read from "
+                f"{run.get(kind)}"
             )
     if differing:
         raise UserError(
-            f"the {differing[0]} of this run cannot be made again from the same data: config.yaml "
-            "has been edited, or the code is another one"
+            f"the {differing[0]} of this run cannot be reproduced from the same data: config.yaml "
+            "was edited, or the code has changed"
         )

@@ -1,4 +1,4 @@
-"""The result of a test, as a person sees it."""
+"""The results of a test as tables for the console."""
 
 from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.task import Task
@@ -7,8 +7,8 @@ from rnnexp.tasks.task import Task
 def results(
     task: Task, metrics: dict[str, float], baselines: dict[str, float]
 ) -> list[Table | str]:
-    """The test metrics beside those of the baselines on the same windows or documents, and what
-    else the task shows."""
+    """A table of the test metrics of the run and of the baselines, followed by the task's own
+    tables."""
     names = [metric.name for metric in task.headline]
     rows = [["this run, best checkpoint", *(number(metrics[f"test/{name}"]) for name in names)]]
     for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
@@ -23,6 +23,6 @@ def results(
     if tested < task.spec.tested:
         found.append(
             f"only {tested:,} of {task.spec.tested:,} {task.spec.things} were tested "
-            "(trainer.limit_test_batches); the baselines are on all of them"
+            "(trainer.limit_test_batches); the baselines use all of them"
         )
     return [*found, *task.tables()]

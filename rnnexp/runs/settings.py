@@ -1,4 +1,4 @@
-"""What a run asks of the process that it is in, decided before its data are read."""
+"""The process settings of a run, decided before its data are read."""
 
 import logging
 import warnings
@@ -16,7 +16,11 @@ from rnnexp.runs.folder.provenance import code_state, versions
 
 
 def resolve(config: DictConfig) -> DictConfig:
-    """The config with its interpolations resolved and every `auto` decided."""
+    """The config with its interpolations resolved and every `auto` replaced by a value.
+
+    Raises:
+        UserError: an interpolation, or a setting of the trainer or of determinism, is wrong.
+    """
     config = config.copy()
     try:
         OmegaConf.resolve(config)
@@ -28,11 +32,11 @@ def resolve(config: DictConfig) -> DictConfig:
                 "gpu"
             )
         if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-            raise UserError("there is no GPU that torch can use here: set trainer=cpu or auto")
+            raise UserError("torch finds no GPU here: set trainer=cpu or trainer=auto")
         if config.trainer.get("devices", 1) != 1:
             raise UserError(
-                f"trainer.devices is {config.trainer.devices!r}: a run is one process on one "
-                "device, so that it can be repeated: set it to 1, and start several runs with -m"
+                f"trainer.devices is {config.trainer.devices!r}: it must be 1, because a run "
+                "with several devices could not be repeated; start several runs with -m"
             )
         settings = config.determinism
         if settings.threads == "auto":
@@ -45,19 +49,19 @@ def resolve(config: DictConfig) -> DictConfig:
             raise UserError(
                 f"determinism.deterministic is {settings.deterministic!r}: it must be true or false"
             )
-        precision = settings.get("matmul_precision", "highest")  # older runs have none
+        precision = settings.get("matmul_precision", "highest")  # absent from older configs
         if precision not in determinism.MATMUL_PRECISIONS:
             raise UserError(
                 f"determinism.matmul_precision is {precision!r}: it must be one of "
                 f"{', '.join(determinism.MATMUL_PRECISIONS)}"
             )
     except OmegaConfBaseException as error:
-        raise UserError(f"the config is not whole: {str(error).splitlines()[0]}") from error
+        raise UserError(f"the config cannot be resolved: {str(error).splitlines()[0]}") from error
     return config
 
 
 def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
-    """What a run stands on besides its data."""
+    """The environment of a run, except for its data."""
     return {
         "versions": versions(),
         "code": code_state(),
@@ -68,16 +72,16 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
 
 
 def set_up_process(config: DictConfig) -> None:
-    """Threads, algorithms and memory as the config says; Lightning's chatter off."""
+    """Apply the config's threads, algorithms and precision; silence Lightning's messages."""
     settings = config.determinism
     precision = settings.get("matmul_precision", "highest")
     determinism.prepare(settings.deterministic, settings.threads, precision)
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Batches are gathered whole in this process: worker processes would have nothing to do.
+    # A batch is gathered by one indexing operation: worker processes would not help.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # Lightning's own calls of torch, nothing that a user could change.
+    # Lightning itself calls a deprecated function of torch.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
-    # Short epochs, and runs without a validation span, are meant as they are.
+    # Short epochs and runs without validation data are intended.
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")

@@ -207,16 +207,16 @@ TRAININGS = {
     ),
     "a forecast": (
         ["task=forecasting"],
-        r"task is Forecasting, and the data Reviews are for classification: set "
+        r"task Forecasting cannot use the data Reviews: set "
         r"task=classification, or choose other data",
     ),
     "monitor of a forecast": (
         ["monitor=val/smape"],
-        r"monitor=val/smape is not validated; choose from val/accuracy, .*val/loss",
+        r"monitor=val/smape is not a validation metric; choose from val/accuracy, .*val/loss",
     ),
     "nothing to validate on": (
         ["data.validation_fraction=0"],
-        r"monitor=val/loss needs data to validate on: set monitor=null to keep the last checkpo",
+        r"monitor=val/loss needs validation data: set monitor=null to keep the last checkpo",
     ),
     "no batch to validate on": (
         ["+trainer.limit_val_batches=0"],
@@ -247,13 +247,13 @@ def test_what_does_not_go_together(name: str, capfd: Capture) -> None:
         (
             "classification",
             "synthetic_load",
-            "task is Classification, and the data SyntheticLoad are for forecasting: set "
+            "task Classification cannot use the data SyntheticLoad: set "
             "task=forecasting, or choose other data",
         ),
         (
             "forecasting",
             "synthetic_reviews",
-            "task is Forecasting, and the data SyntheticReviews are for classification: set "
+            "task Forecasting cannot use the data SyntheticReviews: set "
             "task=classification, or choose other data",
         ),
     ],

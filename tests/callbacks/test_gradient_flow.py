@@ -1,5 +1,5 @@
-"""Gradient flow: against a product of matrices, against autograd on a loop written anew, and a run
-that is the same to the bit with it and without."""
+"""Gradient flow equals a product of matrices and autograd on an independent loop, and it does not
+change a run by a bit."""
 
 import json
 import math
@@ -46,7 +46,7 @@ def layers_of(task: Classification) -> nn.ModuleList:
 
 
 def batch_of(*texts: list[int]) -> TokenBatch:
-    """Sequences of token numbers, padded; the labels alternate."""
+    """Padded sequences of token indices with alternating labels."""
     lengths = torch.tensor([len(one) for one in texts])
     steps = int(lengths.max())
     tokens = torch.tensor([one + [0] * (steps - len(one)) for one in texts])
@@ -58,7 +58,7 @@ def batch_of(*texts: list[int]) -> TokenBatch:
 
 
 def test_the_linear_cell_multiplies_by_its_matrix_at_every_step_back() -> None:
-    """dL/dh_{T-k} = dL/dh_T (U^T)^k, and dL/dh_T by the derivative of the softmax."""
+    """dL/dh_{T-k} = dL/dh_T (U^T)^k, and dL/dh_T from the derivative of the softmax."""
     task = task_of("model=rnn", "model/recurrence=linear", ONE_HOT, hidden_size=3)
     cell = cast(Linear, layers_of(task)[0])
     readout = cast(Any, task.network.readout).linear
@@ -84,7 +84,7 @@ def test_the_linear_cell_multiplies_by_its_matrix_at_every_step_back() -> None:
 
 
 def test_a_memory_that_never_forgets_has_the_same_gradient_everywhere() -> None:
-    """MGU with its gate shut: h_t = h_{t-1}, the derivative is 1."""
+    """MGU with a closed gate: h_t = h_{t-1}, so the derivative is 1."""
     task = task_of("model=pmgru", EMBEDDINGS, "model.recurrence.forget_bias=100")
     found = gradient_norms(task, batch_of([1, 2, 3, 4, 5, 6]))
     assert found.tolist() == pytest.approx([float(found[0])] * 6, rel=1e-12)
@@ -106,8 +106,8 @@ def test_small_float32_gradients_are_not_lost_in_their_squares() -> None:
 
 
 def by_hand(task: Classification, sequence: list[int], label: int) -> list[float]:
-    """The norms of one sequence, the last state first: a loop over the cell, and retain_grad on
-    every state. The states go through the readout's own call."""
+    """The gradient norms of one sequence, the last state first, from a loop over the cell with
+    retain_grad on every state. The network's own readout reads the states."""
     network = task.network
     cell = cast(Cell, layers_of(task)[-1])
     x = network.representation(torch.tensor([sequence]), None)
@@ -160,7 +160,7 @@ def test_of_a_stack_it_is_the_last_layer_and_of_two_directions_the_forward_one()
         assert gradient_norms(task, batch).tolist() == pytest.approx(expected[::-1], rel=1e-12)
 
 
-# It changes nothing -----------------------------------------------------------------------------
+# The run does not change ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recurrence", ["ligru", "gru_cell"])
@@ -240,7 +240,7 @@ def test_it_is_measured_on_series_too(tmp_path: Path, monkeypatch: pytest.Monkey
     assert curves.groupby("epochs")["distance"].max().to_dict() == {0: 29, 1: 29}
 
 
-# What cannot be measured ------------------------------------------------------------------------
+# Networks that cannot be measured ---------------------------------------------------------------
 
 
 def refusal(folder: Path, *overrides: str) -> str:
@@ -256,10 +256,10 @@ def test_what_cannot_be_measured_is_one_sentence(
     for name in ("gru", "lstm"):
         torchs = [f"model/recurrence={name}", "~model.recurrence.forget_bias"]
         said = refusal(tmp_path / name, *torchs)
-        assert f"torch.nn.{name.upper()} does all steps at once" in said
+        assert f"torch.nn.{name.upper()} hides them" in said
         assert f"set model/recurrence={name}_cell" in said
     said = refusal(tmp_path / "c", "data.validation_fraction=0", "monitor=null")
-    assert "set a larger data.validation_fraction" in said
+    assert "increase data.validation_fraction" in said
     said = refusal(tmp_path / "d", "callbacks.gradient_flow.sequences=0")
     assert "callbacks.gradient_flow.sequences is 0" in said
 
@@ -272,7 +272,7 @@ def test_the_sequences_are_the_same_every_time_and_of_middling_length() -> None:
     assert 4 <= first.tokens.shape[1] <= 6 and first.extra is None
 
 
-# The figure -------------------------------------------------------------------------------------
+# Figure -----------------------------------------------------------------------------------------
 
 
 def test_the_figure_has_both_scales_and_leaves_out_what_underflowed() -> None:

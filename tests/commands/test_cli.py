@@ -1,4 +1,4 @@
-"""The command: what it answers, its exit codes, and how launches go on when a job fails."""
+"""The command: its output, its exit codes, and launches with a job that fails."""
 
 import itertools
 import json
@@ -65,7 +65,7 @@ def test_help_is_quick_and_imports_nothing_heavy(empty_folder: Path) -> None:
     "arguments", [["--help"], ["train", "--help"], ["data", "list"], ["train"]]
 )
 def test_a_reader_that_has_gone_is_no_error(arguments: list[str], empty_folder: Path) -> None:
-    """As `head` does that has seen enough."""
+    """Like `head`, which closes the pipe early."""
     command = [sys.executable, "-m", "rnnexp", *arguments]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
@@ -142,7 +142,7 @@ def test_train_help_lists_groups_experiments_and_examples(
     assert "pmgru" in lines["model"].split(", ")
     assert "quickstart" in lines["experiment"].split(", ")
     assert "  rnnexp train -m seed=0,1,2" in said
-    assert "_windows" not in said  # what options share is no option
+    assert "_windows" not in said  # a config with shared settings is not an option
     assert "$" not in said and "Powered by Hydra" not in said
     assert max(map(len, said.splitlines())) <= 120
     assert list(empty_folder.iterdir()) == []
@@ -171,11 +171,11 @@ def test_cfg_job_resolve_is_the_config(
         (["model=gru,lstm"], "add -m"),
         (["-m", "seed=1,2", "model=gru,lstmm"], "no option lstmm; did you mean lstm?"),
         (["-m", "optimizer=sgd,adam", "optimizer.momentum=0,1"], "optimizer.momentum"),
-        (["--experimental-rerun", "job.pickle"], "does not use --experimental-rerun"),
-        (["--config-name", "other"], "does not use --config-name"),
+        (["--experimental-rerun", "job.pickle"], "does not support Hydra's --experimental-rerun"),
+        (["--config-name", "other"], "does not support Hydra's --config-name"),
         (["--config-dir", "nowhere"], "nowhere does not exist"),
-        (["-m", "--cfg", "job", "seed=1,2"], "do not go with --multirun"),
-        (["--resolve"], "--resolve goes with --cfg job"),
+        (["-m", "--cfg", "job", "seed=1,2"], "show one config: remove --multirun"),
+        (["--resolve"], "--resolve needs --cfg job"),
         (["+model.a={_target_: os.system}"], "model.a._target_: 'os.system' is not on the allow"),
     ],
 )
@@ -200,8 +200,8 @@ def test_mistake_is_exit_code_two(arguments: list[str], empty_folder: Path) -> N
 
 
 class Experiments:
-    """Stands in for `rnnexp.runs.experiment.run`: the seed decides how a run goes. Only the record
-    of the run is a real one."""
+    """Stands in for `rnnexp.runs.experiment.run`: the seed decides the outcome of a run. Only the
+    record is real."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[DictConfig, Path]] = []
@@ -258,7 +258,7 @@ def test_train_runs_the_composed_config_in_a_new_folder(
 def test_launches_in_the_same_second_have_folders_of_their_own(
     experiments: Experiments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Single ones and sweeps, with a clock that goes on by a microsecond a look."""
+    """Single runs and sweeps, with a clock that advances by a microsecond per reading."""
 
     class Clock:
         looks = itertools.count()
@@ -285,7 +285,7 @@ def test_of_launches_at_the_same_time_one_gets_the_folder(tmp_path: Path) -> Non
         together.wait()
         try:
             with recording(tmp_path / "run", [str(number)]):
-                together.wait(timeout=10)  # nobody is done before everybody has tried
+                together.wait(timeout=10)  # all attempts start before one ends
         except UserError as error:
             together.wait(timeout=10)
             return str(error)
@@ -346,8 +346,10 @@ def test_failing_jobs_do_not_stop_a_sweep(
 
 
 def test_a_job_with_a_wrong_value_does_not_stop_the_others(experiments: Experiments) -> None:
-    """It fails by itself, in its own folder; if all are wrong nothing is begun."""
-    assert cli.main(["train", "-m", "optimizer.lr=0.1,bad,0.2"]) == 0  # the stand-in takes all
+    """A wrong job fails in its own folder. If all jobs are wrong, none is started."""
+    assert (
+        cli.main(["train", "-m", "optimizer.lr=0.1,bad,0.2"]) == 0
+    )  # the stand-in accepts all values
     assert [run.optimizer.lr for run, _ in experiments.runs] == [0.1, "bad", 0.2]
     assert cli.main(["train", "-m", "optimizer.lr=bad,worse"]) == 2
     assert len(experiments.runs) == 3
@@ -401,7 +403,7 @@ def test_a_package_in_the_environment_may_lie_in_the_current_folder(
     assert len(experiments.runs) == 1
 
 
-# The other commands hand over -------------------------------------------------------------------
+# Arguments of the other commands ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -419,7 +421,7 @@ def test_whatever_builds_a_run_may_be_allowed_a_package(
 
     def built(*_: object) -> int:
         allowed.append(allowed_packages())
-        assert str(empty_folder) in sys.path  # where the package lies
+        assert str(empty_folder) in sys.path  # which holds the package
         return 0
 
     monkeypatch.setattr(function, built)

@@ -1,5 +1,5 @@
-"""rnnexp predict: what is predicted for the texts and series of a test is what the test recorded,
-from the run folder alone, and everything wrong is one sentence."""
+"""rnnexp predict repeats the recorded predictions of a test from the run folder alone, and every
+mistake is one sentence."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def _no_other_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def load_files(folder: Path) -> Path:
-    """Two series; near the end of the first are a gap, a duplicate, an empty cell, a near zero."""
+    """Two series; the first has a gap, a duplicate, an empty cell and a near zero at its end."""
     folder.mkdir()
     for seed, name in enumerate(("AA", "BB")):
         table = load_table(900, seed, level=1000.0 * (seed + 1))
@@ -59,7 +59,7 @@ def load_files(folder: Path) -> Path:
 
 
 def sales_files(folder: Path) -> Path:
-    """Daily sales with the price as a further input, and a column that nobody reads."""
+    """Daily sales with the price as a further input, and an unused column."""
     folder.mkdir()
     generator = np.random.default_rng(0)
     for name in ("north", "south"):
@@ -94,7 +94,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """kind -> its data and its completed run, made once."""
+    """kind -> the folder of its data and its completed run, made once."""
     made: dict[str, tuple[Path, Path]] = {}
 
     def make(kind: str) -> tuple[Path, Path]:
@@ -115,7 +115,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 @pytest.fixture
 def alone(recorded: Recorded, tmp_path: Path) -> Callable[[str], Path]:
-    """kind -> a copy of its run folder, whose data are nowhere."""
+    """kind -> a copy of its run folder without the data."""
 
     def copy(kind: str) -> Path:
         data, run = recorded(kind)
@@ -146,7 +146,7 @@ def refused(arguments: list[str], capfd: Capture) -> str:
     return said.err.strip()
 
 
-# As in the test ---------------------------------------------------------------------------------
+# The recorded predictions -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["one-hot", "closed", "n-grams", "skipping"])
@@ -178,7 +178,7 @@ def test_texts_of_the_test_have_their_recorded_probabilities(
 def test_the_past_of_a_test_row_has_its_recorded_prediction(
     kind: str, recorded: Recorded, alone: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """Each file is cut off before rows of the test span, and what follows is predicted."""
+    """Each file is cut off before some rows of the test span, and the next row is predicted."""
     folder = alone(kind)
     data, run = recorded(kind)
     expected = pd.read_csv(run / "predictions.csv", parse_dates=["timestamp"])
@@ -212,7 +212,7 @@ def test_the_past_of_a_test_row_has_its_recorded_prediction(
             assert found["unit"] == ("pcs" if kind == "series_csv" else "MW")
 
 
-# What is said -----------------------------------------------------------------------------------
+# Output -----------------------------------------------------------------------------------------
 
 
 def test_classes_by_probability(alone: Callable[[str], Path], capfd: Capture) -> None:
@@ -233,7 +233,7 @@ def test_classes_by_probability(alone: Callable[[str], Path], capfd: Capture) ->
 
 
 def test_at_most_three_classes_are_shown(tmp_path: Path) -> None:
-    """A data module of characters, with five classes, known by `tokens_of` alone."""
+    """A data module of characters with five classes, which only has `tokens_of`."""
 
     class Notes(ToyDocuments):
         token = "character"
@@ -275,7 +275,7 @@ def test_at_most_three_classes_are_shown(tmp_path: Path) -> None:
 def test_what_is_not_read_as_it_stands_is_said(
     alone: Callable[[str], Path], capfd: Capture
 ) -> None:
-    """Nine tokens are kept of a text; words without a vector are left out in one of the runs."""
+    """A text is cut to nine tokens; one of the runs leaves out words without a vector."""
     folder = alone("n-grams")
     text = "it works xyzzy " * 4
     assert main(["predict", str(folder), "--text", text, "--text", "it works"]) == 0
@@ -298,7 +298,7 @@ def test_words_without_a_vector_are_left_out(alone: Callable[[str], Path], capfd
 def test_series_that_the_run_did_not_have(
     recorded: Recorded, alone: Callable[[str], Path], tmp_path: Path, capfd: Capture
 ) -> None:
-    """It is scaled by its own history, so ten times the load is ten times the prediction."""
+    """Its own history scales it, so ten times the load is ten times the prediction."""
     folder = alone("every step")
     table = pd.read_csv(recorded("every step")[0] / "BB_hourly.csv")
     factors = {"CC": 1, "DD": 10}
@@ -340,7 +340,7 @@ def test_a_folder_of_series_and_repaired_values(
 def test_how_a_file_is_read_can_be_changed(
     recorded: Recorded, alone: Callable[[str], Path], tmp_path: Path, capfd: Capture
 ) -> None:
-    """Few days may be read day-first and month-first."""
+    """A few days can be read as day-first and as month-first."""
     folder, path = alone("every step"), tmp_path / "AA_hourly.csv"
     table = pd.read_csv(recorded("every step")[0] / "AA_hourly.csv", parse_dates=[0])
     table = table[table["Datetime"].between("2016-04-02", "2016-04-06")]
@@ -350,7 +350,7 @@ def test_how_a_file_is_read_can_be_changed(
     form = "data.datetime_format='%d/%m/%Y %H:%M'"
     assert main(["predict", str(folder), "--csv", str(path), form]) == 0
     assert "2016-04-06 01:00:00" in capfd.readouterr().out
-    assert "only how the file of --csv is read" in refused(
+    assert "can only change how the file of --csv is read" in refused(
         [str(folder), "--csv", str(path), "data.look_back=3"], capfd
     )
 
@@ -358,7 +358,7 @@ def test_how_a_file_is_read_can_be_changed(
 def test_a_run_of_an_earlier_version_takes_the_data(
     recorded: Recorded, alone: Callable[[str], Path], tmp_path: Path, capfd: Capture
 ) -> None:
-    """It recorded no n-grams, and the first ones no vocabulary."""
+    """It kept no n-grams, and the first versions kept no vocabulary."""
     _, run = recorded("n-grams")
     outputs = []
     for lacking in ("", "ngrams.ckpt", "vocabulary.json"):
@@ -372,9 +372,7 @@ def test_a_run_of_an_earlier_version_takes_the_data(
     folder = alone("n-grams")
     (folder / "ngrams.ckpt").unlink()
     sentence = refused([str(folder), "--text", "I love it"], capfd)
-    assert (
-        "has no ngrams.ckpt, and the data that would make up for it are not to be had" in sentence
-    )
+    assert "has no ngrams.ckpt, and it cannot be made from the training data" in sentence
 
 
 def test_the_golden_run_predicts(tmp_path: Path, capfd: Capture) -> None:
@@ -389,7 +387,7 @@ def test_an_interrupted_run_says_so(alone: Callable[[str], Path], capfd: Capture
     folder = alone("one-hot")
     change_record(folder, status="interrupted")
     assert main(["predict", str(folder), "--text", "I love it."]) == 0
-    assert "has the status 'interrupted': its best checkpoint so far" in capfd.readouterr().err
+    assert "has the status 'interrupted': using the checkpoint so far" in capfd.readouterr().err
 
 
 # Bad input --------------------------------------------------------------------------------------
@@ -411,7 +409,7 @@ def change_config(key: str, value: object) -> Callable[[Path], None]:
 
 
 class Evil:
-    """Unpickled, it leaves a file behind."""
+    """Unpickling it would create a file."""
 
     def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
         return os.mkdir, ("evil",)
@@ -468,7 +466,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no run.json": (drop("run.json"), "is not a run folder: it has no run.json"),
     "no config": (drop("config.yaml"), "has no config.yaml"),
     "no checkpoint": (
-        drop("checkpoints/last.ckpt"),  # nothing was validated: there is no best one
+        drop("checkpoints/last.ckpt"),  # without validation there is no best.ckpt
         "has no checkpoint: the run did not finish an epoch",
     ),
     "no network": (failed_early, "has the status 'failed' and no network"),
@@ -488,18 +486,18 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "other words": (
         other_vocabulary,
-        "vocabulary.json is not that of this run: it has been changed since",
+        "vocabulary.json has been changed since the run wrote it",
     ),
     "no words": (
         lambda folder: (folder / "vocabulary.json").write_text("{}"),
-        "vocabulary.json is not that of this run: it has been changed since",
+        "vocabulary.json has been changed since the run wrote it",
     ),
-    "other n-grams": (other_ngrams, "ngrams.ckpt is not that of this run"),
-    "n-grams of more classes": (ngrams_of_more_classes, "ngrams.ckpt is not that of this run"),
+    "other n-grams": (other_ngrams, "ngrams.ckpt has been changed since the run wrote it"),
+    "n-grams of more classes": (ngrams_of_more_classes, "ngrams.ckpt has been changed since"),
     # A run of an earlier version has no hashes of these files.
     "other words, earlier": (
         earlier(other_vocabulary),
-        "vocabulary.json is not that of this run: it has been changed since",
+        "vocabulary.json has been changed since the run wrote it",
     ),
     "n-grams of more classes, earlier": (
         earlier(ngrams_of_more_classes),
@@ -532,19 +530,24 @@ def test_a_run_folder_that_is_not_whole(
 TEXTS: dict[str, tuple[str, list[str], bytes, str]] = {
     "empty": ("one-hot", ["--text", ""], b"", "--text is empty"),
     "blank": ("one-hot", ["--text", " \t"], b"", "--text is empty"),
-    "nothing piped": ("one-hot", [], b"", "the standard input is empty"),
-    "an empty line": ("one-hot", ["--text", "-"], b"good\n\nbad\n", "input, line 2: it is empty"),
-    "bytes": ("one-hot", [], b"good\nb\xffd\n", "the standard input, line 2: this is not UTF-8"),
+    "nothing piped": ("one-hot", [], b"", "standard input is empty"),
+    "an empty line": ("one-hot", ["--text", "-"], b"good\n\nbad\n", "input, line 2 is empty"),
+    "bytes": ("one-hot", [], b"good\nb\xffd\n", "standard input, line 2: this is not UTF-8"),
     "an argument of bytes": ("one-hot", ["--text", "b\udcffd"], b"", "is not UTF-8 text"),
     "no known word": ("closed", ["--text", "xyzzy"], b"", "the text has no word that the network"),
     "no word in a line": ("closed", [], b"it works\n!?\n", "text 2, '!?', has no word that the"),
-    "a series": ("one-hot", ["--csv", "x.csv"], b"", "is a run on reviews, not on series"),
-    "both": ("one-hot", ["--text", "a", "--csv", "x.csv"], b"", "--text and --csv do not go"),
-    "a setting": ("one-hot", ["--text", "a", "data.frequency=1D"], b"", "only how the file of"),
+    "a series": ("one-hot", ["--csv", "x.csv"], b"", "was trained on reviews, not on series"),
+    "both": ("one-hot", ["--text", "a", "--csv", "x.csv"], b"", "give either --text or --csv"),
+    "a setting": (
+        "one-hot",
+        ["--text", "a", "data.frequency=1D"],
+        b"",
+        "can only change how the file of",
+    ),
     "an ending": ("one-hot", ["--text", "it", "--output", "a.txt"], b"", "ends in .csv or .json"),
     "no folder": ("one-hot", ["--text", "it", "--output", "no/a.csv"], b"", "no does not exist"),
-    "text for series": ("series_csv", ["--text", "a"], b"", "is a run on series: give some with"),
-    "nothing for series": ("series_csv", [], b"a\n", "is a run on series: give some with --csv"),
+    "text for series": ("series_csv", ["--text", "a"], b"", "was trained on series: give them"),
+    "nothing for series": ("series_csv", [], b"a\n", "was trained on series: give them with --csv"),
 }
 
 
@@ -577,7 +580,7 @@ def test_a_terminal_is_not_waited_for(
     pipe(monkeypatch, b"")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     sentence = refused([str(alone("one-hot"))], capfd)
-    assert "give a text with --text TEXT, or one a line on the standard input" in sentence
+    assert "give a text with --text TEXT, or one per line on standard input" in sentence
 
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -637,5 +640,5 @@ def test_a_file_that_is_missing_or_is_the_output(
     write_load_file(tmp_path, "AA", load_table(100, seed=0))
     before = path.read_bytes()
     arguments = [folder, "--csv", str(path), "--output", str(path)]
-    assert "this is the file to read, name another one" in refused(arguments, capfd)
+    assert "this is an input file, choose another one" in refused(arguments, capfd)
     assert path.read_bytes() == before

@@ -1,4 +1,4 @@
-"""Reruns and their verdicts: each planted change gets its own."""
+"""Reruns and their verdicts: each planted change gets its own verdict."""
 
 import functools
 import json
@@ -19,12 +19,12 @@ from tests.support.load_files import write_load_files
 from tests.support.runs import Kept
 from tests.support.shrink import NO_FIGURES, OURS
 
-IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_GROUND = 0, 1, 2, 3, 4
+IDENTICAL, DIFFERENT, MISTAKE, CANNOT, OTHER_ENVIRONMENT = 0, 1, 2, 3, 4
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """A folder with small files and a completed run on them."""
+    """A folder with small data files and a completed run on them."""
 
     def make(place: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -37,7 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def recorded(kept: Kept, empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run. The current folder holds it, its data and nothing else."""
+    """The run folder. The current folder holds only the run and its data."""
     place = kept.restored()
     monkeypatch.setenv("RNNEXP_CACHE", str(place / "cache"))
     monkeypatch.chdir(place)
@@ -76,13 +76,13 @@ def change_threads(folder: Path) -> None:
     change_json(folder / "run.json", lambda r: r.update(threads=7))
 
 
-def test_identical_on_other_ground(recorded: Path, capfd: pytest.CaptureFixture) -> None:
+def test_identical_in_another_environment(recorded: Path, capfd: pytest.CaptureFixture) -> None:
     change_version(recorded)
     change_threads(recorded)
     assert main(["rerun", str(recorded)]) == IDENTICAL
     said = capfd.readouterr().out
-    assert "other ground  torch: 2.0.0 then" in said and "other ground  threads: 7 then" in said
-    assert "verdict       identical on other ground (torch, threads)" in said
+    assert "environment   torch: 2.0.0 then" in said and "environment   threads: 7 then" in said
+    assert "verdict       identical, also in another environment (torch, threads)" in said
 
 
 def test_one_weight(recorded: Path, capfd: pytest.CaptureFixture) -> None:
@@ -93,8 +93,8 @@ def test_one_weight(recorded: Path, capfd: pytest.CaptureFixture) -> None:
     assert main(["rerun", str(recorded)]) == DIFFERENT
     said = capfd.readouterr().out
     assert "last weights: 1 of" in said and "first network.recurrence.layers.0.U_h" in said
-    assert "different numbers on the same ground" in said
-    assert "other ground" not in said
+    assert "different results in the same environment" in said
+    assert "environment   " not in said
 
 
 def test_one_loss_is_named_by_epoch_and_step(recorded: Path, capfd: pytest.CaptureFixture) -> None:
@@ -108,17 +108,17 @@ def test_one_loss_is_named_by_epoch_and_step(recorded: Path, capfd: pytest.Captu
 def test_one_data_value(recorded: Path, capfd: pytest.CaptureFixture) -> None:
     path = recorded.parent / "load/AA_hourly.csv"
     path.write_text(path.read_text().replace(",1", ",2", 1))
-    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    assert main(["rerun", str(recorded)]) == OTHER_ENVIRONMENT
     said = capfd.readouterr().out
-    assert "other ground  data fingerprint" in said
-    assert "different numbers on other ground" in said and "test/smape:" in said
+    assert "environment   data fingerprint" in said
+    assert "different results in a different environment" in said and "test/smape:" in said
 
 
 def test_an_edited_config(recorded: Path, capfd: pytest.CaptureFixture) -> None:
     change_config(recorded, "optimizer.lr", 0.001)
-    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    assert main(["rerun", str(recorded)]) == OTHER_ENVIRONMENT
     said = capfd.readouterr().out
-    assert "config.yaml, edited since" in said and "training losses differ from epoch 0" in said
+    assert "edited config.yaml" in said and "training losses differ from epoch 0" in said
 
 
 def test_overrides_make_a_new_experiment(recorded: Path, capfd: pytest.CaptureFixture) -> None:
@@ -154,21 +154,21 @@ def test_a_failed_run_cannot_be_compared(recorded: Path, capfd: pytest.CaptureFi
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_here(recorded: Path, capfd: pytest.CaptureFixture) -> None:
-    """Named before anything is done; on the processor it is another experiment."""
+    """The rerun is refused before anything is done; on the CPU it is a new experiment."""
     change_config(recorded, "trainer.accelerator", "gpu")
     change_json(recorded / "run.json", lambda r: r.update(device="NVIDIA H200"))
     assert main(["rerun", str(recorded)]) == CANNOT
     said = capfd.readouterr().err
-    assert "was run on a GPU (NVIDIA H200), and there is none here" in said
+    assert "the run used a GPU (NVIDIA H200), and torch finds none here" in said
     assert said.count("\n") == 1 and not (recorded.parent / "outputs").exists()
     assert main(["rerun", str(recorded), "trainer.accelerator=cpu"]) == 0
 
 
 def test_data_that_are_gone(recorded: Path, capfd: pytest.CaptureFixture) -> None:
     files = recorded.parent / "load"
-    (files / "BB_hourly.csv").unlink()  # the other is still there: other data
-    assert main(["rerun", str(recorded)]) == OTHER_GROUND
-    assert "other ground  data fingerprint" in capfd.readouterr().out
+    (files / "BB_hourly.csv").unlink()  # one file fewer: different data
+    assert main(["rerun", str(recorded)]) == OTHER_ENVIRONMENT
+    assert "environment   data fingerprint" in capfd.readouterr().out
     (files / "AA_hourly.csv").unlink()
     assert main(["rerun", str(recorded)]) == CANNOT
     said = capfd.readouterr().err.strip()
@@ -186,7 +186,7 @@ def test_determinism_is_recorded_and_repeated(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture,
 ) -> None:
-    """Fast may differ in the last digits, and a verdict that they differ says so."""
+    """`fast` may differ in the last digits, and the verdict says so."""
     trained = []
     step = Forecasting.training_step
 
@@ -346,10 +346,10 @@ def test_an_edited_table_of_predictions_and_a_metric_that_is_gone(
     assert main(["rerun", str(recorded)]) == DIFFERENT
     said = capfd.readouterr().out
     assert "predictions.csv differs" in said
-    assert "test/praise: recorded, and not there now" in said
+    assert "test/praise: recorded, but missing now" in said
 
 
-def test_code_of_an_allowed_package_is_ground(
+def test_code_of_an_allowed_package_is_part_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,5 +1,5 @@
-"""A run on reviews, with word vectors and n-grams, from its folder alone: each thing that is not
-as it was gets its own verdict."""
+"""Reruns of a run on reviews with word vectors and n-grams: each planted change gets its own
+verdict."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.support.shrink import NO_FIGURES, TINY
 
 Capture = pytest.CaptureFixture[str]
 
-IDENTICAL, MISTAKE, CANNOT, OTHER_GROUND = 0, 2, 3, 4
+IDENTICAL, MISTAKE, CANNOT, OTHER_ENVIRONMENT = 0, 2, 3, 4
 WORDS = ["it", "works", "love", "broke", "buy", "thing", "solid", "ugly"]
 TRAIN = [
     *("train", "experiment=sentiment_best", "data.root=reviews", "data.per_class=10"),
@@ -39,7 +39,7 @@ def work_in(patch: pytest.MonkeyPatch, place: Path) -> None:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """A folder with reviews, vectors and a completed run that names them by relative paths."""
+    """A folder with reviews, vectors, and a completed run that has relative paths to them."""
 
     def make(place: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -53,7 +53,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def recorded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run, below the current folder."""
+    """The run folder, below the current folder."""
     place = kept.restored()
     work_in(monkeypatch, place)
     [folder] = (place / "outputs/sentiment_best").iterdir()
@@ -80,7 +80,7 @@ def test_again_from_another_folder(
     [again] = (elsewhere / "outputs/sentiment_best").iterdir()
     runs = find_runs([recorded.parent, again.parent])
     [table] = tables(runs).values()
-    assert len(runs) == 2 and len(table) == 1  # where the vectors lay makes no other experiment
+    assert len(runs) == 2 and len(table) == 1  # the path of the vectors is no hyperparameter
     assert table["seeds"].item() == "0"
     assert main(["leaderboard", str(recorded.parent), str(again.parent)]) == 0
     assert "sentiment_best" in capfd.readouterr().out
@@ -114,7 +114,7 @@ def test_loaded_it_predicts_what_was_recorded(
 
 
 def test_fingerprints_are_recorded_before_the_first_step(recorded: Path, capfd: Capture) -> None:
-    """A run that ends before it trains has them as well."""
+    """Also in a run that ends before its training."""
     assert main([*TRAIN, "model.hidden_size=0", "name=failed"]) == MISTAKE
     [failed] = (recorded.parents[1] / "failed").iterdir()
     expected = read(recorded)
@@ -144,17 +144,17 @@ def change_config(key: str, value: object) -> Callable[[Path], None]:
 
 
 CHANGES: dict[str, tuple[Callable[[Path], None], str, str]] = {
-    "a review": (change_review, "data", "the data of this run cannot be found again: what is in"),
-    "the vectors": (change_vectors, "vectors", "the vectors of this run cannot be found again"),
+    "a review": (change_review, "data", "the data of this run have changed: "),
+    "the vectors": (change_vectors, "vectors", "the vectors of this run have changed: "),
     "the vocabulary": (
         change_config("data.min_count", 4),
         "vocabulary",
-        "the vocabulary of this run cannot be made again from the same data: config.yaml has been",
+        "the vocabulary of this run cannot be reproduced from the same data: config.yaml was",
     ),
     "the split": (
         change_config("data.test_fraction", 0.4),
         "split",
-        "the split of this run cannot be made again from the same data: config.yaml has been",
+        "the split of this run cannot be reproduced from the same data: config.yaml was",
     ),
 }
 
@@ -167,11 +167,11 @@ def test_what_has_changed_since(name: str, recorded: Path, capfd: Capture) -> No
     assert main(["test", str(recorded)]) == MISTAKE
     said = capfd.readouterr().err
     assert sentence in said and said.count("\n") == 1
-    assert main(["rerun", str(recorded)]) == OTHER_GROUND
+    assert main(["rerun", str(recorded)]) == OTHER_ENVIRONMENT
     said = capfd.readouterr().out
-    assert f"other ground  {kind} fingerprint: " in said
-    assert "verdict       different numbers on other ground" in said
-    edited = "config.yaml, edited since" in said
+    assert f"environment   {kind} fingerprint: " in said
+    assert "verdict       different results in a different environment" in said
+    edited = "edited config.yaml" in said
     assert edited == (name in ("the vocabulary", "the split"))
 
 

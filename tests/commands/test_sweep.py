@@ -1,4 +1,4 @@
-"""A sweep as a user runs it: the command in a process of its own, with jobs that fail."""
+"""A sweep as a user starts it: in a separate process, with jobs that fail."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class Unlucky(Callback):
 """
 SWEEP = [
     "-m",
-    "optimizer.lr=0.1,13,0.01,1e39,0.001,0.0001",  # 13 meets the bug, 1e39 diverges
+    "optimizer.lr=0.1,13,0.01,1e39,0.001,0.0001",  # 13 triggers the bug, 1e39 diverges
     "optimizer=sgd",
     "trainer.gradient_clip_val=null",
     *TINY,
@@ -67,7 +67,7 @@ def test_two_of_six_jobs_fail(empty_folder: Path, capfd: pytest.CaptureFixture[s
         begun = datetime.fromisoformat(runs[number + 1]["started"]).timestamp()
         assert (folders[number] / "log.txt").stat().st_mtime <= begun + 0.001
 
-    # At the end both are named, with what caused them.
+    # The end of the output names both failures with their overrides.
     _, _, end = answer.stderr.partition("rnnexp: 2 of 6 jobs failed:\n")
     named = end.splitlines()
     assert len(named) == 2

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import study
 from experiments.gating import study as gating
-from rnnexp.callbacks.gradient_flow import FILE
+from rnnexp.callbacks.gradient_flow import GRADIENT_FLOW_CSV
 from rnnexp.config import config_dir
 from rnnexp.runs.comparison.leaderboard import find_runs
 from rnnexp.runs.folder.record import RunRecord
@@ -66,7 +66,7 @@ def results(config: DictConfig, record: RunRecord) -> dict[str, float]:
     both = {0: before, 1: after}
     rows = [(e, d, norm) for e, norms in both.items() for d, norm in enumerate(norms)]
     table = pd.DataFrame(rows, columns=["epochs", "distance", "gradient_norm"])
-    table.to_csv(record.folder / FILE, index=False)
+    table.to_csv(record.folder / GRADIENT_FLOW_CSV, index=False)
     return {"test/accuracy": (0.8 if kept else 0.4) + 0.1 * config.seed}
 
 
@@ -133,7 +133,7 @@ def test_a_part_is_shown_and_not_written_and_is_not_trained_again(
     monkeypatch.setattr(gating, "DISTANCES", [7])
     part = ["--only", "mgu2", "lstm_cell", "--seeds", "0"]
     assert gating.main(part) == 0
-    assert "the whole study alone" in capsys.readouterr().out
+    assert "only the whole study" in capsys.readouterr().out
     assert (place / "README.md").read_text() == TEXT
     assert len(trained) == 3
     assert gating.main([*part, "--at-once", "2"]) == 0
@@ -211,4 +211,4 @@ def test_jobs_are_trained_in_processes_of_their_own_at_the_same_time(
     assert gating.main([*SMALL, *part]) == 0
     entries = find_runs([Path("outputs/studies/gating")])
     assert [entry.status for entry in entries] == ["completed"] * 2
-    assert all((entry.folder / FILE).exists() for entry in entries)
+    assert all((entry.folder / GRADIENT_FLOW_CSV).exists() for entry in entries)

@@ -109,7 +109,7 @@ def test_a_part_is_shown_and_not_written(
 ) -> None:
     assert names.main(["--only", names.LECTURE, "--seeds", "1"]) == 0
     shown = capsys.readouterr().out
-    assert "the whole study alone" in shown and "Split names" not in shown
+    assert "only the whole study" in shown and "Split names" not in shown
     assert (place / "README.md").read_text() == TEXT
     assert trained == ["experiment=names_char_rnn data.split=rows seed=1"]
 

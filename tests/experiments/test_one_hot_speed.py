@@ -133,9 +133,9 @@ def test_peak_memory_is_that_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "status").write_text("VmPeak:\t  999 kB\nVmHWM:\t   12 kB\nVmRSS:\t 5 kB\n")
-    monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
+    monkeypatch.setattr(memory, "PROC_STATUS", tmp_path / "status")
     assert memory.peak_memory() == 12 * 1024
-    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    monkeypatch.setattr(memory, "PROC_STATUS", tmp_path / "none")
     assert memory.peak_memory() is None
 
 
@@ -237,7 +237,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "README.md").write_text((FOLDER / "README.md").read_text())
     (tmp_path / "expected.yaml").write_text((FOLDER / "expected.yaml").read_text())
     monkeypatch.setattr(harness, "HERE", tmp_path)
-    monkeypatch.setattr(machine, "BEFORE", 0.0)
+    monkeypatch.setattr(machine, "WATCH_SECONDS", 0.0)
     monkeypatch.setattr(determinism, "prepare", lambda **options: None)
     watching(monkeypatch, 0.0)
     return tmp_path

@@ -330,7 +330,7 @@ def test_bars_are_met_or_missed_by_the_worst_row() -> None:
 )
 def test_a_bar_for_what_is_not_measured_is_refused(value: str) -> None:
     tables = {"cells": {"a": pd.DataFrame({FUSED: [1.0], PLAIN: [2.0]})}}
-    with pytest.raises(UserError, match="the study measures nothing that this expects"):
+    with pytest.raises(UserError, match="no measured value has the name that this bar expects"):
         judge([Bar(value, max=1)], study.values(tables, []))
 
 
@@ -364,7 +364,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "README.md").write_text(f"{page}{studies.BEGIN}\nold\n{studies.END}{after}")
     (tmp_path / "expected.yaml").write_text((FOLDER / "expected.yaml").read_text())
     monkeypatch.setattr(harness, "HERE", tmp_path)
-    monkeypatch.setattr(machine, "BEFORE", 0.0)
+    monkeypatch.setattr(machine, "WATCH_SECONDS", 0.0)
     watching(monkeypatch, [4.0 * n for n in range(100)])
     prepared: list[dict[str, Any]] = []
     monkeypatch.setattr(determinism, "prepare", lambda **options: prepared.append(options))

@@ -113,7 +113,7 @@ def test_a_part_of_the_study_is_shown_and_not_written(
              ["--lightgbm", "optimizer.lr=0.5", "--seeds", "0,1,2"]]  # fmt: skip
     for part in parts:
         assert power_load.main(part) == 0
-        assert "the whole study alone" in capsys.readouterr().out
+        assert "only the whole study" in capsys.readouterr().out
     assert (place / "README.md").read_text() == TEXT
     assert len([job for job in trained if "optimizer.lr=0.5" in job]) == 6
 
@@ -221,7 +221,7 @@ def test_a_job_is_not_run_twice_at_once(
     recorder.write(tmp_path / "there/a", overrides, status="running")
     there = ["--runs", str(tmp_path / "there"), "--only", OURS]
     assert power_load.main(there) == 2
-    assert "there/a is still running" in capsys.readouterr().err
+    assert "there/a is a job of this study that is still running" in capsys.readouterr().err
     assert trained == []
 
 
@@ -279,7 +279,7 @@ def test_a_mistake_is_one_sentence(
 def test_a_table_needs_its_place(place: Path, edit: Callable[[str], str]) -> None:
     path = place / "README.md"
     path.write_text(edit(TEXT))
-    with pytest.raises(UserError, match=r"README.md has no place for the table"):
+    with pytest.raises(UserError, match=r"README.md has no markers for the table"):
         study.write_between_markers(path, "new")
     assert path.read_text() == edit(TEXT)
 

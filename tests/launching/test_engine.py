@@ -1,4 +1,4 @@
-"""What we use of Hydra beyond its documented interface. Each test says what to mend."""
+"""The parts of Hydra that we use beyond its documented interface. Each test says what to fix."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""What became of a sweep's jobs, read from their folders."""
+"""The outcome of a sweep's jobs, read from their folders."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_all_completed(tmp_path: Path) -> None:
 
 
 def test_failed_killed_and_never_started(tmp_path: Path) -> None:
-    """In the order of their numbers; ten comes after two."""
+    """Sorted by job number: ten comes after two."""
     for number in (0, 1):
         recorded(tmp_path / f"{number}_a", "completed", f"seed={number}")
     killed = recorded(tmp_path / "10_a", "running", "seed=10")
@@ -51,7 +51,7 @@ def test_a_record_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_there_before_is_none_of_the_sweep(tmp_path: Path) -> None:
-    """A job that would write into the folder of another run fails, and leaves no record."""
+    """A job that would write to the folder of another run fails and leaves no record."""
     recorded(tmp_path / "0_a", "completed", "seed=0")
     before = set(tmp_path.rglob("run.json"))
     assert failures(planned(tmp_path, ("seed=0",)), before) == [Failure(("seed=0",), None)]

@@ -1,4 +1,4 @@
-"""rnnexp.run and rnnexp.load: a run in a notebook, and inside a program that uses Hydra itself."""
+"""rnnexp.run and rnnexp.load, in a notebook and in a program that uses Hydra itself."""
 
 import json
 import logging
@@ -82,7 +82,7 @@ def test_a_run_comes_back_finished() -> None:
     probabilities = tested.filter(like="p_").to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     pd.testing.assert_frame_equal(run.predict("Kosval"), tested.head(1))
-    run.data.setup("fit")  # to predict does not use it up
+    run.data.setup("fit")  # predicting does not use up the data module
     assert len(run.data.test_dataloader()) > 0
 
 
@@ -100,7 +100,7 @@ def test_inside_a_program_that_uses_hydra_nothing_is_left_behind(tmp_path: Path)
 
 
 def test_our_folders_are_not_searched_by_the_program_around(tmp_path: Path) -> None:
-    """A ./conf is ours to look into, and no other program's."""
+    """rnnexp searches ./conf, but a program that uses Hydra itself must not."""
     (tmp_path / "theirs").mkdir()
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "stranger.yaml").write_text("a: 1\n")

@@ -1,4 +1,4 @@
-"""The same sweep by the basic launcher and by joblib: two of four jobs fail, and that is said."""
+"""The same sweep with the basic launcher and with joblib; both report two failures of four."""
 
 import json
 import os
@@ -35,7 +35,7 @@ TWO = ["hydra.launcher.n_jobs=2"]
 
 
 def losses(outputs: Path) -> dict[str, list[str]]:
-    """The losses of every completed run, by what was varied."""
+    """The losses of every completed run, by its overrides."""
     found = {}
     for digest in sorted(outputs.rglob("digest.json")):
         run = json.loads((digest.parent / "run.json").read_text())

@@ -1,4 +1,4 @@
-"""The cores of the machine among the runs that are under way."""
+"""Sharing the cores of the machine among concurrent runs."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def four_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def other() -> Iterator[int]:
-    """Another process, which is alive."""
+    """The id of another live process."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     yield process.pid
     process.communicate(b"\n")
@@ -43,7 +43,7 @@ def test_what_other_runs_have_is_not_free(other: int) -> None:
     assert cores.free() == 1
     claim(other, 8, [0, 1, 2, 3])
     assert cores.free() == 1
-    claim(other, 2, [3, 4, 5])  # one core of theirs is ours
+    claim(other, 2, [3, 4, 5])  # they share one core with this process
     assert cores.free() == 3
 
 
@@ -52,7 +52,7 @@ def test_a_run_that_is_gone_or_this_process_takes_nothing(other: int) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     claim(gone.pid, 3, [0, 1, 2, 3])
-    claim(other, 3, [0, 1, 2, 3]).write_text("{")  # half a file
+    claim(other, 3, [0, 1, 2, 3]).write_text("{")  # a half-written file
     assert cores.free() == 4
 
 

@@ -1,4 +1,4 @@
-"""One run from config to record, on small files."""
+"""One run, from config to record, on small files."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def read(folder: Path, name: str) -> dict:
 
 
 def expected_test_rows(files: Path, look_back: int) -> pd.DataFrame:
-    """The test rows by pandas alone: the last int(0.1 * (rows - look-back)) of each file."""
+    """The test rows, with pandas alone: the last int(0.1 * (rows - look-back)) of each file."""
     parts = []
     for path in sorted(files.glob("*_hourly.csv")):
         table = pd.read_csv(path, parse_dates=["Datetime"]).sort_values("Datetime", kind="stable")
@@ -121,7 +121,7 @@ def test_test_again_from_the_folder_alone(
 
     path = files / "AA_hourly.csv"
     path.write_text(path.read_text().replace(",1", ",2", 1))
-    with pytest.raises(UserError, match="data of this run cannot be found again"):
+    with pytest.raises(UserError, match="data of this run have changed"):
         evaluate(folder)
 
 
@@ -144,7 +144,7 @@ def spoil_test_span(files: Path) -> None:
 
 
 def test_no_test_value_reaches_the_training(files: Path, tmp_path: Path) -> None:
-    """Spoilt test values change the test, and nothing before it."""
+    """Corrupted test values change the test results, but nothing before the test."""
     run(config(files), tmp_path / "a")
     spoil_test_span(files)
     run(config(files), tmp_path / "b")
@@ -158,7 +158,7 @@ def test_no_test_value_reaches_the_training(files: Path, tmp_path: Path) -> None
 
 
 def test_the_lectures_scaler_leaks(files: Path, tmp_path: Path) -> None:
-    """The control of the test above: fitted on the whole file, the test values are seen."""
+    """Control of the test above: a scaler that is fitted on the whole file sees the test values."""
     spoil_test_span(files)
     run(config(files, [*LECTURE, *QUIET]), tmp_path / "lecture")
     scaling = read(tmp_path / "lecture", "scaling.json")
@@ -166,7 +166,7 @@ def test_the_lectures_scaler_leaks(files: Path, tmp_path: Path) -> None:
 
 
 def test_last_and_best_are_what_they_say(files: Path, tmp_path: Path) -> None:
-    """A run whose last epoch is its worst: by a rate that rises to nonsense."""
+    """A run whose last epoch is its worst, because the learning rate grows too large."""
     overrides = ["trainer.max_epochs=4", "scheduler=one_cycle", "scheduler.warm_up=1.0"]
     run(config(files, QUIETLY, *overrides, "optimizer.lr=3.0"), tmp_path / "run")
     history = pd.read_csv(tmp_path / "run/history.csv")
@@ -209,10 +209,13 @@ def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("monitor=val/smap", "monitor=val/smap is not validated; did you mean val/smape?"),
-        ("data.validation_fraction=0.0", "monitor=val/smape needs data to validate on"),
+        (
+            "monitor=val/smap",
+            "monitor=val/smap is not a validation metric; did you mean val/smape?",
+        ),
+        ("data.validation_fraction=0.0", "monitor=val/smape needs validation data"),
         ("trainer.accelerator=tpu", "trainer.accelerator is 'tpu': it must be auto, cpu or gpu"),
-        ("trainer.devices=2", "trainer.devices is 2: a run is one process on one device"),
+        ("trainer.devices=2", "trainer.devices is 2: it must be 1"),
         ("determinism.threads=0", "determinism.threads is 0"),
         ("determinism.threads=many", "determinism.threads is 'many'"),
         ("determinism.matmul_precision=low", "determinism.matmul_precision is 'low'"),
@@ -291,7 +294,7 @@ def test_windows_of_one_target_need_a_readout_that_fits(files: Path, tmp_path: P
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no GPU that torch can use here"):
+    with pytest.raises(UserError, match="torch finds no GPU here"):
         run(config(files, QUIETLY, "trainer.accelerator=gpu"), tmp_path / "run")
 
 

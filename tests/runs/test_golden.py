@@ -1,4 +1,4 @@
-"""Run folders of earlier versions, kept in tests/golden: what they say is still understood.
+"""Run folders of earlier versions, kept in tests/golden, can still be read.
 
 `earlier_forecasting` and `earlier_classification` are the quickstarts, shrunk, as they were before
 the package was sorted into rooms: their classes have other names today.
@@ -37,21 +37,21 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_the_machine_of(folder: Path) -> bool:
-    """Whether the bits can be expected to be the same: processor, kernels and versions."""
+    """Whether identical bits can be expected: same processor, kernels and versions."""
     run = json.loads((folder / "run.json").read_text())
     here = {"device": cpu_name(), "kernels": cpu_math.description(), "versions": versions()}
     return all(run[name] == here[name] for name in here)
 
 
-def test_a_rerun_is_identical_on_other_ground_and_the_code_is_named(
+def test_a_rerun_is_identical_in_another_environment_and_the_code_is_named(
     kept: Path, capfd: Capture
 ) -> None:
     code = main(["rerun", str(kept)])
     said = capfd.readouterr().out
-    assert "other ground  code of rnnexp:" in said
+    assert "environment   code of rnnexp:" in said
     if is_the_machine_of(kept):
-        assert code == 0 and "verdict       identical on other ground" in said
-    else:  # another processor may round otherwise, and that is named as well
+        assert code == 0 and "verdict       identical, also in another environment" in said
+    else:  # another processor may round differently; the verdict names it
         assert code in (0, 4)
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard, on run folders written by hand."""
+"""The leaderboard, on handwritten run folders."""
 
 import functools
 import io
@@ -40,7 +40,7 @@ def write_run(
 
 @pytest.fixture
 def runs(empty_folder: Path) -> Path:
-    """Two networks with two seeds each, one of them failed with a third; one still `running`."""
+    """Two seeds each of pmGRU and GRU, a failed run of GRU, and a `running` one of an RNN."""
     place = empty_folder / "outputs"
     for model, values in {"pmgru": (1.0, 1.4), "gru": (0.9, 1.1)}.items():
         for seed, smape in enumerate(values):
@@ -68,7 +68,7 @@ def test_a_repeated_seed_counts_once(runs: Path) -> None:
 
 
 def test_of_a_repeated_seed_the_one_begun_last_counts(runs: Path) -> None:
-    """Wherever it lies, and in whatever zone the clock was read."""
+    """Independent of the folder and of the time zone of the clock."""
     early = "2001-01-01T10:00:00+00:00"
     write_run(runs / "zz_early", ["model=pmgru", "seed=1"], 9.0, started=early)
     late = "2101-01-01T10:00:00+02:00"
@@ -130,7 +130,7 @@ def test_data_on_which_every_run_failed_are_shown(runs: Path) -> None:
 
 
 def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> None:
-    """It has no fingerprint, so it is placed by the kind of its source."""
+    """It has no fingerprint, so the class of its source decides on its table."""
     never_read: dict[str, Any] = {"fingerprints": {}, "spec": {}, "headline": []}
     [before] = tables(find_runs([runs])).values()
     write_run(runs / "like", ["model=gru"], None, "failed", **never_read)
@@ -149,19 +149,19 @@ def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> Non
     ("name", "text", "sentence"),
     [
         ("metrics.json", "{unclosed", "metrics.json is damaged: it is not valid JSON"),
-        ("metrics.json", "[1]", "metrics.json is damaged: it does not hold names and values"),
+        ("metrics.json", "[1]", "metrics.json is damaged: it is not a JSON object"),
         ("metrics.json", '{"test/smape": "low"}', "test/smape is 'low'"),
         ("metrics.json", "{}", "metrics.json is damaged: it has no test/smape"),
         ("metrics.json", None, "metrics.json cannot be read: No such file or directory"),
         ("digest.json", "{unclosed", "digest.json is damaged: it is not valid JSON"),
         ("config.yaml", "[nonsense", "config.yaml cannot be read as a config"),
         ("run.json", "{unclosed", "run.json is damaged: it is not valid JSON"),
-        ("run.json", "null", "run.json is damaged: it does not hold names and values"),
+        ("run.json", "null", "run.json is damaged: it is not a JSON object"),
         ("run.json", '{"fingerprints": []}', "run.json is damaged: fingerprints is []"),
         ("run.json", '{"spec": null}', "run.json is damaged: spec is None"),
         ("run.json", '{"headline": 5}', "run.json is damaged: headline is 5"),
-        ("run.json", '{"headline": [5]}', "run.json is damaged: 5 is no metric"),
-        ("run.json", '{"seconds": {"train": "x"}}', "damaged: the seconds are no numbers"),
+        ("run.json", '{"headline": [5]}', "run.json is damaged: 5 is not a metric"),
+        ("run.json", '{"seconds": {"train": "x"}}', "damaged: seconds.train is not a number"),
     ],
 )
 def test_a_damaged_run_does_not_hide_the_others(
@@ -197,7 +197,7 @@ def test_forms(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_programs_get_one_document(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Also of runs on several data, whose tables have columns of their own."""
+    """Also for runs on several data sets, whose tables differ in their columns."""
     more = ["optimizer.lr=0.5", "data.look_back=24"]
     facts: dict[str, Any] = {"headline": ["accuracy"], "spec": {"title": "300 reviews"}}
     write_run(runs / "other", more, 1.0, fingerprints={"data": "b" * 64}, **facts)
@@ -219,7 +219,7 @@ def test_other_programs_get_one_document(runs: Path, capfd: pytest.CaptureFixtur
 def test_a_console_table_can_be_read(
     runs: Path, width: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No line is too long and no cell is broken; what has no room is named."""
+    """No line is too long and no cell is wrapped; the caption names the columns without room."""
     monkeypatch.setattr(console.console, "width", width)
     many = ["data=power_load", "task.loss=mse", "optimizer.lr=0.5", "model.hidden_size=3"]
     write_run(runs / "other", many, 3.0)
@@ -241,7 +241,7 @@ def test_a_console_table_can_be_read(
 def test_settings_of_a_single_row_give_way_to_metrics(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Of cells the name tells them apart; what only one of them can be told comes last."""
+    """The name distinguishes cells; settings that only one cell has come last."""
     for cell in ("vanilla", "textnet_order2", "mgu"):
         overrides = ["model=rnn", f"model/recurrence={cell}"]
         folder = empty_folder / "outputs" / cell
@@ -276,7 +276,7 @@ def test_compare_by_hand(empty_folder: Path, capfd: pytest.CaptureFixture[str]) 
     assert main(["leaderboard", "--compare", "name=a", "name=b"]) == 0
     said = capfd.readouterr().out.replace("\n", " ")
     assert "+0.2, 95 % interval -0.04841 to +0.4484" in said
-    assert "neither is shown to be better" in said
+    assert "neither is significantly better" in said
     assert main(["leaderboard", "--compare", "name=a", "name=c"]) == 0
     assert "name=c is better" in capfd.readouterr().out
 
@@ -288,7 +288,7 @@ def test_compare_needs_pairs(runs: Path, capfd: pytest.CaptureFixture[str]) -> N
     cell = "model.recurrence.cell=MGU,name=quickstart"
     for group, sentence in {
         "name=single": "1 seeds in common",
-        "name=nobody": "no completed run is name=nobody",
+        "name=nobody": "no completed run matches name=nobody",
         "nam=x": "no run has the key nam; did you mean name?",
         "name=other": "not run on the same data",
     }.items():
@@ -304,12 +304,12 @@ def test_a_group_has_one_config(
     gru = "model.recurrence.backend=GRU"
     assert main(["leaderboard", "--compare", gru, f"{gru},optimizer.lr=0.5"]) == 2
     said = capfd.readouterr().err
-    assert f"the runs that are {gru} differ in optimizer.lr: name one more" in said
+    assert f"the runs with {gru} differ in optimizer.lr: add a condition" in said
     path = tmp_path / "expected.yaml"
     path.write_text(f"- {{runs: {gru}, metric: smape, expected: 1.0, tolerance: 9}}")
     assert main(["leaderboard", "--check", str(path)]) == 1
     assert "missed" in capfd.readouterr().out
-    for rate in ("5e-1", "0.50"):  # a number however it is written
+    for rate in ("5e-1", "0.50"):  # any notation of a number
         slow, fast = f"{gru},optimizer.lr=0.02", f"{gru},optimizer.lr={rate}"
         assert main(["leaderboard", "--compare", slow, fast]) == 0
         assert "over the seeds 0, 1" in capfd.readouterr().out.replace("\n", " ")

@@ -1,4 +1,4 @@
-"""rnnexp.load: a run in two lines of Python."""
+"""rnnexp.load: load a run in two lines of Python."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 
 
 def test_a_run_of_todays_format_is_read_by_tomorrows_code() -> None:
-    """tests/golden/run_format_1: two units, trained for an epoch on synthetic load."""
+    """tests/golden/run_format_1: two hidden units, one epoch on synthetic load."""
     loaded = rnnexp.load(GOLDEN / "run_format_1")
     values = torch.linspace(5000, 9000, 30).reshape(1, 30, 1)
     calendar = torch.zeros(1, 30, 15)

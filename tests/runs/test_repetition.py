@@ -1,4 +1,4 @@
-"""Every experiment in conf/experiment, shrunk to a second: run it again, and it is the same."""
+"""Every experiment in conf/experiment, shrunk to a second, gives identical results twice."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*
 def recorded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """A completed run with seed 0. Its data are given relative to the folder that it is in."""
+    """A completed run with seed 0. The path of its data is relative to the current folder."""
     place = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
@@ -36,12 +36,12 @@ def recorded(
 
 @pytest.fixture
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reruns draw none: figures take most of the time and are not compared."""
+    """No figures in reruns: they take most of the time and are not compared."""
     monkeypatch.setattr(Figures, "on_test_end", lambda *_: None)
 
 
 def result(folder: Path) -> tuple[dict[str, Any], bytes]:
-    """The digest, and the predictions as they were written."""
+    """The digest, and the bytes of predictions.csv."""
     return json.loads((folder / "digest.json").read_text()), (
         folder / "predictions.csv"
     ).read_bytes()

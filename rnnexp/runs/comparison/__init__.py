@@ -1,1 +1,1 @@
-"""What can be said of the folders of several runs."""
+"""Compares runs: leaderboard, statistics, repetition to the bit."""

@@ -1,8 +1,8 @@
-"""All runs as one table.
+"""The leaderboard: tables of all runs.
 
-Runs that differ in their seed alone are one row, with mean and standard deviation; runs on the
-same data stand in one table, best first by the task's own metric; failed, interrupted and damaged
-runs are counted, not hidden; only the config keys that differ are columns.
+Runs that differ only in the seed share a row, with mean and standard deviation. Runs on the same
+data share a table, best first by the task's first headline metric. Failed, interrupted and damaged
+runs are counted, not hidden. Only the config keys that differ are columns.
 """
 
 import json
@@ -21,33 +21,33 @@ from rnnexp.errors import UserError
 from rnnexp.runs.folder.reading import read_config, read_digest, read_metrics, read_run
 from rnnexp.runs.hyperparameters import hyperparameters
 
-# Columns of a table, besides config keys and metrics; a deviation's name ends with DEVIATION.
+# Columns beside config keys and metrics. METRIC + DEVIATION is the standard deviation of METRIC.
 SEEDS, NOT_COMPLETED, SECONDS, DEVIATION = "seeds", "not completed", "training s", " sd"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run: where it is, how it ended, what it was, and what came out (if it did)."""
+    """One run: its folder, status, config and results."""
 
     folder: Path
     status: str
-    damage: str  # what of a damaged run cannot be read, as a sentence; else empty
+    damage: str  # why a damaged run cannot be read; else empty
     seed: Any
     config: dict[str, Any]  # name and hyperparameters, without the seed
-    data: str | None  # fingerprint: runs are comparable where it is the same; None: never read
+    data: str | None  # fingerprint, equal for comparable runs; None if never read
     title: str
-    headline: list[str]  # names of metrics, the one to compare runs by first
-    lower_is_better: bool  # of the first one
+    headline: list[str]  # names of metrics; the first one ranks the runs
+    lower_is_better: bool  # for the first headline metric
     metrics: dict[str, float]
-    seconds: float
-    started: float = 0.0  # seconds since 1970
+    seconds: float  # of training; NaN if unknown
+    started: float = 0.0  # Unix time in seconds
 
 
 def find_runs(folders: Iterable[Path]) -> list[Entry]:
-    """Every run below the folders, at any depth, each once, in the order of their starts.
+    """Every run below the folders, at any depth, once each, sorted by start time.
 
     Raises:
-        UserError: a folder does not exist, or there is no run at all.
+        UserError: a folder does not exist, or none of them holds a run.
     """
     found: dict[Path, Entry] = {}
     for folder in folders:
@@ -62,7 +62,7 @@ def find_runs(folders: Iterable[Path]) -> list[Entry]:
 
 
 def _entry(folder: Path) -> Entry:
-    """A run as far as it can be read: a damaged one must not hide the others."""
+    """Read as much of a run as possible: a damaged run must not hide the others."""
     run: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     damage = ""
@@ -71,7 +71,7 @@ def _entry(folder: Path) -> Entry:
     try:
         recorded = read_config(folder)
         config = {"name": recorded.name, **hyperparameters(recorded)}
-    except UserError as error:  # it failed before there was one, or is damaged
+    except UserError as error:  # the run failed before writing it, or it is damaged
         no_config = error
     try:
         run = read_run(folder)
@@ -110,7 +110,7 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
     """The metrics of a completed run.
 
     Raises:
-        UserError: something that a completed run has is missing or cannot be read.
+        UserError: a file of a completed run is missing or damaged.
     """
     read_digest(folder)
     metrics = read_metrics(folder)
@@ -123,7 +123,7 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
 
 
 def _status(run: dict[str, Any]) -> str:
-    """A run that says `running` and whose process is gone was interrupted."""
+    """The status. `running` becomes `interrupted` if the process, on this host, is gone."""
     status = str(run.get("status"))
     if status != "running" or run.get("host") != socket.gethostname():
         return status
@@ -140,18 +140,18 @@ def _status(run: dict[str, Any]) -> str:
 
 
 def tables(entries: list[Entry]) -> dict[str, pd.DataFrame]:
-    """One table for all runs on the same data, by its title.
+    """One table per data set, by title.
 
-    Columns: the name and the config keys that differ, `seeds` (those of completed runs), `not
-    completed`, for each headline metric its mean and its standard deviation over the seeds (NaN
-    for one), and the mean training time in seconds.
+    Columns: the name and the config keys that differ; `seeds` of the completed runs; `not
+    completed`; mean and standard deviation of each headline metric over the seeds (NaN for one
+    seed); mean training time in seconds.
     """
     return {title: _table(same, differing(same)) for title, same in by_data(entries).items()}
 
 
 def whole_table(entries: list[Entry]) -> pd.DataFrame:
-    """The tables as one, for other programs: `tested on` is the title of the table that a row is
-    from, and the config keys are those that differ anywhere."""
+    """All tables as one, for other programs. The column `tested on` holds the title of a row's
+    table; the config keys are all that differ in any two runs."""
     keys, rows = differing(entries), []
     for title, same in by_data(entries).items():
         found = _table(same, keys).to_dict(orient="records")
@@ -160,8 +160,8 @@ def whole_table(entries: list[Entry]) -> pd.DataFrame:
 
 
 def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
-    """Runs on the same data, by title. One that ended before its data were read stands with those
-    from the same kind of source."""
+    """Runs grouped by their data, by title. A run that ended before it read its data joins the runs
+    with the same class of source."""
     found, unread = {}, [entry for entry in entries if entry.data is None]
     for data in dict.fromkeys(entry.data for entry in entries if entry.data):
         same = [entry for entry in entries if entry.data == data]
@@ -177,7 +177,7 @@ def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
 
 
 def differing(entries: list[Entry]) -> list[str]:
-    """The name, and the config keys in which the runs that have a config differ."""
+    """`name`, and the config keys in which the runs differ; runs without a config are ignored."""
     configs = [entry.config for entry in entries if len(entry.config) > 1]
     keys = dict.fromkeys(key for config in configs for key in config if key != "name")
     values = {key: {str(config.get(key, "absent")) for config in configs} for key in keys}
@@ -186,7 +186,7 @@ def differing(entries: list[Entry]) -> list[str]:
 
 def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
     like = next((entry for entry in entries if entry.metrics), entries[0])
-    # A task may have gained a metric since the first of the runs.
+    # The task may have gained metrics since the oldest run.
     headline = list(dict.fromkeys(x for entry in entries if entry.metrics for x in entry.headline))
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -202,7 +202,7 @@ def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
 
 
 def _row(group: list[Entry], headline: list[str]) -> dict[str, Any]:
-    # A run that was repeated with the same seed counts once: the last one.
+    # Of several runs with the same seed, only the last one counts.
     done = {entry.seed: entry for entry in group if entry.status == "completed"}
     ends = [entry.status for entry in group if entry.status != "completed"]
     row: dict[str, Any] = {

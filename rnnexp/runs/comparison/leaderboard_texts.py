@@ -1,4 +1,4 @@
-"""A table of the leaderboard as a person reads it: on the console, or in Markdown."""
+"""Formats tables of the leaderboard for the console and for Markdown."""
 
 from typing import Any
 
@@ -10,10 +10,9 @@ from rnnexp.tables import Column, Table
 
 
 def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
-    """For a console of so many characters: keys by their last word, and as many columns as have
-    room, so that no cell is broken. The first metric comes before the keys, these before the other
-    metrics; of the keys those come first that tell most rows apart. Settings of single rows that
-    tell no more apart come last."""
+    """A table of at most `width` characters, without wrapped cells. Config keys are shortened to
+    their last part. Columns are dropped in the reverse of this order: name, seeds, not completed,
+    first metric, the keys that distinguish most rows, training time, other metrics, other keys."""
     texts, keys = _texts(table), _keys(table)
     last = [key.rpartition(".")[2] for key in keys]
     heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}
@@ -35,8 +34,8 @@ def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
 
 
 def _telling(texts: pd.DataFrame) -> list[str]:
-    """The first column, then always the one that tells most rows apart that were alike so far;
-    when none does, those that every row has."""
+    """The first column, then greedily the column that distinguishes most rows. If no column
+    distinguishes more rows, those without empty cells follow, and the others are left out."""
     found, *rest = map(str, texts)
     order = [found]
     while rest:
@@ -50,11 +49,12 @@ def _telling(texts: pd.DataFrame) -> list[str]:
 
 
 def _width(texts: pd.DataFrame) -> int:
-    """Characters of a table with a border and a space on either side of every cell."""
+    """Width of a table in characters; each cell has a border and a space on both sides."""
     return 1 + sum(3 + max(len(str(name)), texts[name].map(len).max()) for name in texts)
 
 
 def to_markdown(title: str, table: pd.DataFrame) -> str:
+    """The whole table in Markdown, below its title."""
     texts = _texts(table)
     lines = ["| " + " | ".join(map(str, texts)) + " |", "|" + "---|" * len(texts.columns)]
     lines += ["| " + " | ".join(row) + " |" for row in texts.itertuples(index=False)]
@@ -62,13 +62,13 @@ def to_markdown(title: str, table: pd.DataFrame) -> str:
 
 
 def _keys(table: pd.DataFrame) -> list[str]:
-    """The columns of the config: those before the seeds."""
+    """The columns of config keys, which precede `seeds`."""
     names = list(table.columns)
     return names[: names.index(SEEDS)]
 
 
 def _texts(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as a person reads it: mean and deviation in one cell, nothing where nothing is."""
+    """The table as texts: mean and deviation in one cell, and an empty cell for NaN."""
     texts = table[_keys(table)].map(_exact)
     for name in table.columns[len(texts.columns) :]:
         values = table[name]
@@ -90,7 +90,7 @@ def _exact(value: Any) -> str:
 
 
 def _rounded(value: float, digits: int) -> str:
-    """To so many significant digits, but to no less than a whole number."""
+    """Rounded to `digits` significant digits; digits before the decimal point are kept."""
     if np.isnan(value):
         return ""
     if abs(value) >= 10 ** (digits - 1):

@@ -1,4 +1,4 @@
-"""Comparing two runs to the bit: what they stood on, and what came out."""
+"""Compares two runs to the bit: their environments and their results."""
 
 from pathlib import Path
 from typing import Any
@@ -6,28 +6,32 @@ from typing import Any
 from rnnexp.runs.folder.digest import Result
 from rnnexp.runs.folder.reading import read_config_hash, read_run
 
-Ground = dict[str, tuple[Any, Any]]  # name -> (then, now)
+EnvironmentDifferences = dict[str, tuple[Any, Any]]  # name -> (then, now)
 
 
-def ground_differences(folder: Path, now: dict[str, Any]) -> Ground:
-    """What a recorded run stood on, where it differs from what another one stands on.
+def environment_differences(folder: Path, now: dict[str, Any]) -> EnvironmentDifferences:
+    """Where the environment of a recorded run differs from another run's: data, versions, device,
+    kernels, threads, code, an edited config.
 
-    now: the other's run.json, or as much of it as is known.
+    now: run.json of the other run, or the entries known so far.
+
+    Raises:
+        UserError: the run folder is damaged.
     """
     then = read_run(folder)
-    grounds = [_ground(then), _ground(now)]
+    before, after = _environment(then), _environment(now)
     differing = {
-        name: (grounds[0].get(name), grounds[1].get(name))
-        for name in dict.fromkeys([*grounds[0], *grounds[1]])
-        if grounds[0].get(name) != grounds[1].get(name)
+        name: (before.get(name), after.get(name))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
     }
     edited = read_config_hash(folder)
     if then.get("config_sha256") != edited:
-        differing["config.yaml, edited since"] = (then.get("config_sha256"), edited)
+        differing["edited config.yaml"] = (then.get("config_sha256"), edited)
     return differing
 
 
-def _ground(run: dict[str, Any]) -> dict[str, Any]:
+def _environment(run: dict[str, Any]) -> dict[str, Any]:
     fingerprints = {f"{k} fingerprint": v for k, v in run.get("fingerprints", {}).items()}
     single = {name: run.get(name) for name in ("device", "kernels", "threads")}
     code = run.get("code", {})
@@ -37,7 +41,7 @@ def _ground(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def result_differences(then: Result, now: Result) -> list[str]:
-    """A sentence for everything that differs, the earliest in the run first."""
+    """A sentence for each difference, in the order in which a run produces the results."""
     found = []
     if then.batch_order != now.batch_order:
         found.append("the order of the batches differs")
@@ -53,18 +57,18 @@ def result_differences(then: Result, now: Result) -> list[str]:
     if then.predictions != now.predictions:
         found.append("the predictions differ")
     elif then.predictions_table != now.predictions_table:
-        found.append("predictions.csv differs, and was edited since: the predictions do not")
-    gone = [f"{name}: recorded, and not there now" for name in then.metrics.keys() - now.metrics]
+        found.append("predictions.csv differs, but the predictions do not: the file was edited")
+    gone = [f"{name}: recorded, but missing now" for name in then.metrics.keys() - now.metrics]
     return found + metric_differences(then.metrics, now.metrics) + sorted(gone)
 
 
 def metric_differences(then: dict[str, float], now: dict[str, float]) -> list[str]:
-    """A sentence for every metric of the new run that is not the recorded one to the bit. One that
-    was not recorded then is no difference."""
+    """A sentence for each metric of the new run that does not equal the recorded one to the bit.
+    Metrics that were not recorded are ignored."""
     found = []
     for name, b in now.items():
         a = then.get(name, b)
-        if a != b and not (a != a and b != b):  # not a number both times is the same
+        if a != b and not (a != a and b != b):  # NaN equals NaN
             found.append(f"{name}: {a!r} then, {b!r} now")
     return found
 
@@ -73,7 +77,7 @@ def _first_loss(then: Result, now: Result) -> str:
     pairs = zip(then.losses, now.losses, strict=False)
     step = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
     if step is None:
-        return f"there were {len(then.losses)} training steps then and are {len(now.losses)} now"
+        return f"training steps: {len(then.losses)} then, {len(now.losses)} now"
     epoch = sum(end <= step for end in then.epoch_ends)
     a, b = (float.fromhex(run.losses[step]) for run in (then, now))
     return f"training losses differ from epoch {epoch}, step {step}: {a!r} then, {b!r} now"

@@ -1,8 +1,7 @@
-"""Questions to many runs: do they give what is expected, and is one group better than another?
+"""Statistics over runs: comparison with expected values, and of two groups of runs.
 
-A group of runs is named by `KEY=VALUE[,KEY=VALUE]`: the name or hyperparameters as the leaderboard
-has them. All of its runs have one config but for the seed; of those with the same seed the last one
-counts.
+`KEY=VALUE[,KEY=VALUE]` selects a group of runs by name or hyperparameters, as in the leaderboard.
+The runs of a group differ only in the seed. Of several runs with one seed, the last one counts.
 """
 
 import json
@@ -23,8 +22,8 @@ def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:
     """The completed runs of a group, by seed.
 
     Raises:
-        UserError: the group is misspelt, has no completed run, holds several configs, or was run on
-            different data.
+        UserError: the group names an unknown key, has no completed run, or holds several configs or
+            data sets.
     """
     outside_brackets = r",(?![^\[]*\])"
     conditions = dict(part.partition("=")[::2] for part in re.split(outside_brackets, wanted))
@@ -39,18 +38,18 @@ def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:
         and all(_is(entry.config.get(key), value) for key, value in conditions.items())
     ]
     if not found:
-        raise UserError(f"no completed run is {wanted}")
+        raise UserError(f"no completed run matches {wanted}")
     if len({entry.data for entry in found}) > 1:
-        raise UserError(f"the runs that are {wanted} are of different data: name one by data.KEY=")
+        raise UserError(f"the runs with {wanted} use different data: add data.KEY=VALUE")
     if len({json.dumps(entry.config, sort_keys=True, default=str) for entry in found}) > 1:
         keys = differing(found)
         several = [key for key in keys if len({str(one.config.get(key)) for one in found}) > 1]
-        raise UserError(f"the runs that are {wanted} differ in {', '.join(several)}: name one more")
+        raise UserError(f"the runs with {wanted} differ in {', '.join(several)}: add a condition")
     return {str(entry.seed): entry for entry in found}
 
 
 def _is(value: Any, text: str) -> bool:
-    """Whether a value of a config is what is written, as Python or as YAML: 0.01 is 1e-2."""
+    """Whether a config value equals a text in Python or YAML; 0.01 equals 1e-2."""
     if str(value) == text:
         return True
     try:
@@ -62,18 +61,18 @@ def _is(value: Any, text: str) -> bool:
 
 
 def compare(entries: list[Entry], first: str, second: str) -> list[str]:
-    """Sentences on the paired difference of the headline metric over common seeds, with the 95 %
-    interval of Student's t.
+    """The paired difference of the first headline metric over common seeds, with its 95 %
+    confidence interval (Student's t), as sentences.
 
     Raises:
-        UserError: a group cannot be found, the data differ, or fewer than two seeds are common.
+        UserError: a group is not found, the data differ, or the groups share fewer than two seeds.
     """
     a, b = select(entries, first), select(entries, second)
     seeds = sorted(a.keys() & b.keys())
     if len(seeds) < 2:
         raise UserError(
             f"{first} and {second} have {len(seeds)} seeds in common: an interval needs at least "
-            "two, say with sweep=seeds"
+            "two (train with sweep=seeds)"
         )
     if next(iter(a.values())).data != next(iter(b.values())).data:
         raise UserError(f"{first} and {second} were not run on the same data")
@@ -85,22 +84,23 @@ def compare(entries: list[Entry], first: str, second: str) -> list[str]:
     half = stats.t.ppf(0.975, len(seeds) - 1) * difference.std(ddof=1) / np.sqrt(len(seeds))
     low, high = mean - half, mean + half
     difference_is = (
-        f"{metric} of {second} minus that of {first}: {mean:+.4g}, 95 % interval {low:+.4g} to "
+        f"{metric}, {second} minus {first}: {mean:+.4g}, 95 % interval {low:+.4g} to "
         f"{high:+.4g}, over the seeds {', '.join(seeds)}"
     )
     if low <= 0 <= high:
-        return [difference_is, "the interval holds zero: neither is shown to be better"]
+        return [difference_is, "the interval contains zero: neither is significantly better"]
     better = second if (mean < 0) == a[seeds[0]].lower_is_better else first
     return [difference_is, f"{better} is better"]
 
 
 def check(entries: list[Entry], path: Path) -> tuple[list[str], int]:
-    """Compare means over seeds with expected values: a sentence each, and how many are missed.
+    """Compare means over seeds with expected values. Returns a sentence for each value, and the
+    number of missed values.
 
     The file is a YAML list of `{runs: KEY=VALUE, metric: smape, expected: 0.73, tolerance: 0.02}`.
 
     Raises:
-        UserError: the file cannot be read, or expects nothing.
+        UserError: the file cannot be read, is malformed, or is empty.
     """
     try:
         expectations = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -115,7 +115,7 @@ def check(entries: list[Entry], path: Path) -> tuple[list[str], int]:
             f"{path} is not a YAML list of runs, metric, expected and tolerance ({error!r})"
         ) from error
     if not wanted:
-        raise UserError(f"{path} expects nothing: it is an empty list")
+        raise UserError(f"{path} is an empty list: it must expect at least one value")
     sentences, missed = [], 0
     for runs, metric, expected, tolerance in wanted:
         try:

@@ -1,1 +1,1 @@
-"""The folder of a run: written, read, hashed, and where its result comes from."""
+"""Run folders: writing, reading, hashing and provenance."""

@@ -1,4 +1,4 @@
-"""What a repetition must match to the bit: hashes, and every training loss."""
+"""The result of a run, for comparison to the bit: hashes and every training loss."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rnnexp.runs.folder.reading import best_checkpoint, read_digest, read_metric
 
 
 def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
-    """sha256 over shape, type and bytes of every tensor of a state_dict."""
+    """SHA-256 of each tensor of a state_dict, over shape, dtype and bytes; tensor name -> hash."""
     hashes = {}
     for name, tensor in state.items():
         content = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype} ".encode())
@@ -24,14 +24,14 @@ def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Result:
-    """What a repetition must match to the bit."""
+    """The results that a repetition must match to the bit."""
 
     batch_order: str
     losses: list[str]  # hexadecimal, one a training step
     epoch_ends: list[int]  # the number of training steps after each epoch
-    weights: dict[str, dict[str, str]]  # last, best: tensor -> hash, as the checkpoints are now
+    weights: dict[str, dict[str, str]]  # last, best -> tensor -> hash, from the checkpoints
     predictions: dict[str, str]
-    predictions_table: str  # sha256 of predictions.csv as it is now
+    predictions_table: str  # SHA-256 of predictions.csv
     metrics: dict[str, float]
 
 
@@ -39,7 +39,7 @@ def read_result(folder: Path) -> Result:
     """The result of a completed run.
 
     Raises:
-        CannotRerun: a file of it is missing or cannot be read.
+        CannotRerun: a file of the result is missing or damaged.
     """
     try:
         digest = read_digest(folder)

@@ -1,10 +1,10 @@
-"""Names of earlier versions, translated when a run folder is read. Nothing else knows them.
+"""Translates the names of earlier versions when a run folder is read. No other module knows them.
 
 - Classes that have moved.
-- run.json: `headline` listed the names of the metrics alone; `spec` held the task and the scaling,
-  and at first the number of windows under another name.
-- What is kept of the training data had no hashes in run.json.
-- metrics.json: the baselines of forecasts.
+- run.json: `headline` was a list of metric names; `spec` also held the task and the scaling, and
+  first called the number of test windows `windows`.
+- run.json had no hashes of the files that the run kept of its training data.
+- metrics.json: the baselines of forecasts had other names.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnexp.errors import UserError
 
-MODULES = {  # of classes that a config names
+MODULES = {  # old -> current module, for the classes that a config names
     "rnnexp.callbacks.classification_figures": "rnnexp.tasks.classification.figures",
     "rnnexp.callbacks.figures": "rnnexp.tasks.forecasting.figures",
     "rnnexp.data.characters": "rnnexp.data.text.characters",
@@ -41,7 +41,7 @@ MODULES = {  # of classes that a config names
     "rnnexp.tasks.classification": "rnnexp.tasks.classification.task",
     "rnnexp.tasks.forecasting": "rnnexp.tasks.forecasting.task",
 }
-BASELINES = {
+BASELINES = {  # old -> current name
     "last_value": "naive",
     "same_hour_yesterday": "seasonal_naive_day",
     "same_hour_last_week": "seasonal_naive_week",
@@ -49,11 +49,12 @@ BASELINES = {
     "yesterdays_change": "naive_seasonal_change",
     "last_seasons_change": "naive_seasonal_change",
 }
-LOWER_IS_BETTER = ("smape", "mape", "mae", "rmse", "loss", "nll")  # how the names of errors began
+# Prefixes of the metrics for which lower is better; other metrics were shares.
+ERROR_PREFIXES = ("smape", "mape", "mae", "rmse", "loss", "nll")
 
 
 def translated_config(config: DictConfig) -> DictConfig:
-    """A recorded config with the names that its classes have today."""
+    """A recorded config with the current names of its classes."""
     return OmegaConf.create(_translated(OmegaConf.to_container(config)))
 
 
@@ -70,22 +71,22 @@ def _translated(tree: Any) -> Any:
 
 
 def translated_run(run: dict[str, Any]) -> dict[str, Any]:
-    """What run.json says, as it says it today."""
+    """run.json in the current format."""
     headline = [_metric(one) if isinstance(one, str) else one for one in run.get("headline", [])]
     translated = run | {"headline": headline} if headline else run
     spec = run.get("spec", {})
-    if "windows" in spec:  # before there were other things than windows
+    if "windows" in spec:  # from when forecasting was the only task
         spec = spec | {"tested": spec["windows"], "things": "windows"}
         translated = translated | {"spec": spec}
     return translated
 
 
 def _metric(name: str) -> dict[str, Any]:
-    return {"name": name, "unit": "", "lower_is_better": name.startswith(LOWER_IS_BETTER)}
+    return {"name": name, "unit": "", "lower_is_better": name.startswith(ERROR_PREFIXES)}
 
 
 def translated_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    """What metrics.json says, under the names that baselines have today."""
+    """metrics.json with the current names of the baselines."""
     return {_translated_metric(name): value for name, value in metrics.items()}
 
 
@@ -96,17 +97,17 @@ def _translated_metric(name: str) -> str:
 
 
 def kept(folder: Path, run: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """What a run without hashes kept of its training data. found: what there are files of.
+    """What a run without hashes kept of its training data, by file name.
+
+    found: the content of the files that exist, by name.
 
     Raises:
-        UserError: the vocabulary is not that of the run.
+        UserError: the vocabulary differs from its fingerprint in run.json.
     """
     tokens = found.get("vocabulary.json")
     if tokens is not None:
         fingerprint = hashlib.sha256(json.dumps(tokens).encode()).hexdigest()
         if fingerprint != run.get("fingerprints", {}).get("vocabulary"):
-            raise UserError(
-                f"{folder / 'vocabulary.json'} is not that of this run: it has been changed since"
-            )
+            raise UserError(f"{folder / 'vocabulary.json'} has been changed since the run wrote it")
     scaling = run.get("spec", {}).get("scaling")
     return found if scaling is None else {"scaling.json": scaling} | found

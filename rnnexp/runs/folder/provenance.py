@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, the state of the code, the time."""
+"""The provenance of a result: versions, state of the code, time."""
 
 import hashlib
 import platform
@@ -13,7 +13,7 @@ from rnnexp import __version__
 from rnnexp.config.targets import added_packages
 
 PACKAGE = Path(__file__).resolve().parents[2]
-PACKAGES = (
+PACKAGES = (  # whose versions a run records
     "torch",
     "pytorch-lightning",
     "hydra-core",
@@ -31,11 +31,12 @@ PACKAGES = (
 
 
 def now() -> str:
+    """The local time in ISO 8601, with milliseconds and UTC offset."""
     return datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
 def versions() -> dict[str, str]:
-    """Python's, rnnexp's and every numerical package's version."""
+    """The versions of Python, of rnnexp and of `PACKAGES`."""
     found = {"rnnexp": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -46,8 +47,8 @@ def versions() -> dict[str, str]:
 
 
 def code_state() -> dict[str, Any]:
-    """The code that runs: a hash over the package's files, and over those of each package that is
-    allowed besides; in a checkout where git answers its commit, and whether there are changes."""
+    """Hashes of the code of rnnexp and of each package that --allow names. In a git checkout, also
+    the commit, and whether there are uncommitted changes."""
     state: dict[str, Any] = {"sha256": _hash_code(PACKAGE)}
     if added := {name: _hash_package(name) for name in added_packages()}:
         state["allowed"] = added
@@ -60,7 +61,7 @@ def code_state() -> dict[str, Any]:
 
 
 def _hash_package(name: str) -> str | None:
-    """Of a package or module that --allow names; None where it cannot be found."""
+    """SHA-256 of a package or module that --allow names; None if it is not found."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):
@@ -72,7 +73,7 @@ def _hash_package(name: str) -> str | None:
 
 
 def _hash_code(place: Path) -> str:
-    """sha256 over the Python files of a folder, or over one file."""
+    """SHA-256 of the Python files of a folder, or of one file."""
     folder, files = (place, place.rglob("*.py")) if place.is_dir() else (place.parent, [place])
     content = hashlib.sha256()
     for path in sorted(files):

@@ -1,4 +1,4 @@
-"""Reading a run folder, whoever made it: whatever does not fit is one sentence."""
+"""Reads run folders, which may be damaged or come from strangers. Each problem is a UserError."""
 
 import hashlib
 import json
@@ -15,9 +15,9 @@ from rnnexp.errors import UserError
 from rnnexp.runs.folder import old_names
 
 CHECKPOINT_FORMATS = (1,)
-NOT_ITS_WEIGHTS = "{} does not match the network in config.yaml: one of them has been edited since"
-# What is read of run.json by key, where it is there.
-KINDS: dict[str, type] = {
+CHECKPOINT_MISMATCH = "{} does not match the network in config.yaml: one of them has been edited"
+# Types of the entries of run.json that are read by key, if present.
+ENTRY_TYPES: dict[str, type] = {
     "fingerprints": dict,
     "versions": dict,
     "code": dict,
@@ -39,20 +39,20 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not (folder / "run.json").exists():
         raise UserError(f"{folder} is not a run folder: it has no run.json")
     run = _read_json(folder / "run.json")
-    for key, kind in KINDS.items():
+    for key, kind in ENTRY_TYPES.items():
         if not isinstance(run.get(key, kind()), kind):
             raise UserError(f"{folder / 'run.json'} is damaged: {key} is {run[key]!r}")
     if not isinstance(run.get("seconds", {}).get("train", 0.0), (int, float)):
-        raise UserError(f"{folder / 'run.json'} is damaged: the seconds are no numbers")
+        raise UserError(f"{folder / 'run.json'} is damaged: seconds.train is not a number")
     run = old_names.translated_run(run)
     for metric in run.get("headline", []):
         if not _is_metric(metric):
-            raise UserError(f"{folder / 'run.json'} is damaged: {metric!r} is no metric")
+            raise UserError(f"{folder / 'run.json'} is damaged: {metric!r} is not a metric")
     return run
 
 
 def _is_metric(metric: Any) -> bool:
-    """Whether it has what `Metric.to_plain` writes."""
+    """Whether this has the fields that `Metric.to_plain` writes."""
     return (
         isinstance(metric, dict)
         and isinstance(metric.get("name"), str)
@@ -61,17 +61,17 @@ def _is_metric(metric: Any) -> bool:
 
 
 def read_config(folder: Path) -> DictConfig:
-    """config.yaml of a run folder.
+    """config.yaml of a run folder, with the current names of its classes.
 
     Raises:
-        UserError: it is missing or is not a config.
+        UserError: config.yaml is missing or is not a config.
     """
     path = folder / "config.yaml"
     try:
         config = OmegaConf.load(path)
     except FileNotFoundError as error:
-        raise UserError(f"{folder} has no config.yaml: the run cannot be built again") from error
-    except Exception as error:  # YAML's and OmegaConf's errors have no common base of use
+        raise UserError(f"{folder} has no config.yaml: the run cannot be rebuilt") from error
+    except Exception as error:  # YAML's and OmegaConf's errors share no base class
         line = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read as a config ({line})") from error
     if not isinstance(config, DictConfig):
@@ -115,16 +115,16 @@ def read_predictions(folder: Path) -> pd.DataFrame:
         return pd.read_csv(path, keep_default_na=False)
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no predictions.csv: the run has not been tested") from error
-    except ValueError as error:  # pandas' own errors and those of the encoding are of this kind
+    except ValueError as error:  # from pandas, or from decoding
         raise UserError(f"{path} is damaged: it is not a table") from error
 
 
 def read_kept(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """What a run kept of its training data (`DataModule.kept`), by name; these names and no other,
-    as far as the run has them.
+    """What a run kept of its training data (`DataModule.kept`), by file name: those of `names` that
+    exist in its folder.
 
     Raises:
-        UserError: a file is damaged, or it is not the one that run.json knows.
+        UserError: a file is damaged, or differs from its hash in run.json.
     """
     run = read_run(folder)
     kept = {name: _kept(folder / name) for name in names if (folder / name).exists()}
@@ -132,7 +132,7 @@ def read_kept(folder: Path, names: Sequence[str]) -> dict[str, Any]:
         return old_names.kept(folder, run, kept)
     for name in kept:
         if run["kept"].get(name) != hash_file(folder / name):
-            raise UserError(f"{folder / name} is not that of this run: it has been changed since")
+            raise UserError(f"{folder / name} has been changed since the run wrote it")
     return kept
 
 
@@ -141,14 +141,14 @@ def _kept(path: Path) -> Any:
 
 
 def hash_file(path: Path) -> str:
-    """sha256 of a file's bytes."""
+    """SHA-256 of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     content = _parse_json(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: it does not hold names and values")
+        raise UserError(f"{path} is damaged: it is not a JSON object")
     return content
 
 
@@ -162,32 +162,32 @@ def _parse_json(path: Path) -> Any:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """checkpoints/best.ckpt, or last.ckpt where nothing was validated, as yet or at all.
+    """The path of checkpoints/best.ckpt, or of last.ckpt if the run has not been validated.
 
     Raises:
-        UserError: there is none, or best.ckpt has been taken away.
+        UserError: there is no checkpoint, or best.ckpt has been deleted.
     """
     for name in ("best.ckpt", "last.ckpt"):
         if (folder / "checkpoints" / name).exists():
             completed = read_run(folder).get("status") == "completed"
             if name == "last.ckpt" and completed and read_config(folder).monitor:
-                raise UserError(f"{folder} has no checkpoints/best.ckpt any more")
+                raise UserError(f"{folder} has no checkpoints/best.ckpt: it has been deleted")
             return folder / "checkpoints" / name
     raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint, loaded without unpickling anything but tensors and plain values. Of its tensors
-    only those that are used come into memory.
+    """Load a checkpoint. Only tensors and plain values are unpickled. The file is memory-mapped, so
+    unused tensors take no memory.
 
     Raises:
-        UserError: it is damaged, holds other objects, or is of a format unknown here.
+        UserError: the file is missing or damaged, holds other objects, or has an unknown format.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}") from error
-    except Exception as error:  # torch raises many kinds; the sentence is the same
+    except Exception as error:  # torch raises many types
         raise UserError(
             f"{path} is not a checkpoint of tensors and plain values, so it is not loaded"
         ) from error
@@ -203,7 +203,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """The weights of a checkpoint.
 
     Raises:
-        UserError: as `read_checkpoint`, or it has none.
+        UserError: as for `read_checkpoint`, or the checkpoint has no weights.
     """
     state = read_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(
@@ -215,5 +215,5 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 
 def read_config_hash(folder: Path) -> str:
-    """Of config.yaml as it is now; run.json has what it was."""
+    """SHA-256 of the current config.yaml; run.json has the hash of the original."""
     return hashlib.sha256((folder / "config.yaml").read_bytes()).hexdigest()

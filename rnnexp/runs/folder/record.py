@@ -1,18 +1,18 @@
-"""What a run folder holds: written here, read in `rnnexp.runs.folder.reading`, nowhere else.
+"""Writes run folders. `rnnexp.runs.folder.reading` reads them.
 
-config.yaml      the resolved config, seed included; nothing in it says `auto`
+config.yaml      the resolved config with its seed; every `auto` is replaced by a value
 run.json         status, argv, versions, git state, machine, data, spec, times, memory, parameters
-vocabulary.json, ngrams.ckpt, scaling.json: what has to be kept of the training data so that new
-                 data can be read as they were (`DataModule.kept`); each task has its own
-metrics.json     flat; "test/..." are those of the best checkpoint; absent unless completed
-history.csv      one row an epoch
+vocabulary.json, ngrams.ckpt, scaling.json: what a task keeps of the training data to prepare new
+                 data in the same way (`DataModule.kept`)
+metrics.json     flat; "test/..." are metrics of the best checkpoint; only in completed runs
+history.csv      one row per epoch
 gradient_flow.csv, with the callback of this name: norm of the gradient by hidden state and epoch
-predictions.csv  the target and the prediction of every test window or document
+predictions.csv  target and prediction of every test window or document
 digest.json      hashes of weights, predictions and batch order; every training loss exactly
 checkpoints/     best.ckpt, last.ckpt
 figures/         PNG
 tensorboard/     event files
-log.txt          what was logged, tracebacks included
+log.txt          log messages and tracebacks
 """
 
 import hashlib
@@ -38,7 +38,7 @@ from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, hash_file
 
 
 class RunRecord:
-    """The record of one run that is being made."""
+    """The record of one run while it is running."""
 
     def __init__(self, folder: Path, argv: list[str]) -> None:
         self.folder = folder
@@ -56,21 +56,21 @@ class RunRecord:
         write_json(self.folder / "run.json", self.run)
 
     def asked(self, config: DictConfig) -> None:
-        """config.yaml as it was asked for: of a run that comes no further, `auto` still stands."""
+        """Write the requested config, with every `auto`, in case the run ends before `config`."""
         try:
             text = OmegaConf.to_yaml(config, resolve=True)
-        except OmegaConfBaseException:  # the run is about to say what is wrong
+        except OmegaConfBaseException:  # `resolve` will report it
             return
         write_text(self.folder / "config.yaml", text)
 
     def config(self, config: DictConfig) -> None:
-        """config.yaml, resolved, as data that can be read back; its hash stands in run.json."""
+        """Write the resolved config as config.yaml, and its hash to run.json."""
         text = OmegaConf.to_yaml(config, resolve=True)
         write_text(self.folder / "config.yaml", text)
         self.save(config_sha256=hashlib.sha256(text.encode()).hexdigest())
 
     def kept(self, kept: dict[str, Any]) -> None:
-        """What `DataModule.kept` gives, a file each; their hashes stand in run.json."""
+        """Write the content of `DataModule.kept`, one file per name, and the hashes to run.json."""
         hashes = {}
         for name, content in kept.items():
             if name.endswith(".json"):
@@ -89,7 +89,7 @@ class RunRecord:
         write_text(self.folder / "history.csv", pd.DataFrame(rows).to_csv(index=False))
 
     def predictions(self, table: pd.DataFrame) -> None:
-        """Floats with nine digits: a float32 can be read back exactly."""
+        """Write floats with nine significant digits, which preserve a float32 exactly."""
         write_text(self.folder / "predictions.csv", table.to_csv(index=False, float_format="%.9g"))
 
     def digest(self, digest: dict[str, Any]) -> None:
@@ -98,17 +98,17 @@ class RunRecord:
 
 @contextmanager
 def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
-    """Record one run in a new folder; how the block ends decides the run's status.
+    """Record one run in a new folder. The way in which the block ends sets the run's status.
 
     Raises:
         UserError: the folder already holds a run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        (folder / "run.json").touch(exist_ok=False)  # of two launches at once, one gets the folder
+        (folder / "run.json").touch(exist_ok=False)  # only one of two launches succeeds
     except FileExistsError as error:
         raise UserError(
-            f"{folder} already holds a run: a run folder is never written twice"
+            f"{folder} already holds a run, which is never overwritten: choose another folder"
         ) from error
     record = RunRecord(folder, argv)
     record.save()
@@ -122,7 +122,7 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
         # Lightning turns Ctrl-C into SystemExit.
         record.save(status="interrupted", finished=now())
         raise KeyboardInterrupt from stop
-    except BrokenPipeError:  # nobody reads what is printed, as after `| head`
+    except BrokenPipeError:  # the reader of stdout is gone, as with `| head`
         record.save(status="interrupted", finished=now())
         raise
     except (UserError, RunFailed) as error:
@@ -139,5 +139,5 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
 
 
 def _log_to(handler: logging.Handler, text: str) -> None:
-    """Into the run's log alone; the console is the command's."""
+    """Write to the log of the run only; the command prints to the console."""
     handler.handle(logging.LogRecord("rnnexp", logging.ERROR, "", 0, text, None, None))
