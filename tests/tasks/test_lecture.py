@@ -152,7 +152,7 @@ def test_a_text_network_says_that_it_needs_texts(name: str) -> None:
     config = compose([f"model=lecture/{name}", "data.days=40", "data.number=1"])
     check(config)
     data = build_data(config)
-    with pytest.raises(UserError, match=f"network {name} reads documents or names: choose an"):
+    with pytest.raises(UserError, match=f"network {name} reads documents: choose an"):
         build_task(config, data)
 
 

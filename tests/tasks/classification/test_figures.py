@@ -130,7 +130,7 @@ def test_eighteen_classes_without_categories(tmp_path: Path) -> None:
     assert pictures(tmp_path) == {"confusion_matrix"}
     assert task.tables() == []
     text = in_tensorboard(tmp_path)[1]
-    assert text.startswith("17 of 18 tested notes")
+    assert text.startswith("17 of 18 test notes")
     assert text.count("\n> ") == 10
 
 
@@ -140,12 +140,12 @@ def test_the_most_wrong_in_their_order(tmp_path: Path) -> None:
     paragraphs = [read(one).strip() for one in re.findall(r"<p>.*?</p>", rendered, re.DOTALL)]
     cut = ("the second " + "word " * 400)[:1000] + " ..."
     assert paragraphs == [
-        "3 of 5 tested notes are taken wrongly.",
-        "1. lamps_&_*bulbs*: good, taken for bad (p = 0.8750)",
+        "3 of 5 test notes are misclassified.",
+        "1. lamps_&_*bulbs*: good, predicted bad (p = 0.8750)",
         " ".join(f"the first {NASTY}".split()),
-        "2. lamps: bad, taken for good (p = 0.8750)",
+        "2. lamps: bad, predicted good (p = 0.8750)",
         cut,
-        "3. kettles: bad, taken for good (p = 0.7500)",
+        "3. kettles: bad, predicted good (p = 0.7500)",
         "the third",
     ]
     assert rendered.count("<blockquote>") == 3

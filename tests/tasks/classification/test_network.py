@@ -128,15 +128,19 @@ LAST_INPUT = ["model=textnet", ONE_HOT]
 @pytest.mark.parametrize(
     ("overrides", "settings", "sentence"),
     [
-        ([], {"token_dropout": 0.1, "unknown": None}, "this vocabulary has none: set model.token_"),
+        (
+            [],
+            {"token_dropout": 0.1, "unknown": None},
+            "this vocabulary does not have: set model.token_",
+        ),
         ([], {"token_dropout": 1.0}, "token_dropout is 1.0: it must be at least 0 and below 1"),
         ([], {"dropout": -0.1}, "dropout is -0.1: it must be at least 0 and below 1"),
         ([], {"hidden_size": 0}, "hidden_size and num_layers must be at least 1"),
-        (["model/readout=every_step"], {}, "choose another readout than every_step"),
+        (["model/readout=every_step"], {}, "choose a model/readout other than every_step"),
         (LAST_INPUT, {"num_layers": 2}, "one layer and one direction: set num_layers=1"),
         (LAST_INPUT, {"bidirectional": True}, "is defined for one layer and one direction"),
         (["model=gru", "model/readout=textnet_order2"], {}, "states is [0, 2], but the tensors"),
-        (["model=gru", ONE_HOT], {}, "one-hot vectors are never built, and this recurrence needs"),
+        (["model=gru", ONE_HOT], {}, "one-hot vectors are never built, but this recurrence needs"),
         (
             LAST_INPUT,
             {"vectors": Vectors(dimension=3, known=2)},
