@@ -91,7 +91,7 @@ def test_they_are_called_synthetic_wherever_they_are_shown() -> None:
         ("data.distance=0", "data.distance is 0: it must be at least 1"),
         ("data.number=9", "data.number is 9: it must be at least 10"),
         ("data.test_fraction=0.01", "data.test_fraction is 0.01: it must be from 0.1 to 0.5"),
-        ("data.max_tokens=20", "data.max_tokens=20 cuts documents of 21 words"),
+        ("data.max_tokens=20", "data.max_tokens=20 would cut documents of 21 words"),
     ],
 )
 def test_a_mistake_is_one_sentence(override: str, sentence: str) -> None:
