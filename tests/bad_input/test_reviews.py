@@ -283,7 +283,7 @@ VECTOR_FILES: dict[str, tuple[Plant, list[str], str]] = {
     "wrong dimension in the config": (
         vectors(lambda text: text),
         ["data.vectors.dimension=100"],
-        r"vectors\.dimension is 100, but vectors\.txt has dimension 8: set data\.vectors\.dimension=8",
+        r"vectors\.dimension is 100, but vectors\.txt has dimension 8: set data\.vectors\.dimensio",
     ),
     "wrong dimension of a row": (
         vectors(lambda text: text + b"cat 1 2 3\n"),

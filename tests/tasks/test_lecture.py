@@ -1,5 +1,5 @@
-"""The lecture's networks as they stand on its slides can be trained: step by step they do what the
-fast networks do, and a run of one is recorded and repeated like any other."""
+"""The lecture's literal networks can be trained: at every step they equal the fast networks, and
+their runs are recorded and repeated like any others."""
 
 import inspect
 import re

@@ -287,7 +287,7 @@ class DocumentSource(Source):
 
 
 def cut(numbers: list[int], most: int | None) -> list[int]:
-    """The first and last `most / 2` numbers of a longer sequence; None: all numbers."""
+    """Cut a longer sequence to `most` numbers, its first and last half; None: no limit."""
     if most is None or len(numbers) <= most:
         return numbers
     return numbers[: most - most // 2] + numbers[-(most // 2) :]

@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine: what arrives whole, and what each failure says."""
+"""Downloads from a local server: complete data sets, and the message of each failure."""
 
 import gzip
 import hashlib
@@ -188,7 +188,7 @@ def test_an_unknown_source() -> None:
         fetch("powerload")
 
 
-# --- zip archives that are not what they seem ---------------------------------------------------
+# --- malicious zip archives ---------------------------------------------------------------------
 
 
 def zip_entry(name: str, mode: int = 0, content: str = TWO_HOURS) -> bytes:
@@ -307,7 +307,7 @@ def test_reviews_keep_the_folders_of_their_categories(serve: Serve, tmp_path: Pa
             file.addfile(directory)
             for name in ("positive", "negative", "unlabeled", "all"):
                 entry = tarfile.TarInfo(f"./sorted_data/{category}/{name}.review")
-                entry.size, entry.mtime = len(REVIEW), 0.5  # a broken time takes an extension
+                entry.size, entry.mtime = len(REVIEW), 0.5  # a fraction needs an extension
                 file.addfile(entry, io.BytesIO(REVIEW))
         long = tarfile.TarInfo("sorted_data/" + "x" * 300)
         file.addfile(long)
@@ -323,7 +323,7 @@ def test_reviews_keep_the_folders_of_their_categories(serve: Serve, tmp_path: Pa
     assert read_first(root, "kitchen_&_housewares", None)["negative"][0].text == "It broke."
     assert [path.name for path in tmp_path.iterdir()] == ["reviews"]
     assert where("reviews", str(folder)) == folder
-    fetch("reviews", str(folder), url=serve(b"", 500))  # not again
+    fetch("reviews", str(folder), url=serve(b"", 500))  # downloads nothing
 
 
 def test_reviews_placed_by_hand_are_not_touched(tmp_path: Path) -> None:
@@ -513,7 +513,7 @@ def test_a_shared_folder_may_be_a_link(serve: Serve, tmp_path: Path) -> None:
     assert (tmp_path / "embeddings").is_symlink()
 
 
-# --- where data lie -----------------------------------------------------------------------------
+# --- the folders of data ------------------------------------------------------------------------
 
 
 def test_root_wins_over_the_environment_and_that_over_the_cache(

@@ -1,4 +1,4 @@
-"""Cleaning: what is found in real files, what each policy does, and that no repair looks ahead."""
+"""Cleaning: the defects of real files, the effect of each policy, and causal repairs."""
 
 import time
 from io import StringIO

@@ -1,4 +1,4 @@
-"""Reading: pandas as the reference, and one sentence with file and line for each mistake."""
+"""Reading CSV files: against pandas, and for each mistake one sentence with file and line."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Last names as runs read them: splits, alphabets, what is said of them, and the real ones."""
+"""Last names as runs read them: splits, alphabets, notes, and the real data set."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -130,12 +130,12 @@ def test_new_names_are_read_as_those_of_the_files(root: Path) -> None:
     assert names(root, "data/characters=all").left_out("Łuk-Ömer") == []
 
 
-# --- what is said -------------------------------------------------------------------------------
+# --- notes --------------------------------------------------------------------------------------
 
 
 def test_the_majority_and_the_ceiling_are_said(repeated: Path) -> None:
-    """38 lines each. The 5 names that only one language has are right, in both spellings; of those
-    that both have equally often, half of the lines are."""
+    """38 lines per language. The table is right on the 5 names that only one language has, in both
+    spellings, and on half of the lines of names that both languages have equally often."""
     write_names(repeated / "North.txt", ["Novik"])
     said = names(repeated).notes[0]
     assert "49.4 % by always predicting East" in said
@@ -207,7 +207,7 @@ def test_wrong_settings_are_named(root: Path, override: str, sentence: str) -> N
 
 
 def test_draws_of_the_lecture(root: Path) -> None:
-    """A language is as likely as any other, however few names it has."""
+    """All languages are equally likely, whatever their number of names."""
     write_names(root / "Czech.txt", ["Kos", "Vrba", "Zima"])
     data = names(root, "data.draw=class_uniform", "data.batch_size=1", "data.iterations=4000")
     loader = fed(data).train_dataloader()

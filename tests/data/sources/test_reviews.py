@@ -1,4 +1,4 @@
-"""Reviews as runs read them: which are chosen, how they are split, and the lecture's forms."""
+"""Reviews as runs read them: choice, split, and the lecture's own datasets."""
 
 import gzip
 import pickle

@@ -1,4 +1,4 @@
-"""SYNTHETIC documents whose first word is the class: the rule, and nothing else that tells it."""
+"""SYNTHETIC documents: the first word gives the class, and no other word depends on it."""
 
 from collections import Counter
 
@@ -39,7 +39,7 @@ def test_the_first_word_tells_the_class_so_many_words_before_the_end(distance: i
 
 
 def test_the_other_words_tell_nothing() -> None:
-    """At equal rates the difference of two counts stays within 5 deviations."""
+    """At equal rates, the difference of two counts stays within 5 standard deviations."""
     counts = [Counter[str](), Counter[str]()]
     for tokens, label in everything(ready()):
         counts[label].update(tokens[1:])

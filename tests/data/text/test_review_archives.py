@@ -1,4 +1,4 @@
-"""The lecture's archives: a real one is read as pickle reads it, a hostile one does nothing."""
+"""The lecture's archives: real ones are read as pickle reads them, malicious ones are refused."""
 
 import copyreg
 import gzip
@@ -44,7 +44,7 @@ def write(path: Path, content: object, protocol: int = 2) -> Path:
     return path
 
 
-# --- hostile archives ---------------------------------------------------------------------------
+# --- malicious archives -------------------------------------------------------------------------
 
 EXTENSION = 240  # a code of copyreg's registry; here it stands for os.system
 
@@ -54,7 +54,7 @@ def string(text: str) -> bytes:
 
 
 def with_reviews(reviews: bytes) -> bytes:
-    """An archive whose reviews of books are what the opcodes make."""
+    """An archive whose reviews of books are the object that the opcodes create."""
     return b"\x80\x02}U\x05books" + reviews + b"s}]\x87."
 
 
@@ -63,7 +63,7 @@ def many(first: bytes, again: bytes, count: int) -> bytes:
 
 
 def laughs(levels: int) -> bytes:
-    """Ten times the list of ten times the list of ...: 10**levels words, and few bytes."""
+    """Nested lists of ten references each: 10**levels words in a few bytes."""
     inner = laughs(levels - 1) if levels else string("ha")
     return many(inner, b"h%c" % levels, 9) + b"q%c" % (levels + 1) if levels else inner + b"q\x01"
 
@@ -72,7 +72,7 @@ TOUCH = "touch marker"
 CALL = string(TOUCH) + b"\x85R"
 FILE_HANDLER = b"clogging\nFileHandler\n"  # opens its file when it is made
 
-# What runs a program when the standard module reads it, and a part of the sentence that refuses it.
+# Archives that execute code in the standard unpickler, and a part of the message that refuses them.
 PROGRAMS = {
     "os.system": (b"cposix\nsystem\n" + CALL + b".", "'posix.system'"),
     "os.system as text": (b"cos\nsystem\n(S'touch marker'\ntR.", "'os.system'"),
@@ -158,7 +158,7 @@ OTHERS = {
 
 
 def endless_gzip() -> bytes:
-    """The first 10 GB of it, about 10 MB."""
+    """A gzip stream of 10 GB, about 10 MB packed."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = deflate.compress(b"]" * 2**24) + deflate.flush(zlib.Z_FULL_FLUSH)
     return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + block * 600
@@ -205,7 +205,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def sentences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What is said of each hostile archive, in a process with 1 GiB of address space."""
+    """The message for each malicious archive, from a process with 1 GiB of address space."""
     if sys.platform != "linux":
         pytest.skip("memory is limited in the Linux way")
     folder = tmp_path_factory.mktemp("hostile")
@@ -233,7 +233,7 @@ def extension() -> Iterator[None]:
 def test_the_standard_module_runs_these(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that no marker below means something."""
+    """The control: the standard unpickler does create the marker."""
     monkeypatch.chdir(tmp_path)
     pickle.loads(PROGRAMS[name][0])
     assert (tmp_path / "marker").exists()

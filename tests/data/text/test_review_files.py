@@ -1,4 +1,4 @@
-"""Reading .review files: what is tolerated, what is refused, and how much is read."""
+"""Reading .review files: tolerated irregularities, refused files, and lazy reading."""
 
 import io
 import tracemalloc
@@ -16,7 +16,7 @@ Read = Callable[..., list[Review]]
 
 
 def block(text: str = "Good pan.", **tags: str) -> str:
-    """A review as the data set has it: every tag on lines of its own, the text last."""
+    """A review in the layout of the data set: every tag on separate lines, the text last."""
     tags = {"unique_id": "B0:good:me", "rating": "5.0", "title": "Good", **tags}
     written = {**tags, "review_text": text}
     inside = "".join(f"<{tag}>\n{held}\n</{tag}>\n" for tag, held in written.items())
@@ -308,7 +308,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 class CountingFile(io.FileIO):
-    """A file that knows how many bytes were read from it."""
+    """A file that counts the bytes read from it."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""The pickle reader against the standard one: the same plain data, and nothing else."""
+"""The safe unpickler against the standard one: reads the same plain data, refuses all else."""
 
 import pickle
 import pickletools
@@ -147,7 +147,7 @@ def test_limits(limit: str, just: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def same(read: object, expected: object) -> bool:
-    """Damage can make a list hold itself, and two of those cannot be compared to their end."""
+    """Damage can make a list contain itself; comparing two such lists never ends."""
     try:
         return read == expected
     except RecursionError:

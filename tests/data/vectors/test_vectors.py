@@ -1,4 +1,4 @@
-"""Word vectors: every format against the numbers written to it, and a sentence for each mistake."""
+"""Word vectors: every format against the numbers written to it, and one sentence per mistake."""
 
 import copyreg
 import gzip
@@ -51,7 +51,7 @@ def binary(ending: bytes = b"") -> bytes:
 
 
 class KeyedVectors:
-    """What gensim 4 saves has these attributes, and some more; pickled under gensim's name."""
+    """Has the relevant attributes of gensim 4's class, and is pickled under gensim's name."""
 
     __module__ = "gensim.models.keyedvectors"
 
@@ -77,7 +77,7 @@ class Vocab:
 
 
 class Word2VecKeyedVectors:
-    """What gensim 3 saves."""
+    """Has the relevant attributes of gensim 3's class."""
 
     __module__ = "gensim.models.keyedvectors"
 
@@ -89,7 +89,7 @@ class Word2VecKeyedVectors:
 
 @pytest.fixture
 def dumps() -> Iterator[Callable[..., bytes]]:
-    """Pickles with the classes above in gensim's place, which is empty again afterwards."""
+    """Pickle with the classes above in place of gensim's modules, which are removed afterwards."""
     gensim = types.ModuleType("gensim.models.keyedvectors")
     for kind in (KeyedVectors, Vocab, Word2VecKeyedVectors):
         setattr(gensim, kind.__name__, kind)
@@ -318,7 +318,7 @@ def test_a_damaged_matrix_beside(dumps: Callable[..., bytes], write: Write, dama
 
 
 class Payload:
-    """Pickled as a call of anything."""
+    """An object whose unpickling calls an arbitrary function."""
 
     def __init__(self, function: Callable, *args: object) -> None:
         self.call = function, args
@@ -400,7 +400,7 @@ def test_what_was_done_to_a_stub_does_not_outlive_the_file(
     assert_right(write(dumps(KeyedVectors())))
 
 
-# --- the class that a config names --------------------------------------------------------------
+# --- WordVectors, the class in configs ----------------------------------------------------------
 
 
 @pytest.fixture

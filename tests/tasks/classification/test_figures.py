@@ -1,4 +1,4 @@
-"""Figures of a classification: what they show, where they go, and that no text breaks Markdown."""
+"""Figures of a classification: their content, their files, and safe Markdown for any text."""
 
 import html
 import math
@@ -103,7 +103,7 @@ def in_tensorboard(folder: Path) -> tuple[set[str], str]:
 
 
 def read(rendered: str) -> str:
-    """What a person reads of HTML."""
+    """The visible text of HTML."""
     return html.unescape(re.sub(r"<[^>]+>", "", rendered))
 
 

@@ -1,4 +1,4 @@
-"""The classifier: padding that changes nothing, dropped tokens, and settings that it refuses."""
+"""The classifier: padding does not change results; token dropout; refused settings."""
 
 from functools import partial
 from typing import Any
@@ -50,7 +50,7 @@ def network(
 
 
 def gradients(network: Classifier, outputs: Tensor) -> list[Tensor]:
-    """Of a sum in which every class counts differently."""
+    """Gradients of a weighted sum of the classes, with different weights."""
     loss = (outputs * torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)).sum()
     found = torch.autograd.grad(
         loss, list(network.parameters()), materialize_grads=True, allow_unused=True
@@ -70,7 +70,7 @@ def test_padding_changes_nothing(recurrence: str, readout: str) -> None:
 
 
 def check_padding(network: Classifier) -> None:
-    """A batch of different lengths gives what its sequences give one by one."""
+    """A batch of different lengths gives the same outputs as its sequences one by one."""
     lengths = torch.tensor([5, 1, 3, 6, 1])
     tokens = torch.randint(VOCABULARY - 1, (5, 7))  # the last column is padding alone
     if isinstance(network.representation, Embeddings):  # a padding that would be seen anywhere
