@@ -502,7 +502,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "n-grams of more classes, earlier": (
         earlier(ngrams_of_more_classes),
-        "ngrams.ckpt has 12 ratios a token, and the network reads 4",
+        "ngrams.ckpt has 12 ratios per token, but the network reads 4",
     ),
     "other n-grams, earlier": (earlier(other_ngrams), "it is not a table of"),
     "other data": (
@@ -584,7 +584,7 @@ SERIES: dict[str, tuple[str, Change, str]] = {
     "too short": (
         "every step",
         lambda table: table.iloc[:20],
-        "has 20 steps, and the network reads the last 30 (data.look_back): give a longer file",
+        "has 20 steps, but the network reads the last 30 (data.look_back): give a longer file",
     ),
     "too short, rows as they are": ("last step", lambda table: table.iloc[:29], "has 29 steps"),
     "daily": (

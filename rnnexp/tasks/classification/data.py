@@ -91,7 +91,8 @@ class ClassificationData(DataModule):
             table = NgramTable.from_plain(kept[NGRAMS], source.ngrams.kinds)
             if table.size != spec.extra:
                 raise ValueError(
-                    f"{NGRAMS} has {table.size} ratios per token, the network reads {spec.extra}"
+                    f"{NGRAMS} has {table.size} ratios per token, but the network reads "
+                    f"{spec.extra}"
                 )
             source.ngram_table = table
         self.spec = spec

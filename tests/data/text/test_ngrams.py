@@ -196,7 +196,7 @@ def test_what_cannot_be_is_refused_in_one_sentence() -> None:
     words = [f"word{number}" for number in range(7_000)]
     many = [Document(words, number % 2, "", str(number)) for number in range(4)]
     inputs_of(LogCountRatios(["unigram", "fourgram"], parts=2), {"training": many}, 0)
-    with pytest.raises(UserError, match=r"has fivegram, and 7,000 different words make more"):
+    with pytest.raises(UserError, match=r"has fivegram, but 7,000 different words give more"):
         inputs_of(LogCountRatios(["unigram", "fivegram"], parts=2), {"training": many}, 0)
 
 
