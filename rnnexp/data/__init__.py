@@ -1,2 +1,2 @@
-"""Data: from files to batches. A source is read and divided here; what a task makes of it lies in
-the folder of the task."""
+"""Data: from files to batches. A source is read and split here; the data module of each task, which
+makes the batches, is in `rnnexp.tasks`."""

@@ -1,7 +1,7 @@
-"""Where data lie.
+"""The folders of data sets and of cached results.
 
-Looked for in this order: `data.root` (the source's own folder), `$RNNEXP_DATA/<source>`, the
-per-user cache folder.
+The folder of a source is the first that is set of `data.root`, `$RNNEXP_DATA/<source>`, and
+`<source>` in the cache folder.
 """
 
 import os
@@ -11,17 +11,17 @@ from rnnexp.errors import UserError
 
 
 def cache_folder() -> Path:
-    """The folder for what can be had again: $RNNEXP_CACHE, or the user's own one."""
+    """The folder for files that can be recreated: $RNNEXP_CACHE, or the user's cache folder."""
     import pooch
 
     return Path(os.environ.get("RNNEXP_CACHE") or pooch.os_cache("rnnexp"))
 
 
 def data_folder(source: str, root: str | None) -> Path:
-    """The folder of a source that is there.
+    """The folder of a source, which must exist.
 
     Raises:
-        UserError: there is no such folder; the sentence says how to get one.
+        UserError: the folder does not exist; the message says how to get the data.
     """
     folder = place_of(source, root)
     if folder.is_dir():
@@ -29,14 +29,14 @@ def data_folder(source: str, root: str | None) -> Path:
     if root is not None:
         raise UserError(f"data.root={root}: there is no such folder")
     raise UserError(
-        f"the folder {folder} for the data of {source} is not there: run `rnnexp data fetch "
-        f"{source}`, or name a folder with data.root=FOLDER, or one that holds {source}/ with "
-        "the environment variable RNNEXP_DATA"
+        f"the data of {source} are missing: there is no folder {folder}; run `rnnexp data fetch "
+        f"{source}`, or set data.root=FOLDER, or set the environment variable RNNEXP_DATA to a "
+        f"folder that contains {source}/"
     )
 
 
 def place_of(source: str, root: str | None) -> Path:
-    """The folder of a source, be it there or not."""
+    """The folder of a source, whether or not it exists."""
     if root is not None:
         return Path(root).expanduser()
     if shared := os.environ.get("RNNEXP_DATA"):

@@ -1,4 +1,4 @@
-"""What every source of data says of itself, whatever reads it."""
+"""The base class of all data sources."""
 
 import hashlib
 import json
@@ -8,16 +8,16 @@ from rnnexp.tables import Table
 
 
 def fingerprint(content: Any) -> str:
-    """sha256 over plain values."""
+    """SHA-256 (hex) of a JSON-serialisable value."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 class Source:
-    """What the config group `data` names: where the data are, and how they are read and divided.
+    """An option of the config group `data`: where the data are, and how they are read and split.
 
-    A source knows no task. The data module of a task makes its batches.
+    A source does not depend on a task. The data module of a task makes the batches.
 
-    task: the option of the config group `task` that it is for, where no other is chosen.
+    task: the default option of the config group `task` for this source.
     """
 
     task: ClassVar[str]
@@ -32,14 +32,14 @@ class Source:
 
     @property
     def place(self) -> str | list[str]:
-        """Where the data are: absolute paths, or words where there are none."""
+        """Where the data are: absolute paths, or a description of generated data."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """For run.json: `data`, where the files were; `fingerprints` of what was read and of how it
-        was divided; `split`, the division itself; and what else is worth keeping."""
+        """Entries of run.json: `data`, the location of the files; `fingerprints` of the data and of
+        the split; `split`, the split itself; and further entries of the source."""
         raise NotImplementedError
 
     def report(self) -> list[Table | str]:
-        """What was found, for the console."""
+        """Tables and notes about the data, for the console."""
         raise NotImplementedError

@@ -1,2 +1,2 @@
-"""Tasks: one folder each, with its spec, data module, network, LightningModule, metrics, baselines,
-figures and answers."""
+"""Tasks: one folder each, with the spec, data module, network, LightningModule, metrics, baselines,
+figures and predictions for new data."""

@@ -1,4 +1,4 @@
-"""What a finished run says of new data, whatever the task."""
+"""The predictions of a finished run for new data (`rnnexp predict`)."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -7,41 +7,41 @@ import pandas as pd
 
 from rnnexp.tables import Table
 
-NAMED = 10  # things that a sentence names one by one
-QUOTED = 40  # characters of a thing that is quoted
+NAMED = 10  # most names listed in a message
+QUOTED = 40  # most characters of a quoted text
 
 
 class Answers(Protocol):
-    """What a task answers."""
+    """The predictions of a task for new data."""
 
     @property
     def notes(self) -> list[str]:
         """Sentences on how the new data were read."""
 
     def frame(self) -> pd.DataFrame:
-        """A row for everything that was asked, for other programs."""
+        """One row per prediction, for other programs."""
 
     def table(self) -> Table:
-        """The same, for a person."""
+        """One row per prediction, for the console."""
 
 
 def printable(text: str) -> str:
-    """Without characters that would move the cursor of a terminal."""
+    """The text with spaces in place of control characters, which could move a terminal's cursor."""
     return "".join(one if one.isprintable() else " " for one in text)
 
 
 def cut(text: str, most: int) -> str:
-    """At most so many characters of a text, and three dots where there are more."""
+    """The first `most` characters of a text, and three dots if it is longer."""
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 def quoted(text: str) -> str:
-    """A text in quotation marks, cut."""
+    """A text in quotation marks, cut to QUOTED characters."""
     return repr(cut(text, QUOTED))
 
 
 def listed(names: Collection[str]) -> str:
-    """Names for a sentence: the first of them, quoted, and how many more there are."""
+    """Names for a message: the first NAMED, quoted, and how many more there are."""
     first, rest = list(names)[:NAMED], len(names) - NAMED
     shown = ", ".join(map(quoted, first))
     return f"{shown} and {rest:,} more" if rest > 0 else shown

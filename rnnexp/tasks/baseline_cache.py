@@ -1,4 +1,4 @@
-"""Baselines are computed once for the same data, split and windows, and kept."""
+"""A cache of baseline metrics, keyed by the data, the split and the settings they depend on."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ Baselines = dict[str, dict[str, float]]
 
 
 def baseline_metrics(task: Task, data: DataModule) -> dict[str, float]:
-    """The baselines of a task on the test set of these data, flat as metrics.json has them:
+    """The metrics of a task's baselines on the test set, with the flat names of metrics.json:
     `baseline/ridge/smape` -> value."""
     identity = {
         "version": task.baselines_version,
@@ -31,8 +31,8 @@ def baseline_metrics(task: Task, data: DataModule) -> dict[str, float]:
 
 
 def cached(identity: Any, compute: Callable[[], Baselines]) -> Baselines:
-    """What `compute` gave for this identity (JSON-able: fingerprints, split, version) before, or
-    what it gives now. An unreadable cache file is computed anew."""
+    """The result of `compute`, from the cache if it has an entry for this identity (JSON-able:
+    fingerprints, settings, version). An unreadable entry is replaced."""
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
     path: Path = cache_folder() / "baselines" / f"{key}.json"
     try:
@@ -44,5 +44,5 @@ def cached(identity: Any, compute: Callable[[], Baselines]) -> Baselines:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"identity": identity, "baselines": baselines})
     except OSError:
-        pass  # a read-only home only costs the time to compute them again
+        pass  # without a writable cache they are computed again next time
     return baselines

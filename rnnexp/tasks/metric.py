@@ -1,4 +1,4 @@
-"""What a metric is called, what it is measured in, and which way is better."""
+"""The description of a metric: its name, its unit and its direction."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a validation and of a test: its name as in metrics.json after `test/`, the unit
-    of its values (empty where they have none), and whether a lower value is the better one.
+    """A metric of validation and test.
 
-    headline: whether a result table shows it.
+    name: as in metrics.json, after `test/`. unit: unit of the values, or empty. lower_is_better:
+    whether lower values are better. headline: whether result tables show the metric.
     """
 
     name: str
@@ -18,7 +18,7 @@ class Metric:
     headline: bool = True
 
     def to_plain(self) -> dict[str, Any]:
-        """As run.json has it."""
+        """The entry of the metric in run.json."""
         plain = asdict(self)
-        del plain["headline"]  # it lists the headline alone
+        del plain["headline"]  # run.json lists headline metrics only
         return plain

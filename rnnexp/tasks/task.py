@@ -1,4 +1,4 @@
-"""What a run needs of a task, whatever it is about."""
+"""The base class of all tasks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
@@ -23,21 +23,21 @@ MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
 
 
 class Task(pl.LightningModule):
-    """A LightningModule around a network: loss, metrics, optimiser; no architecture.
+    """A LightningModule around a network: loss, metrics and optimiser, but no architecture.
 
-    After a test, `predictions` holds what was predicted and what was right, in the order of the
-    test set. `results` holds the metrics of the last validation and test by their full names
-    (`test/smape`), in double precision.
+    After a test, `predictions` has the predictions and targets, in the order of the test set.
+    `results` has the metrics of the last validation and test by their full names (`test/smape`), in
+    double precision.
 
     optimizer: called with the parameters. scheduler: called with the optimiser and `steps`, the
-    number of training steps of the run; it moves at every step.
+    number of training steps of the run; updates the learning rate at every step.
 
-    A task is a subclass. What it must say is listed first below; what it may say, after that.
+    A task is a subclass. Below, the methods that it must implement come first, then those that it
+    may override.
 
-    sources, spec_class, data_module: what the task can be fed from, what it learns of the data, and
-    what feeds it. new_data: what `rnnexp predict` takes, texts or series.
-    baselines_version: part of the key under which baselines are kept: raise it whenever a number of
-    a baseline changes.
+    sources, spec_class, data_module: the classes of its data source, spec and data module.
+    new_data: the input of `rnnexp predict`, texts or series.
+    baselines_version: part of the cache key of the baselines; raise it when a baseline changes.
     """
 
     sources: ClassVar[type[Source]]
@@ -62,60 +62,60 @@ class Task(pl.LightningModule):
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 
-    # What a task must say -----------------------------------------------------------------------
+    # What a task must implement -----------------------------------------------------------------
 
     @property
     def metrics(self) -> list[Metric]:
-        """What a validation and a test report, the one to compare runs by first."""
+        """The metrics of validation and test; the first one compares runs."""
         raise NotImplementedError
 
     def batch_loss(self, batch: Any) -> Tensor:
-        """The loss of a batch, of which nothing is logged."""
+        """The loss of a batch: a scalar tensor. Must not log anything."""
         raise NotImplementedError
 
     def predictions_table(self, data: Any) -> pd.DataFrame:
-        """One row for everything that was predicted in the test."""
+        """One row per prediction of the last test."""
         raise NotImplementedError
 
-    # What a task may say ------------------------------------------------------------------------
+    # What a task may override -------------------------------------------------------------------
 
     def tables(self) -> list[Table]:
-        """What else a person should see of the test, below the headline."""
+        """Further tables on the last test, printed below the metrics."""
         return []
 
     @classmethod
     def baselines(cls, data: Any) -> dict[str, dict[str, float]]:
-        """Simple predictors on the same test set: name -> metric -> value."""
+        """The metrics of simple baselines on the test set: name -> metric -> value."""
         return {}
 
     @classmethod
     def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:
-        """What a trained network says of new texts (str) or files of series (Path).
+        """Predict for new texts (str) or files of series (Path) with a trained network.
 
         data: after `restore`.
 
         Raises:
-            UserError: the task predicts nothing new, or what is given cannot be read.
+            UserError: the task does not support new data, or the input cannot be read.
         """
-        raise UserError(f"{cls.__name__} does not say how it predicts new data (Task.answer)")
+        raise UserError(f"{cls.__name__} does not predict new data: it does not define `answer`")
 
     # What all tasks share -----------------------------------------------------------------------
 
     @property
     def headline(self) -> list[Metric]:
-        """The metrics that a result table shows."""
+        """The metrics that result tables show."""
         return [metric for metric in self.metrics if metric.headline]
 
     @property
     def monitors(self) -> list[str]:
-        """The names in a validation by which a best checkpoint can be chosen."""
+        """The validation metrics that can select the best checkpoint."""
         return ["val/loss", *(f"val/{metric.name}" for metric in self.metrics)]
 
     def report_loss(self, loss: Tensor, batch_size: int) -> None:
         """Log a training loss.
 
         Raises:
-            RunFailed: it is not finite. The weights are still those of the step before.
+            RunFailed: the loss is not finite. The weights have not been updated by this step.
         """
         if not torch.isfinite(loss):
             raise RunFailed(
@@ -127,13 +127,13 @@ class Task(pl.LightningModule):
         )
 
     def report_metrics(self, span: str, metrics: dict[str, float], shown: str) -> None:
-        """Log the metrics of the `val` or `test` span; the progress bar has the one to show."""
+        """Log the metrics of `val` or `test`. shown: the metric in the progress bar."""
         for name, value in metrics.items():
             self.results[f"{span}/{name}"] = value
             self.log(f"{span}/{name}", value, prog_bar=name == shown)
 
-    # Rows of large tables that are not in use lie behind the others (`rnnexp.optim.rows`). They are
-    # caught up before anything else than a training step reads the weights, and clipped as rows.
+    # Lazy optimisers delay the updates of unused rows (`rnnexp.optim.rows`). These hooks apply the
+    # updates before anything but a training step reads the weights. Clipping handles row gradients.
 
     def on_validation_start(self) -> None:
         self._catch_up()
@@ -161,15 +161,15 @@ class Task(pl.LightningModule):
             optimizer = self.make_optimizer(self.network.parameters())
             if isinstance(optimizer, RowOptimizer) and has_sparse_gradients(self.network):
                 optimizer.check_tables()
-        except (TypeError, ValueError) as error:  # say, a rate below zero
+        except (TypeError, ValueError) as error:  # e.g. a negative learning rate
             raise UserError(f"optimizer: {' '.join(str(error).split())}") from error
         if self.make_scheduler is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise UserError(
-                "a learning-rate schedule needs to know the end of the run: give "
-                "trainer.max_epochs, or set scheduler=constant"
+                "a learning-rate schedule needs the number of steps of the run: set "
+                "trainer.max_epochs, or scheduler=constant"
             )
         scheduler = self.make_scheduler(optimizer, steps=int(steps))
         return {

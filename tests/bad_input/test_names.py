@@ -42,31 +42,31 @@ def czech(content: bytes) -> Plant:
 
 
 FOLDERS: dict[str, tuple[Plant, str]] = {
-    "empty folder": (keep(), r"/names: the folder has no file Language\.txt, one for each langua"),
+    "empty folder": (keep(), r"/names: the folder has no Language\.txt files, one per language"),
     "one language": (
         keep("Czech"),
-        r"/names: Czech is the only language, and to tell languages apart takes two of them or mor",
+        r"/names: Czech is the only language; a classification needs at least two \(data",
     ),
     "empty file": (
         czech(b""),
-        r"/names/Czech\.txt: the file has no name: write some in it, or take it out",
+        r"/names/Czech\.txt: the file has no name: add some, or remove the file",
     ),
     "empty lines": (czech(b"\n\r\n  \n"), r"/names/Czech\.txt: the file has no name"),
     "no usable character": (
         czech("Kos\n\n李\n".encode()),
         r"/names/Czech\.txt, line 3: '李' has none of the lecture's letters a to z and A to Z"
-        r".*: take the line out, or set data/characters=all",
+        r".*: remove the line, or set data/characters=all",
     ),
     "a number": (czech(b"Kos\n" + b"1" * 500 + b"\n"), r"Czech\.txt, line 2: '1{20}\.\.\.' has no"),
     "invalid UTF-8": (
         czech(b"Kos\nNov\xe1k\n"),
-        r"/names/Czech\.txt, line 2: this is not UTF-8 text: save the file as UTF-8",
+        r"/names/Czech\.txt, line 2: this is not UTF-8 text; save the file as UTF-8",
     ),
     "one name each": (
         lambda folder: [
             write_names(path, [path.stem]) for path in (folder / "names").glob("*.txt")
         ],
-        r"data\.test_fraction=0\.2 leaves no name to test on: raise it, or take more names",
+        r"data\.test_fraction=0\.2 leaves no test names: raise it, or add names",
     ),
 }
 
@@ -102,7 +102,7 @@ def test_a_name_of_10_000_characters_is_trained_and_tested(
     [run] = (folder / "outputs/quickstart_names").iterdir()
     assert json.loads((run / "run.json").read_text())["status"] == "completed"
     said = capfd.readouterr().out
-    assert ("names with over 100 characters" in said) == (not settings)
+    assert ("names cut to 100 characters" in said) == (not settings)
 
 
 # --- settings -----------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ SETTINGS = {
     ),
     "iterations of shuffled epochs": (
         ["data.iterations=100"],
-        r"data\.iterations is for draws with replacement: set data\.draw=class_uniform, or data",
+        r"data\.iterations needs sampling with replacement: set data\.draw=class_uniform, or data",
     ),
     "no iteration": (
         ["data.draw=class_uniform", "data.iterations=0"],
@@ -139,11 +139,11 @@ SETTINGS = {
     ),
     "unknown token": (
         ["model.token_dropout=0.1"],
-        r"this vocabulary has none: set model\.token_dropout=0 or data\.vocabulary=train",
+        r"this vocabulary does not have: set model\.token_dropout=0 or data\.vocabulary=train",
     ),
     "parts of the ratios": (
         ["data/ngrams=log_count_ratios"],
-        r"data\.ngrams\.parts is 10, and one class has 9 documents to train on: lower it",
+        r"data\.ngrams\.parts is 10, but one class has only 9 training documents: lower it",
     ),
 }
 

@@ -63,43 +63,44 @@ TEXT = b"It broke at once, do n't buy it. Word0 of lamps."
 FILES: dict[str, tuple[Plant, str]] = {
     "truncated": (
         content(lambda text: text[: text.index(b"Word7")]),
-        FILE + r", line 57: the file ends before this review does; it is cut off, get it anew",
+        FILE
+        + r", line 57: the file ends before this review does; it is incomplete, download it again",
     ),
     "truncated in a tag": (
         content(lambda text: text[:-4]),
-        FILE + r", line 80: '</revi' is in no tag; the file is damaged or cut off, get it anew",
+        FILE + r", line 80: '</revi' is outside any tag; the file is damaged, download it again",
     ),
     "unclosed title": (
         edit(b"</title>\n", b""),
-        FILE + r", line 2: <title> has no </title> before its review ends \(line 7\): close it",
+        FILE + r", line 2: <title> has no </title> before its review ends \(line 7\): insert one",
     ),
     "unclosed text": (
         edit(b"</review_text>\n", b""),
-        FILE + r", line 5: <review_text> has no </review_text> .* \(line 7\): close it there",
+        FILE + r", line 5: <review_text> has no </review_text> .* \(line 7\): insert one",
     ),
     "unclosed review": (
         edit(b"</review>\n", b""),
-        FILE + r", line 1: this review has no </review> .* \(line 8\): close it there",
+        FILE + r", line 1: this review has no </review> .* \(line 8\): insert one there",
     ),
     "empty review": (
         edit(b"<review>", b"<review>\n</review>\n<review>"),
-        FILE + r", line 1: this review has no <review_text>: write one, or take the review out",
+        FILE + r", line 1: this review has no <review_text>: add one, or remove the review",
     ),
     "empty text": (
         edit(TEXT, b""),
-        FILE + r", line 1: this review has an empty <review_text>: write one, or take the review",
+        FILE + r", line 1: this review has an empty <review_text>: add one, or remove the review",
     ),
     "no reviews of one kind": (
         content(lambda text: b""),
-        FILE + r": the file has no review, and both kinds are needed: get it anew",
+        FILE + r": the file has no review, and both kinds are needed: download it again",
     ),
     "no file of one kind": (
         lambda folder: (folder / "reviews/lamps/negative.review").unlink(),
-        FILE + r": this file is missing, and a category needs both kinds: get it, or name other",
+        FILE + r": this file is missing, and a category needs both kinds: add the file, or choose",
     ),
     "UTF-16": (
         content(lambda text: text.decode().encode("utf-16")),
-        FILE + r", line 1: this is not text .*; a review file is saved as UTF-8 or Latin-1",
+        FILE + r", line 1: this is not text .*; save the file as UTF-8 or Latin-1",
     ),
 }
 
@@ -134,7 +135,10 @@ def test_a_wrong_encoding(folder: Path, capfd: Capture) -> None:
     edit(b"broke", b"br\xf6ke")(folder)
     check = ["data", "check", "reviews", *REVIEWS]
     said = refused([*check, "data.encoding=utf-8"], capfd)
-    assert "negative.review, line 6: this is not utf-8 text; name the right encoding" in said
+    assert (
+        "negative.review, line 6: this is not utf-8 text; set data.encoding to the right encoding"
+        in said
+    )
     said = refused([*check, "data.encoding=nonsense"], capfd)
     assert "negative.review: there is no encoding 'nonsense'" in said
     assert main([*check, "data.encoding=latin-1"]) == main(check) == 0
@@ -147,7 +151,7 @@ SETTINGS = {
         ["data.categories=[lmaps]"],
         r"/reviews: no category 'lmaps'; did you mean lamps\?",
     ),
-    "no category": (["data.categories=[]"], r"no category is asked for; choose from kettles, la"),
+    "no category": (["data.categories=[]"], r"data.categories is empty; choose from kettles, la"),
     "vocabulary": (
         ["data.vocabulary=nonsense"],
         r"data\.vocabulary is 'nonsense', it must be 'train' or 'everything'",
@@ -162,7 +166,7 @@ SETTINGS = {
     ),
     "too little to test on": (
         ["data.test_fraction=0.01"],
-        r"data\.test_fraction=0\.01 leaves no review to test on: raise it, or take more reviews",
+        r"data\.test_fraction=0\.01 leaves no test reviews: raise it, or data\.per_class",
     ),
     "none of a class": (["data.per_class=0"], r"data\.per_class is 0: it must be at least 1"),
     "strict": (
@@ -171,7 +175,7 @@ SETTINGS = {
     ),
     "too few for n-grams": (
         ["data/ngrams=log_count_ratios", "data.ngrams.parts=30"],
-        r"data\.ngrams\.parts is 30, and one class has 14 documents to train on: lower it",
+        r"data\.ngrams\.parts is 30, but one class has only 14 training documents: lower it",
     ),
 }
 
@@ -203,7 +207,7 @@ TRAININGS = {
     ),
     "every step": (
         ["model/readout=every_step"],
-        r"a sequence has one class: choose another readout than every_step",
+        r"one output per sequence: choose a model/readout other than every_step",
     ),
     "a forecast": (
         ["task=forecasting"],
@@ -279,27 +283,27 @@ VECTOR_FILES: dict[str, tuple[Plant, list[str], str]] = {
     "wrong dimension in the config": (
         vectors(lambda text: text),
         ["data.vectors.dimension=100"],
-        r"data\.vectors\.dimension is 100, vectors\.txt has 8: set data\.vectors\.dimension=8",
+        r"vectors\.dimension is 100, but vectors\.txt has dimension 8: set data\.vectors\.dimensio",
     ),
     "wrong dimension of a row": (
         vectors(lambda text: text + b"cat 1 2 3\n"),
         [],
-        r"vectors\.txt, line 7: 3 values where 8 are expected: get the file again",
+        r"vectors\.txt, line 7: 3 values, expected 8: download the file again",
     ),
     "a row too long": (
         vectors(lambda text: text.replace(b"\nlove ", b"\nlove 0.5 ")),
         [],
-        r"vectors\.txt, line 3: more values than the 8 that are expected: get the file again",
+        r"vectors\.txt, line 3: more than the expected 8 values: download the file again",
     ),
     "torn last line": (
         vectors(lambda text: text[:-3]),
         [],
-        r"vectors\.txt, line 6: the last line is torn \(it has no line end\): get the file again",
+        r"vectors\.txt, line 6: the last line is incomplete \(it has no line end\): download",
     ),
     "no dimension": (
         vectors(lambda text: text),
         ["data.vectors.dimension=0"],
-        r"data\.vectors\.dimension is 0, it must be at least 1",
+        r"data\.vectors\.dimension is 0: it must be at least 1",
     ),
     "no file": (
         lambda folder: (folder / "vectors.txt").unlink(),
@@ -309,7 +313,7 @@ VECTOR_FILES: dict[str, tuple[Plant, list[str], str]] = {
     "other words": (
         lambda folder: write_vectors(folder / "vectors.txt", ["Haus", "Boot"], 8),
         [],
-        r"vectors\.txt: the file has none of the \d+ words of the vocabulary: take one whose",
+        r"vectors\.txt: the file has none of the \d+ words of the vocabulary: use a file",
     ),
 }
 
@@ -337,17 +341,17 @@ def bomb() -> bytes:
 
 
 ARCHIVES: dict[str, tuple[bytes, str]] = {
-    "os.system": (gzip.compress(b"cposix\nsystem\n" + CALL + b"."), "asks for 'posix.system'"),
+    "os.system": (gzip.compress(b"cposix\nsystem\n" + CALL + b"."), "refers to 'posix.system'"),
     "a word that runs": (
         gzip.compress(b"\x80\x02}U\x05books](](cposix\nsystem\n" + CALL + b"ees}]\x87."),
-        "asks for 'posix.system'",
+        "refers to 'posix.system'",
     ),
     "protocol 4": (
         gzip.compress(b"\x80\x04\x8c\x02os\x8c\x06system\x93" + CALL + b"."),
-        "plain data need no opcode STACK_GLOBAL",
+        "uses opcode STACK_GLOBAL, which plain data do not need",
     ),
     "declared size": (gzip.compress(b"\x80\x04\x8d" + (2**60).to_bytes(8, "little")), "is cut off"),
-    "memo": (gzip.compress(b"]r\xff\xff\xff\xff."), "leaps to the memo number 4294967295"),
+    "memo": (gzip.compress(b"]r\xff\xff\xff\xff."), "skips to the memo number 4294967295"),
     "trailing data": (gzip.compress(pickle.dumps(({}, {}, []), 2) + b"more"), "more data follow"),
     "gzip bomb": (bomb(), "it unpacks to more than 134,217,728 bytes"),
 }
@@ -411,7 +415,7 @@ def test_a_review_without_any_word(folder: Path, capfd: Capture) -> None:
     edit(b"It broke at once, do n't buy it. Word0 of lamps.", b"!!! ...")(folder)
     everything = ["data/tokenization=lecture", "data.vocabulary=everything"]
     said = refused(["data", "check", "reviews", *REVIEWS, *everything], capfd)
-    assert "'!!! ...' has no word of the vocabulary: choose another data.tokenization" in said
+    assert "'!!! ...' has no word of the vocabulary: choose another data/tokenization" in said
 
 
 # --- handled, not refused -----------------------------------------------------------------------

@@ -106,7 +106,7 @@ def test_the_same_series_name_twice(empty_folder: Path, capfd: pytest.CaptureFix
     files = f"[{empty_folder}/north.csv,{empty_folder}/a/north.csv]"
     arguments = [f"data.root={files}", "data.datetime_column=Datetime"]
     assert main(["data", "check", "series_csv", *arguments]) == 2
-    assert "series name 'north' is taken" in capfd.readouterr().err
+    assert "series name 'north' is already taken" in capfd.readouterr().err
 
 
 def test_a_failed_training_looks_failed(

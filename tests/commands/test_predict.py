@@ -281,8 +281,7 @@ def test_what_is_not_read_as_it_stands_is_said(
     assert main(["predict", str(folder), "--text", text, "--text", "it works"]) == 0
     assert capfd.readouterr().err.splitlines() == [
         "rnnexp: unknown words, read as <unknown>: 'xyzzy'",
-        "rnnexp: texts with over 9 words, of which the first and last halves of so many are read: "
-        "1",
+        "rnnexp: texts cut to 9 words (data.max_tokens), first and last half: 1",
     ]
 
 
@@ -333,7 +332,7 @@ def test_a_folder_of_series_and_repaired_values(
         rows[0][2].strip() == "2016-04-07 10:00:00" and rows[1][2].strip() == "2016-04-07 13:00:00"
     )
     assert said.err == (
-        "rnnexp: AA: 2 of the last 30 values were absent, empty or near zero, and are repaired\n"
+        "rnnexp: AA: 2 of the last 30 values were missing or near zero, and were repaired\n"
     )
 
 
@@ -501,7 +500,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "n-grams of more classes, earlier": (
         earlier(ngrams_of_more_classes),
-        "ngrams.ckpt has 12 ratios a token, and the network reads 4",
+        "ngrams.ckpt has 12 ratios per token, but the network reads 4",
     ),
     "other n-grams, earlier": (earlier(other_ngrams), "it is not a table of"),
     "other data": (
@@ -588,16 +587,16 @@ SERIES: dict[str, tuple[str, Change, str]] = {
     "too short": (
         "every step",
         lambda table: table.iloc[:20],
-        "has 20 steps, and the network reads the last 30 (data.look_back): give a longer file",
+        "has 20 steps, but the network reads the last 30 (data.look_back): give a longer file",
     ),
     "too short, rows as they are": ("last step", lambda table: table.iloc[:29], "has 29 steps"),
     "daily": (
         "every step",
         lambda table: table.iloc[::24],
-        "rows mostly lie 1 day apart, and the steps of this run are 1:00:00",
+        "most rows are 1 day apart, but the steps of this run are 1:00:00",
     ),
     "daily, rows as they are": ("last step", lambda table: table.iloc[::24], "1 day"),
-    "three columns": ("every step", lambda table: table.assign(more=1), "two columns are expected"),
+    "three columns": ("every step", lambda table: table.assign(more=1), "expected two columns"),
     "no such column": (
         "every step",
         lambda table: table.rename(columns={"Datetime": "when"}),

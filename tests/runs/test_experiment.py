@@ -224,7 +224,7 @@ def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
         ("model.num_layers=0", "hidden_size and num_layers must be at least 1"),
         ("model.dropout=1.5", "dropout is 1.5"),
         ("data.season=-24", "data.season is -24"),
-        ("trainer.max_epochs=-1", "needs to know the end of the run"),
+        ("trainer.max_epochs=-1", "needs the number of steps of the run"),
     ],
 )
 def test_wrong_settings_are_one_sentence(

@@ -1,5 +1,5 @@
-"""The lecture's networks as they stand on its slides can be trained: step by step they do what the
-fast networks do, and a run of one is recorded and repeated like any other."""
+"""The lecture's literal networks can be trained: at every step they equal the fast networks, and
+their runs are recorded and repeated like any others."""
 
 import inspect
 import re
@@ -152,7 +152,7 @@ def test_a_text_network_says_that_it_needs_texts(name: str) -> None:
     config = compose([f"model=lecture/{name}", "data.days=40", "data.number=1"])
     check(config)
     data = build_data(config)
-    with pytest.raises(UserError, match=f"network {name} reads documents or names: choose an"):
+    with pytest.raises(UserError, match=f"network {name} reads documents: choose an"):
         build_task(config, data)
 
 

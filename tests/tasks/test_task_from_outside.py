@@ -1,4 +1,4 @@
-"""A third task, by a package and a ./conf folder of the user's: tests/outside is all of it."""
+"""A third task, defined by the user's own package and ./conf folder, both in tests/outside."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.syspath_prepend(folder)
         patch.setenv("RNNEXP_OUTPUTS", str(folder / "outputs"))
         patch.setenv("RNNEXP_CACHE", str(folder / "cache"))
-        patch.setenv("RNNEXP_ALLOW", "")  # what --allow adds is taken back with this
+        patch.setenv("RNNEXP_ALLOW", "")  # undoes what --allow adds
         assert main([*TRAIN, "-m", "model=pmgru,gru", *ALLOW]) == 0
         yield folder
 

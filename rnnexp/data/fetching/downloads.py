@@ -1,4 +1,4 @@
-"""The data sets that can be downloaded: where from, what they hold, how to get them by hand."""
+"""The data sets that `rnnexp data fetch` downloads: their URLs, files and checksums."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ GIB = 2**30
 class Download:
     """A data set that is downloaded as one file.
 
-    packing: what that file is; `file` for one that is kept as it is.
-    members: what is taken from an archive: ends of paths in it, as patterns of as many parts as
-        the file has in the source's folder (`*` is any one part); nothing else in it is touched.
-        Of a single file, its name in the folder.
-    largest: bytes that unpacking may give, with room to spare; more is no such archive.
-    checksum: ALGORITHM:SUM of the download, where one is known, else None.
-    read: reads the folder and raises UserError where it is not what it should be.
-    by_hand: how to get the data where a program cannot, a sentence's end.
-    folder: of several sources together, else None: one of its own, with the source's name.
+    packing: the format of the download; `file`: it is not an archive, and kept unchanged.
+    members: patterns of the files to extract (`*` matches one part of a path). A pattern is the
+        path in the source's folder, and matches the end of a path in the archive. If packing is
+        `file`: the name of the file in the folder.
+    largest: most bytes after unpacking, generously; more is not the expected archive.
+    checksum: ALGORITHM:SUM of the download; None if the publisher gives none.
+    read: reads the folder, and raises UserError if the files are not as expected.
+    by_hand: how to download the data by hand, as the end of a sentence.
+    folder: a folder shared by several sources; None: a folder named after the source.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Download:
 
 
 def _read_reviews(folder: Path) -> None:
-    """The first review of every file."""
+    """Check the files: read the first review of each."""
     root = folder / "sorted_data"
     for category in categories(root):
         read_first(root, category, 1)
@@ -109,7 +109,7 @@ DOWNLOADS = {
         ),
         Download(
             name="glove",
-            description="GloVe word vectors, 400,000 words, 100 numbers each (0.9 GB)",
+            description="GloVe word vectors, 400,000 words, 100 dimensions (0.9 GB)",
             licence="PDDL",
             home="https://nlp.stanford.edu/projects/glove/",
             url="https://nlp.stanford.edu/data/glove.6B.zip",
@@ -123,7 +123,7 @@ DOWNLOADS = {
         ),
         Download(
             name="word2vec",
-            description="word2vec vectors, 3 million words of news, 300 numbers each (1.7 GB)",
+            description="word2vec vectors, 3 million words of news, 300 dimensions (1.7 GB)",
             licence="Apache 2.0",
             home="https://code.google.com/archive/p/word2vec/",
             url="https://github.com/RaRe-Technologies/gensim-data/releases/download/"

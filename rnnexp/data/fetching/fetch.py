@@ -1,6 +1,6 @@
-"""How data get here: one mechanism for everything that is downloaded.
+"""Downloads a data set into its folder (`rnnexp.data.folders`).
 
-What is fetched appears in its folder (`rnnexp.data.folders`) whole or not at all.
+The folder holds the complete data set or none of it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from rnnexp.nearest import did_you_mean
 def fetch(name: str, root: str | None = None, *, url: str | None = None) -> Path:
     """Download a source into its folder, by default where `data_folder` looks for it.
 
-    A folder that has every file already is left as it is. url: another place to load from.
+    A complete folder is left unchanged. url: overrides the URL of the download.
 
     Raises:
-        UserError: the source is unknown, cannot be had, is not what it should be, or its folder
-            cannot be written. Nothing is left behind.
+        UserError: the source is unknown, the download fails or is not the expected data set, or
+            the folder cannot be written. No partial data are left behind.
     """
     if name not in DOWNLOADS:
-        raise UserError(f"there is no source {name!r}{did_you_mean(name, DOWNLOADS)}")
+        raise UserError(f"there is no data set {name!r}{did_you_mean(name, DOWNLOADS)}")
     if (here := where(name, root)) is not None:
         return here
     download = DOWNLOADS[name]
@@ -34,11 +34,11 @@ def fetch(name: str, root: str | None = None, *, url: str | None = None) -> Path
     try:
         if download.folder is None and folder.exists() and any(folder.iterdir()):
             raise UserError(
-                f"{folder} has other files in it and not all of {name}: move it away, and fetch "
+                f"{folder} is not empty and lacks files of {name}: move the folder away, and fetch "
                 "again"
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the folder itself, also where a link leads to it: a move is whole on one disk only.
+        # Beside the folder (links resolved): a rename is atomic only within one file system.
         with TemporaryDirectory(prefix=f".{name}-", dir=folder.resolve().parent) as temporary:
             archive = _download(download, url or download.url, Path(temporary), folder)
             unpacked = Path(temporary) / "unpacked"
@@ -52,14 +52,14 @@ def fetch(name: str, root: str | None = None, *, url: str | None = None) -> Path
 
 
 def where(name: str, root: str | None = None) -> Path | None:
-    """The folder of a source that has every file of it, else None."""
+    """The folder of a source if it is complete, else None."""
     download = DOWNLOADS[name]
     folder = place_of(download.folder or name, root)
     return folder if not missing(download, folder) else None
 
 
 def _move(download: Download, unpacked: Path, folder: Path) -> None:
-    """At once where the folder is the source's own, file by file where it has others in it."""
+    """Move the whole folder if it is the source's own, else file by file into the shared folder."""
     if download.folder is None:
         if folder.exists():
             folder.rmdir()
@@ -71,7 +71,7 @@ def _move(download: Download, unpacked: Path, folder: Path) -> None:
 
 
 def _download(download: Download, url: str, temporary: Path, folder: Path) -> Path:
-    """The archive, complete and with the right checksum, in the temporary folder."""
+    """Download the archive into the temporary folder, and check its type and checksum."""
     import pooch
     import requests
 
@@ -81,7 +81,7 @@ def _download(download: Download, url: str, temporary: Path, folder: Path) -> Pa
         path = Path(
             pooch.retrieve(
                 url,
-                known_hash=None,  # checked below, where the sum is shown as well
+                known_hash=None,  # checked below, which also prints the checksum
                 fname="archive",
                 path=temporary,
                 downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
@@ -89,12 +89,12 @@ def _download(download: Download, url: str, temporary: Path, folder: Path) -> Pa
         )
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else "unknown"
-        why = "wants a login" if status in (401, 403) else f"answers with HTTP status {status}"
+        why = "requires a login" if status in (401, 403) else f"answers with HTTP status {status}"
         raise UserError(f"{url} {why}; {by_hand}") from error
     except requests.RequestException as error:
         why = type(error).__name__
         raise UserError(
-            f"{url} cannot be downloaded ({why}): see whether there is a network and try again, "
+            f"{url} cannot be downloaded ({why}): check the network connection and try again, "
             f"or {by_hand}"
         ) from error
 
@@ -102,9 +102,9 @@ def _download(download: Download, url: str, temporary: Path, folder: Path) -> Pa
         beginning = file.read(2000)
     is_page = b"<html" in beginning.lower()
     if is_page or not _is_packed(download, path, beginning):
-        why = "a web page, most likely a login," if is_page else "something else or a part of it"
+        found = "a web page, most likely a login" if is_page else "an incomplete or different file"
         expected = "file" if download.packing == "file" else f"{download.packing} archive"
-        raise UserError(f"{url} gave {why} and not the {expected}; {by_hand}")
+        raise UserError(f"{url} gave {found}, not the {expected}; {by_hand}")
     _compare_checksum(download, url, path, by_hand)
     return path
 
@@ -127,17 +127,17 @@ def _compare_checksum(download: Download, url: str, path: Path, by_hand: str) ->
     kind = {"sha256": "SHA-256", "md5": "MD5"}[algorithm]
     if right and found != right:
         raise UserError(
-            f"{url} gave a file with {kind} {found} where {right} is right: try again, or {by_hand}"
+            f"{url} gave a file with {kind} {found}, expected {right}: try again, or {by_hand}"
         )
-    known = "as expected" if right else "with none to compare"
+    known = "as expected" if right else "not checked: none is published"
     print(f"{download.name}: {kind} {found} ({known})")
 
 
 def _check(download: Download, folder: Path) -> None:
-    """Where no checksum can tell, that the files can be read does."""
+    """Read the files: the only check of a download without a published checksum."""
     try:
         download.read(folder)
     except UserError as error:
         raise UserError(
-            f"the archive of {download.name} is not what it should be: {error}"
+            f"the archive of {download.name} is not the expected one: {error}"
         ) from None

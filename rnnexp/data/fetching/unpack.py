@@ -1,4 +1,4 @@
-"""What an archive holds: the expected files are taken, and nothing else in it is touched."""
+"""Extracts the expected files of an archive, and ignores all other entries."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rnnexp.data.fetching.downloads import Download
 from rnnexp.errors import UserError
 
 CHUNK = 2**20  # bytes read at once
-BLOCK = 512  # bytes of a header in a tar archive; contents are filled up to a multiple
+BLOCK = 512  # bytes of a tar header; contents are padded to a multiple of this
 FILE_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE)
-EMPTY_TYPES = (  # whose size says nothing
+EMPTY_TYPES = (  # entries without content, whatever size the header states
     tarfile.DIRTYPE,
     tarfile.LNKTYPE,
     tarfile.SYMTYPE,
@@ -29,15 +29,15 @@ EMPTY_TYPES = (  # whose size says nothing
 
 
 class _Entry(NamedTuple):
-    """One entry of an archive. Its content is read where it is asked for, and once."""
+    """One entry of an archive. Its content is read lazily, and only once."""
 
     name: str
-    is_file: bool  # and no folder, link or device
+    is_file: bool  # a regular file, not a folder, link or device
     content: Iterator[bytes]
 
 
 class _Meter:
-    """Reads, and stops at the most that an archive may unpack to."""
+    """Reads an archive, and refuses to unpack more than `download.largest` bytes."""
 
     def __init__(self, download: Download) -> None:
         self.download, self.left = download, download.largest
@@ -48,13 +48,18 @@ class _Meter:
         if self.left < 0:
             raise UserError(
                 f"the archive of {self.download.name} unpacks to more than "
-                f"{self.download.largest:,} bytes, which is not what it should be"
+                f"{self.download.largest:,} bytes, so it is not the expected one"
             )
         return chunk
 
 
 def unpack(download: Download, archive: Path, folder: Path) -> None:
-    """Take the expected files, by name, wherever in the archive they lie."""
+    """Extract the expected files into a folder, wherever they are in the archive.
+
+    Raises:
+        UserError: the archive is damaged, too large, or lacks an expected file; or an expected
+            name occurs twice, or is not a regular file.
+    """
     if download.packing == "file":
         archive.rename(folder / download.members[0])
         return
@@ -70,13 +75,14 @@ def unpack(download: Download, archive: Path, folder: Path) -> None:
         EOFError,
         RuntimeError,
     ) as error:
-        why = str(error) or "a part of it is missing"
+        why = str(error) or "it is incomplete"
         raise UserError(f"the archive of {download.name} is damaged ({why}): try again") from error
     if absent := missing(download, folder):
         raise UserError(f"the archive of {download.name} has no file {absent[0]}")
 
 
 def missing(download: Download, folder: Path) -> list[str]:
+    """The patterns in `download.members` that no file of the folder matches."""
     return [
         member
         for member in download.members
@@ -85,7 +91,7 @@ def missing(download: Download, folder: Path) -> list[str]:
 
 
 def _take(download: Download, entry: _Entry, folder: Path) -> None:
-    """Write an entry if it is expected. Raises UserError where it only bears an expected name."""
+    """Write an entry if its name is expected. Raises UserError if it is not a regular file."""
     path = PurePosixPath(entry.name)
     for member in download.members:
         if not path.match(member):
@@ -93,7 +99,8 @@ def _take(download: Download, entry: _Entry, folder: Path) -> None:
         target = folder.joinpath(*path.parts[-len(PurePosixPath(member).parts) :])
         if not entry.is_file or not _is_plain(entry.name):
             raise UserError(
-                f"the archive of {download.name} has an entry {entry.name!r} that is no plain file"
+                f"the archive of {download.name} has an entry {entry.name!r} that is not a regular "
+                "file"
             )
         if target.exists():
             raise UserError(f"the archive of {download.name} has {target.name} twice ({path})")
@@ -103,7 +110,7 @@ def _take(download: Download, entry: _Entry, folder: Path) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    """A path that leads nowhere but into its own folder, on any system."""
+    """Whether a path stays inside its folder, on any operating system."""
     path = PurePosixPath(name)
     odd = not name.isprintable() or "\\" in name or ":" in name
     return not (odd or path.is_absolute() or ".." in path.parts)
@@ -112,7 +119,7 @@ def _is_plain(name: str) -> bool:
 def _zip_entries(archive: Path, meter: _Meter) -> Iterator[_Entry]:
     with zipfile.ZipFile(archive) as packed:
         for entry in packed.infolist():
-            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where it was not packed on Unix
+            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 if it was not packed on Unix
             is_file = not entry.is_dir() and kind in (0, stat.S_IFREG)
             yield _Entry(entry.filename, is_file, _zip_content(packed, entry, meter))
 
@@ -124,8 +131,9 @@ def _zip_content(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, meter: _Meter)
 
 
 def _tar_entries(archive: Path, meter: _Meter) -> Iterator[_Entry]:
-    """Header by header: `tarfile` itself follows what an archive says about other entries, and how
-    safely depends on the version of Python. Extensions (long names, sparse files) are passed over.
+    """Read a tar archive header by header, without extensions (long names, sparse files).
+
+    `tarfile` itself evaluates extensions and links, and its safety depends on the Python version.
     """
     with gzip.open(archive) as packed, io.BufferedReader(packed) as file:
         while (block := meter.read(file, BLOCK)) != bytes(BLOCK):
@@ -135,11 +143,11 @@ def _tar_entries(archive: Path, meter: _Meter) -> Iterator[_Entry]:
             size = 0 if header.type in EMPTY_TYPES else header.size
             content = _tar_content(file, size, meter)
             yield _Entry(header.name, header.type in FILE_TYPES, content)
-            for _ in content:  # what was not taken
+            for _ in content:  # skip what was not extracted
                 pass
             for _ in _tar_content(file, -size % BLOCK, meter):
                 pass
-        while meter.read(file, CHUNK):  # to the end, where its checksum is
+        while meter.read(file, CHUNK):  # gzip checks its checksum at the end
             pass
 
 
@@ -147,6 +155,6 @@ def _tar_content(file: IO[bytes], size: int, meter: _Meter) -> Iterator[bytes]:
     while size:
         chunk = meter.read(file, min(size, CHUNK))
         if not chunk:
-            raise EOFError("it ends too early")
+            raise EOFError("the archive ends too early")
         size -= len(chunk)
         yield chunk

@@ -1,1 +1,1 @@
-"""From items to batches: samplers, loaders, and the data module that a task is fed by."""
+"""Samplers, the batch loader, and the base class of the data modules."""

@@ -1,17 +1,17 @@
-"""From a sampler to batches."""
+"""The loader that Lightning iterates over."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 
 class BatchLoader:
-    """What Lightning iterates over: a sampler, and a function that makes a batch of what it gives.
+    """Maps `make_batch` over a sampler.
 
-    A batch is gathered whole, so there is nothing for worker processes to do; and unlike torch's
-    DataLoader it draws nothing from the global random stream.
+    A batch is gathered in one operation, so worker processes would not help. Unlike torch's
+    DataLoader, this loader does not consume the global random state.
     """
 
-    batch_sampler = None  # Lightning looks for it, and calls sampler.set_epoch
+    batch_sampler = None  # Lightning reads this attribute, then calls sampler.set_epoch
 
     def __init__(self, sampler: Any, make_batch: Callable[[Any], Any]) -> None:
         self.sampler, self.make_batch = sampler, make_batch

@@ -1,4 +1,4 @@
-"""What a run needs of its data, whatever the task."""
+"""The base class of the data modules, and the spec that they give to a network."""
 
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Self
@@ -12,10 +12,11 @@ from rnnexp.tables import Table
 
 @dataclass(frozen=True)
 class Spec:
-    """The sizes and names that the data decide: what a network is built by, and what run.json
-    records. Every task adds its own.
+    """The sizes and names that a network needs from the data. run.json records them, and each task
+    adds fields.
 
-    title: of the test set, with its size. tested: how many `things` the test has.
+    title: a description of the test set with its size. tested: the number of test items. things:
+    what the items are called, e.g. reviews.
     """
 
     title: str
@@ -23,15 +24,15 @@ class Spec:
     things: str
 
     def to_plain(self) -> dict[str, Any]:
-        """As plain values."""
+        """The fields as a dict of plain values."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> Self:
-        """The inverse of `to_plain`.
+        """The inverse of `to_plain`. Unknown fields are ignored.
 
         Raises:
-            ValueError: a field that has no default is missing.
+            ValueError: a field without a default is missing.
         """
         needed = [field.name for field in fields(cls) if field.default is MISSING]
         if missing := [name for name in needed if name not in content]:
@@ -41,10 +42,11 @@ class Spec:
 
 
 class DataModule(pl.LightningDataModule):
-    """Feeds a task with batches of a source.
+    """Makes the batches of a task from a source.
 
-    A task has one: a subclass that says what its spec is, and gives the loaders that Lightning asks
-    for. source: what the config group `data` names. spec: after `setup`.
+    Each task has a subclass, which implements `specify`, `batch_order` and Lightning's dataloader
+    methods. source: the option of the config group `data`. spec: available after `setup`.
+    keeps: names of the files that `kept` may write into the run folder.
     """
 
     keeps: ClassVar[tuple[str, ...]] = ()
@@ -57,7 +59,7 @@ class DataModule(pl.LightningDataModule):
         self.source = source
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the source, and say what the spec is. A second call does nothing.
+        """Read the source and build the spec. A second call does nothing.
 
         Raises:
             UserError: a file or a setting is wrong.
@@ -67,7 +69,7 @@ class DataModule(pl.LightningDataModule):
             self.spec = self.specify()
 
     def specify(self) -> Spec:
-        """What the source decides, once it is read; and whatever the loaders need of it.
+        """Build the spec from the source, which has been read; prepare the training batches.
 
         Raises:
             UserError: a setting is wrong.
@@ -75,31 +77,31 @@ class DataModule(pl.LightningDataModule):
         raise NotImplementedError
 
     def initialize(self, network: nn.Module) -> None:
-        """Put into a new network what the data know and random numbers do not: a fitted scaling,
-        pretrained word vectors."""
+        """Set the parts of a new network that come from the data: a fitted scaling, pretrained word
+        vectors."""
 
     @property
     def batch_order(self) -> str:
-        """Hash over every training batch given so far."""
+        """Hash (hex) of all training batches so far."""
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
-        """All that a baseline on the test set depends on, as plain values."""
+        """All that the baselines on the test set depend on, as plain values: the cache key."""
         return {"task": type(self).__name__, **self.source.facts()["fingerprints"]}
 
     # Prediction without the training data -------------------------------------------------------
 
     def kept(self) -> dict[str, Any]:
-        """What has to be kept of the training data so that new data can be read as they were: by
-        the name of its file in the run folder. `.json` holds plain values, `.ckpt` tensors too."""
+        """What prediction needs from the training data: file name in the run folder -> content.
+        A `.json` file holds plain values, a `.ckpt` file may also hold tensors."""
         return {}
 
     def restore(self, spec: Any, kept: dict[str, Any]) -> None:
-        """Take over what a run kept, in the place of `setup`.
+        """Restore the result of `setup` from a run's spec and `kept` files.
 
         Raises:
-            KeyError: one of the names that is needed is not in it.
-            ValueError: it is not what these settings need.
+            KeyError: a file is missing.
+            ValueError: the content does not match the settings.
         """
         self.spec = spec
 

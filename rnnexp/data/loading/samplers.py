@@ -1,4 +1,4 @@
-"""Samplers: the order of batches, a function of (seed, epoch, step)."""
+"""Samplers: the order of batches, which depends on (seed, epoch, step) alone."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ from rnnexp.process.determinism import generator
 
 
 class TrainingBatches:
-    """What the samplers of a training share. Without reshuffle every epoch is the first one again.
+    """The base class of the training samplers. reshuffle: False repeats the first epoch.
 
-    seen: a hash over every batch given so far, which is what a rerun compares.
+    seen: hash of all batches so far; a rerun compares it.
     """
 
     def __init__(self, batch_size: int, seed: int, reshuffle: bool = True) -> None:
@@ -28,12 +28,11 @@ class TrainingBatches:
 class ShuffledBatches(TrainingBatches):
     """Shuffled batches of the items of an epoch.
 
-    items: epoch -> (n,) tensor of whatever a batch is gathered by; n is the same in every epoch.
-    The permutation comes from its own generator, so what happens elsewhere never changes it.
+    items: epoch -> (n,) int64, e.g. window starts or sequence numbers; n is the same in every
+    epoch. The permutation has its own generator, so no other random draw changes it.
 
-    lengths: of the items, where they are sequences of different lengths. The order is then still
-    shuffled, but sequences of about the same length come together in a batch (`bucket` below), so
-    that there is little padding.
+    lengths: (n,), lengths of the items if they are sequences. Batches are then bucketed by length
+    (`bucket` below), which keeps padding small.
     """
 
     def __init__(
@@ -66,10 +65,10 @@ class ShuffledBatches(TrainingBatches):
 
 
 class ClassUniformBatches(TrainingBatches):
-    """Items drawn with replacement: a class, each as likely as the others, then one of its items.
+    """Class-uniform sampling with replacement: draws a class uniformly, then one of its items.
 
-    label: (n,) integers, the class of every item. iterations: batches of an epoch; with
-    replacement no epoch is complete, so its length is free.
+    label: (n,) int64, the class of every item. iterations: batches per epoch, any number, since
+    sampling is with replacement.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class ClassUniformBatches(TrainingBatches):
         super().__init__(batch_size, seed, reshuffle)
         self.iterations = iterations
         self.by_class = torch.argsort(label, stable=True)  # (n,): one class after the other
-        _, self.sizes = torch.unique(label, return_counts=True)  # (C,), of those that have items
+        _, self.sizes = torch.unique(label, return_counts=True)  # (C,), of the classes with items
         self.first = torch.cumsum(self.sizes, 0) - self.sizes
 
     def __len__(self) -> int:
@@ -99,14 +98,14 @@ class ClassUniformBatches(TrainingBatches):
             yield batch
 
 
-POOL = 50  # batches that are sorted by length together
+POOL = 50  # batches that are sorted by length together: enough for little padding
 
 
 def bucket(order: Tensor, lengths: Tensor, batch_size: int, draw: torch.Generator) -> Tensor:
-    """A shuffled order (n,) in which the items of a batch have about the same length.
+    """Regroup a shuffled order (n,) so that the items of a batch have about the same length.
 
-    Every POOL batches are sorted by length; then the batches are shuffled, but for the last one,
-    which may not be full.
+    Each pool of POOL batches is sorted by length. Then the batches are shuffled, except the last
+    one, which may be incomplete.
     """
     pools = [
         pool[torch.argsort(lengths[pool], stable=True)] for pool in order.split(POOL * batch_size)
@@ -117,10 +116,10 @@ def bucket(order: Tensor, lengths: Tensor, batch_size: int, draw: torch.Generato
 
 
 class BatchesByLength:
-    """Every item once, the short ones first, in batches of limited size: for evaluation.
+    """Every item once, sorted by length, in batches of limited size: for evaluation.
 
-    A batch has at most `batch_size` items and, padded, at most `steps` steps; an item with more
-    steps is a batch of its own. Memory is bounded however long one of them is.
+    A batch has at most `batch_size` items and, padded, at most `steps` steps in total. A longer
+    item forms a batch alone. One long item thus does not multiply the memory of a batch.
     """
 
     def __init__(self, lengths: Tensor, batch_size: int, steps: int = 65_536) -> None:
@@ -128,7 +127,7 @@ class BatchesByLength:
         self.batches: list[Tensor] = []
         begin = 0
         for end, length in enumerate(lengths[order].tolist()):
-            size = end - begin  # of the batch without this item, the longest so far
+            size = end - begin  # items of the batch before this one, which is the longest so far
             if size == batch_size or (size > 0 and (size + 1) * length > steps):
                 self.batches.append(order[begin:end])
                 begin = end
@@ -142,7 +141,7 @@ class BatchesByLength:
 
 
 class SequentialBatches:
-    """Consecutive slices of `count` items, the last one shorter."""
+    """Consecutive slices of `count` items; the last one may be shorter."""
 
     def __init__(self, count: int, batch_size: int) -> None:
         self.count, self.batch_size = count, batch_size

@@ -1,1 +1,1 @@
-"""Time series: read from CSV files, cleaned, split by time, and laid end to end."""
+"""Time series: reading from CSV files, cleaning, splitting by time, and windows."""

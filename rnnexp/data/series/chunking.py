@@ -1,7 +1,7 @@
 """Chunking: how the training spans are cut into windows.
 
-A chunking gives, for every epoch, where its windows start, and makes batches of them. Both are a
-function of (seed, epoch) alone.
+A chunking gives the start of every window of an epoch, which depends on (seed, epoch) alone, and
+gathers batches of windows.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,18 @@ from rnnexp.data.series.windows import SeriesBatch, Store
 from rnnexp.errors import UserError
 from rnnexp.process.determinism import generator
 
-Span = tuple[int, int]  # first and end position of one series' training span in the store
+Span = tuple[int, int]  # the training span of one series in the store: first step, end (exclusive)
 
 
 @dataclass(frozen=True)
 class RunningBasis:
-    """The lecture's windows: one every `stride` steps, of look-back length, the target the value
-    that follows. Windows whose target was repaired are left out."""
+    """The lecture's "running basis": a sliding window of `look_back` steps with stride `stride`.
+
+    The target is the value that follows the window. Windows with a repaired target are left out.
+
+    Raises:
+        UserError: the stride is below 1.
+    """
 
     stride: int = 1
     supervised: ClassVar[str] = "last"
@@ -30,13 +35,13 @@ class RunningBasis:
             raise UserError(f"data.chunking.stride is {self.stride}: it must be at least 1")
 
     def least_steps(self, look_back: int) -> int:
-        """The shortest training span that gives a window."""
+        """The fewest steps of a training span that contain a window and its target."""
         return look_back + 1
 
     def starts(
         self, store: Store, spans: list[Span], look_back: int, seed: int, epoch: int
     ) -> Tensor:
-        """Where the windows of an epoch start: (n,), the same in every epoch."""
+        """Store positions (n,) int64 of the first step of each window, the same in every epoch."""
         every = torch.cat([torch.arange(a, b - look_back, self.stride) for a, b in spans])
         return every[store.observed[every + look_back]]
 
@@ -46,11 +51,14 @@ class RunningBasis:
 
 @dataclass(frozen=True)
 class EveryStep:
-    """Windows of `length` steps without overlap, from a fresh random offset in every epoch, with a
-    target at every step after the first `warm_up`.
+    """Windows of `length` steps without overlap, with a target at every step after the first
+    `warm_up`. The windows of each epoch start at a new random offset.
 
-    The running basis shows each step to the network look-back times an epoch and learns from one
-    output in look-back; here each step is shown once, and learnt from once.
+    A `RunningBasis` with stride 1 reads each step look_back times an epoch, and one output per
+    window has a target. Here each step is read once an epoch, and each output has a target.
+
+    Raises:
+        UserError: `length` is below 1, or `warm_up` is not in [0, length).
     """
 
     length: int = 128
@@ -67,16 +75,18 @@ class EveryStep:
             )
 
     def least_steps(self, look_back: int) -> int:
-        """The shortest training span that gives a window from any offset, and an evaluation."""
+        """The fewest steps of a training span that contain a training window at any offset, and an
+        evaluation window with its target."""
         return max(look_back + 1, 2 * self.length)
 
     def starts(
         self, store: Store, spans: list[Span], look_back: int, seed: int, epoch: int
     ) -> Tensor:
-        """Where the windows of an epoch start: (n,), as many in every epoch."""
+        """Store positions (n,) int64 of the first step of each window; n is the same in every
+        epoch."""
         draw = generator(seed, "window offsets", epoch)
         offsets = torch.randint(self.length, (len(spans),), generator=draw).tolist()
-        # Counted so that they fit from any offset; the last step of a span is a target only.
+        # As many as fit at the largest offset; the last step of a span is only a target.
         counts = [max(0, (b - a - 1 - (self.length - 1)) // self.length) for a, b in spans]
         return torch.cat(
             [

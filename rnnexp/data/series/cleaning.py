@@ -1,13 +1,13 @@
-"""Repairs a raw series by named policies, and counts what was found.
+"""Repairs a raw series by named policies, and counts its defects.
 
-Three rules hold whatever the policies:
+Three rules hold for all policies:
 
-- Repairs change what the network reads and trains on, never what it is tested on: the original
-  rows and their values stay in the series beside its steps.
+- Repairs change the inputs, never the test targets: a `Series` keeps the original rows and their
+  values beside the cleaned steps.
 - A repaired value is never a training target (`Series.observed`).
-- Every repair is causal: it uses earlier steps alone. To interpolate between both neighbours would
-  hand the network a part of the value that it has to predict. (The one exception has no way out:
-  steps before the first observed value take that value.)
+- Every repair is causal: it uses earlier steps only. Interpolation between both neighbours would
+  leak the later value, which the network has to predict. (One exception: steps before the first
+  observed value take that value.)
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ from rnnexp.tables import Column, Table
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What becomes of each defect. `keep` everywhere leaves the rows as the file has them.
+    """One policy for each kind of defect.
 
-    duplicates: rows of equal time become one step (its first, last or mean value), or stay as
-        many steps.
-    gaps: absent steps are inserted, so that the steps are equally spaced, or ignored. (With
+    duplicates: rows of equal time are merged into one step (first, last or mean value), or kept as
+        separate steps.
+    gaps: missing steps are inserted, so that the steps are equally spaced, or ignored. (With
         duplicates=keep, the duplicates stay beside the inserted steps.)
-    missing: steps with an empty cell are repaired or left out. (With gaps=fill, a step that is
-        left out is a gap and is filled.)
-    outliers: values near zero, that is below near_zero * median of the training rows, are
-        repaired or kept. A series whose median is not positive has none.
-    longest_gap: steps that may be absent in a row; a longer gap is an error.
+    missing: empty cells are filled, or their rows are dropped. (With gaps=fill, a dropped row
+        leaves a gap, which is filled.)
+    outliers: values near zero, i.e. below near_zero * median of the training rows, are repaired or
+        kept. A series whose median is not positive has no outliers.
+    longest_gap: most consecutive steps that may be missing; a longer gap is an error.
+
+    Raises:
+        UserError: a policy does not exist, or a number is out of range.
     """
 
     duplicates: Literal["keep", "first", "last", "mean"] = "mean"
@@ -55,17 +58,21 @@ class Cleaning:
                 hint = did_you_mean(str(value), choices)
                 raise UserError(f"data.cleaning.{policy} cannot be {value!r}{hint}")
         if not 0 <= self.near_zero < 1:
-            raise UserError(f"data.cleaning.near_zero={self.near_zero} is not within 0 and 1")
+            raise UserError(
+                f"data.cleaning.near_zero is {self.near_zero}: it must be at least 0 and below 1"
+            )
         if self.longest_gap < 0:
-            raise UserError(f"data.cleaning.longest_gap={self.longest_gap} is below zero")
+            raise UserError(
+                f"data.cleaning.longest_gap is {self.longest_gap}: it must be at least 0"
+            )
 
 
 @dataclass(frozen=True)
 class Series:
-    """The M steps that serve as inputs, and the N original rows that are predicted.
+    """A cleaned series: M steps, which are the inputs, and the N original rows, which are targets.
 
-    Rows are sorted by time. A row that was left out has the step that comes next in time (M, if
-    none does).
+    Rows are sorted by time. `row_step` of a dropped row is the next step in time, or M if there is
+    none.
     """
 
     name: str
@@ -73,26 +80,26 @@ class Series:
     values: np.ndarray  # float64, (M, C), no NaN
     observed: np.ndarray  # bool, (M,): False where the target was repaired
     row_step: np.ndarray  # int64, (N,), non-decreasing: the step of each row
-    row_value: np.ndarray  # float64, (N,): the target as the file has it; NaN: an empty cell
+    row_value: np.ndarray  # float64, (N,): the target value in the file; NaN: an empty cell
     row_time: np.ndarray  # datetime64[s], (N,)
 
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """What was found in one file, whatever the policies did about it."""
+    """The defects of one file, counted before any repair."""
 
     name: str
     rows: int
     first: np.datetime64
     last: np.datetime64
-    duplicates: int  # rows that repeat the time of the row before
-    gaps: int  # places where steps are absent
-    absent: int  # steps absent in all gaps together
-    longest_gap: int  # steps absent in the longest gap
+    duplicates: int  # rows with the time of the row before
+    gaps: int  # runs of missing steps
+    absent: int  # missing steps of all gaps together
+    longest_gap: int  # missing steps of the longest gap
     missing: int  # empty cells
     outliers: int  # target values near zero
     steps: int  # steps after cleaning
-    repaired: int  # steps among them whose target was repaired
+    repaired: int  # steps with a repaired target
 
 
 def clean(
@@ -103,15 +110,16 @@ def clean(
     season: int,
     training_rows: int,
 ) -> tuple[Series, CleaningReport]:
-    """Repair one series.
+    """Clean one series.
 
     Args:
-        step: time from one step to the next.
-        season: steps after which the series repeats itself, 24 for hourly load.
-        training_rows: rows, from the first, whose median says what is near zero.
+        step: time between consecutive steps.
+        season: steps in one period of the series, 24 for hourly load.
+        training_rows: the median of the first `training_rows` rows sets the near-zero threshold.
 
     Raises:
-        UserError: the rows do not fit the grid of steps, or a gap is too long to be filled.
+        UserError: the rows are not equally spaced, a gap is too long to be filled, or every row
+            has an empty cell that the policy would drop.
     """
     step = step.astype("timedelta64[s]")
     near_zero = _near_zero(raw.values[:, 0], cleaning.near_zero, training_rows)
@@ -125,7 +133,7 @@ def clean(
         rows = ~empty.any(axis=1)
         if not rows.any():
             raise UserError(
-                f"{raw.path}: every row has an empty cell: set data.cleaning.missing=fill"
+                f"{raw.path}: every row has an empty cell; set data.cleaning.missing=fill"
             )
 
     time, values, merged = _merge_duplicates(raw.time[rows], values[rows], cleaning.duplicates)
@@ -160,7 +168,7 @@ def clean(
 
 
 def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
-    """One line a file: what was found, and how many steps were repaired."""
+    """One row per series: its defects, and how many steps were repaired."""
     counts = {
         "rows": "rows",
         "duplicates": "duplicates",
@@ -184,7 +192,7 @@ def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
 
 
 def _near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.ndarray:
-    """bool (N,): the values near zero. The threshold comes from the training rows alone."""
+    """bool (N,): which values are near zero. The threshold depends on the training rows only."""
     training = target[:training_rows]
     training = training[~np.isnan(training)]
     threshold = fraction * np.median(training) if len(training) else 0.0
@@ -194,7 +202,7 @@ def _near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.nd
 def _merge_duplicates(
     time: np.ndarray, values: np.ndarray, policy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times (G,) and values (G, C) with duplicates merged, and the place (K,) of each row there."""
+    """Times (G,) and values (G, C) with duplicates merged, and the merged step (K,) of each row."""
     if policy == "keep":
         return time, values, np.arange(len(time))
     begins = np.concatenate([[True], np.diff(time) > np.timedelta64(0, "s")])
@@ -204,7 +212,7 @@ def _merge_duplicates(
         merged = values[first]
     elif policy == "last":
         merged = values[last]
-    else:  # the mean of what is there
+    else:  # the mean of the values that are not missing
         count = np.add.reduceat((~np.isnan(values)).astype(np.int64), first, axis=0)
         total = np.add.reduceat(np.nan_to_num(values), first, axis=0)
         merged = np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -215,12 +223,12 @@ def _merge_duplicates(
 
 
 def _absent_steps(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
-    """(N - 1,): how many steps are absent between each row and the next."""
+    """(N - 1,): how many steps are missing between each row and the next."""
     return np.maximum(np.diff(time) // step - 1, 0)
 
 
 def usual_distance(time: np.ndarray) -> np.timedelta64 | None:
-    """The median distance of neighbours of different times; None where there are none."""
+    """The median time between consecutive distinct times; None if all times are equal."""
     distance = np.diff(time)
     apart = np.sort(distance[distance > np.timedelta64(0, "s")])
     return apart[(len(apart) - 1) // 2] if len(apart) else None
@@ -230,8 +238,8 @@ def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_
     distance, usual = np.diff(time), usual_distance(time)
     if usual is not None and usual != step:
         raise UserError(
-            f"{raw.path}: rows mostly lie {span(usual)} apart and not data.frequency "
-            f"({span(step)}): set data.frequency, or data.cleaning.gaps=keep to take "
+            f"{raw.path}: most rows are {span(usual)} apart, but data.frequency is "
+            f"{span(step)}: set data.frequency, or data.cleaning.gaps=keep to take "
             "the rows as they are"
         )
     off_grid = distance % step != np.timedelta64(0, "s")
@@ -246,21 +254,21 @@ def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_
     if len(absent) and absent.max() > longest_gap:
         at = int(absent.argmax())
         raise UserError(
-            f"{raw.path}: {absent[at]} steps are absent between {_show(time[at])} and "
+            f"{raw.path}: {absent[at]} steps are missing between {_show(time[at])} and "
             f"{_show(time[at + 1])}, more than data.cleaning.longest_gap={longest_gap}: set "
             "data.cleaning.gaps=keep to ignore gaps"
         )
 
 
 def _check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: int) -> None:
-    """Absent steps, empty cells and values near zero can come in a row: no longer than a gap."""
+    """Missing steps, empty cells and outliers may adjoin: `longest_gap` also limits such a run."""
     edges = np.flatnonzero(np.diff(~observed, prepend=False, append=False)).reshape(-1, 2)
     lengths = edges[:, 1] - edges[:, 0]
     if lengths.max(initial=0) > longest_gap:
         at = int(lengths.argmax())
         raise UserError(
-            f"{raw.path}: {lengths[at]} values in a row would have to be repaired from "
-            f"{_show(time[edges[at, 0]])}, more than data.cleaning.longest_gap={longest_gap}: "
+            f"{raw.path}: {lengths[at]} consecutive values from {_show(time[edges[at, 0]])} on "
+            f"need a repair, more than data.cleaning.longest_gap={longest_gap}: "
             "remove these rows, or raise data.cleaning.longest_gap"
         )
 
@@ -268,11 +276,11 @@ def _check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_
 def _insert_absent_steps(
     time: np.ndarray, values: np.ndarray, step: np.timedelta64
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times (M,) and values (M, C) with NaN for inserted steps, and the new place (G,) of each."""
+    """Times (M,) and values (M, C), NaN at inserted steps, and the new index (G,) of each step."""
     absent = _absent_steps(time, step)
     place = np.arange(len(time)) + np.concatenate([[0], np.cumsum(absent)])
     steps = np.arange(place[-1] + 1)
-    before = np.searchsorted(place, steps, side="right") - 1  # the last step that was there
+    before = np.searchsorted(place, steps, side="right") - 1  # the last original step so far
     filled = np.full((len(steps), values.shape[1]), np.nan)
     filled[place] = values
     return time[before] + (steps - place[before]) * step, filled, place
@@ -284,10 +292,10 @@ def _insert_absent_steps(
 def _repair_target(target: np.ndarray, season: int) -> np.ndarray:
     """The target (M,) with each run of NaN filled from the steps before it.
 
-    The first season of a run continues the last value with the changes of the season before,
+    The first season of a run is the forecast naive + seasonal change,
         y(t) = y(t-1) + y(t-season) - y(t-season-1),
-    within the range seen until then; a longer run repeats it. Without that much history, the last
-    value is carried.
+    clipped to the range of the earlier values; a longer run repeats this season. With too little
+    history for that, the last value is carried forward.
     """
     lowest, highest = np.fmin.accumulate(target), np.fmax.accumulate(target)
     target = target.copy()
@@ -306,7 +314,7 @@ def _repair_target(target: np.ndarray, season: int) -> np.ndarray:
 
 
 def _carry_forward(inputs: np.ndarray) -> np.ndarray:
-    """Extra inputs (M, C) with each NaN replaced by the last value of its column."""
+    """Extra inputs (M, C), each column filled forward; leading NaN take the first known value."""
     steps = np.arange(len(inputs))[:, None]
     known = ~np.isnan(inputs)
     source = np.maximum.accumulate(np.where(known, steps, -1), axis=0)
@@ -319,5 +327,5 @@ def _show(time: np.datetime64) -> str:
 
 
 def span(length: np.timedelta64) -> str:
-    """As a person reads it."""
+    """A length of time in words, e.g. `1 day` or `1:00:00`."""
     return str(timedelta(seconds=int(length / np.timedelta64(1, "s")))).removesuffix(", 0:00:00")

@@ -1,7 +1,7 @@
-"""Datetime conditioning: what a network is told about when a step is.
+"""Datetime conditioning (the lecture's name): the time features of a step.
 
-The times of a series are kept as four small integers a step, the calendar (`calendar_of`); a
-conditioning turns them into columns when a batch is made.
+The calendar of a series is four small integers per step (`calendar_of`). A conditioning turns them
+into time features when a batch is made.
 """
 
 import math
@@ -11,19 +11,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-MINUTES, WEEKDAYS, MONTHS, DAYS = 1440, 7, 12, 366
+MINUTES, WEEKDAYS, MONTHS, DAYS = 1440, 7, 12, 366  # of a day, a week, a year, a leap year
 
 
 def calendar_of(time: np.ndarray) -> Tensor:
-    """datetime64 (M,) -> int16 (M, 4): minute of the day, day of the week (Monday 0), month - 1,
-    day of the year - 1."""
+    """datetime64 (M,) -> int16 (M, 4): minute of the day, day of the week, month and day of the
+    year. All four count from 0; Monday is 0."""
     when = pd.DatetimeIndex(time)
     columns = [when.hour * 60 + when.minute, when.day_of_week, when.month - 1, when.day_of_year - 1]
     return torch.from_numpy(np.stack([np.asarray(c, dtype=np.int16) for c in columns], axis=1))
 
 
 class Conditioning:
-    """Turns calendar integers (..., 4) into float32 columns (..., size)."""
+    """Turns calendar integers (..., 4) into float32 time features (..., size)."""
 
     size: int
 
@@ -32,10 +32,10 @@ class Conditioning:
 
 
 class LectureColumns(Conditioning):
-    """The lecture's four columns: hour, day of the week, month, day of the year.
+    """The lecture's four time features: hour, day of the week, month, day of the year.
 
-    Each is divided by the largest value that it can take, which is the lecture's min-max scaling
-    for every file that covers a leap year.
+    Each is divided by its largest possible value. For a file that covers a leap year this equals
+    the lecture's min-max scaling.
     """
 
     size = 4
@@ -48,8 +48,8 @@ class LectureColumns(Conditioning):
 
 
 class CyclicColumns(Conditioning):
-    """Sines and cosines of the time of day (`harmonics` of each) and of the day of the year, and
-    the day of the week one-hot: neighbours in time are neighbours in value, midnight included."""
+    """Sines and cosines of the time of day (`harmonics` of each) and of the day of the year (one of
+    each), and the day of the week one-hot. The features are continuous at midnight."""
 
     def __init__(self, harmonics: int = 3) -> None:
         self.size = 2 * harmonics + 2 + WEEKDAYS
@@ -64,7 +64,7 @@ class CyclicColumns(Conditioning):
 
 
 class NoColumns(Conditioning):
-    """The series alone."""
+    """No time features."""
 
     size = 0
 

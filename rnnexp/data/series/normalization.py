@@ -1,4 +1,4 @@
-"""Normalization: what the network's min-max scaling is fitted on."""
+"""Normalization: fits the min-max scaling of the network."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,16 +11,20 @@ from rnnexp.errors import UserError
 
 @dataclass(frozen=True)
 class MinMax:
-    """Minimum and range of every column of every series.
+    """Fits the minimum and the range of every column of every series.
 
-    fit: `train`, the training span alone; or `file`, the whole file as in the lecture, which lets
-    the test span's extremes into the scaler (a leak, kept for comparison).
+    fit: `train` fits on the training span; `file` fits on the whole file, as the lecture does. The
+    latter leaks the extremes of the test span into the scaling, and is kept for comparison.
     """
 
     fit: Literal["train", "file"] = "train"
 
     def scaling(self, series: list[Series], training_steps: list[int]) -> dict[str, list]:
-        """The buffers of `rnnexp.nn.scaling.Scaling`, in the order of the series."""
+        """The arguments of `rnnexp.nn.scaling.Scaling`, in the order of the series.
+
+        Raises:
+            UserError: the target of a series, or its change, is constant over the fitted span.
+        """
         fitted: dict[str, list] = {"minimum": [], "range": [], "change": []}
         for one, steps in zip(series, training_steps, strict=True):
             seen = one.values if self.fit == "file" else one.values[:steps]

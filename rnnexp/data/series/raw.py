@@ -1,7 +1,7 @@
-"""Reads one series from a CSV file: a datetime column, a value column, perhaps more inputs.
+"""Reads one series from a CSV file: a datetime column, a value column, and optional extra inputs.
 
-Nothing is repaired here and nothing is guessed: what cannot be read for certain is an error
-that names the file and the line. Repairs are `rnnexp.data.series.cleaning`'s.
+The reader neither guesses nor repairs: an ambiguous or malformed cell is an error that names the
+file and the line. `rnnexp.data.series.cleaning` makes the repairs.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import pandas as pd
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
-MISSING = ("", "NA", "NaN", "nan")  # what stands in a cell without a value
+MISSING = ("", "NA", "NaN", "nan")  # the texts of a cell that count as empty
 
 
 @dataclass(frozen=True)
 class RawSeries:
-    """One series as its file gives it, sorted by time, nothing repaired.
+    """One series as read from its file: sorted by time, not repaired.
 
-    Rows of equal time keep the file's order.
+    Rows of equal time keep their order in the file.
     """
 
     name: str
@@ -51,11 +51,11 @@ def read_series(
     Args:
         columns: the value column, then extra input columns. None: the file has exactly two
             columns, and the value column is the one that is not `datetime_column`.
-        datetime_format: a strptime format. None: ISO, day-first or month-first, found out from
+        datetime_format: a strptime format. None: ISO, day-first or month-first, inferred from
             the whole column.
 
     Raises:
-        UserError: for whatever cannot be read for certain, with file and line.
+        UserError: the file cannot be read, or a cell is malformed or ambiguous (with its line).
     """
     content = _read_bytes(path)
     text = _decode(path, content)
@@ -75,13 +75,13 @@ def read_series(
 
 
 def unique_names(series: Sequence[RawSeries]) -> list[RawSeries]:
-    """The same series as a list. Raises UserError where two of them share a name."""
+    """The same series as a list. Raises UserError if two of them share a name."""
     seen: dict[str, RawSeries] = {}
     for one in series:
         if one.name in seen:
             raise UserError(
-                f"{one.path}: the series name {one.name!r} is taken by {seen[one.name].path} "
-                "already; rename one of the two files"
+                f"{one.path}: the series name {one.name!r} is already taken by "
+                f"{seen[one.name].path}; rename one of the two files"
             )
         seen[one.name] = one
     return list(seen.values())
@@ -111,7 +111,7 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number (from 1) and cells of each row, the header first; blank lines are no rows."""
+    """Line number (from 1) and cells of each row, the header first. Blank lines are skipped."""
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         for row in reader:
@@ -122,7 +122,7 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _cell(path: Path, text: str, row: int, column: int) -> tuple[str, str]:
-    """'FILE, line N' and the cell's text, for a message. Row 0 is the first below the header."""
+    """`FILE, line N` and the text of a cell, for a message. Row 0 is the first after the header."""
     for number, (line, cells) in enumerate(_rows(path, text), start=-1):
         if number == row:
             return f"{path}, line {line}", cells[column]
@@ -137,10 +137,10 @@ def _header(path: Path, text: str) -> list[str]:
 def _choose_columns(
     path: Path, header: list[str], datetime_column: str, columns: Sequence[str] | None
 ) -> list[int]:
-    """Positions of the datetime column, the value column and the extra inputs."""
+    """Indices of the datetime column, the value column and the extra inputs."""
     if columns is None and len(header) != 2:
         raise UserError(
-            f"{path}: two columns are expected, separated by a comma, and there are "
+            f"{path}: expected two columns, separated by a comma, and found "
             f"{len(header)}: {', '.join(header)}"
         )
     time = _position(path, header, datetime_column)
@@ -158,14 +158,14 @@ def _position(path: Path, header: list[str], name: str) -> int:
 
 
 def _check_width(path: Path, text: str, width: int) -> None:
-    """pandas fills a short row and cuts a long one without a word; here either is an error."""
-    with suppress(csv.Error):  # at the speed of C where all is well, and again for the line if not
+    """Refuse rows of another length than the header; pandas would silently fill or cut them."""
+    with suppress(csv.Error):  # a fast check first; only a bad file is read again, for its line
         if set(map(len, csv.reader(io.StringIO(text, newline="")))) <= {0, width}:
             return
     for line, row in _rows(path, text):
         if len(row) != width:
             raise UserError(
-                f"{path}, line {line}: the header has {width} columns and this row {len(row)}"
+                f"{path}, line {line}: this row has {len(row)} columns, the header has {width}"
             )
 
 
@@ -194,7 +194,7 @@ def _parse_numbers(
     path: Path, text: str, column: pd.Series, position: int, name: str
 ) -> np.ndarray:
     """float64 (N,), NaN where the cell is empty."""
-    if column.dtype.kind not in "iuf":  # some cell kept pandas from reading numbers
+    if column.dtype.kind not in "iuf":  # pandas left the column as text: a cell is no number
         written = column.astype(str).where(column.notna())
         numbers = pd.to_numeric(written, errors="coerce")
     else:
@@ -210,7 +210,7 @@ def _parse_numbers(
     if np.isnan(values).all():
         raise UserError(f"{path}: column {name!r} has no values")
     if (~np.isnan(values)).sum() == 1:
-        raise UserError(f"{path}: column {name!r} has one value: there is no next one to predict")
+        raise UserError(f"{path}: column {name!r} has one value: there is no next value to predict")
     if np.nanmin(values) == np.nanmax(values):
         raise UserError(
             f"{path}: column {name!r} is constant ({np.nanmin(values):g}): there is nothing to "
@@ -233,7 +233,7 @@ def _parse_times(
 
     empty = column.isna().to_numpy()
     if empty.any():
-        raise refuse(empty, "stands where a date and time belong")
+        raise refuse(empty, "is not a date and time")
     if datetime_format is not None:
         times = _parse_exactly(column, datetime_format)
         shape = f"data.datetime_format={datetime_format!r}"
@@ -242,12 +242,12 @@ def _parse_times(
     wrong = times.isna().to_numpy()
     if wrong.any():
         if re.search(r":.*(Z|[+-]\d\d:?\d\d)\s*$", str(column.iloc[int(wrong.argmax())])):
-            raise refuse(wrong, "carries a time zone; write local clock times without an offset")
-        raise refuse(wrong, f"is not a date and time that fits {shape}")
+            raise refuse(wrong, "has a time zone; write local times without an offset")
+        raise refuse(wrong, f"is not a date and time in the format {shape}")
     seconds = times.to_numpy().astype("datetime64[s]")
     finer = seconds != times.to_numpy()
     if finer.any():
-        raise refuse(finer, "is finer than a second; steps are whole seconds")
+        raise refuse(finer, "has fractions of a second; write whole seconds")
     return seconds
 
 
@@ -264,10 +264,10 @@ def _parse_exactly(column: pd.Series, datetime_format: str) -> pd.Series:
 
 
 def _parse_by_shape(path: Path, column: pd.Series) -> tuple[pd.Series, str]:
-    """Times (NaT where a row does not fit) and the shape they have, for a message.
+    """The times (NaT where a row does not match) and their format, for a message.
 
-    The first cell says whether the year comes first and what separates the parts. With the year
-    last, day-first and month-first are both tried on every row, and only one of them may fit.
+    The first cell decides whether the year comes first, and the separator. If the year comes last,
+    day-first and month-first are both tried on all rows. The file is refused if both match.
     """
     first = str(column.iloc[0])
     match = re.match(r"(\d+)([-/.])\d+\2\d+(T?)", first)
@@ -284,8 +284,7 @@ def _parse_by_shape(path: Path, column: pd.Series) -> tuple[pd.Series, str]:
         clock = joint + "%H:%M:%S"[: 3 * first.count(":") + 2] if ":" in first else ""
         offers = " or ".join(f'data.datetime_format="{date}{clock}"' for date in dates)
         raise UserError(
-            f"{path}: the dates can be read day-first and month-first (such as {first!r}); "
-            f"say which it is with {offers}"
+            f"{path}: the dates (such as {first!r}) may be day-first or month-first; set {offers}"
         )
     best = int(np.argmin(unread))
     shape = f"{dates[best]!r} with or without a clock time, as the rest of the column"
@@ -293,7 +292,7 @@ def _parse_by_shape(path: Path, column: pd.Series) -> tuple[pd.Series, str]:
 
 
 def _parse_date_and_clock(column: pd.Series, date: str, joint: str) -> pd.Series:
-    """Midnight is often written as a bare date, and seconds are often left out."""
+    """Parse date and time; files often write midnight as a bare date, and omit the seconds."""
     times = pd.to_datetime(column, format=f"{date}{joint}%H:%M:%S", errors="coerce")
     for clock in (f"{joint}%H:%M", ""):
         left = column[times.isna()]

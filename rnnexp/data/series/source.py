@@ -1,4 +1,4 @@
-"""The base of every source of time series: read, cleaned and split by time."""
+"""The base class of all sources of time series: reads, cleans and splits them by time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from rnnexp.tables import Table
 
 @dataclass(frozen=True)
 class SeriesSplit:
-    """The rows of one series by use, in time order: [0, train), [train, validation), the test
-    rows up to rows. Row numbers count the original rows of the file, sorted by time."""
+    """The rows of the three spans of one series: training [0, train), validation
+    [train, validation), test [validation, rows). Rows are the original ones, sorted by time."""
 
     train: int
     validation: int
@@ -32,23 +32,23 @@ class SeriesSplit:
 def split_by_time(
     rows: int, look_back: int, validation_fraction: float, test_fraction: float
 ) -> SeriesSplit:
-    """Test: the last int(test_fraction * (rows - look_back)) rows. Validation: as many rows as its
-    fraction says, just before. Training: the rest."""
+    """The test span is the last int(test_fraction * (rows - look_back)) rows. The validation span
+    precedes it and is computed alike. The training span is the rest."""
     test = int(test_fraction * (rows - look_back))
     validation = int(validation_fraction * (rows - look_back))
     return SeriesSplit(rows - test - validation, rows - test, rows)
 
 
 class SeriesSource(Source):
-    """One or many series of equal steps, split by time. A source says how its series are read.
+    """One or many equally spaced series, split by time. Subclasses implement `read`.
 
-    look_back: steps that an evaluation window reads. frequency: the time between steps, e.g. `1h`.
-    season: steps after which the series repeats itself; by default a day, for daily series a week.
-    validation_stride: every how many rows of the validation span a window is evaluated.
-    datetime_format: a strptime format; None: ISO, day-first or month-first, as the column says.
-    skip_short: leave out series too short for the look-back instead of refusing them.
-    drop_last: leave out an epoch's last batch where it is not full. reshuffle: False gives the
-    first epoch's windows in the first epoch's order in every epoch.
+    look_back: steps of an evaluation window. frequency: the time between steps, e.g. `1h`.
+    season: steps in one period of the series; None: a day, or a week for daily series.
+    validation_stride: stride, in rows, of the evaluation windows of the validation span.
+    datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
+    skip_short: leave out series that are too short for a window; False: refuse them.
+    drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
+    windows of the first epoch, in the same order, in every epoch.
 
     After `setup`: series, splits, reports, left_out, store, scaling, fingerprint.
     """
@@ -103,11 +103,11 @@ class SeriesSource(Source):
     # What a source says -------------------------------------------------------------------------
 
     def read(self) -> list[RawSeries]:
-        """The series as their files give them."""
+        """The raw series, one per file."""
         raise NotImplementedError
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
-        """The series of other files in the format of this source."""
+        """Series from other files in the format of this source, for prediction."""
         raise NotImplementedError
 
     @property
@@ -142,14 +142,13 @@ class SeriesSource(Source):
                 raise UserError(
                     f"{one.path} has {len(one.time)} rows, too few for windows of "
                     f"data.look_back={self.look_back} steps, a test span and a training span of "
-                    f"{self.chunking.least_steps(self.look_back)} steps: give a smaller "
-                    "data.look_back or data.chunking.length, or data.skip_short=true to leave "
-                    "such files out"
+                    f"{self.chunking.least_steps(self.look_back)} steps: lower data.look_back or "
+                    "data.chunking.length, or set data.skip_short=true to leave such files out"
                 )
         if not raw:
             raise UserError(
                 f"no series is long enough for data.look_back={self.look_back} and the windows of "
-                "data.chunking"
+                "data.chunking: lower data.look_back or data.chunking.length"
             )
         self.store = Store(self.series, self.conditioning)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
@@ -158,7 +157,7 @@ class SeriesSource(Source):
     def _split_and_clean(
         self, raw: RawSeries
     ) -> tuple[SeriesSplit, tuple[Series, CleaningReport] | None]:
-        """The split of one series, and the series cleaned; None where it is too short."""
+        """The split of one series, and its cleaned form; None if the series is too short."""
         rows = len(raw.time)
         split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
         if split.validation >= rows or split.train <= 0:
@@ -166,25 +165,25 @@ class SeriesSource(Source):
         cleaned = clean(
             raw, self.cleaning, step=self.step, season=self.season, training_rows=split.train
         )
-        # Counted in steps: with duplicates merged there are fewer of them than rows.
+        # Counted in steps, not rows: merging duplicates leaves fewer steps than rows.
         steps = _training_steps(cleaned[0], split)
         long_enough = steps >= self.chunking.least_steps(self.look_back)
         return split, cleaned if long_enough else None
 
     def training_steps(self) -> list[int]:
-        """How many steps of each series the training span has."""
+        """The number of training steps of each series."""
         return list(map(_training_steps, self.series, self.splits))
 
     def training_spans(self) -> list[tuple[int, int]]:
-        """First and end position of each series' training span in the store."""
+        """The training span of each series in the store: (first step, end (exclusive))."""
         firsts = self.store.first[:-1].tolist()
         return [(a, a + n) for a, n in zip(firsts, self.training_steps(), strict=True)]
 
     # What a run records -------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """Fingerprints of the data, the split and the scaler, the split itself, and where the
-        files were."""
+        """Entries of run.json: the location of the files, fingerprints of the data, the split and
+        the scaling, the split itself, and the series that were left out."""
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
             ends = one.row_time[[0, rows.validation, -1]]
@@ -210,7 +209,7 @@ class SeriesSource(Source):
         }
 
     def report(self) -> list[Table | str]:
-        """A row a series, and which were too short."""
+        """A table with one row per series; its caption names the series that were too short."""
         caption = f"left out, too short: {', '.join(self.left_out)}" if self.left_out else ""
         return [report_table(self.reports, caption)]
 
@@ -220,7 +219,7 @@ def _training_steps(series: Series, split: SeriesSplit) -> int:
 
 
 def steps_in_a_season(step: np.timedelta64) -> int:
-    """A day for steps shorter than a day, a week for daily ones, else 1."""
+    """The steps in a day for steps shorter than a day, in a week for longer ones; at least 1."""
     day, week = np.timedelta64(1, "D"), np.timedelta64(7, "D")
     return int(day // step) if step < day else max(int(week // step), 1)
 
@@ -230,8 +229,8 @@ def _step(frequency: str) -> np.timedelta64:
         step = pd.Timedelta(frequency).to_timedelta64()
     except ValueError as error:
         raise UserError(
-            f"data.frequency={frequency!r} is not a length of time: write e.g. 1h, 30min or 1D"
+            f"data.frequency={frequency!r} is not a length of time: use e.g. 1h, 30min or 1D"
         ) from error
     if not step > np.timedelta64(0, "s"):
-        raise UserError(f"data.frequency={frequency!r} must be longer than nothing")
+        raise UserError(f"data.frequency={frequency!r} must be positive: use e.g. 1h, 30min or 1D")
     return step

@@ -1,6 +1,6 @@
-"""Windows as views: cleaned series laid end to end, and batches gathered from them by position.
+"""Windows as views: the cleaned series are concatenated, and batches gathered by position.
 
-Nothing is materialised: memory stays near the size of the raw series, whatever the look-back.
+Windows are never stored, so memory does not grow with the look-back.
 """
 
 from dataclasses import dataclass
@@ -18,28 +18,28 @@ class SeriesBatch(NamedTuple):
     """B windows of T steps of C columns; values and targets in original units."""
 
     values: Tensor  # (B, T, C) float32
-    calendar: Tensor  # (B, T, K) float32
+    calendar: Tensor  # (B, T, K) float32, K time features
     series: Tensor  # (B,) int64
-    target: Tensor  # (B, T) or (B, 1) float32: the value that follows each step, or the last one
-    weight: Tensor  # the target's shape, bool: which targets count
+    target: Tensor  # (B, T) or (B, 1) float32: the value after each step, or after the last step
+    weight: Tensor  # bool, the shape of `target`: which targets count in the loss
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Which windows: where each starts in the store, and what follows it."""
+    """n evaluation windows: their positions in the store, and their targets."""
 
-    start: Tensor  # (n,) int64
+    start: Tensor  # (n,) int64, the first step of each window in the store
     target: Tensor  # (n,) float32, original units
-    time: np.ndarray  # (n,) datetime64[s], of the target
+    time: np.ndarray  # (n,) datetime64[s], the time of the target
 
     def __len__(self) -> int:
         return len(self.start)
 
 
 class Store:
-    """The series of a data set, end to end: M steps in all.
+    """All series of a data set, concatenated: M steps.
 
-    values (M, C) float32, calendar (M, 4) int16, observed (M,) bool; series s has the steps
+    values (M, C) float32, calendar (M, 4) int16, observed (M,) bool. Series s consists of the steps
     first[s] .. first[s + 1] - 1.
     """
 
@@ -53,31 +53,32 @@ class Store:
         self.conditioning = conditioning
 
     def series_of(self, position: Tensor) -> Tensor:
-        """The number of the series that each position (n,) belongs to."""
+        """The index of the series that each position belongs to: (n,) -> (n,)."""
         return torch.searchsorted(self.first, position, right=True) - 1
 
     def inputs(self, start: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Windows of `length` steps from each start (B,): values, calendar columns, series."""
+        """Windows of `length` steps from each start (B,): values (B, T, C), time features
+        (B, T, K), series (B,)."""
         values = self.values.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, C)
         calendar = self.calendar.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, 4)
         return values, self.conditioning.encode(calendar), self.series_of(start)
 
     def next_value_batch(self, start: Tensor, length: int) -> SeriesBatch:
-        """Windows whose one target is the value that follows them."""
+        """Windows with one target: the value after the window."""
         following = (start + length).unsqueeze(1)
         target, weight = self.values[following, 0], self.observed[following]
         return SeriesBatch(*self.inputs(start, length), target, weight)
 
     def every_step_batch(self, start: Tensor, length: int, warm_up: int) -> SeriesBatch:
-        """Windows with a target at every step: the value that follows it. The first `warm_up` do
-        not count."""
+        """Windows with a target at every step: the value after the step. The first `warm_up`
+        targets have weight False."""
         following = (start + 1).unsqueeze(1) + torch.arange(length)
         weight = self.observed[following]
         weight[:, :warm_up] = False
         return SeriesBatch(*self.inputs(start, length), self.values[following, 0], weight)
 
     def evaluation_batch(self, windows: Windows, chosen: slice, length: int) -> SeriesBatch:
-        """Windows whose targets are original rows, never repaired values."""
+        """Windows with the values of original rows as targets, never repaired values."""
         target = windows.target[chosen].unsqueeze(1)
         inputs = self.inputs(windows.start[chosen], length)
         return SeriesBatch(*inputs, target, torch.ones_like(target, dtype=torch.bool))

@@ -1,1 +1,1 @@
-"""Sources of data: a class for every option of the config group `data`."""
+"""Data sources: one class for every option of the config group `data`."""

@@ -1,4 +1,4 @@
-"""The lecture's own datasets: its archives, or what `rnnexp data convert` made of them."""
+"""The lecture's own datasets: its archives, or a folder that `rnnexp data convert` wrote."""
 
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from rnnexp.errors import UserError
 
 
 class LectureReviews(DocumentSource):
-    """Reviews that are tokenised and split into training and test already.
+    """Reviews that are already tokenised, and split into training and test.
 
-    root: a folder with `sentiment_dataset_{train,test}_N.tar.gz`, or a converted one. size: the N,
-    where the folder has several. With vocabulary=everything the words have the archive's order,
-    in which one-hot weights of DLStudio were trained.
+    root: a folder with `sentiment_dataset_{train,test}_N.tar.gz`, or a converted one. size: N, if
+    the folder has archives of several sizes. With vocabulary=everything, words have the order of
+    the archive, which DLStudio's one-hot weights depend on.
     """
 
     things = "reviews"
@@ -49,8 +49,8 @@ class LectureReviews(DocumentSource):
             train, test = map(read_archive, archive_pair(folder, self.size))
         if train.vocabulary != test.vocabulary:
             raise UserError(
-                f"data.root={self.root}: the vocabularies of train and test differ, so the two do "
-                "not belong together"
+                f"data.root={self.root}: the vocabularies of train and test differ, so the two "
+                "parts do not belong together"
             )
         for kind, reviews in (("negative", train.negative), ("positive", train.positive)):
             if not any(map(any, reviews.values())):
@@ -76,9 +76,9 @@ def _documents(archive: Archive) -> list[Document]:
 
 
 def as_archives(source: DocumentSource) -> tuple[Archive, Archive]:
-    """The training part (validation included) and the test part as the lecture has them.
+    """The training part (validation included) and the test part as archives of the lecture.
 
-    Their vocabulary is the source's own, or else every word of both parts.
+    Their vocabulary is the source's own, or all words of both parts if it has none.
     """
     train, test = source.not_tested, source.documents["test"]
     vocabulary = source.words() or count_tokens(one.tokens for one in train + test)
@@ -94,15 +94,15 @@ def _archive(documents: list[Document], vocabulary: list[str]) -> Archive:
 
 
 def write_archive_pair(folder: Path, train: Archive, test: Archive) -> None:
-    """`sentiment_dataset_{train,test}_N.tar.gz` in a new folder, whole or not at all.
+    """Write `sentiment_dataset_{train,test}_N.tar.gz` to a new or empty folder.
 
-    N is the number of reviews of a kind, in training and test together, of the largest category.
+    N is the largest number of reviews of one kind in one category, training and test together.
 
     Raises:
-        UserError: the folder has something in it already, or cannot be written.
+        UserError: the folder is not empty, or cannot be written.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} has files in it: move it away, or name another folder")
+        raise UserError(f"{folder} is not empty: move it away, or choose another folder")
     size = max(
         len(kind.get(category, [])) + len(other.get(category, []))
         for kind, other in ((train.positive, test.positive), (train.negative, test.negative))

@@ -1,4 +1,4 @@
-"""Last names and the language they come from: a folder of `Language.txt` files."""
+"""Last names with their language: a folder of `Language.txt` files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from rnnexp.data.text.source import DocumentSource
 from rnnexp.data.text.splits import grouped_split, stratified_split
 from rnnexp.errors import UserError
 
-SHOWN = 20  # characters of a name in a sentence
+SHOWN = 20  # characters of a name in a message
 
 
 class Names(DocumentSource):
-    """Names of a folder, split into training and test. A token is a character.
+    """The names of a folder, split into training and test. A token is a character.
 
-    characters: which ones there are, and what becomes of the others.
-    root: the folder; None: `names` in $RNNEXP_DATA, or where it was fetched to.
-    languages: their names, as the files have them; None: all that are found.
-    split: `rows` draws lines of every language, as published results do: a name that stands in
-    several lines or files can be trained on and tested too. `names` draws names of every language
-    (of its most frequent one, where a name has several), with all their lines: none is in two
-    parts. Two names are one if they differ in accents, case or white space at the ends alone.
+    characters: the alphabet, and how other characters are handled.
+    root: the folder; None: `names` in $RNNEXP_DATA, or where `rnnexp data fetch` puts it.
+    languages: the languages to read, i.e. file names; None: all of the folder.
+    split: `rows` splits the lines of every language, as in published results; a name that occurs
+    several times may then be in both parts, which is a leak. `names` splits the different names,
+    each with all its lines, stratified by their most frequent language. Names count as equal if
+    they differ only in accents, case, or white space at the ends.
     """
 
     things = "names"
@@ -61,8 +61,8 @@ class Names(DocumentSource):
         kept, test = self.split_off(documents, self.test_fraction, "test")
         if not test:
             raise UserError(
-                f"data.test_fraction={self.test_fraction} leaves no name to test on: raise it, or "
-                "take more names"
+                f"data.test_fraction={self.test_fraction} leaves no test names: raise it, or add "
+                "names"
             )
         return [documents[number] for number in kept], [documents[number] for number in test]
 
@@ -70,7 +70,7 @@ class Names(DocumentSource):
         return self.read_folder(Path(self.place))
 
     def read_folder(self, root: Path) -> list[Document]:
-        """The names of every language, as characters; the languages become the classes."""
+        """Read the names of every language as characters; the languages become the classes."""
         names = read_names(root, self.languages)
         self.classes = list(names)
         documents = []
@@ -81,8 +81,8 @@ class Names(DocumentSource):
                     text = name.text if len(name.text) <= SHOWN else f"{name.text[:SHOWN]}..."
                     raise UserError(
                         f"{root / language}.txt, line {name.line}: {text!r} has none of the "
-                        "lecture's letters a to z and A to Z, not even with an accent: take the "
-                        "line out, or set data/characters=all"
+                        "lecture's letters a to z and A to Z, not even with an accent: remove the "
+                        "line, or set data/characters=all"
                     )
                 documents.append(Document(tokens, label, "", name.text))
         return documents
@@ -103,14 +103,14 @@ class Names(DocumentSource):
             [folded(document) for document in documents], labels, fraction, self.split_seed, name
         )
 
-    # What a person should know ------------------------------------------------------------------
+    # Notes for the console ----------------------------------------------------------------------
 
     @property
     def notes(self) -> list[str]:
-        return [self._limits(), self._leak(), *self._what_becomes()]
+        return [self._limits(), self._leak(), *self._character_notes()]
 
     def _limits(self) -> str:
-        """What the most frequent class, and a table of all names, would get right."""
+        """The accuracy of the most frequent class, and of a table of all names."""
         everything = self._everything()
         languages = Counter(document.label for document in everything)
         [(label, most)] = languages.most_common(1)
@@ -120,58 +120,58 @@ class Names(DocumentSource):
         best = sum(max(counts.values()) for counts in table.values())
         several = sum(len(counts) > 1 for counts in table.values())
         return (
-            f"always {self.classes[label]}: {100 * most / len(everything):.1f} % of all names "
-            f"right; a table of all {len(table):,} different ones, each with its most frequent "
-            f"language: {100 * best / len(everything):.2f} %, the ceiling of whatever reads these "
-            f"characters (names that stand in the files of several languages: {several:,})"
+            f"accuracy on all names: {100 * most / len(everything):.1f} % by always predicting "
+            f"{self.classes[label]}; {100 * best / len(everything):.2f} % by a table of all "
+            f"{len(table):,} different names with their most frequent language, the upper bound "
+            f"for any model of these characters ({several:,} names occur in several languages)"
         )
 
     def _leak(self) -> str:
-        """Whether names are in two parts, and how many."""
+        """How many names are in several parts."""
         if self.split == "names":
-            return "data.split=names: no name is in two parts"
+            return "data.split=names: each name is in one part only"
         trained = {folded(document) for document in self.documents["training"]}
         tested = [folded(document) in trained for document in self.documents["test"]]
         rows = [(*document.tokens, document.label) for document in self._everything()]
         return (
             f"data.split=rows LEAKS: {len(rows) - len(set(rows)):,} lines repeat a name of their "
-            f"language, and {sum(tested):,} of the {len(tested):,} tested names are trained on as "
-            "well; data.split=names keeps each in one part"
+            f"language, and {sum(tested):,} of the {len(tested):,} test names are in the training "
+            "part too; data.split=names keeps each name in one part"
         )
 
-    def _what_becomes(self) -> list[str]:
-        """What became of the characters that did not stay, and of long names."""
+    def _character_notes(self) -> list[str]:
+        """Which characters are replaced or left out, and how many names are cut."""
         texts = [document.text for document in self._everything()]
         found = sorted(
             changed(texts, self.characters).items(), key=lambda item: (-item[1], item[0])
         )
         notes = []
-        replaced = [f"{old} {new} ({count:,})" for (old, new), count in found if new]
+        replaced = [f"{old} -> {new} ({count:,})" for (old, new), count in found if new]
         if replaced:
-            notes.append(f"characters without their accents: {', '.join(replaced)}")
+            notes.append(f"accents removed: {', '.join(replaced)}")
         left_out = [f"{_shown(old)} ({count:,})" for (old, new), count in found if not new]
         if left_out:
             notes.append(f"characters left out: {', '.join(left_out)}")
         spaces = sum(text != text.strip() for text in texts)
         if spaces:
-            notes.append(f"names that begin or end with white space, which stays: {spaces:,}")
+            notes.append(f"names that begin or end with white space, which is kept: {spaces:,}")
         if self.max_tokens is not None:
             long = sum(len(one.tokens) > self.max_tokens for one in self._everything())
             if long:
                 notes.append(
-                    f"names with over {self.max_tokens} characters (data.max_tokens), of which the "
-                    f"first and last halves of so many are read: {long:,}"
+                    f"names cut to {self.max_tokens} characters (data.max_tokens), first and last "
+                    f"half: {long:,}"
                 )
         return notes
 
 
 def folded(document: Document) -> str:
-    """What two lines have in common that have the same name."""
+    """The form in which names are compared: without accents, case, and white space at the ends."""
     return without_accents("".join(document.tokens)).casefold().strip()
 
 
 def _shown(character: str) -> str:
-    """The character, or its name where nothing would be seen of it."""
+    """The character, or its Unicode name if it is invisible."""
     if character.isprintable() and not character.isspace():
         return character
     return unicodedata.name(character, f"U+{ord(character):04X}").lower()

@@ -18,7 +18,7 @@ SUFFIX = "_hourly.csv"
 class PowerLoad(SeriesSource):
     """Windows of the series in a folder of `NAME_hourly.csv`, in MW.
 
-    root: the folder; None: `power_load` in $RNNEXP_DATA, or where it was fetched to.
+    root: the folder; None: `power_load` in $RNNEXP_DATA, or where `rnnexp data fetch` puts it.
     """
 
     unit = "MW"
@@ -43,10 +43,10 @@ class PowerLoad(SeriesSource):
 
 
 def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[RawSeries]:
-    """Every series of the folder, by name. Loads are in MW, times are the local clock.
+    """All series of a folder, sorted by file name. Loads are in MW, times are local.
 
     Raises:
-        UserError: where the folder or a file of it cannot be read.
+        UserError: the folder or one of its files cannot be read.
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
@@ -56,11 +56,11 @@ def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[R
 def read_load_files(
     paths: Sequence[Path], *, datetime_format: str | None = None
 ) -> list[RawSeries]:
-    """The series of each file, and of each NAME_hourly.csv of each folder, named after the file. A
-    file has the column `Datetime` and one other.
+    """Read files, and every NAME_hourly.csv of folders. A series is named after its file, which has
+    the column `Datetime` and one other.
 
     Raises:
-        UserError: a file cannot be read, a folder has none, or two files share a name.
+        UserError: a file cannot be read, a folder has no file, or two series share a name.
     """
     return unique_names(
         [

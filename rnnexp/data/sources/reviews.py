@@ -1,4 +1,4 @@
-"""Reviews of products: a folder of categories, each with positive.review and negative.review."""
+"""Product reviews: a folder of categories, each with positive.review and negative.review."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from rnnexp.errors import UserError
 
 
 class Reviews(DocumentSource):
-    """The first reviews of every category and kind, split 80:20 into training and test.
+    """The first reviews of every category and class, split into training and test.
 
-    root: the folder of categories, or one that holds it as `sorted_data...`; None: `reviews` in
-    $RNNEXP_DATA, or where it was fetched to.
-    categories: their names; None: all that are found.
-    per_class: how many positive and how many negative ones of a category, the first of each file;
-    None: all. Where there are fewer, all are taken and the report says so; strict=True refuses.
-    encoding: of the files; None: found for each file, UTF-8 or Latin-1.
+    root: the folder of categories, or a folder that contains it as `sorted_data*`; None: `reviews`
+    in $RNNEXP_DATA, or where `rnnexp data fetch` puts it.
+    categories: the categories to read; None: all of the folder.
+    per_class: positive and negative reviews of each category, the first of each file; None: all.
+    strict: whether a category with fewer reviews is an error; otherwise the report says so.
+    test_fraction: share of the test documents, stratified by category and class.
+    encoding: encoding of the files; None: detected for each file, UTF-8 or Latin-1.
     """
 
     things = "reviews"
@@ -61,8 +62,8 @@ class Reviews(DocumentSource):
         kept, test = self.split_off(documents, self.test_fraction, "test")
         if not test:
             raise UserError(
-                f"data.test_fraction={self.test_fraction} leaves no review to test on: raise "
-                "it, or take more reviews (data.per_class)"
+                f"data.test_fraction={self.test_fraction} leaves no test reviews: raise it, or "
+                "data.per_class"
             )
         return [documents[number] for number in kept], [documents[number] for number in test]
 
@@ -73,7 +74,7 @@ class Reviews(DocumentSource):
         return self.read_folder(Path(self.place))
 
     def read_folder(self, root: Path) -> list[Document]:
-        """The chosen reviews of every category, tokenised."""
+        """Read and tokenise the chosen reviews of every category."""
         documents = []
         for category in categories(root, self.categories):
             found = read_first(

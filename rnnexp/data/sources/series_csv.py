@@ -1,4 +1,4 @@
-"""Any regular series from CSV files: one file a series, named after the file."""
+"""Any equally spaced series from CSV files: one series per file, named after the file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rnnexp.errors import UserError
 
 
 class SeriesCsv(SeriesSource):
-    """Windows of the series in a CSV file, in the files of a folder, or in a list of these.
+    """Windows of the series in CSV files.
 
-    value_column: the column to predict; None: the only one beside `datetime_column`.
-    input_columns: further columns that the network reads. unit: of the values, part of the
-    metrics' names.
+    root: a CSV file, a folder of CSV files, or a list of these.
+    value_column: the column to predict; None: the only column beside `datetime_column`.
+    input_columns: extra input columns. unit: unit of the values, part of the names of metrics.
     """
 
     def __init__(
@@ -67,21 +67,21 @@ def read_series_csv(
     input_columns: Sequence[str] = (),
     datetime_format: str | None = None,
 ) -> list[RawSeries]:
-    """Read files, and the `*.csv` of folders, in the order given.
+    """Read files, and the `*.csv` files of folders, in the order given.
 
     Args:
-        value_column: the column to predict; None: the only one beside `datetime_column`.
-        input_columns: further columns that the network reads and does not predict.
+        value_column: the column to predict; None: the only column beside `datetime_column`.
+        input_columns: extra input columns, which are not predicted.
 
     Raises:
-        UserError: where nothing is found, a file cannot be read, or two files share a name.
+        UserError: there is no file, a file cannot be read, or two series share a name.
     """
     if value_column is None and input_columns:
         raise UserError("data.input_columns needs data.value_column, the column to predict")
     columns = None if value_column is None else [value_column, *input_columns]
     files = [file for path in paths for file in _files(path)]
     if not files:
-        raise UserError("data.root names no file")
+        raise UserError("data.root is an empty list: give a CSV file or a folder")
     return unique_names(
         [
             read_series(

@@ -1,8 +1,7 @@
-"""SYNTHETIC hourly load: a seeded generator, for demonstrations and tests without any download.
+"""SYNTHETIC hourly load: a seeded generator, for demonstrations and tests without a download.
 
-The files have the format of real ones and their traps: rows that are not in time order, a
-repeated hour in autumn, an absent hour in spring, a value near zero. They go through the same
-reader and the same cleaning.
+The files have the format and the defects of real ones: rows out of time order, a repeated hour in
+autumn, a missing hour in spring, a value near zero. The same reader and cleaning process them.
 """
 
 from __future__ import annotations
@@ -25,9 +24,10 @@ HOUR = np.timedelta64(1, "h")
 
 
 class SyntheticLoad(SeriesSource):
-    """Windows of SYNTHETIC series, in MW, generated anew (and alike) for every run.
+    """Windows of SYNTHETIC series, in MW, generated again, identically, for every run.
 
-    series_seed: seed of the generator; the run's own seed does not change the data.
+    series_seed: seed of the generator; the run's seed does not change the data. number: of series.
+    days: length of each series.
     """
 
     unit = "MW"
@@ -67,7 +67,7 @@ def write_synthetic_load(
 ) -> list[Path]:
     """Write `SYNTHETIC1_hourly.csv`, `SYNTHETIC2_hourly.csv`, ... into an existing folder.
 
-    The same seed gives the same bytes, and a series does not depend on how many there are.
+    The same seed gives the same bytes. A series does not depend on the number of series.
     """
     paths = []
     for number in range(1, series + 1):
@@ -89,8 +89,8 @@ def write_synthetic_load(
 
 
 def _clock_time(standard: np.ndarray) -> np.ndarray:
-    """What a clock on the wall shows. Summer time skips one hour in March (second Sunday) and
-    shows one twice in November (first Sunday): hence the gaps and duplicates of real files."""
+    """Local time with US daylight saving time, which skips an hour on the second Sunday in March
+    and repeats one on the first Sunday in November; hence the gaps and duplicates of real files."""
     local = standard.copy()
     for year in np.unique(standard.astype("datetime64[Y]")):
         march, november = year.astype("datetime64[M]") + np.array([2, 10])
@@ -101,15 +101,15 @@ def _clock_time(standard: np.ndarray) -> np.ndarray:
 
 
 def _file_order(standard: np.ndarray) -> np.ndarray:
-    """The order of the real files: a block a year, in it the days backwards, a day from 01:00 to
-    24:00."""
+    """The row order of the real files: years ascending, days of a year descending, hours of a day
+    ascending from 01:00 to 24:00."""
     day = (standard - HOUR).astype("datetime64[D]")
     year = day.astype("datetime64[Y]")
     return np.lexsort((standard, -day.astype(np.int64), year))
 
 
 def _load(standard: np.ndarray, local: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """MW (N,): people's day and week, times the weather's effect, times noise of 0.4 %."""
+    """Load in MW (N,): daily and weekly habits x weather x slow noise x white noise of 0.4 %."""
     base = generator.uniform(1500, 12000)
     heating, cooling = generator.uniform(0.006, 0.010), generator.uniform(0.014, 0.022)
     felt = _felt_temperature(standard, generator)
@@ -120,11 +120,11 @@ def _load(standard: np.ndarray, local: np.ndarray, generator: np.random.Generato
 
 
 def _habits(local: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """(N,), around 1: steep mornings on weekdays, late and low ones at weekends."""
+    """A factor (N,) around 1: mornings are steep on weekdays, later and lower at weekends."""
     day = local.astype("datetime64[D]")
     hour = (local - day) / HOUR
     weekend = (day.astype(np.int64) + 3) % 7 >= 5
-    late = generator.uniform(1.0, 2.5)  # hours that a weekend's morning comes later
+    late = generator.uniform(1.0, 2.5)  # delay of weekend mornings, hours
     industry = generator.uniform(0.08, 0.16)
 
     def hump(centre: np.ndarray | float, width: float) -> np.ndarray:
@@ -138,17 +138,17 @@ def _habits(local: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _felt_temperature(standard: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Degrees Celsius (N,) as buildings feel them, some hours late."""
+    """Temperature in degrees Celsius (N,), smoothed and delayed like that inside a building."""
     year = (standard - FIRST_HOUR) / np.timedelta64(1, "D") / 365.25
     season = 12 - 13 * np.cos(2 * np.pi * (year - 0.05))
     day = -4 * np.cos(2 * np.pi * (year * 365.25 - 3 / 24))
     outside = season + day + 4.5 * _slow_noise(len(standard), 70, generator)
-    lag = 1 / 8  # a building follows by an eighth an hour
+    lag = 1 / 8  # share of the difference that a building takes up per hour
     return np.array(list(accumulate(outside.tolist(), lambda felt, now: felt + lag * (now - felt))))
 
 
 def _slow_noise(steps: int, hours: float, generator: np.random.Generator) -> np.ndarray:
-    """AR(1) noise (steps,) of unit variance that forgets within `hours`."""
+    """AR(1) noise (steps,) of unit variance and a correlation time of `hours`."""
     memory = np.exp(-1 / hours)
     shocks = generator.standard_normal(steps) * np.sqrt(1 - memory**2)
     shocks[0] /= np.sqrt(1 - memory**2)

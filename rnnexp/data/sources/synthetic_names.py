@@ -1,19 +1,18 @@
-"""SYNTHETIC last names: a seeded generator, for demonstrations and tests without any download.
+"""SYNTHETIC last names: a seeded generator, for demonstrations and tests without a download.
 
-The files have the format of real ones and their traps: accents, hyphens and apostrophes, names that
-repeat, names in the wrong file. They go through the same reader.
+The files have the format and the defects of real ones: accents, hyphens and apostrophes, repeated
+names, names in the wrong file. The same reader processes them.
 
-A name is an opening consonant with a vowel, two or three middle syllables, and an ending. Its
-language follows from two rules:
+A name is an opening consonant with a vowel, two or three middle syllables, and an ending, which
+replaces the last vowel. Two rules determine its language:
 
-1. The family tells the vowels, the consonants of the middle and the kind of the ending.
-2. In the eastern language of a family the consonant of the ending is voiced (b d g v z) where the
-   opening one is, and voiceless (p t k f s) where that is. In the western one it is the other way
-   round.
+1. The family determines the vowels, the middle consonants and the form of the ending.
+2. In the eastern language of a family, the first and the last consonant agree: both are voiced
+   (b d g v z) or both are voiceless (p t k f s). In the western language they disagree.
 
-Which opening a name has is a coin: Bolarad and Polarat are eastern, Bolarat and Polarad western. So
-no beginning, middle or ending tells east from west, and no n-gram of fewer than seven letters: a
-network must remember the first letter until the last ones come.
+The first consonant is voiced with probability 1/2: Bolarad and Polarat are eastern, Bolarat and
+Polarad are western. So no beginning, middle or ending, and no n-gram of fewer than seven letters,
+depends on the side. A network must remember the first letter until the end of the name.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ VOICED, VOICELESS = "bdgvz", "ptkfs"
 
 
 class Family(NamedTuple):
-    """How the names of two languages sound. ending: with the place of its consonant; more: how
-    many times as many names there are as of a small family."""
+    """The sounds of two related languages. middle: consonants; ending: `{}` is its consonant; more:
+    a factor on the number of names."""
 
     vowels: str
     middle: str
@@ -47,7 +46,7 @@ FAMILIES = {
     "tevish": Family("eiu", "lnw", "e{}", 1),
     "ouenic": Family("aeo", "rmn", "i{}o", 1),
 }
-LANGUAGES = {  # name of the file -> family, and whether the consonants agree
+LANGUAGES = {  # file name -> family, and whether the first and the last consonant agree
     f"synthetic_{family}_{side}": (family, side == "east")
     for family in FAMILIES
     for side in ("east", "west")
@@ -56,10 +55,10 @@ ACCENTS = dict(zip("aeiou", "áéíóú", strict=True))
 
 
 class SyntheticNames(Names):
-    """SYNTHETIC names, generated anew (and alike) for every run.
+    """SYNTHETIC names, generated again, identically, for every run.
 
-    generator_seed: seed of the generator; the run's own seed does not change the data. number: of
-    names in a language; the two languages of the first family have twice as many.
+    generator_seed: seed of the generator; the run's seed does not change the data. number: names
+    per language; the two languages of the first family have twice as many.
     """
 
     things = "SYNTHETIC names"
@@ -83,7 +82,7 @@ class SyntheticNames(Names):
 def write_synthetic_names(folder: Path, seed: int, *, number: int) -> None:
     """Write `<folder>/<language>.txt` for each of six invented languages, UTF-8.
 
-    The same seed gives the same bytes; more names continue a file and change nothing in the others.
+    The same seed gives the same bytes. A larger number only appends lines to each file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for place, (language, (family, _)) in enumerate(LANGUAGES.items()):
@@ -95,7 +94,7 @@ def write_synthetic_names(folder: Path, seed: int, *, number: int) -> None:
 
 
 def _line(language: str, before: Sequence[str], generator: np.random.Generator) -> str:
-    """One in ten repeats a name of this language, one in forty follows the rules of any other."""
+    """A name. One in ten repeats an earlier line, one in forty is of a random language."""
     if before and generator.integers(10) == 0:
         return before[int(generator.integers(len(before)))]
     if generator.integers(40) == 0:
@@ -112,12 +111,12 @@ def _name(family: str, agree: bool, generator: np.random.Generator) -> list[str]
     syllables = [_pick(opening, generator).upper() + _pick(vowels, generator)]
     for _ in range(int(generator.integers(2, 4))):
         syllables.append(_pick(middle, generator) + _pick(vowels, generator))
-    last = syllables.pop()[0]  # the ending brings a vowel of its own
+    last = syllables.pop()[0]  # the ending has its own vowel
     return [*syllables, last + ending.format(_pick(closing, generator))]
 
 
 def _spelt(syllables: list[str], generator: np.random.Generator) -> str:
-    """The name as it is written: some have an accent, a hyphen or an apostrophe."""
+    """The spelling of a name; one in ten has an accent, a hyphen or an apostrophe."""
     first, *rest = syllables
     match generator.integers(40):
         case 0 | 1:

@@ -1,11 +1,11 @@
-"""SYNTHETIC documents that ask for memory and nothing else: the first word is the class.
+"""SYNTHETIC documents that test memory alone: the first word determines the class.
 
-A document is `yes` or `no`, and then `distance` words that are drawn without a look at it. So the
-state that has just read the word that counts stands `distance` steps before the last one, and what
-is learnt from that word has to come back over so many steps (the latching problem of Bengio,
-Simard and Frasconi 1994, "Learning long-term dependencies with gradient descent is difficult").
+A document is `yes` or `no`, followed by `distance` random words that do not depend on the class.
+The network must remember the first word for `distance` steps, and the gradient must flow back over
+as many (the latching problem of Bengio, Simard and Frasconi 1994, "Learning long-term dependencies
+with gradient descent is difficult").
 
-The two words stand nowhere else: a bag of words knows the class at once, at every distance.
+`yes` and `no` occur nowhere else, so a bag of words solves the task at any distance.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from rnnexp.data.text.documents import Document
 from rnnexp.data.text.source import DocumentSource
 from rnnexp.errors import UserError
 
-FIRST = ("no", "yes")  # of class 0 and of class 1
+FIRST = ("no", "yes")  # first words of class 0 and class 1
 OTHERS = (
     *(
         "apple",
@@ -36,10 +36,10 @@ OTHERS = (
 
 
 class SyntheticRecall(DocumentSource):
-    """SYNTHETIC documents, generated anew (and alike) for every run.
+    """SYNTHETIC documents, generated again, identically, for every run.
 
-    distance: words after the first one. number: of documents, half of them of each class.
-    generator_seed: seed of the generator; the run's own seed does not change the data.
+    distance: words after the first one. number: of documents, half of them in each class.
+    generator_seed: seed of the generator; the run's seed does not change the data.
     """
 
     things = "SYNTHETIC documents"
@@ -61,8 +61,8 @@ class SyntheticRecall(DocumentSource):
             raise UserError(f"data.test_fraction is {test_fraction}: it must be from 0.1 to 0.5")
         if self.max_tokens is not None and self.max_tokens <= distance:
             raise UserError(
-                f"data.max_tokens={self.max_tokens} cuts documents of {distance + 1} words, and "
-                "the first word would come nearer to the end: set data.max_tokens=null"
+                f"data.max_tokens={self.max_tokens} would cut documents of {distance + 1} words "
+                "and shorten the distance: set data.max_tokens=null"
             )
         self.distance, self.number, self.generator_seed = distance, number, generator_seed
         self.test_fraction = test_fraction
@@ -73,7 +73,7 @@ class SyntheticRecall(DocumentSource):
 
     @property
     def notes(self) -> list[str]:
-        return [f"the first word tells the class, {self.distance} words before the end"]
+        return [f"the first word, {self.distance} words before the last, determines the class"]
 
     def words(self) -> list[str]:
         return [*FIRST, *OTHERS]
@@ -87,7 +87,7 @@ class SyntheticRecall(DocumentSource):
         return [documents[number] for number in kept], [documents[number] for number in test]
 
     def _document(self, number: int) -> Document:
-        """More documents, or longer ones, change nothing in those that there are."""
+        """Document `number`, which a larger distance extends and a larger number leaves alone."""
         generator = np.random.default_rng([self.generator_seed, number])
         others = generator.integers(len(OTHERS), size=self.distance)
         label = number % 2

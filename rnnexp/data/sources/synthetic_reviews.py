@@ -1,24 +1,24 @@
-"""SYNTHETIC product reviews: a seeded generator, for demonstrations and tests without any download.
+"""SYNTHETIC product reviews: a seeded generator, for demonstrations and tests without a download.
 
-The files have the format of real ones and their traps: raw `&` and `<`, HTML entities, text of
-several lines, tags that repeat. They go through the same reader.
+The files have the format and the traps of real ones: unescaped `&` and `<`, HTML entities, text of
+several lines, repeated tags. The same reader processes them.
 
-A review says something about one to five parts of a product: a clause each, with exactly one
-sentiment word (`POSITIVE`, `NEGATIVE`). Clauses end at a comma or a full stop. The label follows
-from the text by a rule without exceptions:
+A review judges one to five parts of a product, each in one clause with exactly one sentiment word
+(`POSITIVE`, `NEGATIVE`). Clauses end at a comma or a full stop. The label follows from the text by
+a rule without exceptions:
 
-1. A clause counts 1 with a positive word and -1 with a negative one; the opposite where a negation
-   (not, isn't, cannot, never, hardly, nobody) stands before that word in the clause, however many
-   words lie between: "the lid is not at all what I would call sturdy" counts -1.
-2. Where a contrast (but, however, in the end) stands before the last clause, that clause decides.
-   Otherwise the sum of all clauses does.
+1. A clause scores 1 with a positive word and -1 with a negative one. A negation (not, isn't,
+   cannot, never, hardly, nobody) anywhere before the word in the clause flips the sign: "the lid is
+   not at all what I would call sturdy" scores -1.
+2. If a contrast (but, however, in the end) precedes the last clause, the last clause decides.
+   Otherwise the sum of all clauses decides.
 
-Remarks that may stand before and after have no sentiment word, and count nothing.
+Optional remarks before and after have no sentiment word and do not count.
 
-Words alone tell nothing: whether a clause is negated and which sign its word has are independent
-coins, and an affirmation has as many words as its negation. So every word is as frequent in
-positive reviews as in negative ones, and most pairs of neighbours are. A network must remember a
-negation until its word comes, keep the score, and drop it at a late "but".
+Single words carry no information: negation and the sign of the sentiment word are independent coin
+flips, and a negated clause has as many words as an affirmed one. So every word, and almost every
+bigram, is equally frequent in positive and negative reviews. A network must remember a negation
+until the sentiment word, keep the score, and drop the score at a late "but".
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from rnnexp.errors import UserError
 
 Option = TypeVar("Option")
 
-PARTS = {  # category -> the product, and what is said to be good or bad about it
+PARTS = {  # category -> the product, and the parts that reviews judge
     "synthetic_backpacks": ("backpack", ("strap", "zip", "pocket", "lining", "buckle", "frame")),
     "synthetic_kettles": ("kettle", ("lid", "spout", "handle", "switch", "heater", "base")),
     "synthetic_lamps": ("lamp", ("shade", "bulb", "stand", "dimmer", "cable", "joint")),
 }
-KINDS = {"positive": 1, "negative": -1}  # name of the file -> label in the rule
+KINDS = {"positive": 1, "negative": -1}  # file name -> label in the rule
 
 POSITIVE = (
     *("sturdy", "solid", "reliable", "elegant", "practical"),
@@ -53,7 +53,7 @@ NEGATIVE = (
 )
 CALLED = ("what I would call", "what most people call")
 BETWEEN = ("", "", "", "to my mind", "by any standard", *CALLED)
-FRAMES = (  # affirmed, negated (as many words), what stands between that and the sentiment word
+FRAMES = (  # affirmed; negated, with as many words; options between these and the sentiment word
     ("the {part} is", "the {part} isn't", BETWEEN),
     ("the {part} is certainly", "the {part} is not", BETWEEN),
     ("the {part} is clearly", "the {part} is hardly", BETWEEN),
@@ -65,10 +65,10 @@ FRAMES = (  # affirmed, negated (as many words), what stands between that and th
 )
 JOINTS = (". ", ", and ")
 CONTRASTS = (", but ", ". However, ", ". In the end ")
-CLAUSES = (1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 5)  # numbers of clauses, each entry equally likely
+CLAUSES = (1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 5)  # number of clauses; each entry is equally likely
 SHORTEST, LONGEST = 5, 40  # words of a review
 
-BEFORE = (  # remarks; what would be markup or an entity stands here as real files have it
+BEFORE = (  # remarks, with unescaped characters and entities as in real files
     "I bought this {product} in March.",
     "I ordered it from Moss & Fern.",
     "It cost < 40 dollars.",
@@ -84,9 +84,9 @@ MONTHS = "January February March April May June July August September October No
 
 
 class SyntheticReviews(Reviews):
-    """SYNTHETIC reviews, generated anew (and alike) for every run.
+    """SYNTHETIC reviews, generated again, identically, for every run.
 
-    generator_seed: seed of the generator; the run's own seed does not change the data.
+    generator_seed: seed of the generator; the run's seed does not change the data.
     """
 
     things = "SYNTHETIC reviews"
@@ -111,7 +111,7 @@ def write_synthetic_reviews(folder: Path, seed: int, *, number: int) -> None:
     """Write `positive.review` and `negative.review` for each of three invented categories.
 
     The files are `<folder>/<category>/<kind>.review`, ASCII, with `number` reviews each. The same
-    seed gives the same bytes; more reviews continue a file and change nothing in the others.
+    seed gives the same bytes. A larger number only appends reviews to each file.
     """
     for place, (category, (product, parts)) in enumerate(PARTS.items()):
         (folder / category).mkdir(parents=True, exist_ok=True)
@@ -121,14 +121,14 @@ def write_synthetic_reviews(folder: Path, seed: int, *, number: int) -> None:
             (folder / category / f"{kind}.review").write_bytes("".join(blocks).encode("ascii"))
 
 
-# --- what a review says -------------------------------------------------------------------------
+# --- the text of a review -----------------------------------------------------------------------
 
 
 def verdict(counts: Sequence[int], contrast: bool) -> int:
-    """The label by the rule above: 1, -1, or 0 where a review would not make up its mind.
+    """The label by the rule above: 1 or -1, or 0 for an invalid review.
 
-    counts: 1 or -1 for each clause, negations reckoned in. contrast: one stands before the last
-    clause; what it then says has to contradict the clauses before.
+    counts: the score of each clause, 1 or -1, after negation. contrast: whether a contrast precedes
+    the last clause; the review is then valid if the last clause contradicts the sum of the others.
     """
     if not contrast:
         return int(np.sign(sum(counts)))
@@ -137,11 +137,11 @@ def verdict(counts: Sequence[int], contrast: bool) -> int:
 
 
 def _text(product: str, parts: Sequence[str], label: int, generator: np.random.Generator) -> str:
-    """A review of this label: clauses are drawn without a look at it, until they have it.
+    """A review with this label, by rejection sampling of clauses.
 
-    Of the reviews of several clauses every second turns at the end. Of the others, those of three
-    clauses and more, every second ends with a clause against its own sum: neither the last clause
-    alone nor the sum alone tells the label.
+    Half of the reviews of several clauses have a contrast before the last clause. Of the others,
+    half of those with three or more clauses end with a clause whose sign differs from the sum. So
+    neither the last clause alone nor the sum alone determines the label.
     """
     clauses = _pick(CLAUSES, generator)
     contrast = clauses > 1 and _coin(generator)
@@ -169,7 +169,7 @@ def _clause(part: str, sign: int, negated: bool, generator: np.random.Generator)
 
 
 def _joined(clauses: Sequence[str], contrast: bool, generator: np.random.Generator) -> str:
-    """Sentences of these clauses; the contrast, if there is one, before the last of them."""
+    """Join clauses to sentences, with a contrast before the last clause if there is one."""
     joints = [_pick(JOINTS, generator) for _ in clauses[1:]]
     if contrast:
         joints[-1] = _pick(CONTRASTS, generator)
@@ -181,7 +181,7 @@ def _joined(clauses: Sequence[str], contrast: bool, generator: np.random.Generat
 
 
 def _remark(remarks: Sequence[str], generator: np.random.Generator) -> str:
-    """A remark in two reviews of three, sometimes a paragraph of its own."""
+    """A remark with probability 2/3, inline or in its own line or paragraph; else a space."""
     if generator.integers(3) == 0:
         return " "
     gap = _pick((" ", "\n", "\n\n"), generator)
@@ -194,7 +194,7 @@ def _remark(remarks: Sequence[str], generator: np.random.Generator) -> str:
 def _review(
     category: str, product: str, parts: Sequence[str], label: int, generator: np.random.Generator
 ) -> str:
-    """One `<review>` block. Nothing but the rating, and the text by its rule, tells the label."""
+    """One `<review>` block. Only the rating and the text depend on the label."""
     text = _text(product, parts, label, generator)
     model = int(generator.integers(1, 10))
     asin = f"SYNTHETIC{model}"

@@ -1,1 +1,1 @@
-"""Documents: files of reviews and names, tokens, vocabularies, n-grams and splits."""
+"""Documents: readers of reviews and names, tokenisation, vocabularies, n-grams and splits."""

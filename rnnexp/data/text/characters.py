@@ -1,4 +1,4 @@
-"""From a name to its characters."""
+"""Splits a name into characters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import ClassVar
 
 
 def without_accents(text: str) -> str:
-    """Letters without their marks: a character is taken apart by Unicode's canonical
-    decomposition (NFD), and what is a mark (category Mn) is left out."""
+    """Remove accents: the text is decomposed (Unicode NFD), and nonspacing marks (category Mn) are
+    removed."""
     parts = unicodedata.normalize("NFD", text)
     return "".join(part for part in parts if unicodedata.category(part) != "Mn")
 
@@ -19,7 +19,7 @@ def without_accents(text: str) -> str:
 class LectureCharacters:
     """The lecture's 57 characters: a to z, A to Z, space . , ; '
 
-    A letter with an accent stands without it; every other character is left out.
+    Accents are removed; every other character is left out.
     """
 
     alphabet: ClassVar[tuple[str, ...] | None] = tuple(string.ascii_letters + " .,;'")
@@ -30,7 +30,7 @@ class LectureCharacters:
 
 
 class AllCharacters:
-    """Every character as it is written, a letter and its accent as one (NFC)."""
+    """Every character, unchanged; a letter and its accent are one character (NFC)."""
 
     alphabet: ClassVar[tuple[str, ...] | None] = None
 
@@ -41,8 +41,8 @@ class AllCharacters:
 def changed(
     texts: Iterable[str], characters: LectureCharacters | AllCharacters
 ) -> Counter[tuple[str, str]]:
-    """(a character, what stands in its place) -> how often, for those that do not stay as they are;
-    nothing stands for one that is left out."""
+    """The characters that change: (character, its replacement) -> count. The replacement of a
+    character that is left out is empty."""
     written = Counter(one for text in texts for one in unicodedata.normalize("NFC", text))
     becomes = {one: "".join(characters(one)) for one in written}
     return Counter({(one, new): written[one] for one, new in becomes.items() if new != one})

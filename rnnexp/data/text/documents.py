@@ -1,4 +1,4 @@
-"""A document: the tokens of one sequence, its class, and where it comes from."""
+"""A labelled document."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class Document:
     """One labelled sequence of tokens: the words of a review, the characters of a name.
 
-    label: number of its class. group: what results are also told apart by (a product category);
-    empty where there is none. text: as a person reads it.
+    label: index of its class. group: a group by which results are also reported (a product
+    category), or empty. text: the original text.
     """
 
     tokens: Sequence[str]

@@ -13,7 +13,7 @@ from rnnexp.nearest import did_you_mean
 
 @dataclass(frozen=True)
 class Name:
-    """A name as its line has it, white space at the ends included. line: its number, from 1."""
+    """One line of a file, white space at its ends included. line: line number, from 1."""
 
     text: str
     language: str
@@ -21,14 +21,13 @@ class Name:
 
 
 def read_names(root: Path, wanted: Sequence[str] | None = None) -> dict[str, list[Name]]:
-    """The names of every language, both in the order of the files; a line without any is passed
-    over.
+    """The names of every language (sorted), in the order of their lines. Blank lines are skipped.
 
-    wanted: these languages alone; None: all that are there.
+    wanted: the languages to read; None: all of the folder.
 
     Raises:
-        UserError: there are not two languages or not what is wanted, or a file cannot be read, has
-            no name, or is not UTF-8.
+        UserError: `languages` refuses the folder, or a file cannot be read, has no name, or is not
+            UTF-8.
     """
     return {language: _read(root, language) for language in languages(root, wanted)}
 
@@ -37,7 +36,8 @@ def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
     """The languages of a folder, sorted: the names of its text files.
 
     Raises:
-        UserError: there is no such folder, no file in it, not what is wanted, or one language.
+        UserError: the folder does not exist, has no text file, lacks a wanted language, or fewer
+            than two languages remain.
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
@@ -46,7 +46,7 @@ def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
         below = sorted(root.glob("*/*.txt")) or sorted(root.glob("*/*/*.txt"))
         offer = f"; did you mean {below[0].parent}?" if below else ""
         raise UserError(
-            f"{root}: the folder has no file Language.txt, one for each language with a name a "
+            f"{root}: the folder has no Language.txt files, one per language with one name per "
             f"line{offer}"
         )
     chosen = found if wanted is None else sorted(set(wanted))
@@ -54,8 +54,8 @@ def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
         if language not in found:
             raise UserError(f"{root}: no language {language!r}{did_you_mean(language, found)}")
     if len(chosen) < 2:
-        there = f"{chosen[0]} is the only language" if chosen else "no language is asked for"
-        raise UserError(f"{root}: {there}, and to tell languages apart takes two of them or more")
+        there = f"{chosen[0]} is the only language" if chosen else "no language is chosen"
+        raise UserError(f"{root}: {there}; a classification needs at least two (data.languages)")
     return chosen
 
 
@@ -71,7 +71,7 @@ def _read(root: Path, language: str) -> list[Name]:
         if text.strip():
             names.append(Name(text, language, number))
     if not names:
-        raise UserError(f"{path}: the file has no name: write some in it, or take it out")
+        raise UserError(f"{path}: the file has no name: add some, or remove the file")
     return names
 
 
@@ -81,5 +81,5 @@ def _decode(path: Path, number: int, line: bytes) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise UserError(f"{path}, line {number}: this is not UTF-8 text: save the file as UTF-8")
+        raise UserError(f"{path}, line {number}: this is not UTF-8 text; save the file as UTF-8")
     return text

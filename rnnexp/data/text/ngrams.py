@@ -1,9 +1,8 @@
-"""What single words and short phrases say about the class, as further inputs of every step; or
-single characters and short runs of them, where a token is a character.
+"""Log-count ratios of n-grams of tokens (words or characters), as extra inputs of every step.
 
-NB-SVM (Wang and Manning 2012, Baselines and Bigrams) weighs an n-gram by its log-count ratio: the
-logarithm of how much more often documents of one class hold it than documents of the others. A
-network that reads those ratios starts from what naive Bayes knows, and adds the order of words.
+NB-SVM (Wang and Manning 2012, Baselines and Bigrams) weights an n-gram by its log-count ratio: the
+logarithm of its frequency in documents of one class over its frequency in the other documents. A
+network with these inputs starts from the knowledge of naive Bayes, and can add the word order.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from rnnexp.errors import UserError
 from rnnexp.process.determinism import derive
 
 Kind = Literal["unigram", "bigram", "skip_bigram", "trigram", "fourgram", "fivegram"]
-# The words of an n-gram, from the first to the last, by how far each stands before the last one.
+# The tokens of an n-gram, first to last, each as its distance (in tokens) from the last one.
 NGRAMS: dict[str, tuple[int, ...]] = {
     "unigram": (0,),
     "bigram": (1, 0),
@@ -31,16 +30,17 @@ NGRAMS: dict[str, tuple[int, ...]] = {
     "fourgram": (3, 2, 1, 0),
     "fivegram": (4, 3, 2, 1, 0),
 }
-BEFORE = 0  # stands for the words before the first one
-MOST_NGRAMS = 2**63  # that have a number
+BEFORE = 0  # the number of the padding before the first token
+MOST_NGRAMS = 2**63  # an n-gram is numbered by an int64
 
 
 class NgramTable:
-    """The C log-count ratios of every n-gram of the training part, each in units of its standard
-    deviation over the n-grams of a kind.
+    """The log-count ratios of every n-gram of the training part, for C classes.
 
-    words: numbered from 1 on. ngrams: for every kind its n-grams as numbers, int64 (n,), ascending.
-    ratios: for every kind float32 (n + 1, C), the last row for all n-grams that are not there.
+    Each ratio is divided by the standard deviation of its column in the training inputs.
+
+    words: the known tokens, numbered from 1 on. ngrams: kind -> numbers of its n n-grams, int64
+    (n,), ascending. ratios: kind -> float32 (n + 1, C); the last row is for unknown n-grams.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class NgramTable:
         self._number = {word: number for number, word in enumerate(self.words, start=1)}
 
     def of(self, tokens: Sequence[str]) -> np.ndarray:
-        """(T, kinds * C) float32: what the n-grams that end at each token say, kind by kind."""
+        """(T, kinds * C) float32: the ratios of the n-grams that end at each token, by kind."""
         numbers = _ngrams_at(tokens, self._number, list(self.ngrams))
         columns = []
         for own, known, ratios in zip(
@@ -63,11 +63,11 @@ class NgramTable:
 
     @property
     def size(self) -> int:
-        """How many inputs a token has: kinds * C."""
+        """The number of extra inputs per step: kinds * C."""
         return sum(ratios.shape[1] for ratios in self.ratios.values())
 
     def to_plain(self) -> dict[str, Any]:
-        """As tensors and plain values."""
+        """The table as tensors and plain values."""
         return {
             "words": self.words,
             "ngrams": {kind: torch.from_numpy(values) for kind, values in self.ngrams.items()},
@@ -76,10 +76,10 @@ class NgramTable:
 
     @classmethod
     def from_plain(cls, content: dict[str, Any], kinds: Sequence[str]) -> NgramTable:
-        """The inverse of `to_plain`. A table of an earlier version has ratios (n + 1,), for C = 1.
+        """The inverse of `to_plain`. Tables of earlier versions have ratios (n + 1,), for C = 1.
 
         Raises:
-            ValueError: the content is not that of a table of these kinds.
+            ValueError: the content is not a table of these kinds.
         """
         try:
             words = [str(word) for word in content["words"]]
@@ -88,29 +88,36 @@ class NgramTable:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"it is not a table of {', '.join(kinds)}") from error
         if any(len(ratios[kind]) != len(ngrams[kind]) + 1 for kind in kinds):
-            raise ValueError("an n-gram has no ratio, or two")
+            raise ValueError("the numbers of n-grams and of ratios do not match")
         ratios = {kind: values.reshape(len(values), -1) for kind, values in ratios.items()}
         return cls(words, ngrams, ratios)
 
 
 class LogCountRatios:
-    """For every token, the log-count ratios of each kind of n-gram that ends at it.
+    """For every token, the log-count ratios of the n-grams that end at the token.
 
-    Of an n-gram that p of the P documents of a class hold, and q of the Q documents of all others,
-    the class has the ratio
-    log((p + smoothing) / (P + smoothing)) - log((q + smoothing) / (Q + smoothing)).
-    There is one for every class; of two classes that of the second says it all.
+    If p of the P documents of a class contain an n-gram, and q of the Q other documents, the ratio
+    of the class is
+        log((p + smoothing) / (P + smoothing)) - log((q + smoothing) / (Q + smoothing)).
+    Each class has a ratio; with two classes, only the second one has, as the first is redundant.
 
-    The ratios for the training part are cross-fitted: it is divided into `parts`, and a document
-    is given the ratios of the other parts. Its own label would otherwise stand in its inputs, and
-    what a network learns from that does not hold for new documents.
+    The training inputs are cross-fitted: the training part is split into `parts` folds, and the
+    ratios of a document are counted in the other folds. Otherwise its inputs would contain its own
+    label, and what the network learns from them would not generalise.
+
+    kinds: the kinds of n-grams, keys of `NGRAMS`.
+
+    Raises:
+        UserError: a kind is unknown or listed twice, or a number is out of range.
     """
 
     def __init__(self, kinds: Sequence[Kind], parts: int = 10, smoothing: float = 1.0) -> None:
         if not kinds or not set(kinds) <= set(NGRAMS):
-            raise UserError(f"data.ngrams.kinds is {list(kinds)}: it lists {', '.join(NGRAMS)}")
+            raise UserError(
+                f"data.ngrams.kinds is {list(kinds)}: choose one or more of {', '.join(NGRAMS)}"
+            )
         if len(set(kinds)) < len(kinds):
-            raise UserError(f"data.ngrams.kinds is {list(kinds)}: it lists each kind once")
+            raise UserError(f"data.ngrams.kinds is {list(kinds)}: list each kind only once")
         if parts < 2:
             raise UserError(f"data.ngrams.parts is {parts}: it must be at least 2")
         if smoothing <= 0:
@@ -120,20 +127,21 @@ class LogCountRatios:
     def fit(
         self, training: list[Document], classes: int, seed: int
     ) -> tuple[list[np.ndarray], NgramTable]:
-        """The inputs of the documents to train on, (T, kinds * C) float32 for each, and the table
-        that gives those of all others; C is 1 for two classes, else as many as there are.
+        """The inputs (T, kinds * C) float32 of each training document, and the table that gives
+        the inputs of other documents. C is 1 for two classes, else the number of classes.
 
-        seed: divides the training part.
+        seed: decides the folds.
 
         Raises:
-            UserError: the training part has too few documents of a class, or too many words.
+            UserError: a class has fewer training documents than there are folds, or there are too
+                many different words.
         """
         labels = np.array([document.label for document in training])
         counts = np.bincount(labels, minlength=classes)
         if counts.min() < self.parts:
             raise UserError(
-                f"data.ngrams.parts is {self.parts}, and one class has {counts.min()} documents to "
-                "train on: lower it"
+                f"data.ngrams.parts is {self.parts}, but one class has only {counts.min()} "
+                "training documents: lower it"
             )
         words = list(dict.fromkeys(word for document in training for word in document.tokens))
         ngrams, places = self._list_ngrams(training, words)
@@ -142,7 +150,7 @@ class LogCountRatios:
         told = [1] if classes == 2 else range(classes)
 
         def ratios(chosen: np.ndarray) -> np.ndarray:
-            """(n-grams + 1, C), counted in the chosen documents; the last is of one not counted."""
+            """(n-grams + 1, C), counted in the chosen documents; last row: an unknown n-gram."""
             count = np.zeros((classes, first[-1] + 1))
             for document in chosen:
                 count[labels[document], held[document]] += 1
@@ -177,13 +185,13 @@ class LogCountRatios:
     def _list_ngrams(
         self, training: list[Document], words: list[str]
     ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-        """The n-grams of every kind, ascending, and for every document the places (T, kinds) of
-        its own in the list of all kinds, one after the other."""
+        """The n-grams of every kind, ascending, and for every document the indices (T, kinds) of
+        its n-grams in the concatenated lists of all kinds."""
         for kind in self.kinds:
             if (len(words) + 2) ** len(NGRAMS[kind]) > MOST_NGRAMS:
                 raise UserError(
-                    f"data.ngrams.kinds has {kind}, and {len(words):,} different words make more "
-                    "of those than can be numbered: leave it out"
+                    f"data.ngrams.kinds has {kind}, but {len(words):,} different words give more "
+                    f"than 2**63 of them: remove {kind}"
                 )
         number = {word: number for number, word in enumerate(words, start=1)}
         numbers = [_ngrams_at(document.tokens, number, self.kinds) for document in training]
@@ -199,9 +207,10 @@ class LogCountRatios:
     def _parts(
         self, training: list[Document], seed: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Each part as (the documents of all others, its own). Equal texts are in one part.
+        """The folds: (indices of the documents of the other folds, indices of its own).
 
-        Every part has its share of each group and class, as far as there are enough of them.
+        Equal texts are in one fold. Folds are stratified by group and class, or by class alone if
+        every group is too small.
         """
         strata = [f"{document.group}/{document.label}" for document in training]
         if max(Counter(strata).values()) < self.parts:
@@ -209,15 +218,15 @@ class LogCountRatios:
         texts = [document.text for document in training]
         state = derive(seed, "n-grams") % 2**32
         folds = StratifiedGroupKFold(self.parts, shuffle=True, random_state=state)
-        with warnings.catch_warnings():  # of a group that is smaller than the number of parts
+        with warnings.catch_warnings():  # some strata may be smaller than the number of folds
             warnings.filterwarnings("ignore", message="The least populated class")
             return iter(list(folds.split(texts, strata, texts)))
 
 
 def _ngrams_at(tokens: Sequence[str], number: dict[str, int], kinds: Sequence[str]) -> np.ndarray:
-    """The n-grams of each kind that end at each token, as numbers: (T, kinds) int64.
+    """The number of the n-gram of each kind that ends at each token: (T, kinds) int64.
 
-    number: of every known word, from 1 on. Of an unknown one the number is higher than all.
+    number: known token -> its number, from 1 on. All unknown tokens have the next number.
     """
     unknown = len(number) + 1
     furthest = max(max(NGRAMS[kind]) for kind in kinds)

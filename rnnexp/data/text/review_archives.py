@@ -1,11 +1,11 @@
-"""The lecture's archives `sentiment_dataset_{train,test}_N.tar.gz`, and what they are converted to.
+"""The lecture's archives `sentiment_dataset_{train,test}_N.tar.gz`, and their conversion to JSON.
 
-They are no tar files but gzip around a pickle of (positive, negative, vocabulary), written by
-Python 2. To read a pickle can mean to run a program, so these go through
-`rnnexp.data.text.safe_pickle`, and once only: converted, they are a folder of JSON.
+Despite their name, the archives are not tar files, but gzipped pickles of (positive, negative,
+vocabulary), written by Python 2. Unpickling can execute code, so `rnnexp.data.text.safe_pickle`
+reads them. A converted folder contains JSON only:
 
-train.jsonl, test.jsonl  a review a line: {"category": ..., "label": "positive", "words": [...]}
-vocabulary.json          the words, in the archives' order
+train.jsonl, test.jsonl  one review per line: {"category": ..., "label": "positive", "words": [...]}
+vocabulary.json          the words, in the order of the archives
 """
 
 import gzip
@@ -25,23 +25,24 @@ from rnnexp.data.text import safe_pickle
 from rnnexp.data.text.safe_pickle import PickleRefused
 from rnnexp.errors import UserError
 
-MAX_PACKED = 2**26  # bytes; about 10 MB at the lecture's largest N, 400
-MAX_UNPACKED = 2**27  # bytes; about 35 MB there
-MAX_ENTRIES = 10_000_000  # reviews and words, those that are shared counted each time; 2 million
+# Limits, and what the lecture's largest archive (N = 400) has.
+MAX_PACKED = 2**26  # bytes; about 10 MB
+MAX_UNPACKED = 2**27  # bytes; about 35 MB
+MAX_ENTRIES = 10_000_000  # reviews and words, counted at each use if shared; about 2 million
 
 Reviews = dict[str, list[list[str]]]
 
 _NAME = re.compile(r"sentiment_dataset_(train|test)_([1-9]\d*)\.tar\.gz")
-_CHUNK = 2**20
+_CHUNK = 2**20  # bytes read or unpacked at once
 
 
 @dataclass(frozen=True)
 class Archive:
     """One part of the lecture's data set, train or test.
 
-    positive, negative: category -> reviews -> words. What is read has every category in both.
-    vocabulary: different words in the archive's own order, without which weights over one-hot
-    words mean nothing; sorted where the archive holds a set, which has no order.
+    positive, negative: category -> reviews -> words. After reading, both have every category.
+    vocabulary: different words in the order of the archive, which one-hot weights depend on; sorted
+    if the archive holds a set, which has no order.
     """
 
     positive: Reviews
@@ -50,17 +51,17 @@ class Archive:
 
 
 class _Refused(ValueError):
-    """Why an archive is not read, in a clause."""
+    """An archive is refused; the message is a clause that gives the reason."""
 
 
 # --- the lecture's format -----------------------------------------------------------------------
 
 
 def read_archive(path: Path) -> Archive:
-    """Read one of the lecture's archives, whoever made it: nothing in it can run.
+    """Read one of the lecture's archives. No code in the archive is executed.
 
     Raises:
-        UserError: it cannot be read, is damaged or too large, or holds something else.
+        UserError: the archive cannot be read, is damaged or too large, or has other content.
     """
     try:
         with path.open("rb") as file:
@@ -74,12 +75,12 @@ def read_archive(path: Path) -> Archive:
 
 
 def write_archive(path: Path, archive: Archive) -> None:
-    """Write the lecture's format, for its own code. Equal archives give equal bytes.
+    """Write the lecture's format, for the lecture's code. Equal archives give equal bytes.
 
     Raises:
         UserError: the file cannot be written.
     """
-    known: dict[str, str] = {}  # equal words as one object: the pickle shows the difference
+    known: dict[str, str] = {}  # equal words become one object, since pickle writes identities
 
     def plain(words: list[str]) -> list[str]:
         return [known.setdefault(word, word) for word in words]
@@ -102,13 +103,13 @@ def write_archive(path: Path, archive: Archive) -> None:
 
 
 def archive_pair(root: Path, size: int | None) -> tuple[Path, Path]:
-    """The train and the test archive of one size N in a folder.
+    """The train and the test archive of size N in a folder.
 
     Args:
-        size: N; None: the only one that is there.
+        size: N; None: the only size in the folder.
 
     Raises:
-        UserError: there is no such pair, or more than one to choose from.
+        UserError: the folder has no such pair, or several sizes to choose from.
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
@@ -117,22 +118,22 @@ def archive_pair(root: Path, size: int | None) -> tuple[Path, Path]:
         if match := _NAME.fullmatch(path.name):
             found.setdefault(int(match[2]), {})[match[1]] = path
     if not found:
-        raise UserError(f"{root}: there is no archive sentiment_dataset_train_N.tar.gz in it")
+        raise UserError(f"{root}: the folder has no archive sentiment_dataset_train_N.tar.gz")
     sizes = ", ".join(str(size) for size in sorted(found))
     if size is None and len(found) > 1:
-        raise UserError(f"{root} has archives of several sizes; choose one of {sizes}")
+        raise UserError(f"{root} has archives of several sizes; choose data.size from {sizes}")
     size = next(iter(found)) if size is None else size
     if size not in found:
-        raise UserError(f"{root} has no archives of size {size}; choose from {sizes}")
+        raise UserError(f"{root} has no archives of size {size}; choose data.size from {sizes}")
     for part in ("train", "test"):
         if part not in found[size]:
             missing = root / f"sentiment_dataset_{part}_{size}.tar.gz"
-            raise UserError(f"{missing}: this archive is missing, its partner is there")
+            raise UserError(f"{missing}: this archive is missing, only its counterpart is there")
     return found[size]["train"], found[size]["test"]
 
 
 def _unpack(file: BinaryIO) -> bytes:
-    """The content of a gzip file of one member, as far as the limits go."""
+    """The content of a gzip file of one member. Raises _Refused above the size limits."""
     if os.fstat(file.fileno()).st_size > MAX_PACKED:
         raise _Refused(f"it has more than {MAX_PACKED:,} bytes")
     gunzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # 16: in a gzip wrapper
@@ -146,14 +147,14 @@ def _unpack(file: BinaryIO) -> bytes:
             if len(content) > MAX_UNPACKED:
                 raise _Refused(f"it unpacks to more than {MAX_UNPACKED:,} bytes")
     except zlib.error:
-        raise _Refused("it is no gzip file, or a damaged one") from None
+        raise _Refused("it is not a gzip file, or damaged") from None
     if gunzip.unused_data or file.read(1):
         raise _Refused("more data follow its end")
     return bytes(content)
 
 
 def _checked(content: object) -> Archive:
-    """The archive, if that is what the content is."""
+    """The content as an Archive. Raises _Refused if it is anything else."""
     match content:
         case [dict() as positive, dict() as negative, list() | set() as words]:
             _check_entries([*positive.values(), *negative.values()])
@@ -163,13 +164,13 @@ def _checked(content: object) -> Archive:
         raise _Refused("its vocabulary is not a list of words")
     vocabulary = sorted(words) if isinstance(words, set) else words
     if len(set(vocabulary)) < len(vocabulary):
-        raise _Refused("a word stands in its vocabulary twice")
+        raise _Refused("its vocabulary has a word twice")
     positive, negative = _in_every_category(positive, negative)
     return Archive(positive, negative, vocabulary)
 
 
 def _check_entries(categories: list[Any]) -> None:
-    """They are lists of lists of strings, and not endless: a small pickle can share a lot."""
+    """Check for lists of lists of strings, and their size: a small pickle can share large lists."""
     entries = 0
     for reviews in categories:
         if not isinstance(reviews, list):
@@ -185,7 +186,7 @@ def _check_entries(categories: list[Any]) -> None:
 
 
 def _in_every_category(*kinds: Reviews) -> list[Reviews]:
-    """The same reviews, each kind with the categories of all, sorted; some are then empty."""
+    """The same reviews, with every category in every kind, sorted; some lists may be empty."""
     categories = sorted(set().union(*kinds))
     return [{category: kind.get(category, []) for category in categories} for kind in kinds]
 
@@ -194,11 +195,11 @@ def _in_every_category(*kinds: Reviews) -> list[Reviews]:
 
 
 def write_converted(folder: Path, train: Archive, test: Archive) -> None:
-    """Write a folder of JSON, whole or not at all. A category without any review is lost.
+    """Write a folder of JSON files, all or none. A category without reviews is lost.
 
     Raises:
-        UserError: the two do not belong together, or the folder has something in it already or
-            cannot be written.
+        UserError: the vocabularies of the archives differ, or the folder is not empty or cannot
+            be written.
     """
     if train.vocabulary != test.vocabulary:
         raise UserError(
@@ -207,7 +208,7 @@ def write_converted(folder: Path, train: Archive, test: Archive) -> None:
         )
     try:
         if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"{folder} has files in it: move it away, or name another folder")
+            raise UserError(f"{folder} is not empty: move it away, or choose another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             whole = Path(temporary) / folder.name
@@ -229,7 +230,7 @@ def read_converted(folder: Path) -> tuple[Archive, Archive]:
     """The train and the test part that `write_converted` wrote.
 
     Raises:
-        UserError: a file cannot be read or is damaged, with its line.
+        UserError: a file cannot be read, or is damaged (with its line).
     """
     vocabulary = _read_vocabulary(folder / "vocabulary.json")
     kinds = [*_read_reviews(folder / "train.jsonl"), *_read_reviews(folder / "test.jsonl")]
@@ -250,7 +251,7 @@ def _rows(archive: Archive) -> Iterator[dict[str, Any]]:
 def _read_reviews(path: Path) -> tuple[Reviews, Reviews]:
     """The positive and the negative reviews."""
     kinds: dict[str, Reviews] = {"positive": {}, "negative": {}}
-    known: dict[str, str] = {}  # memory for each different word, not for each word
+    known: dict[str, str] = {}  # equal words become one object, which saves memory
     for number, line in enumerate(_read(path).splitlines(keepends=True), start=1):
         match _parsed(line):
             case {
@@ -262,11 +263,11 @@ def _read_reviews(path: Path) -> tuple[Reviews, Reviews]:
                 kinds[label].setdefault(category, []).append(review)
             case _:
                 raise UserError(
-                    f"{path}, line {number}: this is not a review with category, label and "
+                    f"{path}, line {number}: expected a review with category, label and "
                     "words; convert the archives again"
                 )
     if not any(kinds.values()):
-        raise UserError(f"{path}: there are no reviews in it; convert the archives again")
+        raise UserError(f"{path}: the file has no reviews; convert the archives again")
     return kinds["positive"], kinds["negative"]
 
 
@@ -275,7 +276,7 @@ def _read_vocabulary(path: Path) -> list[str]:
         case list(words) if all(isinstance(word, str) for word in words):
             if len(set(words)) == len(words):
                 return words
-    raise UserError(f"{path}: this is not a list of different words; convert the archives again")
+    raise UserError(f"{path}: expected a list of different words; convert the archives again")
 
 
 def _read(path: Path) -> bytes:
@@ -286,7 +287,7 @@ def _read(path: Path) -> bytes:
 
 
 def _parsed(text: bytes) -> Any:
-    """JSON in UTF-8, None where it is not."""
+    """The content of UTF-8 JSON; None if it is malformed."""
     try:
         return json.loads(text.decode())
     except (ValueError, RecursionError):

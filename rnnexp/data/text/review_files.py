@@ -1,9 +1,9 @@
 """Reads the Multi-Domain Sentiment Dataset (Blitzer, Dredze and Pereira 2007).
 
-One folder a product category holds `positive.review` and `negative.review`, each a run of
-`<review> ... </review>` blocks. That looks like XML and is not: there is no root, `&` and `<`
-stand in the text as they are, and a tag may come twice (the first one counts). What makes it
-readable all the same is that a tag begins its line and what it holds ends with its closing tag.
+Each product category is a folder with `positive.review` and `negative.review`, which consist of
+`<review> ... </review>` blocks. The format is not XML: there is no root element, `&` and `<` are
+not escaped, and a tag may occur twice (the first one counts). The reader relies on two rules: an
+opening tag begins its line, and a closing tag ends its line.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ LABELS = ("negative", "positive")
 
 _OPENING = re.compile(r"<([A-Za-z_]\w*)>")
 _CLOSING = re.compile(r"</[A-Za-z_]\w*>")
-_LONGEST_LINE = 2**24  # bytes; a file without line ends must not fill the memory
-# What people meant by a C1 control character: its byte in Windows-1252, if it has one there.
+_LONGEST_LINE = 2**24  # bytes; bounds the memory for a file without line ends
+# C1 control characters are Windows-1252 bytes that were decoded as Latin-1: undo this.
 _MEANT = str.maketrans(
     {chr(code): bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
 )
 
-Lines = Iterator[tuple[int, str]]  # line number from 1, and the line with its end
+Lines = Iterator[tuple[int, str]]  # line number, from 1, and the line with its line end
 
 
 @dataclass(frozen=True)
 class Review:
-    """One review, without white space at the ends of its texts.
+    """One review; its texts are stripped of white space at the ends.
 
-    label: "negative" or "positive", by its file. rating: 1 to 5 stars; None: not a number there.
-    title, product, date: as written, empty where there is none.
+    label: "negative" or "positive", from the file name. rating: 1 to 5 stars; None if it is not a
+    number. title, product, date: as written, or empty.
     """
 
     category: str
@@ -52,13 +52,14 @@ class Review:
 
 
 def categories(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
-    """The product categories in a folder, sorted: its subfolders with reviews of both kinds.
+    """The product categories of a folder, sorted: its subfolders with .review files.
 
     Args:
-        wanted: these alone; None: all that are there.
+        wanted: the categories to read; None: all of the folder.
 
     Raises:
-        UserError: there is no such folder, nothing in it, not what is wanted, or one kind alone.
+        UserError: the folder does not exist, has no category, lacks a wanted one, or a category
+            lacks one of its two files.
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
@@ -67,9 +68,9 @@ def categories(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
     if not found:
         below = sorted(root.glob("*/*/positive.review"))
         offer = f"; did you mean {below[0].parents[1]}?" if below else ""
-        raise UserError(f"{root}: no folder in it has positive.review and negative.review{offer}")
+        raise UserError(f"{root}: no subfolder has positive.review and negative.review{offer}")
     if wanted is not None and not wanted:
-        raise UserError(f"{root}: no category is asked for; choose from {', '.join(found)}")
+        raise UserError(f"{root}: data.categories is empty; choose from {', '.join(found)}")
     chosen = found if wanted is None else sorted(set(wanted))
     for category in chosen:
         if category not in found:
@@ -77,8 +78,8 @@ def categories(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
         for label in LABELS:
             if not (path := _path(root, category, label)).is_file():
                 raise UserError(
-                    f"{path}: this file is missing, and a category needs both kinds: get it, or "
-                    f"name other categories"
+                    f"{path}: this file is missing, and a category needs both kinds: add the file, "
+                    "or choose other categories with data.categories"
                 )
     return chosen
 
@@ -91,16 +92,16 @@ def read_first(
     encoding: str | None = None,
     decode_entities: bool = True,
 ) -> dict[str, list[Review]]:
-    """The first `number` reviews of each kind, or all where there are fewer or it is None.
+    """The first `number` reviews of each kind; all if there are fewer, or if `number` is None.
 
     Returns:
-        {"negative": [...], "positive": [...]}, neither of them empty, in the order of the files.
+        {"negative": [...], "positive": [...]}, both not empty, in the order of the files.
 
     Raises:
-        UserError: a file has no review, or `read_reviews` refuses it.
+        UserError: `number` is below 1, a file has no review, or `read_reviews` refuses it.
     """
     if number is not None and number < 1:
-        raise UserError(f"{number} reviews of each kind cannot be read, 1 is the least")
+        raise UserError(f"the number of reviews of each kind is {number}: it must be at least 1")
     first = {}
     for label in LABELS:
         path = _path(root, category, label)
@@ -110,7 +111,7 @@ def read_first(
         first[label] = list(islice(reviews, number))
         if not first[label]:
             raise UserError(
-                f"{path}: the file has no review, and both kinds are needed: get it anew"
+                f"{path}: the file has no review, and both kinds are needed: download it again"
             )
     return first
 
@@ -123,16 +124,16 @@ def read_reviews(
     encoding: str | None = None,
     decode_entities: bool = True,
 ) -> Iterator[Review]:
-    """Read the reviews of a file one by one; whoever stops early leaves the rest unread.
+    """Read the reviews of a file lazily, one by one.
 
     Args:
-        encoding: one in which a line ends with the byte 10. None: UTF-8 if the whole file is
-            that (it is run through once to see), else Latin-1. Either way the bytes 128 to 159 of
-            Windows-1252, curly quotes among them, are what they are there.
-        decode_entities: whether `&quot;` becomes `"`, or stays as it is.
+        encoding: an encoding in which lines end with the byte 10. None: UTF-8 if the whole file is
+            valid UTF-8 (which takes an extra pass), else Latin-1. In every encoding, characters
+            128 to 159 are read as in Windows-1252, e.g. as curly quotes.
+        decode_entities: whether `&quot;` becomes `"`.
 
     Raises:
-        UserError: for the first thing that cannot be read, with file and line.
+        UserError: the file cannot be read or is malformed (with the first such line).
     """
     try:
         with path.open("rb") as file:
@@ -144,7 +145,7 @@ def read_reviews(
                     fault = "an empty" if "review_text" in fields else "no"
                     raise UserError(
                         f"{path}, line {start}: this review has {fault} <review_text>: "
-                        "write one, or take the review out"
+                        "add one, or remove the review"
                     )
                 yield Review(
                     category=category,
@@ -175,7 +176,7 @@ def _number(written: str) -> float | None:
 
 
 def _find_encoding(file: BinaryIO) -> str:
-    """UTF-8 if all of the file is that, else Latin-1, which any file is."""
+    """UTF-8 if the whole file is valid UTF-8, else Latin-1, in which every byte is valid."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         while piece := file.read(2**16):
@@ -194,17 +195,17 @@ def _lines(path: Path, file: BinaryIO, encoding: str) -> Lines:
             raise UserError(f"{path}, line {number}: this line is too long for a review file")
         if b"\0" in line:
             raise UserError(
-                f"{path}, line {number}: this is not text (a byte is 0); a review file is saved "
-                "as UTF-8 or Latin-1"
+                f"{path}, line {number}: this is not text (a byte is 0); save the file as UTF-8 or "
+                "Latin-1"
             )
         try:
             text = line.decode(encoding)
         except LookupError:
-            raise UserError(f"{path}: there is no encoding {encoding!r}") from None
+            raise UserError(f"{path}: there is no encoding {encoding!r} (data.encoding)") from None
         except UnicodeError:
             raise UserError(
-                f"{path}, line {number}: this is not {encoding} text; name the right encoding, "
-                "or none to have it found"
+                f"{path}, line {number}: this is not {encoding} text; set data.encoding to the "
+                "right encoding, or to null to detect it"
             ) from None
         if not text.isascii():
             text = text.removeprefix("\ufeff").translate(_MEANT)
@@ -215,7 +216,7 @@ def _lines(path: Path, file: BinaryIO, encoding: str) -> Lines:
 
 
 def _blocks(path: Path, lines: Lines) -> Iterator[tuple[int, dict[str, str]]]:
-    """The line where a review starts, and what its tags hold."""
+    """For each review, the line where it starts, and tag -> content."""
     is_first = True
     for number, line in lines:
         line = line.strip()
@@ -225,14 +226,14 @@ def _blocks(path: Path, lines: Lines) -> Iterator[tuple[int, dict[str, str]]]:
         elif line and is_first:
             raise UserError(
                 f"{path}, line {number}: this is not a review file: it begins with "
-                f"{line[:30]!r} and not with <review>"
+                f"{line[:30]!r}, not with <review>"
             )
         elif line:
             raise _misplaced(path, number, line)
 
 
 def _fields(path: Path, start: int, lines: Lines) -> dict[str, str]:
-    """What the tags of one review hold, up to its end."""
+    """Read one review to its end: tag -> content."""
     fields: dict[str, str] = {}
     for number, line in lines:
         line = line.strip()
@@ -240,8 +241,8 @@ def _fields(path: Path, start: int, lines: Lines) -> dict[str, str]:
             return fields
         if line == "<review>":
             raise UserError(
-                f"{path}, line {start}: this review has no </review> before the next one begins "
-                f"(line {number}): close it there"
+                f"{path}, line {start}: this review has no </review> before the next <review> "
+                f"(line {number}): insert one there"
             )
         if tag := _OPENING.match(line):
             rest = chain([(number, line[tag.end() :] + "\n")], lines)
@@ -252,7 +253,7 @@ def _fields(path: Path, start: int, lines: Lines) -> dict[str, str]:
 
 
 def _held(path: Path, review: int, start: int, tag: str, lines: Lines) -> str:
-    """The text up to the end of a tag. Whatever looks like another tag is a part of it."""
+    """The text up to the closing tag. Other tags inside are part of the text."""
     closing = f"</{tag}>"
     held = []
     for number, line in lines:
@@ -263,7 +264,7 @@ def _held(path: Path, review: int, start: int, tag: str, lines: Lines) -> str:
         if stripped in ("<review>", "</review>"):
             raise UserError(
                 f"{path}, line {start}: <{tag}> has no {closing} before its review ends "
-                f"(line {number}): close it there"
+                f"(line {number}): insert one there"
             )
         held.append(line)
     raise _cut(path, review)
@@ -272,15 +273,16 @@ def _held(path: Path, review: int, start: int, tag: str, lines: Lines) -> str:
 def _misplaced(path: Path, line: int, text: str) -> UserError:
     if closing := _CLOSING.match(text):
         return UserError(
-            f"{path}, line {line}: {closing[0]} closes a tag that is not open: take it out"
+            f"{path}, line {line}: {closing[0]} closes a tag that is not open: remove it"
         )
     return UserError(
-        f"{path}, line {line}: {text[:30]!r} is in no tag; the file is damaged or cut off, "
-        "get it anew"
+        f"{path}, line {line}: {text[:30]!r} is outside any tag; the file is damaged, "
+        "download it again"
     )
 
 
 def _cut(path: Path, line: int) -> UserError:
     return UserError(
-        f"{path}, line {line}: the file ends before this review does; it is cut off, get it anew"
+        f"{path}, line {line}: the file ends before this review does; it is incomplete, download "
+        "it again"
     )

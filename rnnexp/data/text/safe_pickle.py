@@ -1,8 +1,8 @@
-"""Unpickling that can do nothing but make lists, dicts, sets, tuples and strings.
+"""A safe unpickler, which creates only lists, dicts, sets, tuples and strings.
 
-The standard unpickler runs whatever a stream names and sets memory aside for whatever size it
-declares; restricting its globals mends the first alone. So the few opcodes that plain data need
-are carried out here, every other one is refused, and memory grows only with what has been read.
+The standard unpickler calls any function that a stream names, and allocates any size that it
+declares. A restricted `find_class` prevents only the former. This one implements the few opcodes
+that plain data need and refuses all others, and its memory is bounded by the size of the stream.
 """
 
 import codecs
@@ -12,9 +12,9 @@ import reprlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-MAX_STEPS = 20_000_000  # opcodes; two or three for every word
-MAX_OBJECTS = 1_000_000  # containers, different strings and what a call of set() copies
-MAX_OPEN = 100  # marks that wait for their end
+MAX_STEPS = 20_000_000  # opcodes; a word takes two or three
+MAX_OBJECTS = 1_000_000  # containers, different strings, and items copied by set(...)
+MAX_OPEN = 100  # nested marks
 
 _SET_NAMES = (b"builtins", b"set"), (b"__builtin__", b"set")  # of Python 3 and Python 2
 
@@ -22,18 +22,19 @@ Kind = TypeVar("Kind")
 
 
 class PickleRefused(ValueError):
-    """A stream that is damaged or holds more than plain data; the message says why, in a clause."""
+    """The stream is damaged or not plain data; the message is a clause that gives the reason."""
 
 
 def loads(data: bytes) -> object:
-    """What a pickle of any protocol holds, where that is strings in tuples, lists, dicts and sets.
+    """Read a pickle, of any protocol, of strings in tuples, lists, dicts and sets.
 
-    Python 2's strings are read as Latin-1; keys and members of sets are strings; equal strings are
-    one object. A place may also hold the type `set` itself, and what a stream shares is shared in
-    the result (a list can hold itself): who walks it checks types and counts.
+    Python 2 strings are decoded as Latin-1. Keys and set members must be strings. Equal strings
+    become one object. The caller must check types and sizes: the result may contain the type `set`
+    itself, and shared objects stay shared, so a list may contain itself.
 
     Raises:
-        PickleRefused: for everything else. Nothing that the stream names was called or imported.
+        PickleRefused: the stream is damaged, too large, or not plain data. No function that it
+            names is called or imported.
     """
     return _Machine(data).run()
 
@@ -44,7 +45,7 @@ class _Machine:
     def __init__(self, data: bytes) -> None:
         self.data, self.position = data, 0
         self.stack: list[Any] = []
-        self.marks: list[int] = []  # heights of the stack
+        self.marks: list[int] = []  # stack heights
         self.memo: list[Any] = []
         self.strings: dict[str, str] = {}
         self.objects = 0
@@ -55,7 +56,7 @@ class _Machine:
             if code == pickle.STOP:
                 return self.result()
             if code not in _ACTIONS:
-                raise PickleRefused(f"plain data need no {_name(code)}")
+                raise PickleRefused(f"its pickle uses {_name(code)}, which plain data do not need")
             _ACTIONS[code](self)
         raise PickleRefused(f"its pickle has more than {MAX_STEPS:,} steps")
 
@@ -98,7 +99,7 @@ class _Machine:
 
     def peek(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise PickleRefused("its pickle takes something that is not there")
+            raise PickleRefused("its pickle reads from an empty stack")
         return self.stack[-1]
 
     def pop(self) -> Any:
@@ -108,7 +109,7 @@ class _Machine:
     def top(self, kind: type[Kind]) -> Kind:
         top = self.peek()
         if type(top) is not kind:
-            raise PickleRefused(f"its pickle treats something as a {kind.__name__} that is none")
+            raise PickleRefused(f"its pickle needs a {kind.__name__} where it has something else")
         return top
 
     def mark(self) -> None:
@@ -139,7 +140,7 @@ class _Machine:
     def push_string(self, written: bytes, encoding: str) -> None:
         try:
             string = written.decode(encoding)
-            string.encode()  # half a surrogate pair could be decoded and never be printed
+            string.encode()  # fails for a lone surrogate, which could not be printed
         except UnicodeError:
             raise PickleRefused("a string in its pickle is damaged") from None
         if string not in self.strings:
@@ -176,7 +177,7 @@ class _Machine:
         module, name = self.line(), self.line()
         if (module, name) not in _SET_NAMES:
             asked = reprlib.repr((module + b"." + name).decode("latin-1"))
-            raise PickleRefused(f"its pickle asks for {asked}")
+            raise PickleRefused(f"its pickle refers to {asked}")
         self.stack.append(set)
 
     def call(self) -> None:
@@ -186,17 +187,17 @@ class _Machine:
                 self.count(len(words))
                 self.push(set(_only_strings(words)))
             case _:
-                raise PickleRefused("its pickle calls something else than the set of a list")
+                raise PickleRefused("its pickle makes a call other than set(list)")
 
     def put(self, number: int) -> None:
-        if number > len(self.memo) + 1:  # picklers count on from 0 or 1
-            raise PickleRefused(f"its pickle leaps to the memo number {number}")
+        if number > len(self.memo) + 1:  # picklers count up from 0 or 1
+            raise PickleRefused(f"its pickle skips to the memo number {number}")
         self.memo.extend([None] * (number + 1 - len(self.memo)))
         self.memo[number] = self.peek()
 
     def get(self, number: int) -> None:
         if number >= len(self.memo) or self.memo[number] is None:
-            raise PickleRefused("its pickle takes something that is not there")
+            raise PickleRefused(f"its pickle has no memo number {number}")
         self.stack.append(self.memo[number])
 
     def check_protocol(self, protocol: int) -> None:
@@ -243,16 +244,16 @@ _ACTIONS: dict[bytes, Callable[[_Machine], object]] = {
     pickle.GET: lambda m: m.get(m.decimal()),
     pickle.BINGET: lambda m: m.get(m.number(1)),
     pickle.LONG_BINGET: lambda m: m.get(m.number(4)),
-    # set(words), as written before there was an opcode for sets
+    # set(words), as written before protocol 4 introduced opcodes for sets
     pickle.GLOBAL: lambda m: m.push_global(),
     pickle.REDUCE: lambda m: m.call(),
 }
 
 
 def _only_strings(items: list[Any]) -> list[str]:
-    """The items themselves. To hash anything else could go too deep."""
+    """The items, if all are strings. Hashing a nested object could exceed the recursion limit."""
     if not all(type(item) is str for item in items):
-        raise PickleRefused("its pickle has a key or a member of a set that is no string")
+        raise PickleRefused("its pickle has a key or a set member that is not a string")
     return items
 
 

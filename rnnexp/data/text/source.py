@@ -1,4 +1,4 @@
-"""The base of every source of labelled documents: read, divided, and numbered."""
+"""The base class of all sources of labelled documents: reads, splits and encodes them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,25 +21,24 @@ PARTS = ("training", "validation", "test")
 
 
 class DocumentSource(Source):
-    """Labelled documents in three parts, as numbers of the tokens of a vocabulary. A source says
-    how its documents are read.
+    """Labelled documents, split into three parts and encoded by a vocabulary. Subclasses implement
+    `read` and `tokens_of`.
 
-    things: what its documents are called, e.g. reviews. token: what one is; baselines choose their
-    n-grams by it.
+    things: what the documents are called, e.g. reviews. token: the kind of token, which also
+    chooses the baselines.
     split_seed: decides the split; the run's seed decides everything else.
-    validation_fraction: of the training part, of every group and class.
-    vocabulary: `train` has the tokens of the training part and `<unknown>`; `everything` has those
-    of all parts and no other, as in the lecture. min_count: of a token in it.
-    max_tokens: longer documents keep their first and last halves of it; None: all of it.
-    vectors: word vectors; words without one are left out or learnt, as it says.
-    ngrams: what n-grams say of the class, as further inputs of every step.
-    draw: `shuffled` has every document once an epoch; `class_uniform` draws a class, then a
-    document of it, with replacement. iterations: batches of an epoch of the latter; None: as many
-    as `shuffled` has.
-    reshuffle: False gives the first epoch's batches in every epoch.
+    validation_fraction: share of the training documents, stratified by group and class.
+    vocabulary: `train` has the tokens of the training part and `<unknown>`; `everything` has the
+    tokens of all parts, as in the lecture. min_count: least count of a token in the vocabulary.
+    max_tokens: a longer document is cut to this length, first and last half; None: no limit.
+    vectors: word vectors. ngrams: log-count ratios of n-grams, as extra inputs of every step.
+    draw: `shuffled` takes every document once an epoch; `class_uniform` samples with replacement:
+    a class uniformly, then one of its documents. iterations: batches per epoch of `class_uniform`;
+    None: as many as `shuffled` has. reshuffle: False repeats the batches of the first epoch.
 
-    After `setup`: documents (part -> list), not_tested (those of training and validation, in the
-    order in which they were read), vocabulary, loaded_vectors, stores (part -> TokenStore).
+    After `setup`: documents (part -> list), not_tested (training and validation documents, in the
+    order in which they were read), vocabulary, loaded_vectors, ngram_table, stores (part ->
+    TokenStore).
     """
 
     task = "classification"
@@ -79,7 +78,7 @@ class DocumentSource(Source):
             )
         if iterations is not None and draw == "shuffled":
             raise UserError(
-                "data.iterations is for draws with replacement: set data.draw=class_uniform, or "
+                "data.iterations needs sampling with replacement: set data.draw=class_uniform, or "
                 "data.iterations=null"
             )
         self.split_seed, self.validation_fraction = split_seed, validation_fraction
@@ -94,38 +93,38 @@ class DocumentSource(Source):
     # What a source says -------------------------------------------------------------------------
 
     def read(self) -> tuple[list[Document], list[Document]]:
-        """The documents to train on (validation is taken from them), and those of the test."""
+        """The training documents (validation documents included), and the test documents."""
         raise NotImplementedError
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of how the documents were chosen."""
+        """Sentences on the choice of the documents, for the console."""
         return []
 
     def words(self) -> list[str] | None:
-        """The vocabulary, where the source has one of its own."""
+        """The source's own vocabulary, or None."""
         return None
 
     def tokens_of(self, text: str) -> list[str]:
-        """The tokens of a new text, made as those of the documents are."""
+        """Tokenise a new text in the same way as the documents."""
         raise NotImplementedError
 
     def left_out(self, text: str) -> list[str]:
-        """What of a new text has no token at all and should have had one; by default nothing."""
+        """Characters of a new text that the tokenisation drops and a user should know of."""
         return []
 
     def split_off(
         self, documents: list[Document], fraction: float, name: str
     ) -> tuple[list[int], list[int]]:
-        """Numbers of the documents that stay and of those that are split off: a share of every
-        group and class. name: of the part that is split off."""
+        """Split off a fraction of the documents, stratified by group and class: indices of the
+        documents that stay, and of those that are split off. name: the part that is split off."""
         strata = [(document.group, document.label) for document in documents]
         return stratified_split(strata, fraction, self.split_seed, name)
 
     # From documents to numbers ------------------------------------------------------------------
 
     def setup(self) -> None:
-        """Read, split, build the vocabulary.
+        """Read and split the documents, build the vocabulary, and encode the documents.
 
         Raises:
             UserError: a file or a setting is wrong.
@@ -143,7 +142,7 @@ class DocumentSource(Source):
         for part in ("training", "test"):
             if not documents[part]:
                 raise UserError(
-                    f"{self.place}: there are no {self.things} for the {part} part: give it some"
+                    f"{self.place}: there are no {self.things} for the {part} part: add some"
                 )
         self.documents = documents
         self.vocabulary, self.loaded_vectors = self._build_vocabulary()
@@ -155,7 +154,7 @@ class DocumentSource(Source):
         self.stores = {part: self.encode(documents[part], extra.get(part)) for part in PARTS}
 
     def _build_vocabulary(self) -> tuple[Vocabulary, Loaded | None]:
-        """The vocabulary, and the vectors of its words where there are any."""
+        """The vocabulary, and its word vectors, or None."""
         own = self.words() if self.vocabulary_from == "everything" else None
         if own is None:
             parts = ("training",) if self.vocabulary_from == "train" else PARTS
@@ -168,7 +167,7 @@ class DocumentSource(Source):
         loaded = self.vectors.load(tokens)
         if self.vectors.unknown == "skip":
             kept = loaded.known.clone()
-            kept[0] = True  # a document of which no word is left has this one
+            kept[0] = True  # <unknown>, for documents without any known word
             tokens = [token for token, keep in zip(tokens, kept.tolist(), strict=True) if keep]
             loaded = replace(loaded, vectors=loaded.vectors[kept], known=loaded.known[kept])
         return Vocabulary(tokens), loaded
@@ -176,9 +175,12 @@ class DocumentSource(Source):
     def encode(
         self, documents: Sequence[Document], extra: list[np.ndarray] | None = None
     ) -> TokenStore:
-        """Numbers of the tokens that are kept, and the further inputs of those.
+        """Encode the kept tokens, with their extra inputs if the source has n-grams.
 
-        extra: these, (T, K) a document, where they are not those of a new document.
+        extra: (T, K) for each document; None: look them up in the n-gram table.
+
+        Raises:
+            UserError: no word of a document is in the vocabulary, which has no unknown word.
         """
         if extra is None and self.ngram_table is not None:
             extra = [self.ngram_table.of(document.tokens) for document in documents]
@@ -189,7 +191,7 @@ class DocumentSource(Source):
             if not numbers and self.vocabulary.unknown is None and self.vectors is None:
                 raise UserError(
                     f"{document.text[:60]!r} has no word of the vocabulary: choose another "
-                    "data.tokenization, or data.vocabulary=train, which has an unknown word"
+                    "data/tokenization, or data.vocabulary=train, which has an unknown word"
                 )
             sequences.append(numbers or [self.vocabulary.unknown or 0])
             if extra is not None:
@@ -198,7 +200,7 @@ class DocumentSource(Source):
         return TokenStore(sequences, labels, inputs if extra is not None else None)
 
     def kept(self, tokens: Sequence[str]) -> list[int]:
-        """The places of the tokens that have a number, or become the unknown one."""
+        """Indices of the tokens that are encoded, as themselves or as the unknown token."""
         skip = self.vectors is not None and self.vectors.unknown == "skip"
         if self.vocabulary.unknown is not None and not skip:
             return list(range(len(tokens)))
@@ -207,7 +209,8 @@ class DocumentSource(Source):
     # What a run records -------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """Fingerprints of the data, the split and the vocabulary, and the sizes of the parts."""
+        """Entries of run.json: the location of the files, fingerprints of the data, the split and
+        the vocabulary, and the sizes of the parts."""
         split = {
             part: {
                 "documents": len(documents),
@@ -228,23 +231,23 @@ class DocumentSource(Source):
 
     @property
     def groups(self) -> list[str]:
-        """The names of the groups, where documents have some."""
+        """The names of the groups, sorted; empty if the documents have none."""
         return sorted({document.group for document in self._everything()} - {""})
 
     def tokens_fingerprint(self) -> str:
-        """Hash over the tokens of every document, in the order of the parts."""
+        """Hash (hex) of the tokens of every document, in the order of the parts."""
         return fingerprint([list(one.tokens) for one in self._everything()])
 
     def _everything(self) -> list[Document]:
         return [one for part in PARTS for one in self.documents[part]]
 
     def report(self) -> list[Table | str]:
-        """How many documents of each group and class there are, and what became of their tokens."""
+        """A table of the number of documents by group or class, and notes on their tokens."""
         table = self._by_group() if self.groups else self._by_class()
         return [table, *self.notes, *self._token_notes()]
 
     def _by_group(self) -> Table:
-        """Documents of each group and class, and of each part."""
+        """The number of documents by group and class, and by part and class."""
         counts = Counter((one.group, one.label) for one in self._everything())
         rows = []
         for group in self.groups:
@@ -255,10 +258,11 @@ class DocumentSource(Source):
             numbers = [labels[label] for label in range(len(self.classes))]
             rows.append([f"in the {part} part", *map("{:,}".format, numbers)])
         columns = [Column(""), *(Column(name, numbers=True) for name in self.classes)]
-        return Table(f"The {self.things}", columns, rows, rules=frozenset({len(self.groups) - 1}))
+        title = f"Number of {self.things}"
+        return Table(title, columns, rows, rules=frozenset({len(self.groups) - 1}))
 
     def _by_class(self) -> Table:
-        """Documents of each class and part: without groups there is room for many classes."""
+        """The number of documents by class and part; a row per class has room for many classes."""
         counts = [Counter(one.label for one in self.documents[part]) for part in PARTS]
         numbers = [[count[label] for count in counts] for label in range(len(self.classes))]
         numbers.append([count.total() for count in counts])
@@ -267,14 +271,15 @@ class DocumentSource(Source):
             for name, row in zip([*self.classes, "all"], numbers, strict=True)
         ]
         columns = [Column(""), *(Column(name, numbers=True) for name in (*PARTS, "all"))]
-        return Table(f"The {self.things}", columns, rows, rules=frozenset({len(self.classes) - 1}))
+        title = f"Number of {self.things}"
+        return Table(title, columns, rows, rules=frozenset({len(self.classes) - 1}))
 
     def _token_notes(self) -> list[str]:
         lengths = self.stores["training"].lengths.double()
         median, longest = int(lengths.median()), int(lengths.max())
         notes = [
-            f"{len(self.vocabulary):,} tokens in the vocabulary; the {self.things} to train on "
-            f"have {median:,} of them (median), at most {longest:,}"
+            f"{len(self.vocabulary):,} tokens in the vocabulary; training {self.things} have a "
+            f"median length of {median:,} tokens, at most {longest:,}"
         ]
         if self.loaded_vectors is not None:
             notes.append(self.loaded_vectors.coverage)
@@ -282,7 +287,7 @@ class DocumentSource(Source):
 
 
 def cut(numbers: list[int], most: int | None) -> list[int]:
-    """The first and the last half of `most` tokens of a longer sequence."""
+    """Cut a longer sequence to `most` numbers, its first and last half; None: no limit."""
     if most is None or len(numbers) <= most:
         return numbers
     return numbers[: most - most // 2] + numbers[-(most // 2) :]

@@ -1,4 +1,4 @@
-"""Splits of labelled documents, stratified: every stratum gives the same share."""
+"""Stratified splits: the same fraction of every stratum."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
@@ -11,10 +11,10 @@ from rnnexp.process.determinism import generator
 def stratified_split(
     strata: Sequence[Hashable], fraction: float, seed: int, name: str
 ) -> tuple[list[int], list[int]]:
-    """Numbers of the items that stay, and of those that are split off, both in their old order.
+    """Indices of the items that stay, and of the items that are split off, both ascending.
 
-    Of n items of a stratum round(fraction * n) are split off, chosen by the seed; at least one
-    stays.
+    Of the n items of a stratum, round(fraction * n) are split off at random, but never all.
+    seed, name: decide the draw.
     """
     members = defaultdict(list)
     for number, stratum in enumerate(strata):
@@ -32,10 +32,9 @@ def stratified_split(
 def grouped_split(
     groups: Sequence[Hashable], strata: Sequence[Hashable], fraction: float, seed: int, name: str
 ) -> tuple[list[int], list[int]]:
-    """As `stratified_split`, but items of one group stay together: the share is one of groups.
+    """As `stratified_split`, but splits whole groups; `fraction` is the share of the groups.
 
-    The stratum of a group is the most frequent one of its items, of equals the one that comes
-    first.
+    The stratum of a group is the most frequent stratum of its items; the first one in a tie.
     """
     members = defaultdict[Hashable, list[int]](list)
     for number, group in enumerate(groups):

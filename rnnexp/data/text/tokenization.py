@@ -1,4 +1,4 @@
-"""From a text to its tokens."""
+"""Splits a text into words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 _APOSTROPHES = "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}`\N{ACUTE ACCENT}"
 _QUOTES = "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
 _INVISIBLE = "\N{ZERO WIDTH NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{SOFT HYPHEN}"
-_LOST = "\N{REPLACEMENT CHARACTER}\x1a"  # where an accented letter or a quote once was
+_LOST = "\N{REPLACEMENT CHARACTER}\x1a"  # an accented letter or a quote that was lost before
 _PLAIN = str.maketrans(
     dict.fromkeys(_APOSTROPHES, "'")
     | dict.fromkeys(_QUOTES, '"')
@@ -19,10 +19,10 @@ _PLAIN = str.maketrans(
 
 
 class LectureWords:
-    """The lecture's words: lower case, letters a to z, digits and apostrophes; the rest parts them.
+    """The lecture's words: lower-case letters a to z, digits and apostrophes; all else separates.
 
-    It is exactly what the lecture's archives hold. They were made from the files as they are,
-    so that `&quot;` is a word, quot: entities must not be decoded before.
+    The result equals the words in the lecture's archives. They were made without decoding HTML
+    entities, so `&quot;` gives the word `quot`.
     """
 
     decode_entities: ClassVar[bool] = False
@@ -33,13 +33,13 @@ class LectureWords:
 
 
 class Words:
-    """Words as the Penn Treebank and GloVe write them, lower case, and punctuation.
+    """Lower-case words and punctuation, in the tokenisation of the Penn Treebank and GloVe.
 
-    "Don't buy 2!" is do n't buy 2 ! and "it's well-made..." is it 's well - made ...
+    "Don't buy 2!" gives do n't buy 2 ! and "it's well-made..." gives it 's well - made ...
     """
 
     decode_entities: ClassVar[bool] = True
-    # Two or more dots are three, and four or more of any other mark are three too.
+    # Two or more dots become three; four or more of another mark become three.
     _run = re.compile(r"(\.)\1+|([^\w\s])\2{3,}")
     _token = re.compile(
         r"""

@@ -1,4 +1,4 @@
-"""Sequences of token numbers laid end to end, and padded batches gathered from them."""
+"""Encoded sequences, concatenated, and padded batches gathered from them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,16 +12,16 @@ class TokenBatch(NamedTuple):
     """B sequences, padded to the T steps of the longest one."""
 
     tokens: Tensor  # (B, T) int64
-    lengths: Tensor | None  # (B,) int64; None where every sequence has T steps
+    lengths: Tensor | None  # (B,) int64; None if every sequence has T steps
     label: Tensor  # (B,) int64
-    row: Tensor  # (B,) int64, which sequences of the store these are
-    extra: Tensor | None = None  # (B, T, K) float32, further inputs of every step
+    row: Tensor  # (B,) int64, indices of the sequences in the store
+    extra: Tensor | None = None  # (B, T, K) float32, extra inputs of every step
 
 
 class TokenStore:
-    """n sequences of token numbers with their labels; sequence i has tokens first[i] on.
+    """n sequences of token numbers with their labels; sequence i starts at tokens[first[i]].
 
-    extra: for every sequence of T tokens (T, K), further inputs of its steps.
+    extra: (T, K) for every sequence of T tokens, the extra inputs of its steps.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class TokenStore:
         return len(self.lengths)
 
     def batch(self, rows: Tensor) -> TokenBatch:
-        """The sequences of these rows (B,). Padding has the number 0 and is never read."""
+        """The sequences with the indices `rows` (B,), padded with 0. Networks mask the padding."""
         lengths = self.lengths[rows]
         steps = int(lengths.max())
         step = torch.arange(steps)

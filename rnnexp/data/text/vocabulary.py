@@ -1,4 +1,4 @@
-"""The vocabulary: which tokens there are, and the number of each."""
+"""The vocabulary: tokens and their numbers."""
 
 import hashlib
 import json
@@ -9,16 +9,20 @@ UNKNOWN = "<unknown>"
 
 
 class Vocabulary:
-    """Tokens in their order; a token's place is its number.
+    """An ordered list of tokens; the index of a token is its number.
 
-    Tokens that are not in it become `<unknown>` where that is in it, and are left out elsewhere.
+    Tokens outside the vocabulary become `<unknown>` if the vocabulary contains it, and are left
+    out otherwise.
+
+    Raises:
+        ValueError: a token occurs twice.
     """
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = list(tokens)
         self.number = {token: number for number, token in enumerate(self.tokens)}
         if len(self.number) != len(self.tokens):
-            raise ValueError("a token stands in the vocabulary twice")
+            raise ValueError("the vocabulary has a token twice")
         self.unknown = self.number.get(UNKNOWN)
 
     def __len__(self) -> int:
@@ -38,7 +42,7 @@ class Vocabulary:
 
 
 def count_tokens(sequences: Iterable[Sequence[str]], least: int = 1) -> list[str]:
-    """Every token that occurs at least so often, the most frequent first, equals by alphabet."""
+    """Tokens that occur at least `least` times, the most frequent first; ties in string order."""
     counts = Counter(token for tokens in sequences for token in tokens)
     kept = [token for token, count in counts.items() if count >= least]
     return sorted(kept, key=lambda token: (-counts[token], token))

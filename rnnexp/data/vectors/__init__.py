@@ -1,1 +1,1 @@
-"""Word vectors, from files in the formats of GloVe, word2vec and gensim."""
+"""Word vectors from files of GloVe, word2vec, fastText and gensim."""

@@ -1,13 +1,12 @@
-"""Reads word vectors from the files that the usual programs write.
+"""Reads word vectors in the common file formats.
 
     glove           rows `word v1 .. vD`, no header
-    word2vec_text   a header `words D`, then such rows; fasttext (`.vec`) is the same
-    word2vec_binary such a header, then each word, a space and D float32, little endian
-    gensim          KeyedVectors, as gensim's `save` writes them
+    word2vec_text   a header `words D`, then rows as above; fasttext (`.vec`) is the same
+    word2vec_binary a header `words D`, then each word, a space and D little-endian float32
+    gensim          KeyedVectors, as written by gensim's `save`
 
-A file goes by as a stream, packed by gzip or not, and only the rows that a vocabulary needs are
-kept. What is not needed is checked as far as that costs little: how many rows there are, and that
-none has too few numbers.
+A file is read as a stream, with or without gzip, and only the rows of the vocabulary are kept. The
+other rows get cheap checks only: the number of rows, and that no row has too few values.
 """
 
 from __future__ import annotations
@@ -30,26 +29,26 @@ Format = Literal["glove", "word2vec_text", "word2vec_binary", "fasttext", "gensi
 
 GZIP = b"\x1f\x8b"
 CHUNK = 1 << 18  # bytes read at once
-LONGEST = 1 << 20  # bytes of a line, or of a word: more are no vectors, and never all in memory
+LONGEST = 1 << 20  # bytes of a line or a word; a longer one is an error, and bounds the memory
 
 
 def read_vectors(
     path: Path, vocabulary: Sequence[str], dimension: int, format: Format | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors of a vocabulary's words.
+    """The vectors of the words of a vocabulary.
 
     Args:
         vocabulary: V different words.
-        dimension: D, what the file must have.
-        format: None: found out from the content.
+        dimension: D; the file must have vectors of this dimension.
+        format: the format of the file; None: inferred from the content.
 
     Returns:
-        vectors (V, D) float32, zeros where the file has no such word, and known (V,) bool. Where
+        vectors (V, D) float32, zeros for words that are not in the file, and known (V,) bool. If
         the file has a word twice, its first row counts.
 
     Raises:
-        UserError: the file is not what it should be, told with its line where it has lines, or
-            has none of the words.
+        UserError: the file cannot be read or is malformed (with the line, in text formats), its
+            dimension is not D, or it has none of the words.
     """
     wanted = _Wanted(vocabulary, dimension)
     try:
@@ -64,19 +63,19 @@ def read_vectors(
                 case "gensim":
                     _read_gensim(path, file, wanted)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path}: the file is damaged, or a part is missing ({error})") from None
+        raise UserError(f"{path}: the file is damaged or incomplete ({error})") from None
     except OSError as error:
         raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None
     if not wanted.known.any():
         raise UserError(
-            f"{path}: the file has none of the {len(vocabulary):,} words of the vocabulary: take "
-            "one whose words are of the same language and written in the same way"
+            f"{path}: the file has none of the {len(vocabulary):,} words of the vocabulary: use a "
+            "file of the same language and the same tokenisation"
         )
     return wanted.vectors, wanted.known
 
 
 class _Wanted:
-    """The vectors of a vocabulary's words, filled in as a file goes by."""
+    """The vectors of the words of a vocabulary, filled in while a file is read."""
 
     def __init__(self, vocabulary: Sequence[str], dimension: int) -> None:
         self.dimension = dimension
@@ -87,8 +86,8 @@ class _Wanted:
         self.known = np.zeros(len(vocabulary), dtype=bool)
 
     def take(self, word: bytes, values: np.ndarray, place: str) -> None:
-        """values: (D,), of any precision. The first row of a word counts."""
-        with np.errstate(over="ignore"):  # beyond float32: an infinity, and told as such
+        """Keep the first vector of a word. values: (D,), of any precision."""
+        with np.errstate(over="ignore"):  # an overflow gives inf, which is refused below
             values = values.astype(np.float32)
         row = self.rows[word]
         if not np.isfinite(values).all():
@@ -109,7 +108,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _recognise(path: Path, file: BinaryIO) -> Format:
-    """The format, from the beginning of the content."""
+    """The format, inferred from the first bytes of the content."""
     beginning = file.read(4096)
     file.seek(0)
     if not beginning.strip():
@@ -124,10 +123,10 @@ def _recognise(path: Path, file: BinaryIO) -> Format:
 
 
 def _read_header(path: Path, file: BinaryIO, dimension: int) -> int:
-    """The number of rows that the first line announces."""
+    """The number of words according to the header, whose dimension is checked."""
     header = re.fullmatch(rb"(\d{1,9}) (\d{1,9})\s*", file.readline(LONGEST))
     if header is None:
-        raise UserError(f"{path}, line 1: a header of two whole numbers, `words dimension`, is due")
+        raise UserError(f"{path}, line 1: expected a header of two integers, `words dimension`")
     _compare(path, int(header[2]), dimension)
     return int(header[1])
 
@@ -135,8 +134,8 @@ def _read_header(path: Path, file: BinaryIO, dimension: int) -> int:
 def _compare(path: Path, found: int, dimension: int) -> None:
     if found != dimension:
         raise UserError(
-            f"data.vectors.dimension is {dimension}, {path} has {found}: set "
-            f"data.vectors.dimension={found}, or name another file with data.vectors.file=FILE"
+            f"data.vectors.dimension is {dimension}, but {path} has dimension {found}: set "
+            f"data.vectors.dimension={found}, or another file with data.vectors.file=FILE"
         )
 
 
@@ -148,7 +147,7 @@ def _show(word: bytes) -> str:
 
 
 def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, announced: int | None = None) -> None:
-    """Rows `word v1 .. vD`. A word may have spaces in it, so a row is split from its right."""
+    """Read rows `word v1 .. vD`, split from the right, since a word may contain spaces."""
     dimension, rows = wanted.dimension, 0
     lines = iter(partial(file.readline, LONGEST), b"")
     for number, line in enumerate(lines, start=1 if announced is None else 2):
@@ -161,30 +160,33 @@ def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, announced: int | Non
         spaces = line.count(b" ")
         if announced is None and rows == 0:
             if not _is_number(line.rpartition(b" ")[2]):
-                raise UserError(f"{place}: a word and its values are due, or a header")
+                raise UserError(f"{place}: expected a word and its values, or a header")
             _compare(path, spaces, dimension)
         rows += 1
         if spaces < dimension:
             raise UserError(
-                f"{place}: {spaces} values where {dimension} are expected: get the file again"
+                f"{place}: {spaces} values, expected {dimension}: download the file again"
             )
         if spaces == dimension and line[: line.index(b" ")] not in wanted.beginnings:
             continue
         word, *values = line.rsplit(b" ", dimension)
         if spaces > dimension and _is_number(word.rpartition(b" ")[2]):
             raise UserError(
-                f"{place}: more values than the {dimension} that are expected: get the file again"
+                f"{place}: more than the expected {dimension} values: download the file again"
             )
         if word in wanted.rows:
             wanted.take(word, _numbers(values, place), place)
     if announced is not None and rows != announced:
-        raise UserError(f"{path}: line 1 announces {announced:,} words, and {rows:,} are there")
+        raise UserError(
+            f"{path}: the file has {rows:,} words, but its header says {announced:,}: download the "
+            "file again"
+        )
 
 
 def _unended(line: bytes) -> str:
     if len(line) == LONGEST:
-        return "the line has no end: these are no word vectors"
-    return "the last line is torn (it has no line end): get the file again"
+        return f"the line is longer than {LONGEST:,} bytes: this is not a file of word vectors"
+    return "the last line is incomplete (it has no line end): download the file again"
 
 
 def _is_number(text: bytes) -> bool:
@@ -200,31 +202,37 @@ def _numbers(values: list[bytes], place: str) -> np.ndarray:
         return np.array(list(map(float, values)))
     except ValueError:
         wrong = next(value for value in values if not _is_number(value))
-        raise UserError(f"{place}: {_show(wrong)} is no number") from None
+        raise UserError(f"{place}: {_show(wrong)} is not a number") from None
 
 
 # --- binary -------------------------------------------------------------------------------------
 
 
 def _read_binary(path: Path, file: BinaryIO, wanted: _Wanted, announced: int) -> None:
-    """Each word, a space and its float32 values; some programs end a row with a line end."""
+    """Read each word, a space and its float32 values; some programs add a line end to each row."""
     size = 4 * wanted.dimension
-    buffer, start = b"", 0  # what is read, and where in it the next row starts
+    buffer, start = b"", 0  # bytes read so far, and the start of the next row among them
     for number in range(1, announced + 1):
         place = f"{path}, word {number:,} of {announced:,}"
         while (space := buffer.find(b" ", start)) < 0 or space + 1 + size > len(buffer):
             if space < 0 and len(buffer) - start > LONGEST:
-                raise UserError(f"{place}: the word has no end: these are no word vectors")
+                raise UserError(
+                    f"{place}: the word is longer than {LONGEST:,} bytes: this is not a file of "
+                    "word vectors"
+                )
             more = file.read(CHUNK)
             if not more:
-                raise UserError(f"{place}: the file ends in it; get the file again")
+                raise UserError(f"{place}: the file ends here: download the file again")
             buffer, start = buffer[start:] + more, 0
         word = buffer[start:space].lstrip(b"\n")
         start = space + 1 + size
         if word in wanted.rows:
             wanted.take(word, np.frombuffer(buffer, "<f4", wanted.dimension, space + 1), place)
     if (buffer[start:] + file.read(CHUNK)).strip(b"\n"):
-        raise UserError(f"{path}: line 1 announces {announced:,} words, and more are there")
+        raise UserError(
+            f"{path}: the file has more words than its header says ({announced:,}): download the "
+            "file again"
+        )
 
 
 def _read_gensim(path: Path, file: BinaryIO, wanted: _Wanted) -> None:

@@ -1,8 +1,8 @@
-"""Reads gensim's KeyedVectors without gensim, and without running anything that a pickle asks for.
+"""Reads gensim's KeyedVectors without gensim, and without executing code from the pickle.
 
-`KeyedVectors.save(FILE)` writes a pickle, and a large matrix beside it as FILE.vectors.npy. Every
-name that such a pickle may ask for stands below. None of them is imported: each becomes an inert
-record of what it would have been called with, and the words and numbers are taken from there.
+`KeyedVectors.save(FILE)` writes a pickle, and a large matrix beside it as FILE.vectors.npy. `NAMES`
+lists every global that such a pickle may refer to. None is imported: an inert record takes its
+place and keeps the arguments of the call, from which the words and numbers are read.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ NAMES = {
     "__builtin__.frozenset",
 }
 CHUNK = 1 << 20  # bytes read at once
-LARGEST = 1 << 30  # bytes of the pickle: three million words need a tenth of it
+LARGEST = 1 << 30  # bytes of the pickle; three million words need a tenth of this
 
 
 def read_keyed_vectors(path: Path, file: BinaryIO) -> tuple[list[Any], np.ndarray]:
-    """n keys (words, as a rule) and their vectors (n, D), in the order of the file.
+    """n keys (usually words) and their vectors (n, D) of any float type, in the order of the file.
 
-    The vectors are mapped from their own file, where they have one, and not read.
+    Vectors in a file of their own are memory-mapped.
 
     Raises:
-        UserError: these are no KeyedVectors, or they are damaged.
+        UserError: the file does not hold KeyedVectors, or is damaged.
     """
     state = _unpickle(path, file)
     words = state.get("index_to_key", state.get("index2word"))  # gensim 4, gensim 3
@@ -58,7 +58,7 @@ def read_keyed_vectors(path: Path, file: BinaryIO) -> tuple[list[Any], np.ndarra
 
 
 class _Record:
-    """What stands for an object: the arguments it was to be made from, and its state."""
+    """Takes the place of an object: keeps its constructor arguments and its state."""
 
     args: tuple[Any, ...]
     state: Any = None
@@ -75,24 +75,24 @@ class _Record:
 
 
 class _Words(dict):
-    """A dictionary by words or numbers; the hash of a nested key can take for ever."""
+    """A dictionary whose keys are str or int; hashing a nested key could take for ever."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if not isinstance(key, str | int):
-            raise pickle.UnpicklingError("a dictionary has keys that are no words")
+            raise pickle.UnpicklingError("a dictionary has a key that is not a word")
         super().__setitem__(key, value)
 
 
 class _Refused(Exception):
-    """The pickle asks for a name that is not on the list."""
+    """The pickle refers to a global that is not in `NAMES`."""
 
 
-# The one in Python, not the one in C: that one makes room for as much as a file says it has.
+# The unpickler in Python, since the one in C allocates whatever size a file declares.
 _InPython: Any = pickle._Unpickler
 
 
 class _Unpickler(_InPython):
-    """Makes words, numbers, lists and records, and nothing else."""
+    """Creates strings, numbers, containers and records, and nothing else."""
 
     dispatch: ClassVar[dict[int, Any]] = {
         **_InPython.dispatch,
@@ -106,7 +106,7 @@ class _Unpickler(_InPython):
     def find_class(self, module: str, name: str) -> type:
         if f"{module}.{name}" not in NAMES:
             raise _Refused(repr(f"{module}.{name}"[:100]))
-        return type(name, (_Record,), {})  # a fresh one: nothing done to it outlives the file
+        return type(name, (_Record,), {})  # a new class, so no change to it outlives the file
 
 
 def _unpickle(path: Path, file: BinaryIO) -> dict[str, Any]:
@@ -116,10 +116,10 @@ def _unpickle(path: Path, file: BinaryIO) -> dict[str, Any]:
         found = _Unpickler(io.BytesIO(content)).load()
     except _Refused as refused:
         raise UserError(
-            f"{path}: the pickle asks for {refused}, and nothing but gensim's KeyedVectors is "
-            "read; write anything else with its save_word2vec_format"
+            f"{path}: the pickle refers to {refused}, but only gensim's KeyedVectors can be read; "
+            "save other models with save_word2vec_format"
         ) from None
-    except Exception as error:  # a stream that somebody made up can go wrong in any way
+    except Exception as error:  # a malicious stream may raise anything
         why = " ".join(str(error).split())[:100] or type(error).__name__
         raise UserError(f"{path}: the pickle is damaged ({why})") from None
     if type(found).__name__ not in ("KeyedVectors", "Word2VecKeyedVectors"):
@@ -132,7 +132,9 @@ def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
     while chunk := file.read(CHUNK):
         left -= len(chunk)
         if left < 0:
-            raise UserError(f"{path}: the pickle has more than {LARGEST:,} bytes, which none needs")
+            raise UserError(
+                f"{path}: the pickle has more than {LARGEST:,} bytes, the most that is read"
+            )
         yield chunk
 
 
@@ -140,34 +142,34 @@ def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
 
 
 def _matrix(path: Path, vectors: Any) -> np.ndarray:
-    """The vectors (n, D), from the pickle or from the file beside it."""
+    """The vectors (n, D), from the pickle or from the .npy file beside it."""
     beside = matrix_file(path)
     try:
         matrix = _array(vectors) if vectors is not None else open_memmap(beside, mode="r")
     except FileNotFoundError:
-        raise UserError(f"{beside}: the file is not there, and {path} needs it") from None
+        raise UserError(f"{beside}: the file is missing, and {path} needs it") from None
     except (ValueError, EOFError) as error:
         place = path if vectors is not None else beside
         raise UserError(f"{place}: the vectors are damaged ({error})") from None
     if matrix.ndim != 2 or matrix.dtype.kind != "f":
-        raise UserError(f"{path}: the vectors are no matrix of floating-point numbers")
+        raise UserError(f"{path}: the vectors are not a matrix of floating-point numbers")
     return matrix
 
 
 def matrix_file(path: Path) -> Path:
-    """Where gensim puts a large matrix that belongs to the pickle `path`."""
+    """The file where gensim stores a large matrix of the pickle `path`."""
     return Path(f"{path}.vectors.npy")
 
 
 def _array(record: Any) -> np.ndarray:
-    """The array that a record stands for. Raises ValueError where it stands for none."""
+    """The array that a record describes. Raises ValueError if it describes none."""
     match record:
         case _Record(state=(_, tuple(shape), kind, bool(is_fortran), content)):
             by_column = is_fortran
         case _Record(args=(content, kind, tuple(shape), "C" | "F" as order)):  # protocol 5
             by_column = order == "F"
         case _:
-            raise ValueError("they are no array")
+            raise ValueError("they are not an array")
     return np.frombuffer(_bytes(content), _dtype(kind)).reshape(
         shape, order="F" if by_column else "C"
     )
@@ -177,7 +179,7 @@ def _dtype(record: Any) -> np.dtype:
     match record:
         case _Record(args=("f2" | "f4" | "f8" as size, *_), state=(_, "<" | ">" as order, *_)):
             return np.dtype(order + size)
-    raise ValueError("they are no floating-point numbers")
+    raise ValueError("they are not floating-point numbers")
 
 
 def _bytes(content: Any) -> bytes:

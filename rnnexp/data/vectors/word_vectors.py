@@ -22,30 +22,31 @@ from rnnexp.data.vectors.gensim import matrix_file
 from rnnexp.errors import UserError
 from rnnexp.files import write_bytes
 
-VERSION = 1  # of what is kept in the cache, and of how it is read
+VERSION = 1  # part of the cache key: raise it when the cache format or the readers change
 
 
 @dataclass(frozen=True)
 class Loaded:
     """The vectors of a vocabulary of V words."""
 
-    vectors: Tensor  # (V, D) float32; zeros where the file has no such word
-    known: Tensor  # (V,) bool: the file has the word
-    fingerprint: str  # sha256 of the file's content
-    place: str  # the file, an absolute path
-    coverage: str  # how many of the words have a vector, as a person reads it
+    vectors: Tensor  # (V, D) float32; zeros for words that are not in the file
+    known: Tensor  # (V,) bool: whether the word is in the file
+    fingerprint: str  # SHA-256 (hex) of the file
+    place: str  # absolute path of the file
+    coverage: str  # a sentence: how many of the words have a vector
 
 
 class WordVectors:
     """A file of word vectors.
 
-    file: the file; None: the one that `pattern` fits in embeddings/ of $RNNEXP_DATA, or where
+    file: the file; None: the file that matches `pattern` in embeddings/ of $RNNEXP_DATA, or where
         `rnnexp data fetch SOURCE` puts it.
-    format: see `rnnexp.data.vectors.files`; None: found out from the content.
-    dimension: D, numbers of a vector; the file must have it.
-    unknown: words without a vector are skipped when documents are read, or learnt.
-    standardize: shift and scale every dimension so that over the vocabulary's words it has mean 0
-        and standard deviation 1.
+    source: the name of the data set for `rnnexp data fetch`.
+    format: see `rnnexp.data.vectors.files`; None: inferred from the content.
+    dimension: D, the dimension of the vectors; must match the file.
+    unknown: words without a vector are skipped (`skip`), or their vectors learnt (`learn`).
+    standardize: shift and scale every dimension to mean 0 and standard deviation 1 over the words
+        of the vocabulary that have a vector.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class WordVectors:
         standardize: bool = False,
     ) -> None:
         if dimension < 1:
-            raise UserError(f"data.vectors.dimension is {dimension}, it must be at least 1")
+            raise UserError(f"data.vectors.dimension is {dimension}: it must be at least 1")
         self.file, self.pattern, self.source = file, pattern, source
         self.format, self.dimension, self.unknown = format, dimension, unknown
         self.standardize = standardize
 
     @property
     def path(self) -> Path:
-        """The file. Raises UserError where it is not there."""
+        """The file. Raises UserError if it does not exist, or several match the pattern."""
         if self.file is not None:
             path = Path(self.file).expanduser()
             if not path.is_file():
@@ -77,21 +78,21 @@ class WordVectors:
         if not found:
             raise UserError(
                 f"{folder} has no file {self.pattern}: run `rnnexp data fetch {self.source}`, or "
-                "name a file with data.vectors.file=FILE"
+                "set data.vectors.file=FILE"
             )
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise UserError(
-                f"{folder} has several files {self.pattern} ({names}): name the one to read with "
+                f"{folder} has several files {self.pattern} ({names}): choose one with "
                 "data.vectors.file=FILE"
             )
         return found[0]
 
     def load(self, vocabulary: Sequence[str]) -> Loaded:
-        """The vectors of these words, all different. What was read before is kept in the cache.
+        """Load the vectors of V different words, from the cache if they were read before.
 
         Raises:
-            UserError: the file is not there or not what it should be, or has none of the words.
+            UserError: the file is missing or malformed, or has none of the words.
         """
         path = self.path
         fingerprint = _fingerprint(path)
@@ -114,21 +115,21 @@ class WordVectors:
         )
 
     def _kept(self, fingerprint: str, vocabulary: Sequence[str]) -> Path:
-        """Where in the cache they lie, by all that decides them."""
+        """The cache file of these vectors; its name is a hash of all that they depend on."""
         identity = [VERSION, fingerprint, list(vocabulary), self.dimension, self.format]
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
         return cache_folder() / "vectors" / f"{key}.npz"
 
 
 def _standardized(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, D) with mean 0 and standard deviation 1 in every column that is not constant."""
+    """Standardise each column of rows (N, D); a constant column becomes 0."""
     exact = rows.astype(np.float64)
     deviation = exact.std(axis=0)
     return (exact - exact.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
 
 
 def _fingerprint(path: Path) -> str:
-    """sha256 of the file, or over its own one and that of a matrix beside it."""
+    """SHA-256 of the file; with a matrix file beside it, a hash of the hashes of both files."""
     try:
         hashes = [_sha256(one) for one in (path, matrix_file(path)) if one.is_file()]
     except OSError as error:
@@ -143,11 +144,12 @@ def _sha256(path: Path) -> str:
 
 # --- the cache: only the words that have a vector are kept --------------------------------------
 
+# What np.load and the access to its arrays raise for a damaged file.
 DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def _from_cache(kept: Path, size: int, dimension: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Vectors and known as they were read before; None where nothing, or nothing whole, is kept."""
+    """Vectors (V, D) and known (V,) from the cache; None if the file is missing or damaged."""
     try:
         with np.load(kept, allow_pickle=False) as file:
             known, rows = file["known"], file["vectors"]
@@ -171,5 +173,5 @@ def _into_cache(
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(kept, content.getvalue())
     except OSError:
-        pass  # a read-only home only costs the time to read them again
+        pass  # without a writable cache they are read again next time
     return vectors, known

@@ -1,1 +1,1 @@
-"""The class of a sequence of tokens."""
+"""Classification: predicts the class of a sequence of tokens."""

@@ -1,4 +1,4 @@
-"""The classes of new texts. A network is fed as in its test, by the same code."""
+"""Predictions for new texts, prepared by the same code as in the test."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rnnexp.tables import Column, Table
 from rnnexp.tasks.answers import cut, listed, printable, quoted
 from rnnexp.tasks.classification.data import ClassificationData
 
-LIKELIEST = ("likeliest", "second", "third")  # classes that a person is shown
-SHOWN = 100  # characters of a text
+LIKELIEST = ("likeliest", "second", "third")  # column headings of the classes in the table
+SHOWN = 100  # characters of a text in the table
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The probability (n, C) of each of C classes for each of n texts.
+    """The probabilities (n, C) of C classes for n texts.
 
     notes: sentences on how the texts were read.
     """
@@ -35,13 +35,13 @@ class Classes:
     notes: list[str]
 
     def frame(self) -> pd.DataFrame:
-        """A row a text: the text, its likeliest class, and p_CLASS for every class."""
+        """One row per text: the text, its likeliest class, and p_CLASS for every class."""
         likeliest = [self.classes[label] for label in self.probability.argmax(axis=1)]
         columns = {f"p_{name}": p for name, p in zip(self.classes, self.probability.T, strict=True)}
         return pd.DataFrame({"text": self.texts, "prediction": likeliest} | columns)
 
     def table(self) -> Table:
-        """A row a text, with the three likeliest classes and their probabilities."""
+        """One row per text, with its three likeliest classes and their probabilities."""
         headings = LIKELIEST[: len(self.classes)]
         columns = [Column("text"), *(Column(heading, wraps=False) for heading in headings)]
         rows = []
@@ -53,10 +53,10 @@ class Classes:
 
 
 def classify(network: nn.Module, data: ClassificationData, texts: Sequence[str]) -> Classes:
-    """The classes of new texts. data: after `setup` or `restore`.
+    """Predict the classes of new texts. data: after `setup` or `restore`.
 
     Raises:
-        UserError: nothing of a text can be read.
+        UserError: a text has no token that the network knows.
     """
     source = data.source
     documents = [Document(source.tokens_of(text), 0, "", text) for text in texts]
@@ -71,10 +71,10 @@ def classify(network: nn.Module, data: ClassificationData, texts: Sequence[str])
 
 
 def _how_they_are_read(source: DocumentSource, documents: Sequence[Document]) -> list[str]:
-    """Sentences on what of the texts is not read as it stands there.
+    """Sentences on tokens that are left out or unknown, and on texts that are cut.
 
     Raises:
-        UserError: nothing of one can be read.
+        UserError: a text has no token that the network knows.
     """
     vocabulary, words = source.vocabulary, f"{source.token}s"
     left_out, unknown = dict[str, None](), dict[str, None]()  # in the order of the texts
@@ -83,7 +83,9 @@ def _how_they_are_read(source: DocumentSource, documents: Sequence[Document]) ->
         kept = source.kept(document.tokens)
         if not document.tokens or not (kept or vocabulary.unknown is not None):
             which = f"text {place}, {quoted(document.text)}," if len(documents) > 1 else "the text"
-            raise UserError(f"{which} has no {source.token} that the network knows: give another")
+            raise UserError(
+                f"{which} has no {source.token} that the network knows: give another text"
+            )
         without = set(range(len(document.tokens))) - set(kept)
         left_out |= dict.fromkeys(source.left_out(document.text))
         left_out |= dict.fromkeys(document.tokens[at] for at in sorted(without))
@@ -98,7 +100,7 @@ def _how_they_are_read(source: DocumentSource, documents: Sequence[Document]) ->
         notes.append(f"unknown {words}, read as {UNKNOWN}: {listed(unknown)}")
     if long:
         notes.append(
-            f"texts with over {source.max_tokens} {words}, of which the first and last halves of "
-            f"so many are read: {long:,}"
+            f"texts cut to {source.max_tokens} {words} (data.max_tokens), first and last half: "
+            f"{long:,}"
         )
     return notes

@@ -1,5 +1,5 @@
-"""Baselines of a classification: the most frequent class, and simple models of short n-grams; for
-names also tables of whole names."""
+"""Classification baselines: the most frequent class, linear models of n-grams, and for names also
+tables of whole names."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from rnnexp.tasks.classification.metrics import classification_metrics
 
 
 def classification_baselines(source: DocumentSource) -> dict[str, dict[str, float]]:
-    """Every baseline's metrics on the test documents: name -> metric -> value.
+    """The metrics of all baselines on the test documents: name -> metric -> value.
 
-    majority                   the shares of the classes, so always the most frequent one
+    majority                   predicts the class frequencies, i.e. the most frequent class
 
-    Of words, besides:
-    tfidf_logistic_regression  TF-IDF of single tokens and pairs of neighbours, with 1 + log(count)
-    nb_svm                     which of them occur at all, weighted by their log-count ratios
+    If a token is a word, also:
+    tfidf_logistic_regression  logistic regression on TF-IDF of unigrams and bigrams, sublinear TF
+    nb_svm                     binary unigrams and bigrams, weighted by their log-count ratios
 
-    Of characters:
-    memoriser                  the classes that the same name had before; of a new one, the shares
-    ngram_naive_bayes          naive Bayes of the n-grams of up to 5 characters, ends marked
-    ngram_logistic_regression  TF-IDF of those of up to 4, with 1 + log(count)
-    perfect_memoriser          a memoriser that knows the test too: no baseline but the ceiling of
-                               everything that reads the same tokens
+    If a token is a character, also:
+    memoriser                  the classes of the same name in training; else class frequencies
+    ngram_naive_bayes          naive Bayes on n-grams of up to 5 characters, with marked ends
+    ngram_logistic_regression  logistic regression on TF-IDF of n-grams up to 4, sublinear TF
+    perfect_memoriser          a memoriser fitted on the test documents too: not a baseline, but an
+                               upper bound for any model of these tokens
 
-    They are fitted on the training part, all but the majority on the validation part too, for they
-    choose nothing by it: the stronger yardstick. They read the tokens as the data module made them,
-    whole documents, words outside the vocabulary too. Where everything that they are fitted on has
-    one class, there is nothing to fit, and the majority stands alone.
+    `majority` is fitted on the training part; the others on the validation part too, which they do
+    not need for model selection. They read the tokens of the source: whole documents, including
+    words outside the vocabulary. If all these documents have one class, only `majority` is
+    computed.
     """
     parts, number = source.documents, len(source.classes)
     known, tested = [*parts["training"], *parts["validation"]], parts["test"]
@@ -71,7 +71,7 @@ def classification_baselines(source: DocumentSource) -> dict[str, dict[str, floa
 
 
 def _models_of_words() -> dict[str, Any]:
-    """C = 30 did best in a cross-validation on the training reviews of three categories."""
+    """C = 30 was best in a cross-validation on the training reviews of three categories."""
     return {
         "tfidf_logistic_regression": make_pipeline(
             TfidfVectorizer(analyzer=unigrams_and_bigrams, sublinear_tf=True),
@@ -85,11 +85,12 @@ def _models_of_words() -> dict[str, Any]:
 
 
 def unigrams_and_bigrams(tokens: Sequence[str]) -> list[tuple[str, ...]]:
+    """All unigrams, then all bigrams, of a token sequence."""
     return [*((token,) for token in tokens), *pairwise(tokens)]
 
 
 def _models_of_characters() -> dict[str, Any]:
-    """The lengths, alpha and C did best in a validation on names to train on."""
+    """The n-gram lengths, alpha and C were best in a validation on training names."""
     return {
         "memoriser": Memoriser(),
         "ngram_naive_bayes": make_pipeline(
@@ -104,7 +105,7 @@ def _models_of_characters() -> dict[str, Any]:
 
 
 def character_ngrams(tokens: Sequence[str], longest: int) -> list[str]:
-    """Every 1 to `longest` characters that stand together, with a mark at each end of the name."""
+    """All n-grams of 1 to `longest` characters, with `<` and `>` marking the ends of the name."""
     marked = ["<", *tokens, ">"]
     return [
         "".join(marked[first : first + length])
@@ -114,10 +115,10 @@ def character_ngrams(tokens: Sequence[str], longest: int) -> list[str]:
 
 
 class Memoriser(ClassifierMixin, BaseEstimator):
-    """A table of token sequences and the classes that each had; new ones get the shares of all."""
+    """A table of token sequence -> class counts; unknown sequences get the class frequencies."""
 
     def fit(self, documents: Sequence[Sequence[str]], label: np.ndarray) -> Memoriser:
-        """documents: n token sequences, label: (n,)."""
+        """Count the classes of each sequence. documents: n token sequences, label: (n,)."""
         self.classes_, number = np.unique(label, return_inverse=True)
         self.table_ = defaultdict[tuple[str, ...], Counter[int]](Counter)
         for tokens, one in zip(documents, number.tolist(), strict=True):
@@ -126,7 +127,7 @@ class Memoriser(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, documents: Sequence[Sequence[str]]) -> np.ndarray:
-        """(n, classes that were fitted)."""
+        """Class probabilities (n, C), C = number of fitted classes."""
         probability = np.zeros((len(documents), len(self.classes_)))
         for row, tokens in enumerate(documents):
             counts = self.table_.get(tuple(tokens), self.all_)
@@ -138,16 +139,16 @@ class Memoriser(ClassifierMixin, BaseEstimator):
 class NaiveBayesLogisticRegression(ClassifierMixin, BaseEstimator):
     """NB-SVM of Wang and Manning (2012), for two classes 0 and 1, with their C and beta.
 
-    A linear model of the features times their log-count ratios, whose weights w are drawn towards
-    naive Bayes, where all are equal: (1 - beta) mean|w| + beta w. Theirs is an SVM; logistic
-    regression did as well or better here, and gives probabilities.
+    A linear model of the features times their log-count ratios. Its weights w are interpolated with
+    naive Bayes, where all weights are equal: (1 - beta) mean|w| + beta w. The paper uses an SVM;
+    logistic regression was as good or better here, and gives probabilities.
     """
 
     def __init__(self, C: float = 1.0, beta: float = 0.25) -> None:
         self.C, self.beta = C, beta
 
     def fit(self, features: spmatrix, label: np.ndarray) -> NaiveBayesLogisticRegression:
-        """features: (n, F), label: (n,)."""
+        """Fit the weights. features: (n, F) counts, label: (n,), 0 or 1."""
         ratio = log_count_ratio(features, label == 1)
         model = LogisticRegression(C=self.C, max_iter=1000)
         model.fit(features.multiply(ratio).tocsr(), label)
@@ -157,14 +158,14 @@ class NaiveBayesLogisticRegression(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, features: spmatrix) -> np.ndarray:
-        """(n, 2): the probabilities of 0 and 1."""
+        """The probabilities (n, 2) of the classes 0 and 1. features: (n, F)."""
         probability = expit(features @ self.weight_ + self.bias_)
         return np.stack([1 - probability, probability], axis=1)
 
 
 def log_count_ratio(features: spmatrix, positive: np.ndarray) -> np.ndarray:
-    """r = log((p / |p|) / (q / |q|)), where p counts each feature in the positive documents, q in
-    the others, both from 1 on, and |.| is the sum. features: (n, F), positive: (n,); r: (F,)."""
+    """r = log((p / |p|) / (q / |q|)): p is 1 + the count of each feature in the positive documents,
+    q the same in the others, |.| the sum. features: (n, F), positive: bool (n,); r: (F,)."""
     p = 1 + np.asarray(features[positive].sum(axis=0)).ravel()
     q = 1 + np.asarray(features[~positive].sum(axis=0)).ravel()
     return np.log(p / p.sum()) - np.log(q / q.sum())
@@ -173,7 +174,7 @@ def log_count_ratio(features: spmatrix, positive: np.ndarray) -> np.ndarray:
 def _metrics(
     probability: np.ndarray, target: torch.Tensor, classes: Sequence[str]
 ) -> dict[str, float]:
-    # A class that was never seen has no probability; its loss is large, but a number.
+    # A class that is not in the training part has probability 0; the floor keeps its loss finite.
     floor = np.finfo(probability.dtype).eps
     log_probability = torch.from_numpy(np.log(np.maximum(probability, floor)))
     return classification_metrics(log_probability, target, classes)

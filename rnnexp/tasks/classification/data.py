@@ -16,11 +16,11 @@ from rnnexp.data.text.vocabulary import Vocabulary
 from rnnexp.nn.representations import Embeddings, Vectors
 from rnnexp.tasks.classification.spec import ClassificationSpec
 
-VOCABULARY, NGRAMS = "vocabulary.json", "ngrams.ckpt"  # in the run's folder
+VOCABULARY, NGRAMS = "vocabulary.json", "ngrams.ckpt"  # in the run folder
 
 
 class ClassificationData(DataModule):
-    """The documents of a source, in batches of about the same length."""
+    """The documents of a source, in batches bucketed by length (unless draws are class-uniform)."""
 
     keeps = (VOCABULARY, NGRAMS)
 
@@ -66,7 +66,7 @@ class ClassificationData(DataModule):
             return None
         return Vectors(dimension=loaded.vectors.shape[1], known=int(loaded.known.sum()))
 
-    # What is kept and compared ------------------------------------------------------------------
+    # Initial values, kept files, fingerprints ---------------------------------------------------
 
     def initialize(self, network: nn.Module) -> None:
         """Give the network's embeddings the word vectors."""
@@ -85,19 +85,20 @@ class ClassificationData(DataModule):
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise ValueError(f"{VOCABULARY} is not a list of words")
         if not len(tokens) == len(set(tokens)) == spec.vocabulary:
-            raise ValueError(f"{VOCABULARY} does not hold the {spec.vocabulary:,} words of the run")
+            raise ValueError(f"{VOCABULARY} does not have the {spec.vocabulary:,} words of the run")
         source.vocabulary = Vocabulary(tokens)
         if source.ngrams is not None:
             table = NgramTable.from_plain(kept[NGRAMS], source.ngrams.kinds)
             if table.size != spec.extra:
                 raise ValueError(
-                    f"{NGRAMS} has {table.size} ratios a token, and the network reads {spec.extra}"
+                    f"{NGRAMS} has {table.size} ratios per token, but the network reads "
+                    f"{spec.extra}"
                 )
             source.ngram_table = table
         self.spec = spec
 
     def identity(self) -> dict[str, Any]:
-        """All that a baseline on the test documents depends on."""
+        """All that the baselines on the test documents depend on."""
         fingerprints = self.facts()["fingerprints"]
         return {
             "task": "classification",
@@ -108,10 +109,10 @@ class ClassificationData(DataModule):
 
     @property
     def batch_order(self) -> str:
-        """Hash over every training batch given so far."""
+        """Hash (hex) of all training batches so far."""
         return self._training_batches.seen.hexdigest()
 
-    # What Lightning asks for --------------------------------------------------------------------
+    # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:
         return BatchLoader(self._training_batches, self.source.stores["training"].batch)
@@ -126,5 +127,5 @@ class ClassificationData(DataModule):
         return self.loader(self.source.stores[part])
 
     def loader(self, store: TokenStore) -> BatchLoader:
-        """Every sequence of a store once, for evaluation."""
+        """A loader of every sequence of a store once, for evaluation."""
         return BatchLoader(BatchesByLength(store.lengths, self.source.eval_batch_size), store.batch)

@@ -1,4 +1,4 @@
-"""Figures of a classification, and the documents that it got most wrong."""
+"""Figures of a classification run, and its worst mistakes."""
 
 import html
 import math
@@ -22,16 +22,16 @@ from rnnexp.tasks.classification.tables import (
 )
 from rnnexp.tasks.classification.task import Classification
 
-FEW = 8  # classes: so many have room for all their numbers in a confusion matrix
-WIDE = 14  # characters of a class name: so many fit below a cell of those
-SHOWN = 1000  # characters of a document
+FEW = 8  # most classes for which the confusion matrix has room for every number
+WIDE = 14  # most characters of a class name that fit below a cell of such a matrix
+SHOWN = 1000  # most characters of a document in `most_wrong`
 
 
 class ClassificationFigures(Figures):
-    """loss.png, confusion_matrix.png, accuracy_by_category.png where there are categories, and
-    probability.png for two classes, in the run's folder; `most_wrong` as text in TensorBoard.
+    """loss.png, confusion_matrix.png, accuracy_by_category.png if there are categories, and
+    probability.png for two classes, in the run folder; `most_wrong` as text in TensorBoard.
 
-    wrong: how many of the most wrong documents are shown.
+    wrong: number of documents in `most_wrong`.
     """
 
     def __init__(self, wrong: int = 10) -> None:
@@ -60,16 +60,16 @@ class ClassificationFigures(Figures):
 
 
 def confusion_matrix(counts: pd.DataFrame) -> Figure:
-    """Per cent of each true class, and how many documents that is. counts: (true, predicted)."""
+    """Percentages of each true class, and counts. counts: (C, C), rows are the true classes."""
     number, few = len(counts), len(counts) <= FEW
     cell = 1.25 if few else 0.62  # inches
     figure = Figure(figsize=(cell * number + 2.2, cell * number + 1.8), layout="constrained")
     axes = figure.subplots()
     percent = percent_of_true(counts).to_numpy()
-    axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))  # small shares can be seen
+    axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))  # keeps small shares visible
     for (row, column), count in np.ndenumerate(counts.to_numpy()):
         share = percent[row, column]
-        if np.isnan(share) or not (few or count):  # in a large matrix an empty cell says zero
+        if np.isnan(share) or not (few or count):  # in a large matrix an empty cell means zero
             continue
         text = f"{share:.2f} %\n{count:,}" if few else f"{share:.0f} %\n{count:,}"
         color, size = "white" if share > 35 else "black", 11 if few else 7.5
@@ -89,7 +89,10 @@ def confusion_matrix(counts: pd.DataFrame) -> Figure:
 
 
 def accuracy_bars(groups: pd.DataFrame, things: str) -> Figure:
-    """The accuracy of each group with its 95 % interval, and of all. groups: accuracy_by_group."""
+    """The accuracy of each group with its 95 % interval, and the overall accuracy.
+
+    groups: the table of `accuracy_by_group`.
+    """
     groups = groups.sort_values("accuracy")
     pooled = 100 * groups["correct"].sum() / groups["tested"].sum()
     figure = Figure(figsize=(7, 0.3 * len(groups) + 1.6), layout="constrained")
@@ -112,7 +115,7 @@ def accuracy_bars(groups: pd.DataFrame, things: str) -> Figure:
 
 
 def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], things: str) -> Figure:
-    """The predicted probability of the second of two classes, apart by the true one."""
+    """Histograms of the predicted probability of the second of two classes, by true class."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, color in zip(classes, (PREDICTION, SECOND), strict=True):
@@ -124,7 +127,7 @@ def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], thi
         xlim=(0, 1),
         xlabel=f"predicted probability of {classes[1]}",
         ylabel=f"tested {things}",
-        title="How sure the network is, by true class",
+        title="Predicted probability, by true class",
     )
     axes.legend(frameon=False, loc="upper center")
     finish(axes)
@@ -132,12 +135,12 @@ def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], thi
 
 
 def nll_curve(history: pd.DataFrame, classes: int) -> Figure:
-    """The curves by epoch, and the loss of guessing among equally likely classes."""
+    """Loss and accuracy by epoch, and the loss of guessing among equally likely classes."""
     label = "negative log-likelihood, nats"
     figure = loss_curve(history, label, "accuracy", "accuracy", "linear")
     axes = figure.axes[0]
     axes.axhline(math.log(classes), color=TARGET, lw=1, ls=":", label=f"guessing: ln {classes}")
-    # From 0 on: a loss that does not move must not look as if it did.
+    # The axis starts at 0, so that small changes of the loss look small.
     axes.set_ylim(0, 1.08 * axes.dataLim.ymax)
     axes.legend(frameon=False, loc="lower left")
     for right in figure.axes[1:]:
@@ -146,23 +149,23 @@ def nll_curve(history: pd.DataFrame, classes: int) -> Figure:
 
 
 def most_wrong(task: Classification, data: ClassificationData, number: int) -> str:
-    """Markdown: the wrongly classified documents whose true class had the least probability."""
+    """Markdown: the misclassified documents whose true class had the lowest probability."""
     table = task.predictions_table(data)
     target = task.predictions["target"].unsqueeze(1)
     table["score"] = task.predictions["log_probability"].gather(1, target).squeeze(1).numpy()
     wrong = table[table["target"] != table["prediction"]].sort_values("score", kind="stable")
-    entries = [f"{len(wrong):,} of {len(table):,} tested {task.spec.things} are taken wrongly."]
+    entries = [f"{len(wrong):,} of {len(table):,} test {task.spec.things} are misclassified."]
     for place, one in enumerate(wrong.head(number).to_dict("records"), start=1):
         document = data.source.documents["test"][one["document"]]
         group = f"{document.group}: " if document.group else ""
         probability = one[f"p_{one['prediction']}"]
-        what = f"{group}{one['target']}, taken for {one['prediction']} (p = {probability:.4f})"
+        what = f"{group}{one['target']}, predicted {one['prediction']} (p = {probability:.4f})"
         entries += [f"**{place}\\. {verbatim(what)}**", f"> {verbatim(document.text, SHOWN)}"]
     return "\n\n".join(entries)
 
 
 def verbatim(text: str, most: int | None = None) -> str:
-    """Markdown that reads as the text, on one line, cut after `most` characters."""
+    """Markdown that renders as the given text, on one line, cut after `most` characters."""
     line = " ".join(text.split())
     line = line if most is None or len(line) <= most else f"{line[:most]} ..."
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|])", r"\\\1", html.escape(line, quote=False))

@@ -1,4 +1,4 @@
-"""The lecture's text networks as they stand on its slides, trained by the classification task."""
+"""The lecture's text networks, as on its slides, for training by the classification task."""
 
 from typing import Any, Literal, cast
 
@@ -15,12 +15,15 @@ TRANSLATIONS = {"textnet": textnet, "grunet": grunet, "char_rnn": char_rnn}
 
 
 class LiteralClassifier(Classifier):
-    """A Classifier that feeds a literal network (`rnnexp.nn.lecture`) with one document of a batch
-    after the other. It is slow, and one can stop in its loop.
+    """A Classifier that runs a literal network (`rnnexp.nn.lecture`) on the documents of a batch,
+    one by one. It is slow, but a debugger can step through its loop.
 
-    It takes the settings of the fast network, builds it, and gives the literal one its initial
-    weights: both start at the same point. literal: which network it is; "textnet" is TEXTnetOrder2
-    too, as the settings have it.
+    It takes the settings of the fast network, builds that network, and copies its initial weights,
+    so both start from the same weights. literal: the network; "textnet" also covers TEXTnetOrder2,
+    depending on the settings.
+
+    Raises:
+        ValueError: the data are not documents, or the settings do not fit the literal network.
     """
 
     def __init__(
@@ -31,8 +34,8 @@ class LiteralClassifier(Classifier):
     ) -> None:
         if not isinstance(spec, ClassificationSpec):
             raise ValueError(
-                f"the literal network {literal} reads documents or names: choose an experiment on "
-                "them, for example experiment=sentiment_textnet_onehot"
+                f"the literal network {literal} reads documents: choose an experiment on reviews "
+                "or names, for example experiment=sentiment_textnet_onehot"
             )
         super().__init__(spec, **settings)
         self.literal = TRANSLATIONS[literal].literal(self)

@@ -1,4 +1,4 @@
-"""Metrics of classifications: fractions from 0 to 1, and a loss in nats."""
+"""Classification metrics: fractions from 0 to 1, and a loss in nats."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from torchmetrics.functional.classification import multiclass_f1_score
 
 from rnnexp.tasks.metric import Metric
 
-MANY_CLASSES = 4  # with fewer, the top-3 accuracy says nothing
+MANY_CLASSES = 4  # with fewer classes, the top-3 accuracy is always 1
 
 
 def described(classes: int) -> list[Metric]:
-    """The metrics of `classification_metrics`, recall by class left out."""
+    """The descriptions of the metrics of `classification_metrics`, except recall by class."""
     top3 = ["top3_accuracy"] if classes >= MANY_CLASSES else []
     shares = ["accuracy", "balanced_accuracy", "macro_f1", *top3]
     return [
@@ -25,14 +25,14 @@ def described(classes: int) -> list[Metric]:
 def classification_metrics(
     log_probability: Tensor, target: Tensor, classes: Sequence[str]
 ) -> dict[str, float]:
-    """log_probability: (n, C), target: (n,) class numbers, classes: their C names.
+    """log_probability: (n, C), target: (n,) class indices, classes: C names.
 
-    accuracy           share of the documents whose likeliest class is the right one
-    balanced_accuracy  the mean over the classes in `target` of the share of each that is right
-    macro_f1           the mean of F1 over the classes in `target` or among the likeliest ones
-    top3_accuracy      share whose right class is among the three likeliest; with over 3 classes
-    nll                the mean negative log-likelihood of the right class, in nats
-    recall/CLASS       the share of each class that is right, if any of it is in `target`
+    accuracy           fraction of documents whose likeliest class is correct
+    balanced_accuracy  mean recall over the classes in `target`
+    macro_f1           mean F1 over the classes that are a target or a prediction
+    top3_accuracy      fraction whose true class is among the three likeliest; with over 3 classes
+    nll                mean negative log-likelihood of the true class, in nats
+    recall/CLASS       recall of each class in `target`
     """
     log_probability = log_probability.double()
     prediction = log_probability.argmax(1)

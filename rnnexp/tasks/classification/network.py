@@ -1,4 +1,4 @@
-"""The network that tells the class of a sequence of tokens."""
+"""The network that classifies a sequence of tokens."""
 
 from collections.abc import Callable
 
@@ -17,9 +17,12 @@ class Classifier(nn.Module):
 
     representation -> recurrence -> readout -> log-softmax.
 
-    bidirectional: a second recurrence of every layer reads the sequence backwards, and the hidden
-    states of both stand side by side. dropout: between layers. token_dropout: the share of tokens
-    that are replaced by the unknown one in training.
+    bidirectional: every layer also reads the sequence backwards, and the hidden states of both
+    directions are concatenated. dropout: probability, between layers. token_dropout: probability
+    that a token is replaced by the unknown token in training.
+
+    Raises:
+        ValueError: a setting is out of range, or the settings do not fit together.
     """
 
     def __init__(
@@ -42,8 +45,8 @@ class Classifier(nn.Module):
                 raise ValueError(f"{name} is {share}: it must be at least 0 and below 1")
         if token_dropout and spec.unknown is None:
             raise ValueError(
-                "token_dropout puts the unknown token in the place of others, and this vocabulary "
-                "has none: set model.token_dropout=0 or data.vocabulary=train"
+                "token_dropout needs an unknown token, which this vocabulary does not have: set "
+                "model.token_dropout=0 or data.vocabulary=train"
             )
         self.token_dropout, self.unknown = token_dropout, spec.unknown
         for key, asked in {"vectors": spec.vectors, "ngrams": spec.extra}.items():
@@ -64,7 +67,7 @@ class Classifier(nn.Module):
             self.recurrence, TorchRecurrence
         ):
             raise ValueError(
-                "one-hot vectors are never built, and this recurrence needs them: choose a "
+                "one-hot vectors are never built, but this recurrence needs them: choose a "
                 "recurrence of cells, for example model=grunet, or model/representation=embeddings"
             )
         self.readout = readout(
@@ -73,16 +76,19 @@ class Classifier(nn.Module):
             outputs=len(spec.classes),
         )
         if self.readout.every_step:
-            raise ValueError("a sequence has one class: choose another readout than every_step")
+            raise ValueError(
+                "a classification has one output per sequence: choose a model/readout other than "
+                "every_step"
+            )
         self.readout.check(num_layers, bidirectional, self.recurrence.states)
 
     def forward(
         self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
     ) -> Tensor:
-        """tokens: (B, T) integers, lengths: (B,), or None where all have T steps, extra:
-        (B, T, K), further inputs of every step where the data have some.
+        """Log-probabilities (B, classes).
 
-        Returns log-probabilities (B, classes).
+        tokens: (B, T) integers. lengths: (B,), or None if all have T steps. extra: (B, T, K), extra
+        inputs of every step, or None.
         """
         x = self.represent(tokens, lengths, extra)
         read = self.readout.run_over(x)
@@ -92,9 +98,9 @@ class Classifier(nn.Module):
     def represent(
         self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
     ) -> Sequences:
-        """What the recurrence reads: (T, B, ...)."""
+        """The inputs of the recurrence: (T, B, ...)."""
         if self.training and self.token_dropout:
             dropped = torch.rand(tokens.shape, device=tokens.device) < self.token_dropout
-            assert self.unknown is not None  # refused above
+            assert self.unknown is not None  # __init__ refuses token_dropout without it
             tokens = tokens.masked_fill(dropped, self.unknown)
         return self.representation(tokens, lengths, extra)

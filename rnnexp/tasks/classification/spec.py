@@ -1,4 +1,4 @@
-"""What the data decide of a classification."""
+"""The spec of the classification task."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,9 +9,9 @@ from rnnexp.nn.representations import Vectors
 
 @dataclass(frozen=True)
 class ClassificationSpec(Spec):
-    """classes, groups: their names. vocabulary: how many tokens there are. unknown: the number of
-    the unknown one, where there is one. vectors: of the words, where the data have some. extra: how
-    many inputs a step has beside its token."""
+    """classes, groups: names of the classes and groups. vocabulary: number of tokens. unknown:
+    number of the unknown token, or None. vectors: sizes of the word vectors, or None. extra: extra
+    inputs per step, beside the token."""
 
     classes: list[str]
     groups: list[str]

@@ -1,6 +1,6 @@
-"""What a classification got right, by class and by group, as numbers and for the console.
+"""Confusion matrix and accuracy by group, as numbers and for the console.
 
-`predictions` is everywhere the table of `Classification.predictions_table`: one row a document.
+`predictions` is always the table of `Classification.predictions_table`: one row per document.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from rnnexp.tables import Column, Table
 
 
 def confusion_counts(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """How many documents of each true class (row) were taken for each class (column)."""
+    """The number of documents by true class (rows) and predicted class (columns)."""
     counts = pd.crosstab(predictions["target"], predictions["prediction"])
     return counts.reindex(index=list(classes), columns=list(classes), fill_value=0)
 
 
 def percent_of_true(counts: pd.DataFrame) -> pd.DataFrame:
-    """The same in per cent of each true class; nan for one that was not tested."""
+    """Percentages of each true class (row); nan for a class without test documents."""
     return 100 * counts.div(counts.sum(axis=1), axis=0)
 
 
 def accuracy_by_group(predictions: pd.DataFrame) -> pd.DataFrame:
-    """A row for every group: `tested` and `correct` documents, `accuracy`, and its 95 % interval
+    """One row per group: `tested` and `correct` documents, `accuracy`, and its 95 % interval
     (Wilson 1927) from `low` to `high`. Documents without a group are left out."""
     grouped = predictions[predictions["group"] != ""]
     correct = (grouped["target"] == grouped["prediction"]).groupby(grouped["group"])
@@ -39,8 +39,8 @@ def accuracy_by_group(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusion_table(counts: pd.DataFrame, things: str) -> Table:
-    """Per cent of each true class, as the lecture prints them."""
-    names = [name.replace("_", " ") for name in counts.columns]  # a line can end at a space
+    """Percentages of each true class, as the lecture prints them. counts: of `confusion_counts`."""
+    names = [name.replace("_", " ") for name in counts.columns]  # allows line breaks
     columns = [Column(""), *(Column(f"predicted\n{name}", numbers=True) for name in names)]
     columns.append(Column(f"tested\n{things}", numbers=True))
     rows = []
@@ -52,7 +52,7 @@ def confusion_table(counts: pd.DataFrame, things: str) -> Table:
 
 
 def group_table(groups: pd.DataFrame, things: str) -> Table:
-    """groups: of `accuracy_by_group`."""
+    """Accuracy and 95 % interval of each group. groups: of `accuracy_by_group`."""
     headings = ("accuracy", "95 % interval", f"tested {things}")
     rows = []
     for name, group in groups.to_dict("index").items():

@@ -1,4 +1,4 @@
-"""The classification task: the negative log-likelihood, and metrics that see every class."""
+"""The classification task: negative log-likelihood loss, and metrics over all classes."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -26,13 +26,13 @@ from rnnexp.tasks.classification.tables import (
 from rnnexp.tasks.metric import Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
-MOST_CLASSES = 8  # for which a console has room for the confusion matrix
+MOST_CLASSES = 8  # most classes for which a console has room for the confusion matrix
 
 
 class Classification(Task):
-    """Trains a Classifier by the negative log-likelihood of the right class.
+    """Trains a Classifier by the negative log-likelihood of the true class.
 
-    `predictions` has, in the order of the test documents, `row` (n,), which document it is,
+    `predictions` has, in the order of the test documents, `row` (n,), the index of the document,
     `log_probability` (n, C) and `target` (n,).
     """
 
@@ -88,20 +88,19 @@ class Classification(Task):
         return output
 
     def _collected(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Row, log-probabilities and label of all that was evaluated, in the order of the rows."""
+        """Row, log-probabilities and label of all evaluated documents, sorted by row."""
         row, output, label = (torch.cat(part).cpu() for part in zip(*self._evaluated, strict=True))
         self._evaluated.clear()
         order = torch.argsort(row)
         return row[order], output[order], label[order]
 
     def _by_group(self) -> dict[str, float]:
-        """`accuracy/GROUP` for every group of the tested documents."""
+        """`accuracy/GROUP` for every group of the test documents."""
         groups = accuracy_by_group(self.predictions_table(self._datamodule()))
         return {f"accuracy/{group}": share for group, share in groups["accuracy"].items()}
 
     def tables(self) -> list[Table]:
-        """The confusion matrix, unless there are too many classes for a console, and the accuracy
-        of each group."""
+        """The confusion matrix, for up to MOST_CLASSES classes, and the accuracy of each group."""
         predictions = self.predictions_table(self._datamodule())
         things, tables = self.spec.things, []
         if len(self.spec.classes) <= MOST_CLASSES:
@@ -130,7 +129,7 @@ class Classification(Task):
         return classify(network, data, given)
 
     def predictions_table(self, data: ClassificationData) -> pd.DataFrame:
-        """One row for every tested document: group, target, prediction, and p_CLASS, the
+        """One row per test document: document, group, target, prediction, and p_CLASS, the
         probability of each class."""
         rows = self.predictions["row"].tolist()
         log_probability = self.predictions["log_probability"]

@@ -1,1 +1,1 @@
-"""The next value of a time series."""
+"""Forecasting: predicts the next value of a time series."""

@@ -1,4 +1,4 @@
-"""The next values of new series. A network is fed as in its test, by the same code."""
+"""Forecasts for new series, prepared by the same code as in the test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rnnexp.tasks.forecasting.network import Forecaster
 
 @dataclass(frozen=True)
 class Forecasts:
-    """The next value of each of n series, in its unit, and the time that it is for.
+    """The next value of each of n series, in original units, and its time.
 
     notes: sentences on how the series were read.
     """
@@ -37,7 +37,7 @@ class Forecasts:
     notes: list[str]
 
     def frame(self) -> pd.DataFrame:
-        """A row a series: series, timestamp, prediction, unit."""
+        """One row per series: series, timestamp, prediction, unit."""
         return pd.DataFrame(
             {
                 "series": self.series,
@@ -48,7 +48,7 @@ class Forecasts:
         )
 
     def table(self) -> Table:
-        """A row a series."""
+        """One row per series."""
         rows = []
         for name, time, value in zip(self.series, self.time, self.value.tolist(), strict=True):
             in_units = f"{number(value)} {self.unit}".strip()
@@ -58,17 +58,17 @@ class Forecasts:
 
 
 def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) -> Forecasts:
-    """The value that follows the last one of every series in these files. data: after `setup` or
-    `restore`.
+    """Predict the next value of every series in these files. data: after `setup` or `restore`.
 
     Raises:
-        UserError: a file cannot be read as those of the run were, or is too short.
+        UserError: a file cannot be read in the format of the run's source, has another frequency,
+            or is too short.
     """
     source = data.source
     series = [_cleaned(raw, source) for raw in source.read_files(paths)]
     store = Store(series, source.conditioning)
     network = copy.deepcopy(network)
-    network.scaling = _scaling(data, series)  # so that series i is the i-th of these
+    network.scaling = _scaling(data, series)  # indexed by the new series
     with torch.no_grad():
         value = network.predict(*store.inputs(store.first[1:] - source.look_back, source.look_back))
     return Forecasts(
@@ -81,26 +81,26 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
 
 
 def _cleaned(raw: RawSeries, source: SeriesSource) -> Series:
-    """The whole series as the run's cleaning has it. All of it is the past of what is predicted."""
+    """Apply the run's cleaning; every row counts as training, since the forecast lies after it."""
     distance = usual_distance(raw.time)
     if distance is not None and distance != source.step:
         raise UserError(
-            f"{raw.path}: rows mostly lie {span(distance)} apart, and the steps of this run are "
-            f"{span(source.step)} (data.frequency): give the series in such steps"
+            f"{raw.path}: most rows are {span(distance)} apart, but the steps of this run are "
+            f"{span(source.step)} (data.frequency): resample the series"
         )
     series, _ = clean(
         raw, source.cleaning, step=source.step, season=source.season, training_rows=len(raw.time)
     )
     if len(series.time) < source.look_back:
         raise UserError(
-            f"{raw.path} has {len(series.time)} steps, and the network reads the last "
+            f"{raw.path} has {len(series.time)} steps, but the network reads the last "
             f"{source.look_back} (data.look_back): give a longer file"
         )
     return series
 
 
 def _scaling(data: ForecastingData, series: Sequence[Series]) -> Scaling:
-    """The run's own scaling of each series; of one that it did not have, by its own history."""
+    """The run's scaling of each series; a series that is new is scaled by its own history."""
     rows: dict[str, list] = {"minimum": [], "range": [], "change": []}
     for one in series:
         if one.name in data.spec.series:
@@ -125,6 +125,6 @@ def _how_series_are_read(data: ForecastingData, series: Sequence[Series]) -> lis
         if repaired:
             notes.append(
                 f"{printable(one.name)}: {repaired:,} of the last {look_back} values were "
-                "absent, empty or near zero, and are repaired"
+                "missing or near zero, and were repaired"
             )
     return notes

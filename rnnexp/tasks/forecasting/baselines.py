@@ -1,4 +1,4 @@
-"""Baselines of a forecast: rules without parameters, and ridge regression."""
+"""Forecasting baselines: rules without parameters, and ridge regression."""
 
 import numpy as np
 import torch
@@ -10,18 +10,18 @@ from rnnexp.tasks.forecasting.metrics import forecast_metrics
 
 
 def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
-    """Every baseline's metrics, pooled over the test windows: name -> metric -> value.
+    """The metrics of all baselines, pooled over the test windows: name -> metric -> value.
 
     naive                  y(t-1)
     seasonal_naive_day     y(t-season), the same hour yesterday
     seasonal_naive_week    y(t-7 season), the same hour last week
-    naive_seasonal_change  y(t-1) + y(t-season) - y(t-season-1)
-    ridge                  ridge regression on the look-back, one model a series
-    ridge_week             the same with y(t-7 season), y(t-7 season-1), hour and weekday
+    naive_seasonal_change  naive + seasonal change: y(t-1) + y(t-season) - y(t-season-1)
+    ridge                  ridge regression on the look-back window, one model per series
+    ridge_week             ridge with y(t-7 season), y(t-7 season-1), hour and weekday added
 
-    For series of daily or longer steps the season is a week, and y(t-season) is `seasonal_naive`. A
-    rule whose history is not in a window falls back to the naive forecast, as ridge does where a
-    training span is too short for it.
+    For steps of a day or more, y(t-season) is called `seasonal_naive`, and the weekly baselines are
+    left out. A rule falls back to the naive forecast if the series has too little history, and
+    ridge regression if the training span is too short.
     """
     windows = data.windows("test")
     following = windows.start + data.source.look_back
@@ -46,14 +46,15 @@ def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
 
 
 def lagged(data: ForecastingData, following: torch.Tensor, lag: int) -> np.ndarray:
-    """The value `lag` steps before each position, or the last one where the series is younger."""
+    """float64 (n,): the value `lag` steps before each store position `following` (n,); the last
+    value if the series does not reach back so far."""
     first = data.source.store.first[data.source.store.series_of(following - 1)]
     position = torch.where(following - lag >= first, following - lag, following - 1)
     return data.source.store.values[position, 0].double().numpy()
 
 
 def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
-    """Predictions of one ridge regression a series, fitted on its training windows."""
+    """Predictions (n,) of one ridge regression per series, fitted on its training windows."""
     prediction = np.empty(len(windows))
     number = data.source.store.series_of(windows.start).numpy()
     for series, (first, end) in enumerate(data.source.training_spans()):
@@ -64,7 +65,7 @@ def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
         if len(training) < 2:
             prediction[tested] = lagged(data, following, 1)
             continue
-        # Levels go from 500 to 25,000 MW: standardized, one penalty fits all.
+        # Loads range from 500 to 25,000 MW: standardised, all series can share one penalty.
         span = data.source.store.values[first:end, 0].double()
         mean, deviation = span.mean().item(), span.std().item()
         target = data.source.store.values[training, 0].double().numpy()

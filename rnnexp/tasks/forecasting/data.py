@@ -15,14 +15,14 @@ from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
 
-SCALING = "scaling.json"  # in the run's folder
+SCALING = "scaling.json"  # in the run folder
 
 
 class ForecastingData(DataModule):
-    """Windows of the series of a source: for training as its chunking cuts them, for evaluation one
-    before every original row of a span.
+    """Windows of the series of a source: training windows from its chunking, and one evaluation
+    window for every original row of the validation and test span.
 
-    scaling: what the network's scaling is fitted to, in the order of the series of `spec`.
+    scaling: the arguments of the network's `Scaling`, in the order of the series of `spec`.
     """
 
     keeps = (SCALING,)
@@ -42,7 +42,7 @@ class ForecastingData(DataModule):
         )
         if len(self._training_windows) == 0:
             raise UserError(
-                f"the training spans hold {self._training_windows.count} windows, not one batch of "
+                f"the training spans have {self._training_windows.count} windows, fewer than "
                 f"data.batch_size={source.batch_size}: lower it, or data.chunking.length"
             )
         tested = len(self.windows("test"))
@@ -65,10 +65,10 @@ class ForecastingData(DataModule):
         return source.chunking.starts(source.store, spans, source.look_back, source.seed, epoch)
 
     def windows(self, span: str) -> Windows:
-        """The evaluation windows of the `validation` or the `test` span of every series.
+        """The evaluation windows of the `validation` or `test` span of every series.
 
-        Each reads the look_back steps before one original row, whose value is the target; rows
-        whose cell was empty cannot be scored and are left out.
+        A window is the look_back steps before one original row, whose value is the target. Rows
+        with an empty cell have no target and are left out.
         """
         source = self.source
         starts, targets, times = [], [], []
@@ -88,7 +88,7 @@ class ForecastingData(DataModule):
             np.concatenate(times),
         )
 
-    # What is kept and compared ------------------------------------------------------------------
+    # Initial values, kept files, fingerprints ---------------------------------------------------
 
     def initialize(self, network: nn.Module) -> None:
         """Give the network the scaling of the series."""
@@ -104,11 +104,11 @@ class ForecastingData(DataModule):
             isinstance(scaling.get(key), list) and len(scaling[key]) == len(spec.series)
             for key in ("minimum", "range", "change")
         ):
-            raise ValueError(f"{SCALING} does not scale {len(spec.series)} series")
+            raise ValueError(f"{SCALING} is not the scaling of {len(spec.series)} series")
         self.spec, self.scaling = spec, scaling
 
     def identity(self) -> dict[str, Any]:
-        """All that a baseline on the test windows depends on."""
+        """All that the baselines on the test windows depend on."""
         source = self.source
         return {
             "task": "forecasting",
@@ -123,10 +123,10 @@ class ForecastingData(DataModule):
 
     @property
     def batch_order(self) -> str:
-        """Hash over every training batch given so far."""
+        """Hash (hex) of all training batches so far."""
         return self._training_windows.seen.hexdigest()
 
-    # What Lightning asks for --------------------------------------------------------------------
+    # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:
         source = self.source

@@ -1,4 +1,4 @@
-"""Figures of a forecast."""
+"""Figures of a forecasting run."""
 
 import matplotlib.dates
 import numpy as np
@@ -11,10 +11,9 @@ from rnnexp.tasks.forecasting.task import Forecasting
 
 
 class ForecastFigures(Figures):
-    """loss.png, predictions/SERIES.png and error_by_hour.png, in the run's folder.
+    """loss.png, predictions/SERIES.png and error_by_hour.png, in the run folder.
 
-    days: how long each shown stretch of a series is. stretches: how many, spread over the test
-    span.
+    stretches: number of excerpts of each series, spread over the test span. days: length of each.
     """
 
     def __init__(self, days: int = 4, stretches: int = 3) -> None:
@@ -35,7 +34,7 @@ class ForecastFigures(Figures):
 
 
 def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
-    """Prediction against actual for a few stretches of one series, spread over its test span.
+    """Predicted and actual values in a few excerpts of one series, spread over its test span.
 
     table: the rows of one series, in time order.
     """
@@ -62,7 +61,7 @@ def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
 
 
 def error_by_hour(table: pd.DataFrame) -> Figure:
-    """sMAPE by hour of the day: pooled, and each series in the background."""
+    """sMAPE by hour of the day, pooled, with each series in the background."""
     percent = 200 * (table["prediction"] - table["target"]).abs()
     percent = percent / (table["prediction"].abs() + table["target"].abs())
     hour = table["timestamp"].dt.hour

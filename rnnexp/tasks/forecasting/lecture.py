@@ -1,4 +1,4 @@
-"""The lecture's pmGRU as it stands on its slides, trained by the forecasting task."""
+"""The lecture's pmGRU, as on its slides, for training by the forecasting task."""
 
 from typing import Any
 
@@ -10,17 +10,20 @@ from rnnexp.tasks.forecasting.spec import ForecastingSpec
 
 
 class LiteralForecaster(Forecaster):
-    """A Forecaster that feeds the literal pmGRU (`rnnexp.nn.lecture`) with scaled windows. It is
-    slow, and one can stop in its loop.
+    """A Forecaster that runs the literal pmGRU (`rnnexp.nn.lecture`) on scaled windows. It is slow,
+    but a debugger can step through its loop.
 
-    It takes the settings of the fast network, builds it, and gives the literal one its initial
-    weights: both start at the same point.
+    It takes the settings of the fast network, builds that network, and copies its initial weights,
+    so both start from the same weights.
+
+    Raises:
+        ValueError: the chunking has targets at every step, or a setting is out of range.
     """
 
     def __init__(self, spec: ForecastingSpec, **settings: Any) -> None:
         if spec.supervised == "every_step":
             raise ValueError(
-                "the lecture's pmGRU has one output, after the last hour of a window: set "
+                "the lecture's pmGRU has one output, after the last step of a window: set "
                 "data/chunking=running_basis, or experiment=power_load_pmgru_lecture"
             )
         super().__init__(spec, **settings)

@@ -1,4 +1,4 @@
-"""Metrics of forecasts, in original units; a metric has its unit in its name."""
+"""Forecasting metrics, in original units; the names of metrics contain the unit."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from rnnexp.tasks.metric import Metric
 
 
 def described(unit: str) -> list[Metric]:
-    """The metrics of `forecast_metrics`."""
+    """The descriptions of the metrics of `forecast_metrics`."""
     suffix = f"_{unit}" if unit else ""
     return [
         Metric("smape", "%", lower_is_better=True),
@@ -25,14 +25,14 @@ def described(unit: str) -> list[Metric]:
 
 
 def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str, float]:
-    """prediction, target: (n,), in original units, pooled over all windows given.
+    """The metrics of predictions P and targets G, both (n,), in original units.
 
     smape          100/n sum |P - G| / ((|P| + |G|) / 2), percent, 0 to 200; the lecture's formula
-                   has |P + G|, which is the same wherever both are positive
-    smape_lecture  a quarter of it: what DLStudio's code prints under that name
+                   has |P + G|, which is the same if both are positive
+    smape_lecture  smape / 4, which DLStudio's code prints as sMAPE
     mae_UNIT       mean absolute error
-    rmse_UNIT      root of the mean squared error
-    mape           100/n sum |P - G| / |G|, percent, over the windows whose target is not zero
+    rmse_UNIT      root mean squared error
+    mape           100/n sum |P - G| / |G|, percent, over the n windows with G != 0, else nan
     """
     prediction, target = prediction.double(), target.double()
     smape = 100 * symmetric_mean_absolute_percentage_error(prediction, target).item()
@@ -51,7 +51,7 @@ def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str,
 def forecast_metrics_by_series(
     prediction: Tensor, target: Tensor, series: Tensor, names: list[str], unit: str
 ) -> dict[str, float]:
-    """The pooled metrics, and each of them for every series alone as `smape/NAME`."""
+    """The pooled metrics, and with several series, the metrics of each as `smape/NAME`."""
     metrics = forecast_metrics(prediction, target, unit)
     if len(names) > 1:
         for number, name in enumerate(names):

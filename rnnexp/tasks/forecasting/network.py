@@ -19,16 +19,19 @@ Input = Literal["level", "change"]
 class Forecaster(nn.Module):
     """Values in original units -> the next value in original units.
 
-    scaling -> representation -> recurrence -> readout -> inverse scaling. The scaling is part of
-    the network: a checkpoint predicts in original units by itself.
+    scaling -> recurrence -> readout -> inverse scaling. The scaling is part of the network, so a
+    checkpoint alone predicts in original units.
 
-    inputs, what each step t tells the recurrence of the series besides the calendar:
+    inputs: the inputs at step t besides the time features:
         level   the scaled value (and the scaled extra columns)
-        change  y_t - y_{t-1}, in units of the training span's standard deviation of it; 0 at the
-                first step of a window, since the value before it is not in the window
+        change  y_t - y_{t-1}, divided by its standard deviation over the training span; 0 at the
+                first step of a window, since the value before the window is unknown
 
-    target, what the readout gives: the next `level`, scaled, or the `change` to it, in the same
-    units.
+    target: the output of the readout: the next `level`, scaled, or the `change` to the next value,
+    divided by the same standard deviation.
+
+    Raises:
+        ValueError: a setting is out of range, or the readout does not fit the other settings.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Forecaster(nn.Module):
             input_size=features, hidden_size=self.recurrence.output_size, outputs=1
         )
         self.readout.check(num_layers, False, self.recurrence.states)
-        # A backward direction's state at the last step is not its final one.
+        # The final state of a backward recurrence is its state at the first step, not the last.
         one_direction = self.recurrence.output_size == hidden_size
         self.reads_final_state = self.readout.every_step and one_direction
         if spec.supervised == "every_step" and not self.readout.every_step:
@@ -69,7 +72,8 @@ class Forecaster(nn.Module):
             )
 
     def represent(self, values: Tensor, calendar: Tensor, series: Tensor) -> Features:
-        """values: (B, T, C), calendar: (B, T, K), series: (B,) -> features (T, B, F)."""
+        """The inputs of the recurrence: values (B, T, C), time features `calendar` (B, T, K) and
+        series (B,) -> features (T, B, F)."""
         columns = [self.scaling(values, series)]
         if "change" in self.inputs:
             change = torch.diff(values[..., 0], dim=1) / self.scaling.change[series].unsqueeze(1)
@@ -79,9 +83,9 @@ class Forecaster(nn.Module):
     def forward(
         self, values: Tensor, calendar: Tensor, series: Tensor, last: bool = False
     ) -> Tensor:
-        """Outputs as the loss sees them, scaled: (B, K), K = T or 1 as the readout has it.
+        """Scaled outputs, the inputs of the loss: (B, T) or (B, 1), depending on the readout.
 
-        last: that after the last step alone, (B, 1).
+        last: only the output at the last step, (B, 1).
         """
         x = self.represent(values, calendar, series)
         read = self.readout.run_over(x)
@@ -94,7 +98,8 @@ class Forecaster(nn.Module):
         return outputs[:, -1:] if last else outputs
 
     def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:
-        """What `forward` should give for these targets; all (B, K), in original units."""
+        """Scaled targets for the loss. target, and the values `last` before it: (B, K), in original
+        units; series: (B,)."""
         if self.target == "level":
             return self.scaling.scale_target(target, series)
         return (target - last) / self.scaling.change[series].unsqueeze(1)
@@ -106,6 +111,6 @@ class Forecaster(nn.Module):
         return last + outputs * self.scaling.change[series].unsqueeze(1)
 
     def predict(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
-        """The value that follows each window, in original units: (B,)."""
+        """The value after each window, in original units: (B,)."""
         outputs = self(values, calendar, series, last=True)
         return self.invert(outputs, values[:, -1:, 0], series).squeeze(1)

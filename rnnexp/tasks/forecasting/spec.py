@@ -1,4 +1,4 @@
-"""What the data decide of a forecast."""
+"""The spec of the forecasting task."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from rnnexp.data.loading.module import Spec
 
 @dataclass(frozen=True)
 class ForecastingSpec(Spec):
-    """series: their names, in the order of their numbers. columns: of a series, the target first.
-    unit: of the target. calendar: how many inputs tell the time of a step. look_back: steps that an
-    evaluation window reads. supervised: which outputs of a training window have a target, `last` or
+    """series: names of the series, by index. columns: names of the columns of a series, the target
+    first. unit: unit of the target. calendar: number of time features. look_back: steps of an
+    evaluation window. supervised: outputs of a training window that have a target, `last` or
     `every_step`."""
 
     series: list[str]

@@ -1,4 +1,4 @@
-"""The forecasting task: loss in scaled units, metrics in original ones."""
+"""The forecasting task: the loss is in scaled units, the metrics are in original units."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,9 +29,10 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class Forecasting(Task):
-    """Trains a Forecaster, and evaluates it on windows from a zero state.
+    """Trains and evaluates a Forecaster; every window starts from a zero state.
 
-    `predictions` has the prediction and the target of every window, (n,) each, in original units.
+    `predictions` has `prediction` and `target`, (n,) each, in original units. loss: mse, mae or
+    huber, on scaled targets.
     """
 
     sources = SeriesSource
@@ -64,13 +65,13 @@ class Forecasting(Task):
         return self._loss(*self._outputs(batch), batch)
 
     def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
-        """The network's outputs and the values before the targets, both in the target's shape."""
+        """The network's outputs, and the values before the targets, both of the target's shape."""
         steps = batch.target.shape[1]
         outputs = self.network(batch.values, batch.calendar, batch.series, last=steps == 1)
         return outputs[:, -steps:], batch.values[:, -steps:, 0]
 
     def _loss(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> Tensor:
-        if not batch.weight.any():  # all repaired, or in the warm-up: nothing to learn from
+        if not batch.weight.any():  # all targets are repaired or in the warm-up
             return outputs.sum() * 0
         target = self.network.scale(batch.target, last, batch.series)
         return self.loss(outputs[batch.weight], target[batch.weight])
@@ -118,7 +119,7 @@ class Forecasting(Task):
         return forecast(network, data, given)
 
     def predictions_table(self, data: ForecastingData) -> pd.DataFrame:
-        """One row for every predicted test window: file, timestamp, target, prediction."""
+        """One row per test window: file, timestamp, target, prediction."""
         windows = data.windows("test")
         predicted = len(self.predictions["target"])  # fewer with trainer.limit_test_batches
         number = data.source.store.series_of(windows.start[:predicted])

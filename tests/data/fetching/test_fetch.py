@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine: what arrives whole, and what each failure says."""
+"""Downloads from a local server: complete data sets, and the message of each failure."""
 
 import gzip
 import hashlib
@@ -117,7 +117,7 @@ def test_a_checksum_of_another_kind(serve: Serve, tmp_path: Path) -> None:
     right = DOWNLOADS["word2vec"].checksum
     assert right is not None and right.startswith("md5:")
     found = hashlib.md5(b"something").hexdigest()
-    with pytest.raises(UserError, match=f"MD5 {found} where {right[4:]} is right: try again"):
+    with pytest.raises(UserError, match=f"MD5 {found}, expected {right[4:]}: try again"):
         fetch("word2vec", str(tmp_path / "embeddings"), url=serve(b"something"))
     assert list(tmp_path.iterdir()) == []
 
@@ -132,14 +132,14 @@ DAMAGED = GOOD[:200] + bytes(byte ^ 255 for byte in GOOD[200:260]) + GOOD[260:]
     ("answer", "message"),
     [
         ((b"", 404), "answers with HTTP status 404; by hand: open https://www.kaggle.com"),
-        ((b"", 403), "wants a login; by hand: open https://www.kaggle.com"),
+        ((b"", 403), "requires a login; by hand: open https://www.kaggle.com"),
         ((LOGIN,), "a web page, most likely a login.*by hand: open https://www.kaggle.com"),
-        ((GOOD[:1000],), "something else or a part of it and not the zip archive; by hand"),
+        ((GOOD[:1000],), "an incomplete or different file, not the zip archive; by hand"),
         ((GOOD[:1000], 200, len(GOOD)), "cannot be downloaded.*network.*by hand"),
         ((FEWER,), r"no file PJM_Load_hourly\.csv"),
         (
             (WRONG,),
-            r"the archive of power_load is not what it should be: .*FE_hourly\.csv, line 2: 'five'",
+            r"the archive of power_load is not the expected one: .*FE_hourly\.csv, line 2: 'five'",
         ),
         ((DAMAGED,), "the archive of power_load is damaged"),
     ],
@@ -158,7 +158,9 @@ def test_no_network(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]  # bound and not listening: connections are refused
-        with pytest.raises(UserError, match=r"ConnectionError.*is a network.*by hand: open .*load"):
+        with pytest.raises(
+            UserError, match=r"ConnectionError.*the network connection.*by hand: open .*load"
+        ):
             fetch("power_load", str(tmp_path / "load"), url=f"http://127.0.0.1:{port}/a.zip")
     assert list(tmp_path.iterdir()) == []
 
@@ -170,7 +172,7 @@ def test_an_address_that_is_none(tmp_path: Path) -> None:
 
 def test_files_that_lie_there_already_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "AEP_hourly.csv").write_text("mine")
-    with pytest.raises(UserError, match="move it away"):
+    with pytest.raises(UserError, match="move the folder away"):
         fetch("power_load", str(tmp_path), url="http://127.0.0.1:9/")
     assert (tmp_path / "AEP_hourly.csv").read_text() == "mine"
 
@@ -182,11 +184,11 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_an_unknown_source() -> None:
-    with pytest.raises(UserError, match=r"no source 'powerload'; did you mean power_load\?"):
+    with pytest.raises(UserError, match=r"no data set 'powerload'; did you mean power_load\?"):
         fetch("powerload")
 
 
-# --- zip archives that are not what they seem ---------------------------------------------------
+# --- malicious zip archives ---------------------------------------------------------------------
 
 
 def zip_entry(name: str, mode: int = 0, content: str = TWO_HOURS) -> bytes:
@@ -204,11 +206,11 @@ def zip_entry(name: str, mode: int = 0, content: str = TWO_HOURS) -> bytes:
 @pytest.mark.parametrize(
     ("name", "mode", "message"),
     [
-        ("../FE_hourly.csv", 0, r"'\.\./FE_hourly\.csv' that is no plain file"),
-        ("/etc/FE_hourly.csv", 0, "'/etc/FE_hourly.csv' that is no plain file"),
-        ("C:/FE_hourly.csv", 0, "'C:/FE_hourly.csv' that is no plain file"),
-        ("FE_hourly.csv", stat.S_IFLNK | 0o777, "'FE_hourly.csv' that is no plain file"),
-        ("FE_hourly.csv/", 0, "'FE_hourly.csv/' that is no plain file"),
+        ("../FE_hourly.csv", 0, r"'\.\./FE_hourly\.csv' that is not a regular file"),
+        ("/etc/FE_hourly.csv", 0, "'/etc/FE_hourly.csv' that is not a regular file"),
+        ("C:/FE_hourly.csv", 0, "'C:/FE_hourly.csv' that is not a regular file"),
+        ("FE_hourly.csv", stat.S_IFLNK | 0o777, "'FE_hourly.csv' that is not a regular file"),
+        ("FE_hourly.csv/", 0, "'FE_hourly.csv/' that is not a regular file"),
         ("again/FE_hourly.csv", stat.S_IFREG | 0o644, r"FE_hourly\.csv twice"),
     ],
     ids=["parent", "absolute", "drive", "link", "folder", "twice"],
@@ -257,7 +259,7 @@ def test_names_of_the_tutorial_s_archive(serve: Serve, tmp_path: Path) -> None:
     [
         (
             {"data/names/Czech.txt": ""},
-            r"not what it should be: .*Czech\.txt: the file has no name",
+            r"not the expected one: .*Czech\.txt: the file has no name",
         ),
         ({"other/Czech.txt": "Kos\n"}, r"has Czech\.txt twice"),
     ],
@@ -305,7 +307,7 @@ def test_reviews_keep_the_folders_of_their_categories(serve: Serve, tmp_path: Pa
             file.addfile(directory)
             for name in ("positive", "negative", "unlabeled", "all"):
                 entry = tarfile.TarInfo(f"./sorted_data/{category}/{name}.review")
-                entry.size, entry.mtime = len(REVIEW), 0.5  # a broken time takes an extension
+                entry.size, entry.mtime = len(REVIEW), 0.5  # a fraction needs an extension
                 file.addfile(entry, io.BytesIO(REVIEW))
         long = tarfile.TarInfo("sorted_data/" + "x" * 300)
         file.addfile(long)
@@ -321,28 +323,31 @@ def test_reviews_keep_the_folders_of_their_categories(serve: Serve, tmp_path: Pa
     assert read_first(root, "kitchen_&_housewares", None)["negative"][0].text == "It broke."
     assert [path.name for path in tmp_path.iterdir()] == ["reviews"]
     assert where("reviews", str(folder)) == folder
-    fetch("reviews", str(folder), url=serve(b"", 500))  # not again
+    fetch("reviews", str(folder), url=serve(b"", 500))  # downloads nothing
 
 
 def test_reviews_placed_by_hand_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "sorted_data_acl").mkdir()
     assert where("reviews", str(tmp_path)) is None
-    with pytest.raises(UserError, match="has other files in it and not all of reviews"):
+    with pytest.raises(UserError, match="is not empty and lacks files of reviews"):
         fetch("reviews", str(tmp_path), url="http://127.0.0.1:9/")
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (tar_entry(f"../{BOOKS[0]}"), "no plain file"),
-        (tar_entry("sorted_data/../negative.review"), "no plain file"),
-        (tar_entry(f"/tmp/{BOOKS[0]}"), "no plain file"),
-        (tar_entry(BOOKS[0], b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"), "no plain file"),
-        (tar_entry(BOOKS[0], b"", type=tarfile.LNKTYPE, linkname="../out"), "no plain file"),
-        (tar_entry(BOOKS[0], b"", type=tarfile.CHRTYPE, devmajor=1), "no plain file"),
-        (tar_entry(BOOKS[0], b"", type=tarfile.FIFOTYPE), "no plain file"),
-        (tar_entry(BOOKS[0], b"", type=tarfile.DIRTYPE), "no plain file"),
-        (tar_entry(BOOKS[0], b"", type=tarfile.GNUTYPE_SPARSE), "no plain file"),
+        (tar_entry(f"../{BOOKS[0]}"), "not a regular file"),
+        (tar_entry("sorted_data/../negative.review"), "not a regular file"),
+        (tar_entry(f"/tmp/{BOOKS[0]}"), "not a regular file"),
+        (
+            tar_entry(BOOKS[0], b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+            "not a regular file",
+        ),
+        (tar_entry(BOOKS[0], b"", type=tarfile.LNKTYPE, linkname="../out"), "not a regular file"),
+        (tar_entry(BOOKS[0], b"", type=tarfile.CHRTYPE, devmajor=1), "not a regular file"),
+        (tar_entry(BOOKS[0], b"", type=tarfile.FIFOTYPE), "not a regular file"),
+        (tar_entry(BOOKS[0], b"", type=tarfile.DIRTYPE), "not a regular file"),
+        (tar_entry(BOOKS[0], b"", type=tarfile.GNUTYPE_SPARSE), "not a regular file"),
         (tar_entry(f"again/{BOOKS[0]}") * 2, r"has negative\.review twice"),
         (tar_entry("x", b"", size=-512), "damaged .*negative size"),
         (tar_entry(BOOKS[0], b"", size=2**40), "damaged .*ends too early"),
@@ -398,7 +403,7 @@ def test_no_link_of_a_tar_is_ever_followed(serve: Serve, tmp_path: Path) -> None
         (tar(*TWO_BOOKS)[:-6] + b"wrong!", "damaged .*CRC"),
         (tar(*TWO_BOOKS, end=b""), "damaged"),
         (tar(TWO_BOOKS[0]), r"has no file sorted_data/\*/positive\.review"),
-        (tar(tar_entry(BOOKS[0], b"hello"), TWO_BOOKS[1]), "not what it should be: .*line 1"),
+        (tar(tar_entry(BOOKS[0], b"hello"), TWO_BOOKS[1]), "not the expected one: .*line 1"),
         (archive({"sorted_data/books/positive.review": ""}), "not the tar.gz archive; by hand"),
     ],
     ids=["cut", "checksum", "no end", "one kind", "no reviews", "zip"],
@@ -472,12 +477,16 @@ def test_word_vectors_share_a_folder(
         (
             "glove",
             archive({"glove.6B.100d.txt": GLOVE[:-5]}),
-            "archive of glove is not what it should be: .* torn",
+            "archive of glove is not the expected one: .* incomplete",
         ),
-        ("glove", archive({"glove.6B.100d.txt": "the 0.5\n"}), "not what it should be: .*has 1"),
+        (
+            "glove",
+            archive({"glove.6B.100d.txt": "the 0.5\n"}),
+            "not the expected one: .*has dimension 1",
+        ),
         ("glove", archive({"glove.6B.50d.txt": ""}), r"has no file glove\.6B\.100d\.txt"),
-        ("word2vec", WORD2VEC[:-10], "not what it should be: .*damaged"),
-        ("word2vec", LOGIN, "a web page, most likely a login, and not the file; by hand: open"),
+        ("word2vec", WORD2VEC[:-10], "not the expected one: .*damaged"),
+        ("word2vec", LOGIN, "a web page, most likely a login, not the file; by hand: open"),
     ],
     ids=["torn", "dimension", "another size", "cut", "login"],
 )
@@ -504,7 +513,7 @@ def test_a_shared_folder_may_be_a_link(serve: Serve, tmp_path: Path) -> None:
     assert (tmp_path / "embeddings").is_symlink()
 
 
-# --- where data lie -----------------------------------------------------------------------------
+# --- the folders of data ------------------------------------------------------------------------
 
 
 def test_root_wins_over_the_environment_and_that_over_the_cache(

@@ -1,4 +1,4 @@
-"""Reading: pandas as the reference, and one sentence with file and line for each mistake."""
+"""Reading CSV files: against pandas, and for each mistake one sentence with file and line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +115,7 @@ def test_midnight_may_be_a_bare_date(read: Read) -> None:
 @pytest.mark.parametrize("sign", ["/", ".", "-"])
 def test_an_ambiguous_column_is_an_error_that_offers_the_override(read: Read, sign: str) -> None:
     text = rows(*(f"0{day}{sign}02{sign}2004 01:00" for day in (1, 3, 4)))
-    with pytest.raises(UserError, match=r"A_hourly\.csv.*day-first and month-first") as error:
+    with pytest.raises(UserError, match=r"A_hourly\.csv.*day-first or month-first") as error:
         read(text)
     offer = f"%d{sign}%m{sign}%Y %H:%M"
     assert f'data.datetime_format="{offer}"' in str(error.value)
@@ -144,7 +144,7 @@ def test_a_wrong_override_is_an_error(read: Read, wrong: str) -> None:
         (["2004-01-01", "yesterday"], "line 3: 'yesterday'"),
         (["yesterday", "2004-01-01"], "line 2: 'yesterday'"),
         (["2004-01-01", "2004-02-30"], "line 3: '2004-02-30'"),
-        (["2004-01-01", "", "2004-01-02"], "line 3: '' stands where a date and time belong"),
+        (["2004-01-01", "", "2004-01-02"], "line 3: '' is not a date and time"),
         (["13/01/2004", "14/01/2004", "01/13/2004"], "line 4: '01/13/2004'"),
         (["01/02/2004", "2004-02-02"], "line 3: '2004-02-02'"),
         (["31/12/04 01:00", "31/12/04 02:00"], r"line 2.*data\.datetime_format"),
@@ -162,7 +162,7 @@ def test_a_date_that_does_not_fit_is_an_error_with_its_line(
 
 def test_times_finer_than_a_second_are_refused(read: Read) -> None:
     text = rows("2004-01-01 00:00:00.000", "2004-01-01 00:00:00.500")
-    with pytest.raises(UserError, match=r"line 3.*finer than a second"):
+    with pytest.raises(UserError, match=r"line 3.*fractions of a second"):
         read(text, datetime_format="%Y-%m-%d %H:%M:%S.%f")
 
 
@@ -177,15 +177,18 @@ GOOD = "2004-01-01 00:00:00,1\n2004-01-01 01:00:00,2\n"
         ("", "the file is empty"),
         ("\n \n", "the file is empty"),
         ("Datetime,A_MW\n", "a header and no rows"),
-        ("Datetime\n2004-01-01\n", "two columns are expected.*1: Datetime"),
-        ("Datetime;A_MW\n2004-01-01;1\n", "two columns are expected, separated by a comma"),
-        ("Datetime,A_MW,B_MW\n2004-01-01,1,2\n", "there are 3: Datetime, A_MW, B_MW"),
+        ("Datetime\n2004-01-01\n", "expected two columns.*1: Datetime"),
+        ("Datetime;A_MW\n2004-01-01;1\n", "expected two columns, separated by a comma"),
+        ("Datetime,A_MW,B_MW\n2004-01-01,1,2\n", "found 3: Datetime, A_MW, B_MW"),
         ("Datetim,A_MW\n" + GOOD, "no column 'Datetime'; did you mean Datetim?"),
         (GOOD, "no column 'Datetime'"),
-        ("Datetime,A_MW\n" + GOOD + "2004-01-01 02:00:00\n", "line 4.* 2 columns and this row 1"),
-        ("Datetime,A_MW\n2004-01-01,1,\n2004-01-02,1,\n", "line 2.* 2 columns and this row 3"),
+        (
+            "Datetime,A_MW\n" + GOOD + "2004-01-01 02:00:00\n",
+            "line 4.* 1 columns, the header has 2",
+        ),
+        ("Datetime,A_MW\n2004-01-01,1,\n2004-01-02,1,\n", "line 2.* 3 columns, the header has 2"),
         # one row too short and one too long make up for each other
-        ("Datetime,A_MW\n" + GOOD + "2004-01-02\n2004-01-03,1,2\n", "line 4.*this row 1"),
+        ("Datetime,A_MW\n" + GOOD + "2004-01-02\n2004-01-03,1,2\n", "line 4.*this row has 1"),
         ("Datetime,A_MW\n" + GOOD + "\n2004-01-02,12 MW\n", "line 5: '12 MW' in column 'A_MW'"),
         ("Datetime,A_MW\n" + GOOD + '2004-01-02,"1,234"\n', "line 4: '1,234'"),
         ("Datetime,A_MW\n2004-01-01,TRUE\n2004-01-02,FALSE\n", "line 2: 'TRUE'"),
@@ -252,7 +255,9 @@ def test_one_series_name_twice(tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
         (tmp_path / place / "river.csv").write_text("when,level\n2004-01-01,7\n2004-01-02,8\n")
-    with pytest.raises(UserError, match=r"b/river\.csv.*'river' is taken by .*a/river\.csv"):
+    with pytest.raises(
+        UserError, match=r"b/river\.csv.*'river' is already taken by .*a/river\.csv"
+    ):
         read_series_csv([tmp_path / "a", tmp_path / "b"], datetime_column="when")
 
 

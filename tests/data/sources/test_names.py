@@ -1,4 +1,4 @@
-"""Last names as runs read them: splits, alphabets, what is said of them, and the real ones."""
+"""Last names as runs read them: splits, alphabets, notes, and the real data set."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -130,21 +130,21 @@ def test_new_names_are_read_as_those_of_the_files(root: Path) -> None:
     assert names(root, "data/characters=all").left_out("Łuk-Ömer") == []
 
 
-# --- what is said -------------------------------------------------------------------------------
+# --- notes --------------------------------------------------------------------------------------
 
 
 def test_the_majority_and_the_ceiling_are_said(repeated: Path) -> None:
-    """38 lines each. The 5 names that only one language has are right, in both spellings; of those
-    that both have equally often, half of the lines are."""
+    """38 lines per language. The table is right on the 5 names that only one language has, in both
+    spellings, and on half of the lines of names that both languages have equally often."""
     write_names(repeated / "North.txt", ["Novik"])
     said = names(repeated).notes[0]
-    assert "always East: 49.4 % of all names right" in said
+    assert "49.4 % by always predicting East" in said
     own, shared = 2 * 5 * 4, 2 * (5 * 3 + 3)
     best = (own + shared / 2 + 1) / (own + shared + 1)
-    assert f"{100 * best:.2f} %, the ceiling" in said
+    assert f"{100 * best:.2f} % by a table" in said
     # "Belec " is not "Belec" to a network: six spellings that both languages have
-    assert "in the files of several languages: 6)" in said
-    assert "a table of all 27 different ones" in said
+    assert "(6 names occur in several languages)" in said
+    assert "a table of all 27 different names" in said
 
 
 def test_the_leak_is_said(repeated: Path, root: Path) -> None:
@@ -154,12 +154,11 @@ def test_the_leak_is_said(repeated: Path, root: Path) -> None:
     said = data.notes[1]
     assert said.startswith("data.split=rows LEAKS: ")
     tested = len(data.documents["test"])
-    assert f"{tested} of the {tested} tested names are trained on as well" in said
+    assert f"{tested} of the {tested} test names are in the training part too" in said
     unleaked = names(root).notes[1]
     assert "0 lines repeat a name of their language, and 0 of the" in unleaked
-    assert (
-        names(repeated, "data.split=names").notes[1] == "data.split=names: no name is in two parts"
-    )
+    split = names(repeated, "data.split=names").notes[1]
+    assert split == "data.split=names: each name is in one part only"
 
 
 def test_what_becomes_of_other_characters_is_said(root: Path) -> None:
@@ -167,9 +166,9 @@ def test_what_becomes_of_other_characters_is_said(root: Path) -> None:
     write_names(root / "Czech.txt", odd)
     notes = names(root).notes
     assert notes[2:] == [
-        "characters without their accents: á a (2), í i (1), Š S (1)",
+        "accents removed: á -> a (2), í -> i (1), Š -> S (1)",
         "characters left out: - (2), no-break space (1), ß (1)",
-        "names that begin or end with white space, which stays: 1",
+        "names that begin or end with white space, which is kept: 1",
     ]
     assert names(root, "data/characters=all").notes[2:] == notes[4:]
 
@@ -181,7 +180,7 @@ def test_a_name_of_10_000_characters_is_handled(root: Path) -> None:
         data = names(root, f"data.split_seed={seed}", "data.test_fraction=0.4")
         lengths = torch.cat([store.lengths for store in data.stores.values()])
         assert int(lengths.max()) == 100
-        assert data.notes[-1].startswith("names with over 100 characters (data.max_tokens),")
+        assert data.notes[-1].startswith("names cut to 100 characters (data.max_tokens),")
     whole = names(root, "data.max_tokens=null")
     assert max(int(store.lengths.max()) for store in whole.stores.values()) == 10_005
     module = fed(whole)
@@ -195,10 +194,10 @@ def test_a_name_of_10_000_characters_is_handled(root: Path) -> None:
     [
         ("data.split=languages", r"data\.split is 'languages', it must be 'rows' or 'names'"),
         ("data.test_fraction=1.0", "data.test_fraction is 1.0"),
-        ("data.test_fraction=0.01", "leaves no name to test on: raise it, or take more names"),
+        ("data.test_fraction=0.01", "leaves no test names: raise it, or add names"),
         ("data.languages=[Czech]", "Czech is the only language"),
         ("data.root=nowhere", "data.root=nowhere: there is no such folder"),
-        ("data.iterations=5", "data.iterations is for draws with replacement"),
+        ("data.iterations=5", "data.iterations needs sampling with replacement"),
         ("data.draw=often", r"data\.draw is 'often', it must be 'shuffled' or 'class_uniform'"),
     ],
 )
@@ -208,7 +207,7 @@ def test_wrong_settings_are_named(root: Path, override: str, sentence: str) -> N
 
 
 def test_draws_of_the_lecture(root: Path) -> None:
-    """A language is as likely as any other, however few names it has."""
+    """All languages are equally likely, whatever their number of names."""
     write_names(root / "Czech.txt", ["Kos", "Vrba", "Zima"])
     data = names(root, "data.draw=class_uniform", "data.batch_size=1", "data.iterations=4000")
     loader = fed(data).train_dataloader()
@@ -238,14 +237,14 @@ def test_the_known_counts_of_the_real_names(data_root: Path) -> None:
     assert sum(label == arabic for _, label in rows) == 2_000
     assert len({name for name, label in rows if label == arabic}) == 108
     limits, leak, accents, left_out, spaces = data.notes
-    assert "always Russian: 46.9 % of all names right" in limits
-    assert "97.15 %, the ceiling" in limits and "several languages: 475)" in limits
+    assert "46.9 % by always predicting Russian" in limits
+    assert "97.15 % by a table" in limits and "(475 names occur in several" in limits
     assert "2,080 lines repeat a name of their language" in leak
-    assert "ö o (24)" in accents and "ł" not in accents
+    assert "ö -> o (24)" in accents and "ł" not in accents
     assert left_out == (
         "characters left out: - (25), ß (9), 1 (3), / (1), : (1), no-break space (1), ł (1)"
     )
-    assert spaces == "names that begin or end with white space, which stays: 10"
+    assert spaces == "names that begin or end with white space, which is kept: 10"
 
 
 def test_the_split_of_real_names_keeps_each_in_one_part(data_root: Path) -> None:

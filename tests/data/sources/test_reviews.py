@@ -1,4 +1,4 @@
-"""Reviews as runs read them: which are chosen, how they are split, and the lecture's forms."""
+"""Reviews as runs read them: choice, split, and the lecture's own datasets."""
 
 import gzip
 import pickle
@@ -171,7 +171,7 @@ def test_what_cannot_be_converted_is_refused_in_one_sentence(
     assert not (tmp_path / "new").exists()
     for form in ("json", "lecture"):
         assert convert("reviews", root, f"data.root={root}", "--to", form) == 2
-        assert "has files in it" in capsys.readouterr().err
+        assert "is not empty" in capsys.readouterr().err
 
 
 def test_the_lecture_s_real_datasets_are_ours_from_the_raw_files(data_root: Path) -> None:

@@ -1,4 +1,4 @@
-"""The SYNTHETIC load has the traps of the real files, and more in it than the simple rule sees."""
+"""The SYNTHETIC load has the defects of real files, and a model can beat the simple rules."""
 
 from pathlib import Path
 
@@ -60,8 +60,8 @@ def test_it_has_the_traps_of_the_real_files(folder: Path) -> None:
 
 
 def test_there_is_more_to_learn_than_the_simple_rule(folder: Path) -> None:
-    """Least squares on a week of lags is well ahead of y(t-1) + y(t-24) - y(t-25), and that far
-    ahead of the last value."""
+    """Least squares on a week of lags clearly beats naive + seasonal change, which clearly beats
+    the naive forecast."""
     for raw in read_power_load(folder):
         series, _ = clean(
             raw, Cleaning(), step=np.timedelta64(1, "h"), season=24, training_rows=14_000

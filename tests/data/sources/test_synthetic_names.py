@@ -1,4 +1,4 @@
-"""The generator of SYNTHETIC names: its rule, its files, and what n-grams can make of it."""
+"""The generator of SYNTHETIC names: its rule, its files, and how n-gram models do on it."""
 
 from collections import Counter
 from pathlib import Path
@@ -33,7 +33,7 @@ def names(folder: Path) -> dict[str, list[str]]:
 
 
 def language_by_the_rule(name: str) -> str:
-    """Written anew from the description: the ending tells the family, two letters the side."""
+    """Reimplemented from the description: the ending gives the family, two letters the side."""
     plain = name.replace("-", "").replace("'", "").lower()
     closing = plain[-2] if plain.endswith("o") else plain[-1]
     family = {"a": "lomaric", "e": "tevish", "i": "ouenic"}[plain[plain.rindex(closing) - 1]]
@@ -54,7 +54,7 @@ def test_no_beginning_and_no_ending_tells_east_from_west(names: dict[str, list[s
             counts = [Counter(name[end] for name in listed) for listed in (east, west)]
             for seen in set(counts[0]) | set(counts[1]):
                 first, second = counts[0][seen], counts[1][seen]
-                # at equal rates the difference stays within 5 deviations
+                # at equal rates, the difference stays within 5 standard deviations
                 assert abs(first - second) < 5 * np.sqrt(first + second), (family, seen)
 
 

@@ -1,4 +1,4 @@
-"""SYNTHETIC documents whose first word is the class: the rule, and nothing else that tells it."""
+"""SYNTHETIC documents: the first word gives the class, and no other word depends on it."""
 
 from collections import Counter
 
@@ -39,7 +39,7 @@ def test_the_first_word_tells_the_class_so_many_words_before_the_end(distance: i
 
 
 def test_the_other_words_tell_nothing() -> None:
-    """At equal rates the difference of two counts stays within 5 deviations."""
+    """At equal rates, the difference of two counts stays within 5 standard deviations."""
     counts = [Counter[str](), Counter[str]()]
     for tokens, label in everything(ready()):
         counts[label].update(tokens[1:])
@@ -91,7 +91,7 @@ def test_they_are_called_synthetic_wherever_they_are_shown() -> None:
         ("data.distance=0", "data.distance is 0: it must be at least 1"),
         ("data.number=9", "data.number is 9: it must be at least 10"),
         ("data.test_fraction=0.01", "data.test_fraction is 0.01: it must be from 0.1 to 0.5"),
-        ("data.max_tokens=20", "data.max_tokens=20 cuts documents of 21 words"),
+        ("data.max_tokens=20", "data.max_tokens=20 would cut documents of 21 words"),
     ],
 )
 def test_a_mistake_is_one_sentence(override: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""The SYNTHETIC reviews follow their rule to the letter, and words alone do not tell the label."""
+"""The SYNTHETIC reviews follow their rule exactly, and single words do not predict the label."""
 
 import re
 from collections import Counter
@@ -71,7 +71,7 @@ def reviews(folder: Path) -> list[Review]:
     return found
 
 
-# --- the rule, written anew from its description ------------------------------------------------
+# --- the rule, reimplemented from its description -----------------------------------------------
 
 NEGATIONS = ("not", "isn't", "cannot", "never", "hardly", "nobody")
 NEGATION = re.compile(rf"\b({'|'.join(NEGATIONS)})\b")
@@ -80,7 +80,7 @@ SENTIMENT = re.compile(rf"\b({'|'.join(POSITIVE + NEGATIVE)})\b")
 
 
 def counts(text: str, *, negation: bool = True) -> list[int]:
-    """What each clause counts."""
+    """The score of each clause."""
     found = []
     for clause in re.split(r"[.,]", text):
         if words := SENTIMENT.findall(clause):

@@ -1,4 +1,4 @@
-"""AllCharacters of names: the lecture's 57, all of them, and what becomes of the others."""
+"""Characters of names: the lecture's 57, all characters, and those that change."""
 
 import pytest
 

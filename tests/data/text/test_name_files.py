@@ -42,16 +42,16 @@ def test_only_text_files_of_the_folder_itself_are_languages(root: Path) -> None:
 
 def test_a_folder_above_is_told_the_right_one(root: Path) -> None:
     for above in (root.parent, root.parent.parent):
-        with pytest.raises(UserError, match=rf"no file Language\.txt.*; did you mean {root}\?"):
+        with pytest.raises(UserError, match=rf"no Language\.txt files.*; did you mean {root}\?"):
             read_names(above)
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", r"Czech\.txt: the file has no name: write some in it, or take it out"),
+        (b"", r"Czech\.txt: the file has no name: add some, or remove the file"),
         (b"\n \n\t\r\n", r"Czech\.txt: the file has no name"),
-        (b"Kos\nNov\xe1k\n", r"Czech\.txt, line 2: this is not UTF-8 text: save the file as UTF-8"),
+        (b"Kos\nNov\xe1k\n", r"Czech\.txt, line 2: this is not UTF-8 text; save the file as UTF-8"),
         ("Kos\nVrba\n".encode("utf-16"), r"Czech\.txt, line 1: this is not UTF-8 text"),
         (b"Kos\nV\0rba\n", r"Czech\.txt, line 2: this is not UTF-8 text"),
     ],
@@ -67,8 +67,8 @@ def test_a_file_that_is_not_one_of_names(root: Path, content: bytes, sentence: s
     ("wanted", "sentence"),
     [
         (["Czech", "Italain"], r"no language 'Italain'; did you mean Italian\?"),
-        (["Czech"], "Czech is the only language, and to tell languages apart takes two"),
-        ([], "no language is asked for"),
+        (["Czech"], "Czech is the only language; a classification needs at least two"),
+        ([], "no language is chosen"),
     ],
 )
 def test_wrong_languages_are_named(root: Path, wanted: list[str], sentence: str) -> None:
@@ -77,7 +77,7 @@ def test_wrong_languages_are_named(root: Path, wanted: list[str], sentence: str)
 
 
 def test_a_folder_without_names(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"the folder has no file Language\.txt"):
+    with pytest.raises(UserError, match=r"the folder has no Language\.txt files"):
         read_names(tmp_path)
     with pytest.raises(UserError, match="there is no such folder"):
         read_names(tmp_path / "none")

@@ -25,7 +25,7 @@ TEST = documents(("not good lamp", 0), ("unheard of", 1), ("", 1))
 def inputs_of(
     ratios: LogCountRatios, documents: dict[str, list[Document]], seed: int, classes: int = 2
 ) -> dict[str, list[np.ndarray]]:
-    """Those of the part `training`, which are fitted to, and those of the others."""
+    """The documents of the part `training`, which the ratios are fitted to, and the others."""
     training, table = ratios.fit(documents["training"], classes, seed)
     others = {part: listed for part, listed in documents.items() if part != "training"}
     found = {part: [table.of(one.tokens) for one in listed] for part, listed in others.items()}
@@ -33,7 +33,7 @@ def inputs_of(
 
 
 def by_hand(positive: int, negative: int, positives: int = 3, negatives: int = 2) -> float:
-    """With smoothing 1: the ratio of the shares of documents that hold an n-gram."""
+    """With smoothing 1: the ratio of the fractions of documents that contain an n-gram."""
     return math.log((positive + 1) / (positives + 1)) - math.log((negative + 1) / (negatives + 1))
 
 
@@ -70,7 +70,7 @@ def names() -> list[Document]:
 
 
 def test_ratios_of_many_classes_are_those_of_scikit_learn_s_counts() -> None:
-    """One column for every kind and class: its share of documents against that of all others."""
+    """One column per kind and class: documents of the class against all other documents."""
     lengths: dict[Kind, int] = {"unigram": 1, "trigram": 3, "fivegram": 5}
     label = np.array([document.label for document in names()])
     ratios = LogCountRatios(list(lengths), parts=2, smoothing=0.5)
@@ -99,7 +99,7 @@ def test_ratios_of_many_classes_are_those_of_scikit_learn_s_counts() -> None:
 
 
 def ngrams(name: str, length: int) -> list[str]:
-    """Those that end at each character; what stands before the first is a space."""
+    """The n-grams that end at each character; the padding before the first is a space."""
     padded = " " * (length - 1) + name
     return [padded[end - length : end] for end in range(length, len(padded) + 1)]
 
@@ -110,8 +110,8 @@ def test_a_unit_is_the_deviation_of_a_kind_and_class_in_the_training_part() -> N
 
 
 def test_a_name_to_train_on_never_sees_its_own_class() -> None:
-    """The last five letters of each name are its own: they tell of a new name that has them, and
-    the same of every name of one part."""
+    """The last five letters of each name are unique: they predict the class of a new name with the
+    same ending, and give all names of one fold the same inputs."""
     training, table = LogCountRatios(["fivegram"], parts=2).fit(names(), classes=3, seed=0)
     for document in names():
         assert table.of(document.tokens)[-1].argmax() == document.label
@@ -119,7 +119,7 @@ def test_a_name_to_train_on_never_sees_its_own_class() -> None:
 
 
 def test_a_document_to_train_on_never_sees_its_own_label() -> None:
-    """Each text has a word of its own: with its own label counted, that word would tell."""
+    """Each text has a unique word, which would reveal the label if it were counted."""
     many = documents(*((f"word{number} and more", number % 2) for number in range(40)))
     found = inputs_of(
         LogCountRatios(["unigram"], parts=4), {"training": many, "test": many}, seed=0
@@ -143,8 +143,8 @@ def test_equal_texts_are_left_out_together() -> None:
 
 
 def test_a_class_whose_texts_are_all_equal_is_in_one_part_alone() -> None:
-    """The other parts count none of it: its ratios are finite, and the same for every word that is
-    in no other part."""
+    """The other folds have no document of the class: its ratios are finite, and equal for all words
+    that occur in no other fold."""
     same = documents(*((f"word{n}", n % 2) for n in range(8)), *[("same", 2)] * 4)
     training, table = LogCountRatios(["unigram"], parts=2).fit(same, classes=3, seed=0)
     assert table.of(["same"])[0].argmax() == 2
@@ -167,7 +167,7 @@ def test_the_seed_divides_the_training_part() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("of_the_last", [2, 12])
 def test_groups_smaller_than_the_number_of_parts(of_the_last: int) -> None:
-    """Four documents of a class in each group, at most so many of a class in one of them."""
+    """Three groups have four documents of each class, the last has `of_the_last`."""
     training = [
         Document(["word", f"{group}{number}"], number % 2, f"group{group}", f"{group}{number}")
         for group in range(4)
@@ -183,20 +183,20 @@ def test_groups_smaller_than_the_number_of_parts(of_the_last: int) -> None:
 def test_what_cannot_be_is_refused_in_one_sentence() -> None:
     with pytest.raises(UserError, match=r"data\.ngrams\.kinds"):
         LogCountRatios(["sixgram"])  # type: ignore[list-item]
-    with pytest.raises(UserError, match=r"data\.ngrams\.kinds .* each kind once"):
+    with pytest.raises(UserError, match=r"data\.ngrams\.kinds .* each kind only once"):
         LogCountRatios(["unigram", "unigram"])
     with pytest.raises(UserError, match=r"data\.ngrams\.parts is 1"):
         LogCountRatios(["unigram"], parts=1)
     with pytest.raises(UserError, match=r"data\.ngrams\.smoothing is 0"):
         LogCountRatios(["unigram"], smoothing=0)
-    with pytest.raises(UserError, match="one class has 2 documents"):
+    with pytest.raises(UserError, match="one class has only 2 training documents"):
         inputs_of(LogCountRatios(["unigram"], parts=3), {"training": TRAINING}, 0)
-    with pytest.raises(UserError, match="one class has 0 documents"):
+    with pytest.raises(UserError, match="one class has only 0 training documents"):
         inputs_of(LogCountRatios(["unigram"], parts=2), {"training": TRAINING}, 0, classes=3)
     words = [f"word{number}" for number in range(7_000)]
     many = [Document(words, number % 2, "", str(number)) for number in range(4)]
     inputs_of(LogCountRatios(["unigram", "fourgram"], parts=2), {"training": many}, 0)
-    with pytest.raises(UserError, match=r"has fivegram, and 7,000 different words make more"):
+    with pytest.raises(UserError, match=r"has fivegram, but 7,000 different words give more"):
         inputs_of(LogCountRatios(["unigram", "fivegram"], parts=2), {"training": many}, 0)
 
 
@@ -240,5 +240,5 @@ def test_what_is_no_table_is_refused(damage: str) -> None:
             plain["ratios"]["unigram"] = plain["ratios"]["unigram"][1:]
         case "no words":
             plain["words"] = None
-    with pytest.raises(ValueError, match=r"not a table of unigram|an n-gram has no ratio"):
+    with pytest.raises(ValueError, match=r"not a table of unigram|do not match"):
         NgramTable.from_plain(plain, ["unigram"])

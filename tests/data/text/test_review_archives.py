@@ -1,4 +1,4 @@
-"""The lecture's archives: a real one is read as pickle reads it, a hostile one does nothing."""
+"""The lecture's archives: real ones are read as pickle reads them, malicious ones are refused."""
 
 import copyreg
 import gzip
@@ -44,7 +44,7 @@ def write(path: Path, content: object, protocol: int = 2) -> Path:
     return path
 
 
-# --- hostile archives ---------------------------------------------------------------------------
+# --- malicious archives -------------------------------------------------------------------------
 
 EXTENSION = 240  # a code of copyreg's registry; here it stands for os.system
 
@@ -54,7 +54,7 @@ def string(text: str) -> bytes:
 
 
 def with_reviews(reviews: bytes) -> bytes:
-    """An archive whose reviews of books are what the opcodes make."""
+    """An archive whose reviews of books are the object that the opcodes create."""
     return b"\x80\x02}U\x05books" + reviews + b"s}]\x87."
 
 
@@ -63,7 +63,7 @@ def many(first: bytes, again: bytes, count: int) -> bytes:
 
 
 def laughs(levels: int) -> bytes:
-    """Ten times the list of ten times the list of ...: 10**levels words, and few bytes."""
+    """Nested lists of ten references each: 10**levels words in a few bytes."""
     inner = laughs(levels - 1) if levels else string("ha")
     return many(inner, b"h%c" % levels, 9) + b"q%c" % (levels + 1) if levels else inner + b"q\x01"
 
@@ -72,7 +72,7 @@ TOUCH = "touch marker"
 CALL = string(TOUCH) + b"\x85R"
 FILE_HANDLER = b"clogging\nFileHandler\n"  # opens its file when it is made
 
-# What runs a program when the standard module reads it, and a part of the sentence that refuses it.
+# Archives that execute code in the standard unpickler, and a part of the message that refuses them.
 PROGRAMS = {
     "os.system": (b"cposix\nsystem\n" + CALL + b".", "'posix.system'"),
     "os.system as text": (b"cos\nsystem\n(S'touch marker'\ntR.", "'os.system'"),
@@ -124,14 +124,14 @@ OTHERS = {
     "huge FRAME": (b"\x80\x04\x95" + HUGE + b"].", "cut off"),
     "huge LONG_BINPUT": (b"]r\xff\xff\xff\xff.", "memo number 4294967295"),
     "huge PUT": (b"]p" + b"9" * 100_000 + b"\n.", "a number in its pickle"),
-    "huge name": (b"c" + b"a" * 10**6 + b"\n" + b"b" * 10**6 + b"\n.", "its pickle asks for 'aaa"),
+    "huge name": (b"c" + b"a" * 10**6 + b"\n" + b"b" * 10**6 + b"\n.", "its pickle refers to 'aaa"),
     "nested lists": (b"]" * 10**6 + b"a" * (10**6 - 1) + b".", "does not hold positive reviews"),
     "nested words": (with_reviews(b"]" * 100_000 + b"a" * 99_999), "not a list of words"),
     "nested beyond the limit": (b"]" * (10**6 + 1), "more than 1,000,000 objects"),
     "nested dicts": (b"}" + b"U\x01a}" * 100_000 + b"s" * 100_000 + b".", "does not hold"),
     "nested marks": (b"(" * 10**6, "nested more than 100 deep"),
-    "nested tuples as a key": (b"}]" + b"\x85" * 100_000 + b"]s.", "no string"),
-    "nested tuples in a set": (b"\x8f(]" + b"\x85" * 100_000 + b"\x90.", "no string"),
+    "nested tuples as a key": (b"}]" + b"\x85" * 100_000 + b"]s.", "not a string"),
+    "nested tuples in a set": (b"\x8f(]" + b"\x85" * 100_000 + b"\x90.", "not a string"),
     "a list in itself": (with_reviews(b"]q\x00h\x00a"), "not a list of words"),
     "billion laughs": (laughs(60) + b".", "does not hold positive reviews"),
     "billion laughs as reviews": (with_reviews(laughs(60)), "a review is not a list of words"),
@@ -158,7 +158,7 @@ OTHERS = {
 
 
 def endless_gzip() -> bytes:
-    """The first 10 GB of it, about 10 MB."""
+    """A gzip stream of 10 GB, about 10 MB packed."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = deflate.compress(b"]" * 2**24) + deflate.flush(zlib.Z_FULL_FLUSH)
     return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + block * 600
@@ -167,9 +167,9 @@ def endless_gzip() -> bytes:
 GOOD = packed(pickle.dumps(CONTENT, 2))
 FILES = {
     "gzip bomb": (endless_gzip(), "unpacks to more than 134,217,728 bytes"),
-    "no gzip": (b"not gzip at all", "no gzip file"),
+    "no gzip": (b"not gzip at all", "not a gzip file"),
     "empty file": (b"", "cut off"),
-    "wrong checksum": (GOOD[:-8] + b"\x00\x00\x00\x00" + GOOD[-4:], "no gzip file, or a damaged"),
+    "wrong checksum": (GOOD[:-8] + b"\x00\x00\x00\x00" + GOOD[-4:], "not a gzip file, or damaged"),
     "a second member": (GOOD * 2, "more data follow its end"),
     "data after the end": (GOOD + b"\x00", "more data follow its end"),
 }
@@ -205,7 +205,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def sentences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What is said of each hostile archive, in a process with 1 GiB of address space."""
+    """The message for each malicious archive, from a process with 1 GiB of address space."""
     if sys.platform != "linux":
         pytest.skip("memory is limited in the Linux way")
     folder = tmp_path_factory.mktemp("hostile")
@@ -233,7 +233,7 @@ def extension() -> Iterator[None]:
 def test_the_standard_module_runs_these(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that no marker below means something."""
+    """The control: the standard unpickler does create the marker."""
     monkeypatch.chdir(tmp_path)
     pickle.loads(PROGRAMS[name][0])
     assert (tmp_path / "marker").exists()
@@ -412,7 +412,7 @@ def test_converted_appears_whole_or_not_at_all(
 
     folder.mkdir()
     write_converted(folder, TRAIN, TEST)  # an empty folder is as good as none
-    with pytest.raises(UserError, match="converted has files in it: move it away"):
+    with pytest.raises(UserError, match="converted is not empty: move it away"):
         write_converted(folder, TRAIN, TEST)
     assert read_converted(folder) == (TRAIN, TEST)
 
@@ -444,7 +444,7 @@ def test_damaged_lines(line: bytes, tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines()
     lines[2] = line
     path.write_bytes(b"\n".join(lines))
-    with pytest.raises(UserError, match=r"train\.jsonl, line 3: this is not a review with"):
+    with pytest.raises(UserError, match=r"train\.jsonl, line 3: expected a review with"):
         read_converted(tmp_path / "converted")
 
 
@@ -453,11 +453,11 @@ def test_damaged_files(tmp_path: Path) -> None:
     write_converted(folder, TRAIN, TEST)
     for content in (b'["good"', b'{"good": 1}', b'["good", 1]', b'["good", "good"]', b"[" * 10**6):
         (folder / "vocabulary.json").write_bytes(content)
-        with pytest.raises(UserError, match=r"vocabulary\.json: this is not a list of different"):
+        with pytest.raises(UserError, match=r"vocabulary\.json: expected a list of different"):
             read_converted(folder)
     (folder / "vocabulary.json").write_text("[]")
     (folder / "test.jsonl").write_text("")
-    with pytest.raises(UserError, match=r"test\.jsonl: there are no reviews in it"):
+    with pytest.raises(UserError, match=r"test\.jsonl: the file has no reviews"):
         read_converted(folder)
     (folder / "test.jsonl").unlink()
     with pytest.raises(UserError, match=r"test\.jsonl: the file cannot be read \(No such file"):
@@ -471,7 +471,7 @@ def test_archive_pair(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none: there is no such folder"):
         archive_pair(tmp_path / "none", 3)
     (tmp_path / "sentiment_dataset_train_3.tar.gz.part").touch()
-    with pytest.raises(UserError, match="there is no archive sentiment_dataset_train_N"):
+    with pytest.raises(UserError, match="the folder has no archive sentiment_dataset_train_N"):
         archive_pair(tmp_path, None)
 
     train, test = (tmp_path / f"sentiment_dataset_{part}_40.tar.gz" for part in ("train", "test"))
@@ -480,11 +480,11 @@ def test_archive_pair(tmp_path: Path) -> None:
         archive_pair(tmp_path, None)
     test.touch()
     assert archive_pair(tmp_path, None) == archive_pair(tmp_path, 40) == (train, test)
-    with pytest.raises(UserError, match="no archives of size 4; choose from 40"):
+    with pytest.raises(UserError, match=r"no archives of size 4; choose data\.size from 40"):
         archive_pair(tmp_path, 4)
 
     (tmp_path / "sentiment_dataset_test_200.tar.gz").touch()
-    with pytest.raises(UserError, match="several sizes; choose one of 40, 200"):
+    with pytest.raises(UserError, match=r"several sizes; choose data\.size from 40, 200"):
         archive_pair(tmp_path, None)
     assert archive_pair(tmp_path, 40) == (train, test)
     with pytest.raises(UserError, match=r"train_200\.tar\.gz: this archive is missing"):

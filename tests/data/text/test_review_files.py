@@ -1,4 +1,4 @@
-"""Reading .review files: what is tolerated, what is refused, and how much is read."""
+"""Reading .review files: tolerated irregularities, refused files, and lazy reading."""
 
 import io
 import tracemalloc
@@ -16,7 +16,7 @@ Read = Callable[..., list[Review]]
 
 
 def block(text: str = "Good pan.", **tags: str) -> str:
-    """A review as the data set has it: every tag on lines of its own, the text last."""
+    """A review in the layout of the data set: every tag on separate lines, the text last."""
     tags = {"unique_id": "B0:good:me", "rating": "5.0", "title": "Good", **tags}
     written = {**tags, "review_text": text}
     inside = "".join(f"<{tag}>\n{held}\n</{tag}>\n" for tag, held in written.items())
@@ -208,8 +208,8 @@ def test_an_encoding_that_is_given_is_used(read: Read) -> None:
 @pytest.mark.parametrize(
     ("content", "encoding", "message"),
     [
-        (block("na\xefve").encode("latin-1"), "utf-8", r"line 12: this is not utf-8 text; name"),
-        (block("na\xefve").encode(), "ascii", "line 12: this is not ascii text; name the right"),
+        (block("na\xefve").encode("latin-1"), "utf-8", r"line 12: this is not utf-8 text; set"),
+        (block("na\xefve").encode(), "ascii", "line 12: this is not ascii text; set data.encoding"),
         (block(), "utf-9", "there is no encoding 'utf-9'"),
         (block(), "hex", "there is no encoding 'hex'"),
         (block().encode("utf-16"), None, r"line 1: this is not text \(a byte is 0\)"),
@@ -230,12 +230,15 @@ def test_a_wrong_encoding_is_an_error(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (block() + "<review>\n", "line 15: the file ends before this review does; it is cut off"),
+        (
+            block() + "<review>\n",
+            "line 15: the file ends before this review does; it is incomplete",
+        ),
         (block() + block()[:-20], "line 15: the file ends before this review does"),
         (block() + block()[:-60], "line 15: the file ends before this review does"),
-        (block()[:-2], "line 14: '</review' is in no tag; the file is damaged or cut off"),
-        (block() + "<rev", "line 15: '<rev' is in no tag"),
-        (block() + "hello\n" + block(), "line 15: 'hello' is in no tag"),
+        (block()[:-2], "line 14: '</review' is outside any tag; the file is damaged"),
+        (block() + "<rev", "line 15: '<rev' is outside any tag"),
+        (block() + "hello\n" + block(), "line 15: 'hello' is outside any tag"),
         (block().replace("</title>\n", ""), "line 8: <title> has no </title> before .*line 13"),
         (
             block() + block().replace("</review_text>\n</review>\n", "") + block(),
@@ -243,11 +246,11 @@ def test_a_wrong_encoding_is_an_error(
         ),
         (
             block() + block().replace("</review>\n", "") + block(),
-            r"line 15: this review has no </review> before the next one begins \(line 28\)",
+            r"line 15: this review has no </review> before the next <review> \(line 28\)",
         ),
-        (block().replace("<title>\n", ""), "line 8: 'Good' is in no tag"),
+        (block().replace("<title>\n", ""), "line 8: 'Good' is outside any tag"),
         (block().replace("<title>\nGood\n", ""), "line 8: </title> closes a tag that is not open"),
-        (block().replace("<review_text>", "Text:"), "line 11: 'Text:' is in no tag"),
+        (block().replace("<review_text>", "Text:"), "line 11: 'Text:' is outside any tag"),
         (block() + "</review>\n", "line 15: </review> closes a tag that is not open"),
         (block() + block(" \n "), "line 15: this review has an empty <review_text>"),
         (block("&nbsp;"), "line 1: this review has an empty <review_text>"),
@@ -305,7 +308,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 class CountingFile(io.FileIO):
-    """A file that knows how many bytes were read from it."""
+    """A file that counts the bytes read from it."""
 
     count = 0
 
@@ -366,7 +369,7 @@ def test_a_category_that_is_not_there(tmp_path: Path) -> None:
         categories(tmp_path, ["books", "eletronics"])
     with pytest.raises(UserError, match="no category 'yachts'; choose from books, electronics"):
         categories(tmp_path, ["yachts"])
-    with pytest.raises(UserError, match="no category is asked for; choose from books, electro"):
+    with pytest.raises(UserError, match=r"data\.categories is empty; choose from books, electro"):
         categories(tmp_path, [])
 
 
@@ -383,7 +386,7 @@ def test_a_category_with_one_kind_alone(tmp_path: Path, missing: str) -> None:
 def test_a_folder_that_is_missing_or_has_no_category(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere: there is no such folder"):
         categories(tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"no folder in it has positive\.review and negative"):
+    with pytest.raises(UserError, match=r"no subfolder has positive\.review and negative"):
         categories(tmp_path)
     write_category(tmp_path / "sorted", "books", block(), block())
     with pytest.raises(UserError, match=r"; did you mean .*/sorted\?"):
@@ -408,7 +411,7 @@ def test_the_first_reviews_of_one_kind_only(tmp_path: Path) -> None:
     write_category(tmp_path, "books", block(), "\n")
     with pytest.raises(UserError, match=r"books/positive\.review: the file has no review"):
         read_first(tmp_path, "books", 3)
-    with pytest.raises(UserError, match="0 reviews of each kind cannot be read"):
+    with pytest.raises(UserError, match="the number of reviews of each kind is 0"):
         read_first(tmp_path, "books", 0)
 
 

@@ -39,7 +39,7 @@ STRATA = ["a"] * 30 + ["b", "b", "a"] * 10 + ["b"] * 40
 
 
 def test_groups_stay_together_and_every_stratum_gives_its_share_of_them() -> None:
-    """Of the stratum a there are 10 groups; of b 10 mixed triples and 40 items alone."""
+    """Stratum a has 10 groups; stratum b has 10 mixed triples and 40 single items."""
     kept, off = grouped_split(GROUPS, STRATA, 0.2, seed=0, name="test")
     assert sorted(kept + off) == list(range(100)) and off == sorted(off) and kept == sorted(kept)
     assert not {GROUPS[number] for number in kept} & {GROUPS[number] for number in off}

@@ -1,4 +1,4 @@
-"""From texts to tokens, and the lecture's own word lists."""
+"""Tokenisation, also against the lecture's own word lists."""
 
 import gzip
 import io
@@ -68,7 +68,7 @@ def test_no_letter_and_no_digit_is_lost(tokenize: LectureWords | Words, unit: st
     def letters(text: str) -> str:
         return re.sub("[^a-z0-9]", "", text)
 
-    text = unit * (500_000 // len(unit))  # a rule that backtracks would never end
+    text = unit * (500_000 // len(unit))  # a pattern that backtracks would take for ever
     assert letters("".join(tokenize(text))) == letters(text.lower())
 
 

@@ -1,4 +1,4 @@
-"""Padded batches, and the orders in which they come."""
+"""Padded batches and their order."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Word vectors: every format against the numbers written to it, and a sentence for each mistake."""
+"""Word vectors: every format against the numbers written to it, and one sentence per mistake."""
 
 import copyreg
 import gzip
@@ -51,7 +51,7 @@ def binary(ending: bytes = b"") -> bytes:
 
 
 class KeyedVectors:
-    """What gensim 4 saves has these attributes, and some more; pickled under gensim's name."""
+    """Has the relevant attributes of gensim 4's class, and is pickled under gensim's name."""
 
     __module__ = "gensim.models.keyedvectors"
 
@@ -77,7 +77,7 @@ class Vocab:
 
 
 class Word2VecKeyedVectors:
-    """What gensim 3 saves."""
+    """Has the relevant attributes of gensim 3's class."""
 
     __module__ = "gensim.models.keyedvectors"
 
@@ -89,7 +89,7 @@ class Word2VecKeyedVectors:
 
 @pytest.fixture
 def dumps() -> Iterator[Callable[..., bytes]]:
-    """Pickles with the classes above in gensim's place, which is empty again afterwards."""
+    """Pickle with the classes above in place of gensim's modules, which are removed afterwards."""
     gensim = types.ModuleType("gensim.models.keyedvectors")
     for kind in (KeyedVectors, Vocab, Word2VecKeyedVectors):
         setattr(gensim, kind.__name__, kind)
@@ -168,7 +168,7 @@ def test_gensims_older_format(dumps: Callable[..., bytes], write: Write) -> None
 
 def test_a_large_matrix_of_gensim_lies_beside(dumps: Callable[..., bytes], write: Write) -> None:
     path = write(dumps(KeyedVectors(vectors=None)))
-    with pytest.raises(UserError, match=r"vectors\.vectors\.npy: the file is not there"):
+    with pytest.raises(UserError, match=r"vectors\.vectors\.npy: the file is missing"):
         read_vectors(path, VOCABULARY, 5)
     np.save(f"{path}.vectors.npy", VECTORS)
     assert_right(path)
@@ -233,31 +233,31 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, format: str) -> None
         (b"", "vectors: the file is empty"),
         (b"\n\n", "vectors: the file is empty"),
         (gzip.compress(b"", mtime=0), "vectors: the file is empty"),
-        (b"<html>\n", "line 1: a word and its values are due, or a header"),
-        (b"a 1 2 3\n", "data.vectors.dimension is 2, .*vectors has 3"),
-        (b"5 3\na 1 2 3\n", "data.vectors.dimension is 2, .*vectors has 3"),
-        (b"1 3\na " + bytes(12), "data.vectors.dimension is 2, .*vectors has 3"),
-        (b"a 1 2\nb 1", "line 2: the last line is torn"),
-        (b"a 1 2\nb 1 2", "line 2: the last line is torn"),
-        (b"a 1 2\nb 1\n", "line 2: 1 values where 2 are expected"),
-        (b"a 1 2\nother 1\nb 1 2\n", "line 2: 1 values where 2 are expected"),
-        (b"2 2\na 1 2\nother 1\n", "line 3: 1 values where 2 are expected"),
-        (b"a 1 2\nb 1 2 3\n", "line 2: more values than the 2 that are expected"),
-        (b"a 1 2\nother 1 2 3\n", "line 2: more values than the 2 that are expected"),
-        (b"a 1 2\n\nb 1 two\n", "line 3: 'two' is no number"),
+        (b"<html>\n", "line 1: expected a word and its values, or a header"),
+        (b"a 1 2 3\n", "data.vectors.dimension is 2, .*vectors has dimension 3"),
+        (b"5 3\na 1 2 3\n", "data.vectors.dimension is 2, .*vectors has dimension 3"),
+        (b"1 3\na " + bytes(12), "data.vectors.dimension is 2, .*vectors has dimension 3"),
+        (b"a 1 2\nb 1", "line 2: the last line is incomplete"),
+        (b"a 1 2\nb 1 2", "line 2: the last line is incomplete"),
+        (b"a 1 2\nb 1\n", "line 2: 1 values, expected 2"),
+        (b"a 1 2\nother 1\nb 1 2\n", "line 2: 1 values, expected 2"),
+        (b"2 2\na 1 2\nother 1\n", "line 3: 1 values, expected 2"),
+        (b"a 1 2\nb 1 2 3\n", "line 2: more than the expected 2 values"),
+        (b"a 1 2\nother 1 2 3\n", "line 2: more than the expected 2 values"),
+        (b"a 1 2\n\nb 1 two\n", "line 3: 'two' is not a number"),
         (b"x 1 2\nb 1 nan\n", "line 2: a value of 'b' is not finite"),
         (b"x 1 2\nb 1 -inf\n", "line 2: a value of 'b' is not finite"),
         (b"x 1 2\nb 1 1e39\n", "line 2: a value of 'b' is not finite"),
-        (b"3 2\na 1 2\nb 1 2\n", "line 1 announces 3 words, and 2 are there"),
-        (b"1 2\na 1 2\nb 1 2\n", "line 1 announces 1 words, and 2 are there"),
-        (b"2 2\na " + bytes(8), "word 2 of 2: the file ends in it"),
-        (b"2 2\na " + bytes(8) + b"b " + bytes(7), "word 2 of 2: the file ends in it"),
-        (b"1 2\na " + bytes(8) + b"b " + bytes(8), "announces 1 words, and more are there"),
+        (b"3 2\na 1 2\nb 1 2\n", "the file has 2 words, but its header says 3"),
+        (b"1 2\na 1 2\nb 1 2\n", "the file has 2 words, but its header says 1"),
+        (b"2 2\na " + bytes(8), "word 2 of 2: the file ends here"),
+        (b"2 2\na " + bytes(8) + b"b " + bytes(7), "word 2 of 2: the file ends here"),
+        (b"1 2\na " + bytes(8) + b"b " + bytes(8), "has more words than its header says .1."),
         (b"1 2\na " + struct.pack("<2f", 1, np.inf), "word 1 of 1: a value of 'a' is not finite"),
-        (b"1 2\n" + bytes(3_000_000), "word 1 of 1: the word has no end"),
-        (b"a " + b"1" * 3_000_000, "line 1: the line has no end"),
-        (gzip.compress(rows())[:-20], "damaged, or a part is missing"),
-        (gzip.compress(rows())[:-8] + b"12345678", "damaged, or a part is missing .*CRC"),
+        (b"1 2\n" + bytes(3_000_000), "word 1 of 1: the word is longer than 1,048,576 bytes"),
+        (b"a " + b"1" * 3_000_000, "line 1: the line is longer than 1,048,576 bytes"),
+        (gzip.compress(rows())[:-20], "damaged or incomplete"),
+        (gzip.compress(rows())[:-8] + b"12345678", "damaged or incomplete .*CRC"),
         (b"x 1 2\n", "has none of the 2 words of the vocabulary"),
     ],
 )
@@ -270,9 +270,9 @@ def test_a_mistake_is_one_sentence_with_its_place(
 
 
 def test_a_format_that_is_not_the_files_own(write: Write) -> None:
-    with pytest.raises(UserError, match="line 1: a header of two whole numbers"):
+    with pytest.raises(UserError, match="line 1: expected a header of two integers"):
         read_vectors(write(rows()), VOCABULARY, 5, "word2vec_text")
-    with pytest.raises(UserError, match=r"dimension is 5, .* has 1"):
+    with pytest.raises(UserError, match=r"dimension is 5, .* has dimension 1"):
         read_vectors(write(b"7 5\n" + rows()), VOCABULARY, 5, "glove")
 
 
@@ -288,11 +288,11 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     ("words", "vectors", "message"),
     [
         (WORDS[:-1], VECTORS, "do not have one vector for each word"),
-        (WORDS, VECTORS[:, :4], "data.vectors.dimension is 5, .* has 4"),
+        (WORDS, VECTORS[:, :4], "data.vectors.dimension is 5, .* has dimension 4"),
         (WORDS, np.where(VECTORS > 0.5, np.nan, VECTORS), "word .*: a value of .* is not finite"),
-        (WORDS, VECTORS.astype(np.int64), "vectors are damaged .they are no floating-point"),
-        (WORDS, VECTORS[0], "no matrix of floating-point numbers"),
-        (WORDS, "seven", "the vectors are damaged .they are no array"),
+        (WORDS, VECTORS.astype(np.int64), "vectors are damaged .they are not floating-point"),
+        (WORDS, VECTORS[0], "not a matrix of floating-point numbers"),
+        (WORDS, "seven", "the vectors are damaged .they are not an array"),
         (["x"] * 7, VECTORS, "has none of the 7 words"),
         ([1, 2, 3, 4, 5, 6, 7], VECTORS, "has none of the 7 words"),
     ],
@@ -313,12 +313,12 @@ def test_a_damaged_matrix_beside(dumps: Callable[..., bytes], write: Write, dama
     np.save(beside, array.astype(object) if damage == "pickle" else array)
     if damage == "cut":
         beside.write_bytes(beside.read_bytes()[:-4])
-    with pytest.raises(UserError, match=r"are damaged|no matrix"):
+    with pytest.raises(UserError, match=r"are damaged|not a matrix"):
         read_vectors(path, VOCABULARY, 5)
 
 
 class Payload:
-    """Pickled as a call of anything."""
+    """An object whose unpickling calls an arbitrary function."""
 
     def __init__(self, function: Callable, *args: object) -> None:
         self.call = function, args
@@ -400,7 +400,7 @@ def test_what_was_done_to_a_stub_does_not_outlive_the_file(
     assert_right(write(dumps(KeyedVectors())))
 
 
-# --- the class that a config names --------------------------------------------------------------
+# --- WordVectors, the class in configs ----------------------------------------------------------
 
 
 @pytest.fixture
@@ -504,7 +504,7 @@ def test_the_file_is_found_by_its_pattern(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched = cache.parent / "embeddings"
-    wish = r"`rnnexp data fetch glove`, or name a file with data\.vectors\.file=FILE"
+    wish = r"`rnnexp data fetch glove`, or set data\.vectors\.file=FILE"
     with pytest.raises(
         UserError, match=rf"embeddings has no file glove\.6B\.100d\*\.txt: .*{wish}"
     ):

@@ -1,4 +1,4 @@
-"""Baselines of a classification: log-count ratios by hand, the rest on documents one can read."""
+"""Classification baselines: log-count ratios by hand, the others on small documents."""
 
 import math
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_weights_are_drawn_towards_naive_bayes() -> None:
 
 
 def negations(numbers: range) -> list[Document]:
-    """Each word is as frequent in one class as in the other; only pairs of neighbours tell."""
+    """Each word is equally frequent in both classes; only bigrams predict the class."""
     return [
         document(f"thing{n} {first} x {second} y{n}", label)
         for n in numbers
@@ -83,7 +83,7 @@ def test_pairs_of_neighbours_are_seen() -> None:
 
 
 def test_case_and_marks_are_the_tokens_own() -> None:
-    """Nothing is tokenised again: `A`, `a` and `!` are three tokens, and one letter is a token."""
+    """The texts are not tokenised again: `A`, `a` and `!` are three tokens."""
     known = [document(token, label) for label, token in enumerate("Aa!") for _ in range(4)]
     tested = [document(token, label) for label, token in enumerate("Aa!")]
     found = classification_baselines(ToyDocuments(["big", "small", "mark"], known, tested))
@@ -141,7 +141,7 @@ def test_classes_that_are_missing_somewhere() -> None:
         assert found[name]["accuracy"] == pytest.approx(2 / 3)
     for metrics in found.values():
         assert all(math.isfinite(value) for value in metrics.values())
-        assert metrics["nll"] > 5  # a class that was thought impossible is dear
+        assert metrics["nll"] > 5  # a class with probability 0 has a large loss
 
 
 def test_one_class_alone_has_a_majority() -> None:
@@ -210,7 +210,7 @@ def test_a_memoriser_gives_the_shares_of_each_name() -> None:
 
 
 def test_baselines_of_names() -> None:
-    """The ending tells the class; Ada is in two classes, and Bo tested without being known."""
+    """The ending gives the class; Ada is in two classes, and Bo only in the test."""
     stems = [first + second for first in "BDKLMRSTVZ" for second in "aeiou"]
     known = [name(stem + "kn"[label], label) for stem in stems for label in (0, 1)]
     known += [name("Ada", label) for label in (0, 0, 0, 1)] * 3
@@ -245,8 +245,8 @@ def test_the_perfect_memoriser_reaches_the_ceiling_of_all_real_names(data_root: 
 
 @pytest.mark.slow
 def test_real_reviews(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measured with other code on other splits beforehand: 82.7 and 79.7 %, one split's standard
-    error being 2 points with 300 tested reviews."""
+    """References, measured with other code on other splits: 82.7 and 79.7 %. The standard error of
+    one split of 300 test reviews is 2 points."""
     from rnnexp.config import compose
     from rnnexp.runs.build import build_data
 

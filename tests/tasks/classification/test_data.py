@@ -1,4 +1,4 @@
-"""The data module of documents: split, vocabulary, batches, and what it records."""
+"""The data module of the classification task: split, vocabulary, batches, and recorded facts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -140,7 +140,7 @@ def test_words_without_a_vector_are_left_out_or_learnt() -> None:
 
 
 class PlaceOfToken(LogCountRatios):
-    """The place of every token in its document, as its further input."""
+    """Extra inputs: the index of every token in its document."""
 
     def fit(
         self, training: list[Document], classes: int, seed: int

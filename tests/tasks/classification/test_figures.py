@@ -1,4 +1,4 @@
-"""Figures of a classification: what they show, where they go, and that no text breaks Markdown."""
+"""Figures of a classification: their content, their files, and safe Markdown for any text."""
 
 import html
 import math
@@ -103,7 +103,7 @@ def in_tensorboard(folder: Path) -> tuple[set[str], str]:
 
 
 def read(rendered: str) -> str:
-    """What a person reads of HTML."""
+    """The visible text of HTML."""
     return html.unescape(re.sub(r"<[^>]+>", "", rendered))
 
 
@@ -130,7 +130,7 @@ def test_eighteen_classes_without_categories(tmp_path: Path) -> None:
     assert pictures(tmp_path) == {"confusion_matrix"}
     assert task.tables() == []
     text = in_tensorboard(tmp_path)[1]
-    assert text.startswith("17 of 18 tested notes")
+    assert text.startswith("17 of 18 test notes")
     assert text.count("\n> ") == 10
 
 
@@ -140,12 +140,12 @@ def test_the_most_wrong_in_their_order(tmp_path: Path) -> None:
     paragraphs = [read(one).strip() for one in re.findall(r"<p>.*?</p>", rendered, re.DOTALL)]
     cut = ("the second " + "word " * 400)[:1000] + " ..."
     assert paragraphs == [
-        "3 of 5 tested notes are taken wrongly.",
-        "1. lamps_&_*bulbs*: good, taken for bad (p = 0.8750)",
+        "3 of 5 test notes are misclassified.",
+        "1. lamps_&_*bulbs*: good, predicted bad (p = 0.8750)",
         " ".join(f"the first {NASTY}".split()),
-        "2. lamps: bad, taken for good (p = 0.8750)",
+        "2. lamps: bad, predicted good (p = 0.8750)",
         cut,
-        "3. kettles: bad, taken for good (p = 0.7500)",
+        "3. kettles: bad, predicted good (p = 0.7500)",
         "the third",
     ]
     assert rendered.count("<blockquote>") == 3

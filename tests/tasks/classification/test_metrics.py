@@ -1,4 +1,4 @@
-"""Metrics of a classification against scikit-learn."""
+"""Classification metrics against scikit-learn."""
 
 import math
 

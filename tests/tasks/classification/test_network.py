@@ -1,4 +1,4 @@
-"""The classifier: padding that changes nothing, dropped tokens, and settings that it refuses."""
+"""The classifier: padding does not change results; token dropout; refused settings."""
 
 from functools import partial
 from typing import Any
@@ -50,7 +50,7 @@ def network(
 
 
 def gradients(network: Classifier, outputs: Tensor) -> list[Tensor]:
-    """Of a sum in which every class counts differently."""
+    """Gradients of a weighted sum of the classes, with different weights."""
     loss = (outputs * torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)).sum()
     found = torch.autograd.grad(
         loss, list(network.parameters()), materialize_grads=True, allow_unused=True
@@ -70,7 +70,7 @@ def test_padding_changes_nothing(recurrence: str, readout: str) -> None:
 
 
 def check_padding(network: Classifier) -> None:
-    """A batch of different lengths gives what its sequences give one by one."""
+    """A batch of different lengths gives the same outputs as its sequences one by one."""
     lengths = torch.tensor([5, 1, 3, 6, 1])
     tokens = torch.randint(VOCABULARY - 1, (5, 7))  # the last column is padding alone
     if isinstance(network.representation, Embeddings):  # a padding that would be seen anywhere
@@ -128,15 +128,19 @@ LAST_INPUT = ["model=textnet", ONE_HOT]
 @pytest.mark.parametrize(
     ("overrides", "settings", "sentence"),
     [
-        ([], {"token_dropout": 0.1, "unknown": None}, "this vocabulary has none: set model.token_"),
+        (
+            [],
+            {"token_dropout": 0.1, "unknown": None},
+            "this vocabulary does not have: set model.token_",
+        ),
         ([], {"token_dropout": 1.0}, "token_dropout is 1.0: it must be at least 0 and below 1"),
         ([], {"dropout": -0.1}, "dropout is -0.1: it must be at least 0 and below 1"),
         ([], {"hidden_size": 0}, "hidden_size and num_layers must be at least 1"),
-        (["model/readout=every_step"], {}, "choose another readout than every_step"),
+        (["model/readout=every_step"], {}, "choose a model/readout other than every_step"),
         (LAST_INPUT, {"num_layers": 2}, "one layer and one direction: set num_layers=1"),
         (LAST_INPUT, {"bidirectional": True}, "is defined for one layer and one direction"),
         (["model=gru", "model/readout=textnet_order2"], {}, "states is [0, 2], but the state"),
-        (["model=gru", ONE_HOT], {}, "one-hot vectors are never built, and this recurrence needs"),
+        (["model=gru", ONE_HOT], {}, "one-hot vectors are never built, but this recurrence needs"),
         (
             LAST_INPUT,
             {"vectors": Vectors(dimension=3, known=2)},

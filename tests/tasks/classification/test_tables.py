@@ -22,7 +22,7 @@ CLASSES = ["red", "green", "blue", "black"]
 
 
 def predictions() -> pd.DataFrame:
-    """Of 200 documents none is black, and none is taken for blue."""
+    """200 documents; no true class is black, and no predicted class is blue."""
     draw = np.random.default_rng(0)
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Baselines against pandas and scikit-learn on the same windows."""
+"""Forecasting baselines against pandas and scikit-learn on the same windows."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -90,7 +90,7 @@ def test_baselines_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_published_figures(
     data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the ten real files, rows as they come; percent, measured with other code beforehand."""
+    """On the ten real files without cleaning; percent, measured with other code."""
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path))
     data = load(data_root / "power_load", *KEEP)
     network = cast(Any, torch.nn.Identity())

@@ -1,4 +1,4 @@
-"""The data module: split, scaler and windows, on small files and on the real ones."""
+"""The data module of the forecasting task: split, scaler and windows, on small and real files."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def test_split_by_time() -> None:
 
 
 def test_lecture_windows_against_pandas(tmp_path: Path) -> None:
-    """Every training and test window as plain slices of the sorted file."""
+    """Every training and test window equals a plain slice of the sorted file."""
     write_load_files(tmp_path, names=("AA",))
     data = load(tmp_path, *LECTURE, "data.look_back=30", "data.batch_size=1000")
     table = pd.read_csv(tmp_path / "AA_hourly.csv", parse_dates=["Datetime"])
@@ -118,7 +118,7 @@ def test_short_files(tmp_path: Path, rows: int) -> None:
 
 
 def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
-    """Long enough in rows, too short in steps: most rows repeat the time of the one before."""
+    """Enough rows, but too few steps: most rows have the time of the row before."""
     write_load_files(tmp_path, names=("FIRST",))
     table = load_table(40, seed=0)
     table = pd.concat([table.iloc[:10].loc[table.index[:10].repeat(60)], table.iloc[10:]])
@@ -134,8 +134,8 @@ def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
         ("data.look_back=0", r"data.look_back is 0: it must be at least 1"),
         ("data.validation_fraction=0.9", r"data.validation_fraction is 0.9"),
         ("data.frequency=often", r"data.frequency='often' is not a length of time"),
-        ("data.frequency=0h", r"data.frequency='0h' must be longer than nothing"),
-        ("data.batch_size=99999", r"not one batch"),
+        ("data.frequency=0h", r"data.frequency='0h' must be positive"),
+        ("data.batch_size=99999", r"fewer than"),
         ("data.chunking.length=0", r"data.chunking.length is 0: it must be at least 1"),
         ("data.chunking.warm_up=40", r"data.chunking.warm_up is 40"),
     ],
@@ -211,7 +211,7 @@ def test_real_files_have_the_published_windows(data_root: Path) -> None:
 
 
 def test_real_files_fit_in_little_memory(data_root: Path) -> None:
-    """Reading and windowing all of them, above the interpreter with torch loaded: under 300 MB."""
+    """Reading and windowing all files takes under 300 MB more than the interpreter with torch."""
     script = f"""
 import resource, torch, pandas, pytorch_lightning, hydra
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

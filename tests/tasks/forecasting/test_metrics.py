@@ -1,4 +1,4 @@
-"""Metrics by hand."""
+"""Forecasting metrics, computed by hand."""
 
 import math
 
@@ -21,7 +21,7 @@ def test_by_hand() -> None:
 
 
 def test_lecture_scale_is_what_its_code_computes() -> None:
-    """abs(P - G) / (P + G) / 2, times 100: the code, not the slide."""
+    """100 abs(P - G) / (P + G) / 2, as in the lecture's code, not on its slide."""
     prediction, target = torch.rand(50) + 1, torch.rand(50) + 1
     printed = 100 * ((prediction - target).abs() / (prediction + target) / 2).mean().item()
     assert forecast_metrics(prediction, target, "")["smape_lecture"] == pytest.approx(printed)

@@ -1,4 +1,4 @@
-"""The forecaster: its inputs, its units, and that a window is all it reads."""
+"""The forecaster: its inputs, its units, and that it reads nothing outside the window."""
 
 from collections.abc import Callable
 from dataclasses import replace
