@@ -1,0 +1,319 @@
+"""A JSON Schema of everything that a config may say, for editors.
+
+It is made from what a run is checked with: the keys of the top level (schema), the options of the
+groups (groups), and the signatures of the classes that the options name (signatures). It serves
+three kinds of files. The config of a run folder and an experiment file are described by its root,
+in which nothing is required; an option file of the group data/cleaning by `definitions` ->
+`data.cleaning`, and so with every group.
+
+Draft 7, which is what editors know best. An integer is the one thing it sees otherwise: to JSON,
+3.0 is 3.
+"""
+
+import inspect
+import itertools
+import math
+import os
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnexp.config import targets
+from rnnexp.config.compose import initialised
+from rnnexp.config.docstrings import describe
+from rnnexp.config.places import OptionFile, Place, chosen_in_train, option_files, places
+from rnnexp.config.recorded import OPTIONAL_CLASSES
+from rnnexp.config.schema import MODES, TOP_LEVEL, Schema
+from rnnexp.config.signatures import arguments
+
+JsonSchema = dict[str, Any]
+
+TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", types.NoneType: "null"}
+# Wherever a value may stand, ${another} may, and ??? for a value that is still to be given.
+REFERENCE = r"\$\{|^\?\?\?$"
+
+
+def ref(name: str) -> JsonSchema:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+ANYTHING, NODE, NO_VALUE = ref("anything"), ref("node"), {"type": "null"}
+NAMES_A_CLASS = {"type": "object", "required": ["_target_"]}
+# Beside the arguments of a class: an option file has its defaults list at the same level, and of
+# the keys that mean something to Hydra a config may use SPECIAL alone.
+OTHER_KEYS = {
+    "^defaults$": {"type": "array"},
+    rf"^_(?!({'|'.join(name[1:] for name in targets.SPECIAL)})$)[a-z]+_$": False,
+}
+
+
+def json_schema(config_dir: Path | None = None) -> JsonSchema:
+    """The schema of all configs, with the options of ./conf and of `config_dir`.
+
+    Raises:
+        UserError: an option file cannot be read, or names a class that may not be named.
+    """
+    with initialised(config_dir):
+        files, in_train = option_files(), chosen_in_train()
+    root = places(itertools.chain(*files.values()))
+    classes = _classes(root)
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "rnnexp",
+        # Alone: an editor that is asked for a definition puts its keywords over those here.
+        "allOf": [ref("experiment")],
+        "definitions": {
+            "anything": _anything(list(classes)),
+            "node": {"type": "object", "allOf": [ANYTHING]},
+            "reference": {"type": "string", "pattern": REFERENCE},
+            "class": _any_class(list(classes)),
+            **{f"class:{name}": _arguments([found]) for name, found in classes.items()},
+            **{
+                f"key:{key}": _place(place, key, classes)
+                for key, place in root.everywhere()
+                if key and place.holds
+            },
+            **{f"option:{_dotted(group)}": _choice(of_group) for group, of_group in files.items()},
+            "config": _top_level(root),
+            **{
+                _dotted(group): {
+                    "allOf": [
+                        {"properties": {"defaults": _defaults_list(group, files, in_train)}},
+                        _content(of_group, root),
+                    ]
+                }
+                for group, of_group in files.items()
+            },
+        },
+    }
+
+
+# The files --------------------------------------------------------------------------------------
+
+
+def _top_level(root: Place) -> JsonSchema:
+    """The keys of a whole config. OmegaConf makes text of a number where a text is meant."""
+    text = describe(Schema, TOP_LEVEL)
+    known: JsonSchema = {
+        "name": _value([{"type": ["string", "number"], "pattern": r"^(?!\.{1,2}$)[^/]+$"}]),
+        "seed": _value([{"type": "integer"}]) | {"default": 0},
+        "monitor": _value([{"type": ["string", "number", "null"]}]),
+        "mode": _value([{"enum": list(MODES)}]),
+    }
+    for name in TOP_LEVEL:
+        kinds = ["object", "string", *(["null"] if name in OPTIONAL_CLASSES else [])]
+        group = {"type": kinds, "pattern": REFERENCE, "allOf": [_at(root, name)]}
+        known[name] = {"description": text[name]} | known.get(name, group)
+    others = {"defaults": {"type": "array"}, "hydra": {"description": "Settings of Hydra."}}
+    return {"type": "object", "properties": known | others, "additionalProperties": False}
+
+
+def _content(files: list[OptionFile], root: Place) -> JsonSchema:
+    """What the files of a group hold, at the keys that they are for."""
+    keys = sorted({file.key for file in files})
+    found = [_at(root, key) if key else ref("config") for key in keys]
+    return found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _defaults_list(
+    group: str, files: Mapping[str, list[OptionFile]], in_train: list[str]
+) -> JsonSchema:
+    """What the defaults list of a file of this group may choose: another file of the group, options
+    of the groups inside it, and those of other groups by their absolute names.
+
+    A group that train.yaml chooses can only be overridden, and by a group that is chosen later.
+    """
+    top = group.partition("/")[0]
+    earlier = in_train[: in_train.index(top)] if top in in_train else in_train
+    names: JsonSchema = {}
+    for other in files:
+        ways = []
+        if other.startswith(f"{group}/"):
+            inside = other.removeprefix(f"{group}/")
+            ways += [inside, f"override {inside}"]
+        if other in earlier or other not in in_train:
+            ways += [f"override /{other}"]
+        if other not in in_train:
+            ways += [f"/{other}"]
+        names |= dict.fromkeys(ways, ref(f"option:{_dotted(other)}"))
+    option = {
+        "type": "object",
+        "properties": names,
+        "patternProperties": {"@|^optional |^(override )?/?hydra/": {}},
+        "additionalProperties": False,
+    }
+    file = {"enum": ["_self_", *(file.name for file in files[group])]}
+    elsewhere = {"type": "string", "pattern": rf"^/|{REFERENCE}"}
+    return {"type": "array", "items": {"anyOf": [option, file, elsewhere]}}
+
+
+def _choice(files: list[OptionFile]) -> JsonSchema:
+    option = {"enum": [file.name for file in files if not file.name.startswith("_")]}
+    return _value([option, NO_VALUE, {"type": "array", "items": option}])
+
+
+def _dotted(group: str) -> str:
+    return group.replace("/", ".")
+
+
+# The keys ---------------------------------------------------------------------------------------
+
+
+def _at(root: Place, key: str) -> JsonSchema:
+    """What may stand at a key, as far as option files say."""
+    return ref(f"key:{key}") if root.at(key).holds else {}
+
+
+def _place(place: Place, key: str, classes: Mapping[str, type]) -> JsonSchema:
+    """What may stand at a key. Without a `_target_` it is a part of what an option has put there,
+    and so it has arguments of any of the classes that options name."""
+    below = {
+        name: ref(f"key:{key}.{name}") if inner.holds else {}
+        for name, inner in place.below.items()
+        if inner.holds or not place.classes
+    }
+    if not place.classes:
+        return {"properties": below, "additionalProperties": ANYTHING}
+    named = [classes[name] for name in place.classes if name in classes]
+    return {
+        "properties": {"_target_": {"anyOf": [{"enum": list(place.classes)}, {}]}, **below},
+        "if": NAMES_A_CLASS,
+        "then": ref("class"),
+        "else": _arguments(named),
+    }
+
+
+def _anything(classes: list[str]) -> JsonSchema:
+    """Any value; nodes that name a class are compared with it, however deep they lie."""
+    return {
+        "properties": {"_target_": {"anyOf": [{"enum": classes}, {}]}},
+        "items": ANYTHING,
+        "if": NAMES_A_CLASS,
+        "then": ref("class"),
+        "else": {"additionalProperties": ANYTHING},
+    }
+
+
+# The classes ------------------------------------------------------------------------------------
+
+
+def _classes(root: Place) -> dict[str, type]:
+    """All classes that are described: those that options name, and Lightning's."""
+    where = dict.fromkeys(sorted(targets.LIGHTNING), "")
+    for key, place in root.everywhere():
+        for name, file in place.classes.items():
+            where.setdefault(name, f"{file}: {key}")
+    return {
+        name: targets.locate({"_target_": name}, place)
+        for name, place in where.items()
+        if not re.search(REFERENCE, name)
+    }
+
+
+def _any_class(classes: list[str]) -> JsonSchema:
+    """A node with a `_target_`: the arguments of the class, where it is one that is described."""
+    return {
+        "properties": {
+            "_target_": {
+                "type": "string",
+                "pattern": f"{targets.allowed_pattern()}|{REFERENCE}",
+                "patternErrorMessage": "not on the allow-list of classes: see --allow",
+            }
+        },
+        "patternProperties": OTHER_KEYS,
+        "allOf": [
+            {"if": {"properties": {"_target_": {"const": name}}}, "then": ref(f"class:{name}")}
+            for name in classes
+        ],
+    }
+
+
+def _arguments(constructors: Sequence[type]) -> JsonSchema:
+    """The keys that one of these constructors takes."""
+    properties: JsonSchema = {
+        "_target_": {},
+        "_partial_": _value([{"type": "boolean"}]) | {"description": "build it later"},
+    }
+    is_open = False
+    for constructor in constructors:
+        known, takes_others = arguments(constructor)
+        is_open |= takes_others
+        text = describe(constructor, known)
+        for name, parameter in known.items():
+            one = _argument(parameter, text.get(name))
+            properties[name] = _either(properties[name], one) if name in properties else one
+    return {
+        "properties": properties,
+        "patternProperties": OTHER_KEYS,
+        "additionalProperties": ANYTHING if is_open else False,
+    }
+
+
+def _argument(parameter: inspect.Parameter, text: str | None) -> JsonSchema:
+    found = _value(alternatives(parameter.annotation))
+    if text:
+        found["description"] = text
+    if _is_plain(parameter.default):
+        found["default"] = parameter.default
+    return found
+
+
+def _either(one: JsonSchema, other: JsonSchema) -> JsonSchema:
+    """An argument of two classes: what either takes, and the default that they share."""
+    merged = other | one | {"anyOf": _distinct([*one["anyOf"], *other["anyOf"]])}
+    if one.get("default", ...) != other.get("default", ...):
+        merged.pop("default", None)
+    return merged
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return type(value) in TYPES and value not in (math.inf, -math.inf)
+
+
+# The values -------------------------------------------------------------------------------------
+
+
+def _value(choices: list[JsonSchema]) -> JsonSchema:
+    """A value that is one of these, or a reference to another."""
+    return {"anyOf": [*choices, ref("reference")]}
+
+
+def alternatives(hint: Any) -> list[JsonSchema]:
+    """The schemas of what a hint takes; any of them may hold. As `signatures.accepts` has it."""
+    hint = getattr(hint, "__value__", hint)  # type X = ...
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _distinct(one for choice in choices for one in alternatives(choice))
+    if origin is typing.Literal:
+        return [{"enum": list(choices)}]
+    kind = origin or hint
+    if kind in (Any, object) or not isinstance(kind, type):
+        return [ANYTHING]
+    if kind in TYPES:
+        return [{"type": TYPES[kind]}]
+    found = [NODE]  # a mapping, or the object that a node will become
+    if issubclass(list, kind) or kind is tuple:
+        found.append(_list(kind, choices))
+    if issubclass(kind, os.PathLike):
+        found.append({"type": "string"})
+    return found
+
+
+def _list(kind: type, choices: tuple[Any, ...]) -> JsonSchema:
+    if kind is tuple and choices and choices[-1] is not Ellipsis:
+        items = [_value(alternatives(choice)) for choice in choices]
+        return {"type": "array", "items": items, "minItems": len(items), "maxItems": len(items)}
+    return {"type": "array", "items": _value(alternatives(choices[0])) if choices else ANYTHING}
+
+
+def _distinct(schemas: Iterable[JsonSchema]) -> list[JsonSchema]:
+    found: list[JsonSchema] = []
+    for schema in schemas:
+        if schema not in found:
+            found.append(schema)
+    return found
