@@ -17,7 +17,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,6 @@ def json_schema(config_dir: Path | None = None) -> JsonSchema:
     classes = _classes(root)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "rnnexp",
         # Alone: an editor that is asked for a definition puts its keywords over those here.
         "allOf": [ref("experiment")],
         "definitions": {
@@ -83,6 +82,7 @@ def json_schema(config_dir: Path | None = None) -> JsonSchema:
                     "allOf": [
                         {"properties": {"defaults": _defaults_list(group, files, in_train)}},
                         _content(of_group, root),
+                        *(_chosen(files) if group == "experiment" else []),
                     ]
                 }
                 for group, of_group in files.items()
@@ -150,6 +150,34 @@ def _defaults_list(
     return {"type": "array", "items": {"anyOf": [option, file, elsewhere]}}
 
 
+def _chosen(files: Mapping[str, list[OptionFile]]) -> Iterator[JsonSchema]:
+    """What an experiment may change of an option that its own defaults list chooses: arguments of
+    the class of this option, and no longer those of another option's."""
+    for group, of_group in files.items():
+        for file in of_group:
+            name = _class_of(file, of_group)
+            if not name or not file.key:
+                continue
+            override = f"override /{group}"
+            entry = {"properties": {override: _text(file.name)}, "required": [override]}
+            chosen = {"contains": entry | {"type": "object"}}
+            content: JsonSchema = {"if": NAMES_A_CLASS, "else": ref(f"class:{name}")}
+            for key in reversed(file.key.split(".")):
+                content = {"properties": {key: content}}
+            yield {
+                "if": {"properties": {"defaults": chosen}, "required": ["defaults"]},
+                "then": content,
+            }
+
+
+def _class_of(file: OptionFile, of_group: list[OptionFile]) -> str | None:
+    """The class that a file names, or the files that it builds on."""
+    if "_target_" in file.content:
+        return str(file.content["_target_"])
+    below = [x for x in of_group if x.name in file.content.get("defaults", [])]
+    return next(filter(None, (_class_of(x, of_group) for x in below if x is not file)), None)
+
+
 def _choice(files: list[OptionFile]) -> JsonSchema:
     option = {"enum": [file.name for file in files if not file.name.startswith("_")]}
     return _value([option, NO_VALUE, {"type": "array", "items": option}])
@@ -179,7 +207,7 @@ def _place(place: Place, key: str, classes: Mapping[str, type]) -> JsonSchema:
         return {"properties": below, "additionalProperties": ANYTHING}
     named = [classes[name] for name in place.classes if name in classes]
     return {
-        "properties": {"_target_": {"anyOf": [{"enum": list(place.classes)}, {}]}, **below},
+        "properties": {"_target_": _one_of(place.classes), **below},
         "if": NAMES_A_CLASS,
         "then": ref("class"),
         "else": _arguments(named),
@@ -189,7 +217,7 @@ def _place(place: Place, key: str, classes: Mapping[str, type]) -> JsonSchema:
 def _anything(classes: list[str]) -> JsonSchema:
     """Any value; nodes that name a class are compared with it, however deep they lie."""
     return {
-        "properties": {"_target_": {"anyOf": [{"enum": classes}, {}]}},
+        "properties": {"_target_": _one_of(classes)},
         "items": ANYTHING,
         "if": NAMES_A_CLASS,
         "then": ref("class"),
@@ -225,10 +253,20 @@ def _any_class(classes: list[str]) -> JsonSchema:
         },
         "patternProperties": OTHER_KEYS,
         "allOf": [
-            {"if": {"properties": {"_target_": {"const": name}}}, "then": ref(f"class:{name}")}
+            {"if": {"properties": {"_target_": _text(name)}}, "then": ref(f"class:{name}")}
             for name in classes
         ],
     }
+
+
+def _text(text: str) -> JsonSchema:
+    """This text alone. For an editor that completes, an empty value would be equal to a const."""
+    return {"type": "string", "pattern": f"^{re.escape(text)}$"}
+
+
+def _one_of(classes: Iterable[str]) -> JsonSchema:
+    """What an editor offers; that others may be named as well, `_any_class` says."""
+    return {"anyOf": [{"enum": list(classes)}, {"type": "string"}]}
 
 
 def _arguments(constructors: Sequence[type]) -> JsonSchema:
