@@ -35,6 +35,20 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
     return found
 
 
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which configs there are, beside our own and those in ./conf."""
+    parser.add_argument(
+        "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="let configs name classes of this package",
+    )
+
+
 def allow(packages: list[str]) -> None:
     """Let configs name classes of these packages. The list is in the environment, so that there is
     one; a package of it may lie in the current folder."""

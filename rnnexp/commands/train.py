@@ -3,9 +3,8 @@
 import argparse
 import sys
 import traceback
-from pathlib import Path
 
-from rnnexp.commands._options import allow, command_parser
+from rnnexp.commands._options import add_config_options, allow, command_parser
 from rnnexp.config import help_text
 from rnnexp.config.compose import initialised
 from rnnexp.errors import RunFailed, UserError
@@ -58,16 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-i", "--info", const="all", nargs="?", choices=INFORMATION, help="how Hydra composes it"
     )
-    parser.add_argument(
-        "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
-    )
-    parser.add_argument(
-        "--allow",
-        metavar="PACKAGE",
-        action="append",
-        default=[],
-        help="let configs name classes of this package",
-    )
+    add_config_options(parser)
     parser.add_argument("--hydra-help", action="store_true", help="Hydra's own help")
     parser.add_argument("-sc", "--shell-completion", action="store_true", help="see --hydra-help")
     for name in ("--experimental-rerun", "--config-path", "--config-name"):

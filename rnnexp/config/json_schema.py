@@ -10,44 +10,29 @@ Draft 7, which is what editors know best. An integer is the one thing it sees ot
 3.0 is 3.
 """
 
-import inspect
 import itertools
-import math
-import os
 import re
-import types
-import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from rnnexp.config import targets
 from rnnexp.config.compose import initialised
-from rnnexp.config.docstrings import describe
+from rnnexp.config.json_arguments import (
+    ANYTHING,
+    OTHER_KEYS,
+    JsonSchema,
+    describe,
+    keys_of_classes,
+    ref,
+    value,
+)
 from rnnexp.config.places import OptionFile, Place, chosen_in_train, option_files, places
 from rnnexp.config.recorded import OPTIONAL_CLASSES
 from rnnexp.config.schema import MODES, TOP_LEVEL, Schema
-from rnnexp.config.signatures import arguments
 
-JsonSchema = dict[str, Any]
-
-TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", types.NoneType: "null"}
-# Wherever a value may stand, ${another} may, and ??? for a value that is still to be given.
-REFERENCE = r"\$\{|^\?\?\?$"
-
-
-def ref(name: str) -> JsonSchema:
-    return {"$ref": f"#/definitions/{name}"}
-
-
-ANYTHING, NODE, NO_VALUE = ref("anything"), ref("node"), {"type": "null"}
+# What a reference to another value looks like, and ???, a value that is still to be given.
+REFERENCE_PATTERN = r"\$\{|^\?\?\?$"
 NAMES_A_CLASS = {"type": "object", "required": ["_target_"]}
-# Beside the arguments of a class: an option file has its defaults list at the same level, and of
-# the keys that mean something to Hydra a config may use SPECIAL alone.
-OTHER_KEYS = {
-    "^defaults$": {"type": "array"},
-    rf"^_(?!({'|'.join(name[1:] for name in targets.SPECIAL)})$)[a-z]+_$": False,
-}
 
 
 def json_schema(config_dir: Path | None = None) -> JsonSchema:
@@ -67,9 +52,9 @@ def json_schema(config_dir: Path | None = None) -> JsonSchema:
         "definitions": {
             "anything": _anything(list(classes)),
             "node": {"type": "object", "allOf": [ANYTHING]},
-            "reference": {"type": "string", "pattern": REFERENCE},
+            "reference": {"type": "string", "pattern": REFERENCE_PATTERN},
             "class": _any_class(list(classes)),
-            **{f"class:{name}": _arguments([found]) for name, found in classes.items()},
+            **{f"class:{name}": keys_of_classes([found]) for name, found in classes.items()},
             **{
                 f"key:{key}": _place(place, key, classes)
                 for key, place in root.everywhere()
@@ -79,13 +64,16 @@ def json_schema(config_dir: Path | None = None) -> JsonSchema:
             "config": _top_level(root),
             **{
                 _dotted(group): {
-                    "allOf": [
-                        {"properties": {"defaults": _defaults_list(group, files, in_train)}},
-                        _content(of_group, root),
-                        *(_chosen(files) if group == "experiment" else []),
-                    ]
+                    "allOf": [_defaults_list(group, files, in_train), _content(of_group, root)]
                 }
                 for group, of_group in files.items()
+            },
+            "experiment": {
+                "allOf": [
+                    _defaults_list("experiment", files, in_train),
+                    ref("config"),
+                    *_chosen(files, classes),
+                ]
             },
         },
     }
@@ -98,14 +86,14 @@ def _top_level(root: Place) -> JsonSchema:
     """The keys of a whole config. OmegaConf makes text of a number where a text is meant."""
     text = describe(Schema, TOP_LEVEL)
     known: JsonSchema = {
-        "name": _value([{"type": ["string", "number"], "pattern": r"^(?!\.{1,2}$)[^/]+$"}]),
-        "seed": _value([{"type": "integer"}]) | {"default": 0},
-        "monitor": _value([{"type": ["string", "number", "null"]}]),
-        "mode": _value([{"enum": list(MODES)}]),
+        "name": value([{"type": ["string", "number"], "pattern": r"^(?!\.{1,2}$)[^/]+$"}]),
+        "seed": value([{"type": "integer"}]) | {"default": 0},
+        "monitor": value([{"type": ["string", "number", "null"]}]),
+        "mode": value([{"enum": list(MODES)}]),
     }
     for name in TOP_LEVEL:
         kinds = ["object", "string", *(["null"] if name in OPTIONAL_CLASSES else [])]
-        group = {"type": kinds, "pattern": REFERENCE, "allOf": [_at(root, name)]}
+        group = {"type": kinds, "pattern": REFERENCE_PATTERN, "allOf": [_at(root, name)]}
         known[name] = {"description": text[name]} | known.get(name, group)
     others = {"defaults": {"type": "array"}, "hydra": {"description": "Settings of Hydra."}}
     return {"type": "object", "properties": known | others, "additionalProperties": False}
@@ -146,17 +134,20 @@ def _defaults_list(
         "additionalProperties": False,
     }
     file = {"enum": ["_self_", *(file.name for file in files[group])]}
-    elsewhere = {"type": "string", "pattern": rf"^/|{REFERENCE}"}
-    return {"type": "array", "items": {"anyOf": [option, file, elsewhere]}}
+    elsewhere = {"type": "string", "pattern": rf"^/|{REFERENCE_PATTERN}"}
+    items = {"anyOf": [option, file, elsewhere]}
+    return {"properties": {"defaults": {"type": "array", "items": items}}}
 
 
-def _chosen(files: Mapping[str, list[OptionFile]]) -> Iterator[JsonSchema]:
+def _chosen(
+    files: Mapping[str, list[OptionFile]], classes: Mapping[str, type]
+) -> Iterator[JsonSchema]:
     """What an experiment may change of an option that its own defaults list chooses: arguments of
     the class of this option, and no longer those of another option's."""
     for group, of_group in files.items():
         for file in of_group:
             name = _class_of(file, of_group)
-            if not name or not file.key:
+            if name not in classes or not file.key:
                 continue
             override = f"override /{group}"
             entry = {"properties": {override: _text(file.name)}, "required": [override]}
@@ -180,7 +171,7 @@ def _class_of(file: OptionFile, of_group: list[OptionFile]) -> str | None:
 
 def _choice(files: list[OptionFile]) -> JsonSchema:
     option = {"enum": [file.name for file in files if not file.name.startswith("_")]}
-    return _value([option, NO_VALUE, {"type": "array", "items": option}])
+    return value([option, {"type": "null"}, {"type": "array", "items": option}])
 
 
 def _dotted(group: str) -> str:
@@ -210,7 +201,7 @@ def _place(place: Place, key: str, classes: Mapping[str, type]) -> JsonSchema:
         "properties": {"_target_": _one_of(place.classes), **below},
         "if": NAMES_A_CLASS,
         "then": ref("class"),
-        "else": _arguments(named),
+        "else": keys_of_classes(named),
     }
 
 
@@ -237,7 +228,7 @@ def _classes(root: Place) -> dict[str, type]:
     return {
         name: targets.locate({"_target_": name}, place)
         for name, place in where.items()
-        if not re.search(REFERENCE, name)
+        if not re.search(REFERENCE_PATTERN, name)
     }
 
 
@@ -247,7 +238,7 @@ def _any_class(classes: list[str]) -> JsonSchema:
         "properties": {
             "_target_": {
                 "type": "string",
-                "pattern": f"{targets.allowed_pattern()}|{REFERENCE}",
+                "pattern": f"{targets.allowed_pattern()}|{REFERENCE_PATTERN}",
                 "patternErrorMessage": "not on the allow-list of classes: see --allow",
             }
         },
@@ -261,97 +252,10 @@ def _any_class(classes: list[str]) -> JsonSchema:
 
 def _text(text: str) -> JsonSchema:
     """This text alone. For an editor that completes, an empty value would be equal to a const."""
-    return {"type": "string", "pattern": f"^{re.escape(text)}$"}
+    escaped = re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", text)
+    return {"type": "string", "pattern": f"^{escaped}$"}
 
 
 def _one_of(classes: Iterable[str]) -> JsonSchema:
     """What an editor offers; that others may be named as well, `_any_class` says."""
     return {"anyOf": [{"enum": list(classes)}, {"type": "string"}]}
-
-
-def _arguments(constructors: Sequence[type]) -> JsonSchema:
-    """The keys that one of these constructors takes."""
-    properties: JsonSchema = {
-        "_target_": {},
-        "_partial_": _value([{"type": "boolean"}]) | {"description": "build it later"},
-    }
-    is_open = False
-    for constructor in constructors:
-        known, takes_others = arguments(constructor)
-        is_open |= takes_others
-        text = describe(constructor, known)
-        for name, parameter in known.items():
-            one = _argument(parameter, text.get(name))
-            properties[name] = _either(properties[name], one) if name in properties else one
-    return {
-        "properties": properties,
-        "patternProperties": OTHER_KEYS,
-        "additionalProperties": ANYTHING if is_open else False,
-    }
-
-
-def _argument(parameter: inspect.Parameter, text: str | None) -> JsonSchema:
-    found = _value(alternatives(parameter.annotation))
-    if text:
-        found["description"] = text
-    if _is_plain(parameter.default):
-        found["default"] = parameter.default
-    return found
-
-
-def _either(one: JsonSchema, other: JsonSchema) -> JsonSchema:
-    """An argument of two classes: what either takes, and the default that they share."""
-    merged = other | one | {"anyOf": _distinct([*one["anyOf"], *other["anyOf"]])}
-    if one.get("default", ...) != other.get("default", ...):
-        merged.pop("default", None)
-    return merged
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    return type(value) in TYPES and value not in (math.inf, -math.inf)
-
-
-# The values -------------------------------------------------------------------------------------
-
-
-def _value(choices: list[JsonSchema]) -> JsonSchema:
-    """A value that is one of these, or a reference to another."""
-    return {"anyOf": [*choices, ref("reference")]}
-
-
-def alternatives(hint: Any) -> list[JsonSchema]:
-    """The schemas of what a hint takes; any of them may hold. As `signatures.accepts` has it."""
-    hint = getattr(hint, "__value__", hint)  # type X = ...
-    origin, choices = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return _distinct(one for choice in choices for one in alternatives(choice))
-    if origin is typing.Literal:
-        return [{"enum": list(choices)}]
-    kind = origin or hint
-    if kind in (Any, object) or not isinstance(kind, type):
-        return [ANYTHING]
-    if kind in TYPES:
-        return [{"type": TYPES[kind]}]
-    found = [NODE]  # a mapping, or the object that a node will become
-    if issubclass(list, kind) or kind is tuple:
-        found.append(_list(kind, choices))
-    if issubclass(kind, os.PathLike):
-        found.append({"type": "string"})
-    return found
-
-
-def _list(kind: type, choices: tuple[Any, ...]) -> JsonSchema:
-    if kind is tuple and choices and choices[-1] is not Ellipsis:
-        items = [_value(alternatives(choice)) for choice in choices]
-        return {"type": "array", "items": items, "minItems": len(items), "maxItems": len(items)}
-    return {"type": "array", "items": _value(alternatives(choices[0])) if choices else ANYTHING}
-
-
-def _distinct(schemas: Iterable[JsonSchema]) -> list[JsonSchema]:
-    found: list[JsonSchema] = []
-    for schema in schemas:
-        if schema not in found:
-            found.append(schema)
-    return found
