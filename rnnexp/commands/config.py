@@ -1,6 +1,6 @@
 """Describe the configs as a JSON Schema, so that an editor completes and checks them.
 
-docs/editor.md shows what to write in a YAML file, or in the settings of the editor.
+rnnexp config schema --help shows what to write in a YAML file; docs/editor.md says more.
 """
 
 import argparse
@@ -19,12 +19,14 @@ there are new options:
   rnnexp config schema --output rnnexp.schema.json
 
 Then a line in a YAML file, with the way from this file to the schema, makes the editor complete
-and check it (VS Code with the extension YAML of Red Hat, or any other with yaml-language-server):
+and check it (VS Code with the extension YAML of Red Hat, or any other with yaml-language-server).
+In an experiment it stands below `# @package _global_`, which has to be the first line; in the
+config.yaml of a run folder at the top:
 
   # yaml-language-server: $schema=../../rnnexp.schema.json
 
-That is for experiments, and for the config.yaml of a run folder. In an option of a group the line
-names the group, too, here conf/data/mine.yaml and conf/model/recurrence/mine.yaml:
+In an option of a group the line names the group, too, here in conf/data/mine.yaml and in
+conf/model/recurrence/mine.yaml:
 
   # yaml-language-server: $schema=../../rnnexp.schema.json#/definitions/data
   # yaml-language-server: $schema=../../../rnnexp.schema.json#/definitions/model.recurrence"""
@@ -66,6 +68,6 @@ def write_schema(output: Path | None, config_dir: Path | None = None) -> int:
         write_text(output, text + "\n")
     except OSError as error:
         raise UserError(f"--output {output}: it cannot be written ({error.strerror})") from error
-    print(f"The schema is in {output}. For an editor, write in an experiment, at the top:")
+    print(f"The schema is in {output}. In an experiment, below `# @package _global_`, write")
     print(f"# yaml-language-server: $schema={output.resolve()}")
     return 0

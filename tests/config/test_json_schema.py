@@ -51,6 +51,11 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+def mine(folder: Path, text: str) -> None:
+    """An experiment of this name, in the ./conf of a folder."""
+    write(folder / "conf/experiment/mine.yaml", f"# @package _global_\n{text}\n")
+
+
 def test_it_is_a_schema(schema: Schema) -> None:
     Draft7Validator.check_schema(schema)
     assert json.loads(json.dumps(schema)) is not None
@@ -86,7 +91,6 @@ def test_every_experiment_passes_once_it_is_composed(
         "model: {hidden_size: 3}",
         "optimizer: {lr: 1}",
         "optimizer: {lr: '${seed}'}",
-        "data: {root: '???', datetime_column: time}\ndefaults: [override /data: series_csv]",
         "name: 5",
         "monitor: null",
         "scheduler: null",
@@ -94,8 +98,7 @@ def test_every_experiment_passes_once_it_is_composed(
         "callbacks: {mine: {_target_: pytorch_lightning.callbacks.Timer, duration: '00:01'}}",
         "model: {recurrence: {cell: {initial: inputs_and_hidden}}}",
         "trainer: {profiler: {_target_: pytorch_lightning.profilers.SimpleProfiler}}",
-        "optimizer: {_target_: torch.optim.RMSprop, betas: null}\n"
-        "defaults: [override /model: gru, _self_]",
+        "optimizer: {_target_: torch.optim.Adam, lr: 0.1}",
         "defaults: [quickstart, override /model: lstm]",
         "defaults: [override /callbacks: [default, gradient_flow]]",
         "defaults: [override /model/readout: last_hidden]",
@@ -103,8 +106,14 @@ def test_every_experiment_passes_once_it_is_composed(
         "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1'}}}",
     ],
 )
-def test_what_is_right(schema: Schema, text: str) -> None:
+def test_what_is_right(schema: Schema, text: str, empty_folder: Path) -> None:
+    mine(empty_folder, text)
+    check_jobs(plan(["experiment=mine"]).jobs)
     assert mistakes(schema, yaml.safe_load(text)) == []
+
+
+def test_a_value_that_is_still_to_be_given(schema: Schema) -> None:
+    assert mistakes(schema, {"data": {"root": "???"}, "model": {"hidden_size": "???"}}) == []
 
 
 @pytest.mark.parametrize(
@@ -155,7 +164,7 @@ def test_what_is_right(schema: Schema, text: str) -> None:
     ],
 )
 def test_what_is_wrong(schema: Schema, text: str, empty_folder: Path) -> None:
-    write(empty_folder / "conf/experiment/mine.yaml", f"# @package _global_\n{text}\n")
+    mine(empty_folder, text)
     with pytest.raises(UserError):
         check_jobs(plan(["experiment=mine"]).jobs)
     assert mistakes(schema, yaml.safe_load(text)) != []
