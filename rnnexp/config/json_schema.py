@@ -1,13 +1,14 @@
 """A JSON Schema of everything that a config may say, for editors.
 
 It is made from what a run is checked with: the keys of the top level (schema), the options of the
-groups (groups), and the signatures of the classes that the options name (signatures). It serves
-three kinds of files. The config of a run folder and an experiment file are described by its root,
-in which nothing is required; an option file of the group data/cleaning by `definitions` ->
-`data.cleaning`, and so with every group.
+groups (places), and the signatures of the classes that the options name (json_arguments).
 
-Draft 7, which is what editors know best. An integer is the one thing it sees otherwise: to JSON,
-3.0 is 3.
+It serves three kinds of files, in none of which anything is required. An experiment and the config
+of a run folder are described by its root. An option file is described by the definition of its
+group: `data.cleaning` of the group data/cleaning.
+
+It is of draft 7, which editors know best. Of two things it knows less than a run: to JSON the
+number 3.0 is an integer, and arguments of classes that no option names are not in it.
 """
 
 import itertools
@@ -162,11 +163,12 @@ def _chosen(
 
 
 def _class_of(file: OptionFile, of_group: list[OptionFile]) -> str | None:
-    """The class that a file names, or the files that it builds on."""
+    """The class that a file names, or one of the files that it builds on."""
     if "_target_" in file.content:
         return str(file.content["_target_"])
-    below = [x for x in of_group if x.name in file.content.get("defaults", [])]
-    return next(filter(None, (_class_of(x, of_group) for x in below if x is not file)), None)
+    others = [other for other in of_group if other is not file]
+    below = [other for other in others if other.name in (file.content.get("defaults") or [])]
+    return next(filter(None, (_class_of(other, others) for other in below)), None)
 
 
 def _choice(files: list[OptionFile]) -> JsonSchema:

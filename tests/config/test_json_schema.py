@@ -285,6 +285,21 @@ def test_options_and_classes_of_ones_own(
     assert mistakes(own, yaml.safe_load(wrong), "model.recurrence") != []
 
 
+def test_option_files_that_are_being_written(empty_folder: Path) -> None:
+    """What an editor's file looks like for a while, and what no other file should suffer from."""
+    write(empty_folder / "conf/data/empty.yaml", "")
+    write(empty_folder / "conf/data/begun.yaml", "defaults:\n")
+    write(empty_folder / "conf/data/one.yaml", "defaults: [other]\n")
+    write(empty_folder / "conf/data/other.yaml", "defaults: [one]\n")
+    write(empty_folder / "conf/data/later.yaml", "_target_: ${mine}\n")
+    write(empty_folder / "conf/callbacks/odd.yaml", "a/b~c: {1: 2, d: 3}\n50 %: {e: 4}\n")
+    write(empty_folder / "conf/experiment/without_package.yaml", "name: x\n")
+    own = json_schema()
+    Draft7Validator.check_schema(own)
+    assert mistakes(own, {"callbacks": {"a/b~c": {"d": 5}, "50 %": {"e": 5}}}) == []
+    assert mistakes(own, {"nmae": "x"}) != []
+
+
 def test_broken_option_file_is_named(empty_folder: Path) -> None:
     write(empty_folder / "conf/data/mine.yaml", "a: b: c")
     with pytest.raises(UserError, match=r"mine\.yaml"):
