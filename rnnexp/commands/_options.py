@@ -35,6 +35,20 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
     return found
 
 
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which configs there are, beside our own and those in ./conf."""
+    parser.add_argument(
+        "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="let configs name classes of this package",
+    )
+
+
 def allow(packages: list[str]) -> None:
     """Allow configs to name classes of these packages, which may be in the current folder. The
     environment variable RNNEXP_ALLOW holds the only list, so that child processes have it too."""

@@ -3,9 +3,8 @@
 import argparse
 import sys
 import traceback
-from pathlib import Path
 
-from rnnexp.commands._options import allow, command_parser
+from rnnexp.commands._options import add_config_options, allow, command_parser
 from rnnexp.config import help_text
 from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError
@@ -65,16 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=INFORMATION,
         help="show how Hydra composes it",
     )
-    parser.add_argument(
-        "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
-    )
-    parser.add_argument(
-        "--allow",
-        metavar="PACKAGE",
-        action="append",
-        default=[],
-        help="allow configs to name classes of this package; its code is executed",
-    )
+    add_config_options(parser)
     parser.add_argument("--hydra-help", action="store_true", help="show Hydra's own help")
     parser.add_argument("-sc", "--shell-completion", action="store_true", help="see --hydra-help")
     for name in ("--experimental-rerun", "--config-path", "--config-name"):

@@ -26,14 +26,19 @@ def all_groups(parent: str = "") -> Iterator[str]:
 
 
 def options(group: str) -> list[str]:
-    """The options of a group; files that options share begin with an underscore."""
+    """The options of a group."""
+    return [option for option in files(group) if not option.startswith("_")]
+
+
+def files(group: str) -> list[str]:
+    """The options of a group, and the files that options share, which begin with an underscore."""
     loader = GlobalHydra.instance().config_loader()
     found = loader.get_group_options(group, ObjectType.CONFIG)
     for parent, _, folder in (path.rpartition("/") for path in FOLDERS):
         if parent == group:
             inside = loader.get_group_options(f"{group}/{folder}", ObjectType.CONFIG)
             found = [*found, *(f"{folder}/{option}" for option in inside)]
-    return [option for option in found if not option.startswith("_")]
+    return found
 
 
 def group_and_option(path: str) -> tuple[str, str]:

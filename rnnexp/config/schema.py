@@ -15,12 +15,28 @@ from rnnexp.nearest import did_you_mean
 
 @dataclass
 class Schema:
-    """The top level of every config. Keys that do not stand here are an error."""
+    """The top level of every config. Keys that do not stand here are an error.
 
-    name: str = MISSING  # of the experiment: run folders lie in a folder of this name
-    seed: int = 0  # of everything random; 0 is a seed
-    monitor: str | None = MISSING  # the metric that chooses the best checkpoint; null: the last
-    mode: str = MISSING  # of the monitored metric: min or max
+    name: of the experiment; run folders lie in a folder of this name.
+    seed: of everything random; 0 is a seed.
+    monitor: the metric that chooses the best checkpoint; null: the last one is the best.
+    mode: of the monitored metric, min or max.
+    task: what is learnt: the loss, the metrics, the figures.
+    model: the network: representation, recurrence, readout and sizes.
+    data: the source: what is read, how it is repaired and divided, and its batches.
+    optimizer: the optimiser and its rate.
+    scheduler: how the rate changes over the run; null: it does not.
+    trainer: the trainer of Lightning: device, epochs, precision.
+    callbacks: what watches a run, each under a name of its own; null: not this one.
+    logger: where curves go while a run trains; null: nowhere.
+    determinism: whether a run can be repeated to the bit, and its threads.
+    paths: where run folders go.
+    """
+
+    name: str = MISSING
+    seed: int = 0
+    monitor: str | None = MISSING
+    mode: str = MISSING
     task: Any = MISSING
     model: Any = MISSING
     data: Any = MISSING
@@ -34,6 +50,7 @@ class Schema:
 
 
 TOP_LEVEL = tuple(field.name for field in fields(Schema))
+MODES = ("min", "max")
 ConfigStore.instance().store(name="rnnexp_schema", node=Schema)
 
 
@@ -53,7 +70,7 @@ def check_top_level(config: DictConfig) -> None:
         raise UserError(first_line(error)) from error
     if missing:
         raise UserError(f"{', '.join(missing)} must be given: add {missing[0]}=VALUE")
-    if own.mode not in ("min", "max"):
+    if own.mode not in MODES:
         raise UserError(f"mode is {own.mode!r}, it must be 'min' or 'max'")
     if own.name in (None, "", ".", "..") or PurePath(own.name).name != own.name:
         raise UserError(f"name is {own.name!r}, it must be the name of a folder")

@@ -20,46 +20,48 @@ def check_node(node: dict[str, Any], key: str) -> None:
             not have, or a value of the wrong type or choice.
     """
     constructor = locate(node, key)
-    hints, is_open = arguments(constructor)
+    known, is_open = arguments(constructor)
     for name, value in node.items():
         if name in SPECIAL:
             continue
-        if name in hints:
-            if not accepts(hints[name], value):
-                raise UserError(f"{key}.{name} is {value!r}, it must be {_describe(hints[name])}")
+        if name in known:
+            hint = known[name].annotation
+            if not accepts(hint, value):
+                raise UserError(f"{key}.{name} is {value!r}, it must be {_describe(hint)}")
         elif not is_open:
-            offer = did_you_mean(name, hints, prefix=f"{key}.")
+            offer = did_you_mean(name, known, prefix=f"{key}.")
             raise UserError(f"{constructor.__name__} has no argument {key}.{name}{offer}")
 
 
-def arguments(constructor: type) -> tuple[dict[str, Any], bool]:
-    """The type hints of a constructor's arguments, and whether it takes any others besides.
+def arguments(constructor: type) -> tuple[dict[str, inspect.Parameter], bool]:
+    """A constructor's arguments, with type hints that are resolved, and whether it takes any others
+    besides.
 
     A constructor with **kwargs hands them on to the one that it overrides.
     """
-    hints: dict[str, Any] = {}
+    found: dict[str, inspect.Parameter] = {}
     for base in constructor.__mro__:
         if "__init__" in vars(base):
             own, is_open = _own_arguments(vars(base)["__init__"])
-            hints = own | hints
+            found = own | found
             if not is_open:
-                return hints, False
-    return hints, True
+                return found, False
+    return found, True
 
 
-def _own_arguments(init: Callable[..., None]) -> tuple[dict[str, Any], bool]:
+def _own_arguments(init: Callable[..., None]) -> tuple[dict[str, inspect.Parameter], bool]:
     _, *parameters = inspect.signature(init).parameters.values()
     try:
         known = typing.get_type_hints(init)
     except NameError:  # hints that only exist for a type checker
         known = {}
-    hints = {}
+    found = {}
     for parameter in parameters:
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             hint = known.get(parameter.name, Any)
-            can_be_none = parameter.default is None
-            hints[parameter.name] = typing.Optional[hint] if can_be_none else hint  # noqa: UP045
-    return hints, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+            hint = typing.Optional[hint] if parameter.default is None else hint  # noqa: UP045
+            found[parameter.name] = parameter.replace(annotation=hint)
+    return found, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def accepts(hint: Any, value: Any) -> bool:

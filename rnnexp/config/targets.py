@@ -60,6 +60,13 @@ def added_packages() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
+def allowed_pattern() -> str:
+    """A regular expression of the names that `locate` does not refuse before it looks."""
+    ours = rf"({'|'.join(map(re.escape, allowed_packages()))})(\.\w+)+"
+    torch = rf"({'|'.join(map(re.escape, TORCH))})\.\w+"
+    return f"^({'|'.join([ours, torch, *map(re.escape, sorted(LIGHTNING))])})$"
+
+
 def locate(node: dict[str, Any], key: str) -> type:
     """The class that a `_target_` names. Nothing is imported before its name is allowed.
 
