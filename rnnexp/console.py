@@ -14,13 +14,7 @@ from rich.text import Text
 from rnnexp.tables import Table
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Raise the BrokenPipeError again: the command handles it."""
-        raise
-
-
-console = _Console(highlight=False)
+console = Console(highlight=False)
 if not console.is_terminal:
     console.width = 120  # characters, for files and pipes, which have no width
 

@@ -6,9 +6,6 @@ from pathlib import Path
 
 from rnnexp import console
 from rnnexp.commands._options import command_parser
-from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
-from rnnexp.runs.comparison.leaderboard_texts import fitted, to_markdown
-from rnnexp.runs.comparison.statistics import check, compare
 
 
 def main(argv: list[str]) -> int:
@@ -37,6 +34,12 @@ def main(argv: list[str]) -> int:
         help="compare two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
     )
     arguments = parser.parse_args(argv)
+
+    # Late: they import pandas and torch, and --help does without.
+    from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
+    from rnnexp.runs.comparison.leaderboard_texts import fitted, to_markdown
+    from rnnexp.runs.comparison.statistics import check, compare
+
     entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])
     for entry in entries:
         if entry.damage:

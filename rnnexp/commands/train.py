@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
 
     try:
         failed = launch(planned, options.config_dir)
-    except (UserError, RunFailed, BrokenPipeError):
+    except (UserError, RunFailed):
         raise
     except Exception:
         traceback.print_exc()

@@ -8,6 +8,7 @@ allowed module does not put what it imports on the list. Functions are never tar
 import importlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -82,6 +83,8 @@ def locate(node: dict[str, Any], key: str) -> type:
             f"{key}._target_: {target!r} is not on the allow-list"
             f"; a class of your own package needs --allow PACKAGE, or from Python RNNEXP_ALLOW"
         )
+    if _is_inside(module_name, added_packages()) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where a user's own module often is
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:

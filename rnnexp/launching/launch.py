@@ -23,6 +23,8 @@ from rnnexp.launching.engine import engine, launch_jobs
 from rnnexp.launching.plan import Plan
 from rnnexp.runs import experiment
 from rnnexp.runs.folder.reading import read_run
+from rnnexp.runs.folder.record import make_folder
+from rnnexp.streams import guarded
 
 
 def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
@@ -33,6 +35,7 @@ def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
     Raises:
         UserError, RunFailed: a single run failed. A failed job of a sweep raises nothing.
     """
+    make_folder(plan.folder)  # Hydra's error would be a traceback
     with initialised(config_dir):
         if plan.sweep is None:
             run_one(plan.jobs[0].overrides)
@@ -58,6 +61,7 @@ def run_one(overrides: Sequence[str]) -> None:
         raise error
 
 
+@guarded()
 def job(config: DictConfig) -> float | None:
     """One job of a sweep, in any process. An error is printed at once and recorded in the run
     folder; Hydra never sees an exception."""

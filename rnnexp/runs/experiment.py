@@ -34,10 +34,12 @@ from rnnexp.runs.folder.record import recording
 from rnnexp.runs.hyperparameters import hyperparameters
 from rnnexp.runs.results import results
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+from rnnexp.streams import guarded
 from rnnexp.tasks.baseline_cache import baseline_metrics
 from rnnexp.tasks.task import Task
 
 
+@guarded()
 def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
     """Run one experiment and record it in `folder`, which must not hold a run yet.
 
