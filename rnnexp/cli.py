@@ -16,7 +16,6 @@ from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.streams import guarded
 
-
 RESULT_IS_A_FOLDER = ("train", "test", "rerun")  # their exit code is not about what was printed
 
 

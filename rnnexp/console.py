@@ -1,5 +1,6 @@
 """Console output other than the progress bar. No other module imports Rich."""
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +13,6 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from rnnexp.tables import Table
-
 
 console = Console(highlight=False)
 if not console.is_terminal:
@@ -64,6 +64,8 @@ def from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def programs() -> str:
-    """The path to type before this environment's programs; empty if they are on the PATH."""
-    return "" if shutil.which("rnnexp") else f"{from_here(Path(sys.executable).parent)}/"
+def command(program: str, *arguments: object) -> str:
+    """What to type in a shell to call a program of this environment, with quotes where needed."""
+    if not shutil.which("rnnexp"):
+        program = str(from_here(Path(sys.executable).parent / program))
+    return shlex.join([program, *map(str, arguments)])

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 # Characters of our own tables and sentences; all others become an escape such as \u0142.
-IN_ASCII = {"±": "+-", "…": "...", "–": "-", "—": "-", "•": "*", "×": "x", "→": "->"}
+IN_ASCII = {"±": "+-", "…": "...", "•": "*", "→": "->"}
 
 
 class Guarded:
@@ -79,7 +79,7 @@ def guarded() -> Iterator[Guarded]:
     """Guard sys.stdout, which is yielded, and sys.stderr during the block."""
     before = sys.stdout, sys.stderr
     output, errors = Guarded(sys.stdout), Guarded(sys.stderr)
-    sys.stdout, sys.stderr = output, errors  # type: ignore[assignment]
+    sys.stdout, sys.stderr = output, errors
     try:
         yield output
     finally:

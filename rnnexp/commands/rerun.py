@@ -53,9 +53,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
 
     for word in overrides:
         if "=" not in word and (Path(word).exists() or "/" in word):
-            raise UserError(
-                f"rerun takes one folder, and {word} is a second one: type two commands"
-            )
+            raise UserError(f"rerun takes one folder, not {word} as well: type two commands")
     folder = folder.resolve()  # the new run records this path
     recorded = read_run(folder)
     try:

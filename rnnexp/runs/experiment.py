@@ -162,9 +162,9 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
         f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
         f"evaluation {seconds['evaluation']:.1f} s"
     )
-    place, programs = console.from_here(folder), console.programs()
-    allow = "".join(f" --allow {package}" for package in added_packages())
+    place = console.from_here(folder)
+    allow = [word for package in added_packages() for word in ("--allow", package)]
     console.show_line(f"run folder   {place}")
-    console.show_line(f"look at it   {programs}tensorboard --logdir {place}")
-    console.show_line(f"test again   {programs}rnnexp test {place}{allow}")
-    console.show_line(f"repeat it    {programs}rnnexp rerun {place}{allow}")
+    console.show_line(f"look at it   {console.command('tensorboard', '--logdir', place)}")
+    console.show_line(f"test again   {console.command('rnnexp', 'test', place, *allow)}")
+    console.show_line(f"repeat it    {console.command('rnnexp', 'rerun', place, *allow)}")
