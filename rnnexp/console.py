@@ -1,5 +1,6 @@
 """Console output other than the progress bar. No other module imports Rich."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -17,7 +18,7 @@ from rich.text import Text
 from rnnexp.tables import Table
 
 console = Console(highlight=False)
-if not console.is_terminal:
+if not (console.is_terminal or "COLUMNS" in os.environ):
     console.width = 120  # characters, for files and pipes, which have no width
 MIN_LABEL_WIDTH, MAX_WORD_WIDTH = 8, 24  # characters
 
@@ -107,7 +108,8 @@ def _widths(table: Table, width: int) -> list[int | None]:
     widths = [_least_width(table, index) for index in columns]
     widths[0] = min(widths[0], max(MIN_LABEL_WIDTH, spare - sum(widths[1:])))
     spare -= sum(widths)
-    for index in sorted(columns, key=lambda index: wanted[index] - widths[index]):
+    # The labels come first, since a wrapped one makes its row higher.
+    for index in sorted(columns, key=lambda index: (index > 0, wanted[index] - widths[index])):
         more = max(0, min(spare, wanted[index] - widths[index]))
         widths[index] += more
         spare -= more

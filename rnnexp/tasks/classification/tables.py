@@ -10,8 +10,6 @@ from scipy.stats import binomtest
 
 from rnnexp.tables import Column, Table
 
-MOST_CLASSES = 8  # of a whole confusion matrix on the console
-
 
 def confusion_counts(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """The number of documents by true class (rows) and predicted class (columns)."""
@@ -41,12 +39,7 @@ def accuracy_by_group(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusion_table(counts: pd.DataFrame, things: str) -> Table:
-    """Percentages of each true class, as the lecture prints them. counts: of `confusion_counts`.
-
-    Of many classes a row has the most frequent predictions only; the figure has the whole matrix.
-    """
-    if len(counts) > MOST_CLASSES:
-        return _frequent_predictions(counts, things)
+    """Percentages of each true class, as the lecture prints them. counts: of `confusion_counts`."""
     names = [name.replace("_", " ") for name in counts.columns]  # allows line breaks
     columns = [Column(""), *(Column(f"predicted\n{name}", numbers=True) for name in names)]
     columns.append(Column(f"tested\n{things}", numbers=True))
@@ -56,23 +49,6 @@ def confusion_table(counts: pd.DataFrame, things: str) -> Table:
         percent = ["" if pd.isna(share) else f"{share:.2f}" for share in row]
         rows.append([f"true {name}", *percent, f"{tested:,}"])
     return Table("Confusion matrix, % of each true class", columns, rows)
-
-
-def _frequent_predictions(counts: pd.DataFrame, things: str) -> Table:
-    rows = []
-    shares = percent_of_true(counts).iterrows()
-    for (name, row), tested in zip(shares, counts.sum(axis=1), strict=True):
-        others = row.drop(name).sort_values(ascending=False, kind="stable").head(3)
-        mistakes = [f"{other} {share:.2f}" for other, share in others.items() if share > 0]
-        right = "" if pd.isna(row[name]) else f"{row[name]:.2f}"
-        rows.append([str(name), f"{tested:,}", right, ", ".join(mistakes).replace("_", " ")])
-    columns = [
-        Column("true class"),
-        Column(f"tested {things}", numbers=True),
-        Column("right, %", numbers=True),
-        Column("most frequent mistakes, %"),
-    ]
-    return Table("Predictions of each true class", columns, rows)
 
 
 def group_table(groups: pd.DataFrame, things: str) -> Table:
