@@ -1,12 +1,14 @@
 """What the parsers of several commands share."""
 
 import argparse
+import importlib.util
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from rnnexp.config.targets import added_packages
+from rnnexp.errors import UserError
 
 
 def command_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
@@ -37,9 +39,27 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
 
 def allow(packages: list[str]) -> None:
     """Let configs name classes of these packages. The list is in the environment, so that there is
-    one; a package of it may lie in the current folder."""
+    one; a package of it may lie in the current folder.
+
+    Raises:
+        UserError: there is no such package.
+    """
     if packages:
         before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
         os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)
     if added_packages() and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+    for name in ",".join(packages).split(",") if packages else ():
+        if not _is_there(name.strip()):
+            raise UserError(
+                f"--allow {name}: there is no package or module of this name, in the current "
+                f"folder ({os.getcwd()}) or where Python looks for packages (PYTHONPATH, and those "
+                "that are installed)"
+            )
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name.partition(".")[0]) is not None
+    except (ImportError, ValueError):  # ValueError: it is empty
+        return False

@@ -16,6 +16,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs, by default outputs"
     )
+    parser.add_argument("--metric", metavar="NAME", help="rank or compare by it")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_const", dest="form", const="markdown")
     form.add_argument("--csv", action="store_const", dest="form", const="csv")
@@ -30,7 +31,8 @@ def main(argv: list[str]) -> int:
         help="two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
     )
     arguments = parser.parse_args(argv)
-    entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])
+    folders = arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))]
+    entries = find_runs(folders, arguments.metric)
     for entry in entries:
         if entry.damage:
             print(f"rnnexp: not ranked: {entry.damage}", file=sys.stderr)

@@ -23,11 +23,14 @@ def task_class(config: DictConfig) -> type[Task]:
     """The class of a config's task.
 
     Raises:
-        UserError: the config names another class.
+        UserError: the config names another class, or one that is not whole.
     """
     found = targets.locate(config.task, "task")
     if not issubclass(found, Task):
         raise UserError(f"task._target_: {config.task._target_} is not a task")
+    for name in ("sources", "spec_class", "data_module"):
+        if not hasattr(found, name):
+            raise UserError(f"task._target_: {config.task._target_} must say what its {name} is")
     return found
 
 

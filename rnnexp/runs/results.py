@@ -8,11 +8,12 @@ def results(
     task: Task, metrics: dict[str, float], baselines: dict[str, float]
 ) -> list[Table | str]:
     """The test metrics beside those of the baselines on the same windows or documents, and what
-    else the task shows."""
+    else the task shows. A metric that a baseline does not have is left empty."""
     names = [metric.name for metric in task.headline]
     rows = [["this run, best checkpoint", *(number(metrics[f"test/{name}"]) for name in names)]]
     for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
-        values = [number(baselines[f"baseline/{baseline}/{name}"]) for name in names]
+        own = [baselines.get(f"baseline/{baseline}/{name}") for name in names]
+        values = ["" if value is None else number(value) for value in own]
         rows.append([baseline.replace("_", " "), *values])
     columns = [Column(""), *(Column(name, numbers=True) for name in names)]
     first = frozenset({0})

@@ -16,7 +16,7 @@ from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
 from rnnexp.tables import Table
 from rnnexp.tasks.answers import Answers
-from rnnexp.tasks.metric import Metric
+from rnnexp.tasks.metric import AddedMetrics, Metric
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -35,7 +35,8 @@ class Task(pl.LightningModule):
     A task is a subclass. What it must say is listed first below; what it may say, after that.
 
     sources, spec_class, data_module: what the task can be fed from, what it learns of the data, and
-    what feeds it. new_data: what `rnnexp predict` takes, texts or series.
+    what feeds it. new_data: what `rnnexp predict` takes, texts or series. added_metrics: those of
+    the config (`task.metrics`), for a task that takes them.
     baselines_version: part of the key under which baselines are kept: raise it whenever a number of
     a baseline changes.
     """
@@ -59,6 +60,7 @@ class Task(pl.LightningModule):
         self.network = network
         self.spec = spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.added_metrics = AddedMetrics(None)
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 
@@ -66,11 +68,12 @@ class Task(pl.LightningModule):
 
     @property
     def metrics(self) -> list[Metric]:
-        """What a validation and a test report, the one to compare runs by first."""
+        """What a validation and a test report, and baselines too; the one to compare runs by
+        first."""
         raise NotImplementedError
 
     def batch_loss(self, batch: Any) -> Tensor:
-        """The loss of a batch, of which nothing is logged."""
+        """The loss of a batch in training, of which nothing is logged."""
         raise NotImplementedError
 
     def predictions_table(self, data: Any) -> pd.DataFrame:
@@ -101,15 +104,36 @@ class Task(pl.LightningModule):
 
     # What all tasks share -----------------------------------------------------------------------
 
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        loss = self.batch_loss(batch)
+        self.report_loss(loss, len(batch[0]))
+        return loss
+
+    @property
+    def all_metrics(self) -> list[Metric]:
+        """Those of the task, and those that the config adds.
+
+        Raises:
+            UserError: one of the config's has the name of one of the task's.
+        """
+        added, names = self.added_metrics.described, {metric.name for metric in self.metrics}
+        for metric in added:
+            if metric.name in names:
+                raise UserError(
+                    f"task.metrics.{metric.name}: the task has a metric of this name already, "
+                    "choose another one"
+                )
+        return [*self.metrics, *added]
+
     @property
     def headline(self) -> list[Metric]:
         """The metrics that a result table shows."""
-        return [metric for metric in self.metrics if metric.headline]
+        return [metric for metric in self.all_metrics if metric.headline]
 
     @property
     def monitors(self) -> list[str]:
         """The names in a validation by which a best checkpoint can be chosen."""
-        return ["val/loss", *(f"val/{metric.name}" for metric in self.metrics)]
+        return ["val/loss", *(f"val/{metric.name}" for metric in self.all_metrics)]
 
     def report_loss(self, loss: Tensor, batch_size: int) -> None:
         """Log a training loss.

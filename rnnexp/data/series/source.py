@@ -107,8 +107,14 @@ class SeriesSource(Source):
         raise NotImplementedError
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
-        """The series of other files in the format of this source."""
-        raise NotImplementedError
+        """The series of other files in the format of this source, for `rnnexp predict`.
+
+        Raises:
+            UserError: there is no such format.
+        """
+        raise UserError(
+            f"{type(self).__name__} does not say how a file is read (SeriesSource.read_files)"
+        )
 
     @property
     def columns(self) -> list[str]:

@@ -107,8 +107,14 @@ class DocumentSource(Source):
         return None
 
     def tokens_of(self, text: str) -> list[str]:
-        """The tokens of a new text, made as those of the documents are."""
-        raise NotImplementedError
+        """The tokens of a new text, made as those of the documents are.
+
+        Raises:
+            UserError: the source does not say it.
+        """
+        raise UserError(
+            f"{type(self).__name__} does not say the tokens of a text (DocumentSource.tokens_of)"
+        )
 
     def left_out(self, text: str) -> list[str]:
         """What of a new text has no token at all and should have had one; by default nothing."""

@@ -62,11 +62,12 @@ def _is(value: Any, text: str) -> bool:
 
 
 def compare(entries: list[Entry], first: str, second: str) -> list[str]:
-    """Sentences on the paired difference of the headline metric over common seeds, with the 95 %
-    interval of Student's t.
+    """Sentences on the paired difference of the metric to compare by, over common seeds, with the
+    95 % interval of Student's t.
 
     Raises:
-        UserError: a group cannot be found, the data differ, or fewer than two seeds are common.
+        UserError: a group cannot be found or does not have the metric, the data differ, or fewer
+            than two seeds are common.
     """
     a, b = select(entries, first), select(entries, second)
     seeds = sorted(a.keys() & b.keys())
@@ -78,6 +79,9 @@ def compare(entries: list[Entry], first: str, second: str) -> list[str]:
     if next(iter(a.values())).data != next(iter(b.values())).data:
         raise UserError(f"{first} and {second} were not run on the same data")
     metric = a[seeds[0]].headline[0]
+    for group, runs in ((first, a), (second, b)):
+        if any(f"test/{metric}" not in runs[seed].metrics for seed in seeds):
+            raise UserError(f"the runs that are {group} do not all have the metric {metric}")
     difference = np.array(
         [b[seed].metrics[f"test/{metric}"] - a[seed].metrics[f"test/{metric}"] for seed in seeds]
     )
