@@ -20,7 +20,7 @@ def results(
     found: list[Table | str] = [
         Table(f"Test: {task.spec.title}", columns, rows, strong=first, rules=first)
     ]
-    tested = len(task.predictions["target"])
+    tested = len(next(iter(task.predictions.values())))
     if tested < task.spec.tested:
         found.append(
             f"only {tested:,} of {task.spec.tested:,} {task.spec.things} were tested "

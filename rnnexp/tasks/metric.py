@@ -55,8 +55,8 @@ class AddedMetrics:
         UserError: something there is no AddedMetric, or does not say which way is better.
     """
 
-    def __init__(self, metrics: Mapping[str, AddedMetric | None] | None) -> None:
-        self.metrics = {name: one for name, one in (metrics or {}).items() if one is not None}
+    def __init__(self, metrics: Mapping[str, AddedMetric | None]) -> None:
+        self.metrics = {name: one for name, one in metrics.items() if one is not None}
         for name, metric in self.metrics.items():
             kind = type(metric).__name__
             if not isinstance(metric, AddedMetric):
@@ -84,3 +84,6 @@ class AddedMetrics:
             if not isinstance(value, (int, float)) and getattr(value, "ndim", 1) != 0:
                 raise UserError(f"task.metrics.{name} must give one number, and not {value!r:.60}")
         return {name: float(value) for name, value in values.items()}
+
+
+NONE_ADDED = AddedMetrics({})

@@ -16,7 +16,7 @@ from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
 from rnnexp.tables import Table
 from rnnexp.tasks.answers import Answers
-from rnnexp.tasks.metric import AddedMetrics, Metric
+from rnnexp.tasks.metric import NONE_ADDED, Metric
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -60,7 +60,7 @@ class Task(pl.LightningModule):
         self.network = network
         self.spec = spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.added_metrics = AddedMetrics(None)
+        self.added_metrics = NONE_ADDED
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 
@@ -86,8 +86,7 @@ class Task(pl.LightningModule):
         """What else a person should see of the test, below the headline."""
         return []
 
-    @classmethod
-    def baselines(cls, data: Any) -> dict[str, dict[str, float]]:
+    def baselines(self, data: Any) -> dict[str, dict[str, float]]:
         """Simple predictors on the same test set: name -> metric -> value."""
         return {}
 

@@ -59,7 +59,7 @@ class Classification(Task):
         metrics: Mapping[str, AddedMetric] | None = None,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
-        self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics)
+        self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def batch_loss(self, batch: TokenBatch) -> Tensor:
@@ -126,9 +126,8 @@ class Classification(Task):
     def metrics(self) -> list[Metric]:
         return described(len(self.spec.classes))
 
-    @classmethod
-    def baselines(cls, data: ClassificationData) -> dict[str, dict[str, float]]:
-        return classification_baselines(data.source)
+    def baselines(self, data: ClassificationData) -> dict[str, dict[str, float]]:
+        return classification_baselines(data.source, self.added_metrics)
 
     @classmethod
     def answer(cls, network: Classifier, data: ClassificationData, given: Sequence[str]) -> Classes:

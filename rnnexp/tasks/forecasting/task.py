@@ -56,7 +56,7 @@ class Forecasting(Task):
         metrics: Mapping[str, AddedMetric] | None = None,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
-        self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics)
+        self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def batch_loss(self, batch: SeriesBatch) -> Tensor:
@@ -110,9 +110,8 @@ class Forecasting(Task):
     def metrics(self) -> list[Metric]:
         return described(self.spec.unit)
 
-    @classmethod
-    def baselines(cls, data: ForecastingData) -> dict[str, dict[str, float]]:
-        return forecasting_baselines(data)
+    def baselines(self, data: ForecastingData) -> dict[str, dict[str, float]]:
+        return forecasting_baselines(data, self.added_metrics)
 
     @classmethod
     def answer(cls, network: Forecaster, data: ForecastingData, given: Sequence[Path]) -> Forecasts:
