@@ -49,8 +49,8 @@ def allow(packages: list[str]) -> None:
         os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)
     if added_packages() and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    for name in ",".join(packages).split(",") if packages else ():
-        if not _is_there(name.strip()):
+    for name in [name.strip() for one in packages for name in one.split(",")]:
+        if not _is_there(name):
             raise UserError(
                 f"--allow {name}: there is no package or module of this name, in the current "
                 f"folder ({os.getcwd()}) or where Python looks for packages (PYTHONPATH, and those "

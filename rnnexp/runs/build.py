@@ -30,7 +30,9 @@ def task_class(config: DictConfig) -> type[Task]:
         raise UserError(f"task._target_: {config.task._target_} is not a task")
     for name in ("sources", "spec_class", "data_module"):
         if not hasattr(found, name):
-            raise UserError(f"task._target_: {config.task._target_} must say what its {name} is")
+            raise UserError(
+                f"task._target_: {config.task._target_} must say {name} (rnnexp.tasks.task.Task)"
+            )
     return found
 
 
