@@ -36,9 +36,9 @@ def explain(error: Exception, parsed: list[Override]) -> str:
         group, option = group_and_option(error.missing_cfg_file)
         if group == "model/readout" and option in options("task"):
             return (
-                f"the task {option} has no readout of its own: choose one with "
-                f"model/readout=OPTION, in its YAML with `- override /model/readout: OPTION`, or "
-                f"put one into conf/model/readout/{option}.yaml"
+                f"the task {option} has no readout: choose one with model/readout=OPTION, or in "
+                f"the task's YAML (`- override /model/readout: OPTION`), or put one into "
+                f"conf/model/readout/{option}.yaml"
             )
         return _no_option(group, option)
     for override in parsed:

@@ -137,6 +137,11 @@ def test_several_packages_at_once(capfd: Capture) -> None:
             "Narrow has no argument model.recurrence.cell.initial; let its __init__ take it",
         ),
         (
+            "model.recurrence.cell={_target_: owned.things.Narrow, _partial_: false}",
+            "model.recurrence.cell: Narrow.__init__() missing 2 required positional arguments: "
+            "'input_size' and 'hidden_size'; give them, or _partial_: true where they are given",
+        ),
+        (
             "+task.metrics={m: {_target_: owned.things.Each}}",
             "task.metrics.m is of the class Each: it must be a subclass of rnnexp.tasks.metric.",
         ),
@@ -200,8 +205,8 @@ mode: min
 def test_a_task_without_a_readout_and_without_a_network(folder: Path, capfd: Capture) -> None:
     write(folder / "conf/task/mine.yaml", TASK)
     assert said_of(capfd, "task=mine").endswith(
-        "the task mine has no readout of its own: choose one with model/readout=OPTION, in its "
-        "YAML with `- override /model/readout: OPTION`, or put one into "
+        "the task mine has no readout: choose one with model/readout=OPTION, or in the task's "
+        "YAML (`- override /model/readout: OPTION`), or put one into "
         "conf/model/readout/mine.yaml\n"
     )
     assert said_of(capfd, "task=mine", "model/readout=every_step").endswith(
