@@ -16,6 +16,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs; default: outputs"
     )
+    parser.add_argument("--metric", metavar="NAME", help="rank or compare by it")
     form = parser.add_mutually_exclusive_group()
     for name in ("markdown", "csv", "json"):
         text = (
@@ -37,7 +38,8 @@ def main(argv: list[str]) -> int:
         help="compare two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
     )
     arguments = parser.parse_args(argv)
-    entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])
+    folders = arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))]
+    entries = find_runs(folders, arguments.metric)
     for entry in entries:
         if entry.damage:
             print(f"rnnexp: not ranked: {entry.damage}", file=sys.stderr)

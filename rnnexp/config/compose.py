@@ -18,7 +18,7 @@ from packaging.version import Version
 from yaml import YAMLError
 
 from rnnexp.config import groups
-from rnnexp.config.explain import explain, keys_of
+from rnnexp.config.explain import explain, keys_of, no_network
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import check_top_level
 from rnnexp.config.search_path import UserFolders, config_dir
@@ -127,6 +127,8 @@ def compose_whole(overrides: Sequence[str]) -> DictConfig:
         raise UserError(explain(error, parsed)) from error
     HydraConfig.instance().set_config(config)  # ${hydra:...} reads it
     check_top_level(config)
+    if OmegaConf.is_dict(config.model) and "_target_" not in config.model:
+        raise UserError(no_network(config.hydra.runtime.choices.get("task")))
     return config
 
 

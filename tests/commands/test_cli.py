@@ -424,6 +424,7 @@ def test_whatever_builds_a_run_may_be_allowed_a_package(
         assert str(empty_folder) in sys.path  # which holds the package
         return 0
 
+    (empty_folder / "users_own.py").write_text("")
     monkeypatch.setattr(function, built)
     monkeypatch.setattr("sys.path", sys.path[:])
     monkeypatch.setenv("RNNEXP_ALLOW", "another")
