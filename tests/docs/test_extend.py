@@ -135,7 +135,7 @@ def test_a_cell(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_readout(capfd: Capture) -> None:
     [run] = map(load, Section("A readout", capfd).runs)
-    assert run.network.readout.v.weight.shape == (1, 64)
+    assert run.network.readout.v.weight.shape == (1, run.config.model.hidden_size)
     assert run.metrics["test/accuracy"] > 0.6
 
 
