@@ -1,11 +1,13 @@
 """Shared parts of the argument parsers."""
 
 import argparse
+import importlib.util
 import os
 import re
 from pathlib import Path
 from typing import Any, NoReturn
 
+from rnnexp.config.targets import added_packages, search_current_folder
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
@@ -68,7 +70,27 @@ def _add_allow(parser: argparse.ArgumentParser) -> None:
 
 def allow(packages: list[str]) -> None:
     """Allow configs to name classes of these packages, which may be in the current folder. The
-    environment variable RNNEXP_ALLOW holds the only list, so that child processes have it too."""
+    environment variable RNNEXP_ALLOW holds the only list, so that child processes have it too.
+
+    Raises:
+        UserError: there is no such package.
+    """
     if packages:
         before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
         os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)
+    if added_packages():
+        search_current_folder()
+    for name in [name.strip() for one in packages for name in one.split(",")]:
+        if not _is_there(name):
+            raise UserError(
+                f"--allow {name}: there is no package or module of this name, in the current "
+                f"folder ({os.getcwd()}) or where Python looks for packages (PYTHONPATH, and those "
+                "that are installed)"
+            )
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name.partition(".")[0]) is not None
+    except (ImportError, ValueError):  # ValueError: it is empty
+        return False

@@ -4,6 +4,7 @@ The line belongs in ~/.bashrc. In zsh, autoload -U bashcompinit and bashcompinit
 """
 
 import os
+from pathlib import Path
 
 from rnnexp.commands._options import command_parser
 from rnnexp.config.compose import compose_whole, initialised, with_quickstart
@@ -40,9 +41,7 @@ def words(line: str) -> list[str]:
     _, *typed, word = [*line.split(" "), ""] if " " not in line else line.split(" ")
     match [one for one in typed if one]:
         case []:
-            from rnnexp.cli import commands
-
-            found = {f"{name} " for name in commands()}
+            found = {f"{file.stem} " for file in Path(__file__).parent.glob("[!_]*.py")}
         case ["data"]:
             found = {"list ", "check ", "fetch ", "convert "}
         case ["data", "check" | "fetch" | "convert"]:

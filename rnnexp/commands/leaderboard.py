@@ -13,6 +13,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "folders", metavar="DIR", type=Path, nargs="*", help="folders with runs; default: outputs"
     )
+    parser.add_argument("--metric", metavar="NAME", help="rank or compare by it")
     form = parser.add_mutually_exclusive_group()
     for name in ("markdown", "csv", "json"):
         text = (
@@ -40,7 +41,8 @@ def main(argv: list[str]) -> int:
     from rnnexp.runs.comparison.leaderboard_texts import fitted, to_markdown
     from rnnexp.runs.comparison.statistics import check, compare
 
-    entries = find_runs(arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))])
+    folders = arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))]
+    entries = find_runs(folders, arguments.metric)
     for entry in entries:
         if entry.damage:
             print(f"rnnexp: not ranked: {entry.damage}", file=sys.stderr)

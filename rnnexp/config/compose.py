@@ -18,7 +18,7 @@ from packaging.version import Version
 from yaml import YAMLError
 
 from rnnexp.config import groups
-from rnnexp.config.explain import explain, keys_of, refuse_removals
+from rnnexp.config.explain import explain, keys_of, no_network, refuse_removals
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import check_top_level
 from rnnexp.config.search_path import UserFolders, config_dir
@@ -130,6 +130,8 @@ def compose_whole(overrides: Sequence[str]) -> DictConfig:
     check_top_level(config)
     if config.seed < 0:  # elsewhere this often means a random seed
         raise UserError(f"seed is {config.seed}: it must be 0 or more")
+    if OmegaConf.is_dict(config.model) and "_target_" not in config.model:
+        raise UserError(no_network(config.hydra.runtime.choices.get("task")))
     return config
 
 

@@ -20,6 +20,7 @@ from rnnexp.config import targets
 from rnnexp.config.groups import FOLDERS, all_groups, group_and_option, options, top_groups
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import TOP_LEVEL, plain
+from rnnexp.config.search_path import config_dir
 from rnnexp.config.signatures import arguments
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
@@ -40,7 +41,14 @@ def explain(error: Exception, parsed: list[Override]) -> str:
     """The mistake among these overrides that made composing fail with this error."""
     said = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _no_option(*group_and_option(error.missing_cfg_file))
+        group, option = group_and_option(error.missing_cfg_file)
+        if group == "model/readout" and option in options("task"):
+            return (
+                f"the task {option} has no readout: choose one with model/readout=OPTION, or in "
+                f"the task's YAML (`- override /model/readout: OPTION`), or put one into "
+                f"conf/model/readout/{option}.yaml"
+            )
+        return _no_option(group, option)
     for override in parsed:
         if override.key_or_group in top_groups() and not isinstance(override.value(), (str, list)):
             return _no_option(override.key_or_group, override.get_value_string())
@@ -60,6 +68,15 @@ def explain(error: Exception, parsed: list[Override]) -> str:
     if isinstance(error, YAMLError):
         return "a config file is not YAML: " + " ".join(said.split())
     return first_line(error) if said else first_line(error.__cause__)
+
+
+def no_network(task: str | None) -> str:
+    """That neither the model nor the task names the class of the network."""
+    return (
+        f"the task {task} has no network: name its class in the task's YAML "
+        "(`model: {_target_: CLASS}`), or in "
+        f"conf/model/network/{task}.yaml, below `# @package model`"
+    )
 
 
 def _twice(group: str) -> str:
@@ -110,6 +127,8 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         group, option = group_and_option(f"{key}/OPTION")
         return f"{key} is not a group of its own: write {group}={option}"
     if key in all_groups():
+        if not (config_dir() / key).is_dir():  # one of the user's, which no defaults list names
+            return f"the group {key} is not in the defaults list: write +{key}=OPTION to add it"
         return f"the group {key} is not one of the data or the task that are chosen: leave it out"
     if key.startswith("hydra."):
         return _unknown_hydra_key(key)

@@ -60,8 +60,8 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
         if sweeps := [one for one in parsed if one.is_sweep_override()]:
             key, line = sweeps[0].get_key_element(), sweeps[0].input_line
             raise UserError(
-                f"{line} names several values: add -m to run each (from Python, call rnnexp.run "
-                f"for each), or write {key}=[a,b] where a list is meant"
+                f"{line} has several values: add -m to run each of them (from Python, call "
+                f"rnnexp.run for each), or write {key}=[a,b] for a list"
             )
         folder = Path(base.hydra.run.dir).absolute()
         return Plan([Job(tuple(given), without_hydra(base))], folder)

@@ -23,11 +23,16 @@ def task_class(config: DictConfig) -> type[Task]:
     """The task class that a config names.
 
     Raises:
-        UserError: the class is not a `Task`.
+        UserError: the class is not a `Task`, or does not implement all of it.
     """
     found = targets.locate(config.task, "task")
     if not issubclass(found, Task):
         raise UserError(f"task._target_: {config.task._target_} is not a task")
+    for name in ("sources", "spec_class", "data_module"):
+        if not hasattr(found, name):
+            raise UserError(
+                f"task._target_: {config.task._target_} must say {name} (rnnexp.tasks.task.Task)"
+            )
     return found
 
 

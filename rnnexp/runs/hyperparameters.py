@@ -14,7 +14,7 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
     groups = ("name", "mode", "logger", "paths")
     watchers = ("progress_bar", "figures", "learning_rate", "gradient_flow")
     watching = [f"callbacks.{name}" for name in watchers]
-    left_out = ("_partial_", "data.root", "determinism.threads", *watching)
+    left_out = ("_partial_", "data.root", "determinism.threads", "task.metrics", *watching)
     plain = OmegaConf.to_container(config)
     assert isinstance(plain, dict)
     found = {

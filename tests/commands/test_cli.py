@@ -426,7 +426,6 @@ def test_whatever_builds_a_run_may_be_allowed_a_package(
         return 0
 
     (empty_folder / "users_own.py").write_text("class Extra:\n    pass\n")
-
     monkeypatch.setattr(function, built)
     monkeypatch.setattr("sys.path", sys.path[:])
     monkeypatch.setenv("RNNEXP_ALLOW", "another")

@@ -37,6 +37,15 @@ class RawSeries:
     values: np.ndarray  # float64, (N, C): the target first, then extra inputs; NaN: empty cell
     fingerprint: str  # sha256 of the file's bytes
 
+    @classmethod
+    def from_arrays(cls, name: str, time: np.ndarray, values: np.ndarray) -> RawSeries:
+        """A series from elsewhere than a CSV file: `time` (N,), and `values` (N,) or (N, C)."""
+        time, values = time.astype("datetime64[s]"), np.asarray(values, dtype=np.float64)
+        order = np.argsort(time, kind="stable")
+        time, values = time[order], values.reshape(len(time), -1)[order]
+        content = hashlib.sha256(time.tobytes() + values.tobytes())
+        return cls(name, Path(name), time, values, content.hexdigest())
+
 
 def read_series(
     path: Path,

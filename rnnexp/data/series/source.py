@@ -107,8 +107,14 @@ class SeriesSource(Source):
         raise NotImplementedError
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
-        """Series from other files in the format of this source, for prediction."""
-        raise NotImplementedError
+        """Series from other files in the format of this source, for `rnnexp predict`.
+
+        Raises:
+            UserError: the source does not implement this.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot read a file: implement SeriesSource.read_files"
+        )
 
     @property
     def columns(self) -> list[str]:

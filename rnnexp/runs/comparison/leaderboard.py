@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
 from rnnexp.runs.folder.reading import read_config, read_digest, read_metrics, read_run
 from rnnexp.runs.hyperparameters import hyperparameters
 
@@ -43,11 +44,13 @@ class Entry:
     started: float = 0.0  # Unix time in seconds
 
 
-def find_runs(folders: Iterable[Path]) -> list[Entry]:
+def find_runs(folders: Iterable[Path], metric: str | None = None) -> list[Entry]:
     """Every run below the folders, at any depth, once each, sorted by start time.
 
+    metric: the metric that ranks the runs; None for the first one of each task.
+
     Raises:
-        UserError: a folder does not exist, or none of them holds a run.
+        UserError: a folder does not exist, or none of them holds a run with this metric.
     """
     found: dict[Path, Entry] = {}
     for folder in folders:
@@ -55,13 +58,16 @@ def find_runs(folders: Iterable[Path]) -> list[Entry]:
             raise UserError(f"there is no folder {folder}")
         for path in sorted(folder.rglob("run.json")):
             if path.resolve() not in found:
-                found[path.resolve()] = _entry(path.parent)
+                found[path.resolve()] = _entry(path.parent, metric)
     if not found:
         raise UserError(f"there is no run in {', '.join(map(str, folders))}")
+    known = {name for entry in found.values() for name in _measured(entry)}
+    if metric is not None and metric not in known:
+        raise UserError(f"no run has the metric {metric}{did_you_mean(metric, known)}")
     return sorted(found.values(), key=lambda entry: entry.started)
 
 
-def _entry(folder: Path) -> Entry:
+def _entry(folder: Path, first: str | None) -> Entry:
     """Read as much of a run as possible: a damaged run must not hide the others."""
     run: dict[str, Any] = {}
     metrics: dict[str, float] = {}
@@ -82,7 +88,8 @@ def _entry(folder: Path) -> Entry:
             metrics = _results(folder, run)
     except UserError as error:
         status, damage = "damaged", str(error)
-    headline = run.get("headline", [])
+    headline = sorted(run.get("headline", []), key=lambda metric: metric["name"] != first)
+    names = dict.fromkeys([*([first] if first else []), *(str(x["name"]) for x in headline)])
     return Entry(
         folder=folder,
         status=status,
@@ -91,12 +98,17 @@ def _entry(folder: Path) -> Entry:
         config=config,
         data=run.get("fingerprints", {}).get("data"),
         title=run.get("spec", {}).get("title") or str(run.get("data")),
-        headline=[str(metric["name"]) for metric in headline],
+        headline=list(names),
         lower_is_better=bool(headline and headline[0]["lower_is_better"]),
         metrics=metrics,
         seconds=run.get("seconds", {}).get("train", float("nan")),
         started=_timestamp(run.get("started")),
     )
+
+
+def _measured(entry: Entry) -> list[str]:
+    """The metrics of the headline that a run has a value of."""
+    return [name for name in entry.headline if f"test/{name}" in entry.metrics]
 
 
 def _timestamp(text: Any) -> float:
@@ -185,9 +197,9 @@ def differing(entries: list[Entry]) -> list[str]:
 
 
 def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
-    like = next((entry for entry in entries if entry.metrics), entries[0])
     # The task may have gained metrics since the oldest run.
-    headline = list(dict.fromkeys(x for entry in entries if entry.metrics for x in entry.headline))
+    measured = {name for entry in entries for name in _measured(entry)}
+    headline = [x for x in dict.fromkeys(y for e in entries for y in e.headline) if x in measured]
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(json.dumps(entry.config, sort_keys=True, default=str), []).append(entry)
@@ -197,6 +209,7 @@ def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     if headline:
+        like = next(entry for entry in entries if headline[0] in _measured(entry))
         table = table.sort_values(headline[0], ascending=like.lower_is_better, kind="stable")
     return table.reset_index(drop=True)
 

@@ -11,8 +11,8 @@ from rnnexp.tables import Column, Table
 
 def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
     """A table of at most `width` characters, without wrapped cells. Config keys are shortened to
-    their last part. Columns are dropped in the reverse of this order: name, first metric, seeds, not
-    completed, the keys that distinguish most rows, training time, other metrics, other keys."""
+    their last part. Columns are dropped in the reverse of this order: name, first metric, seeds,
+    not completed, the keys that distinguish most rows, training time, other metrics, other keys."""
     texts, keys = _texts(table), _keys(table)
     last = [key.rpartition(".")[2] for key in keys]
     heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}

@@ -61,11 +61,12 @@ def _is(value: Any, text: str) -> bool:
 
 
 def compare(entries: list[Entry], first: str, second: str) -> list[str]:
-    """The paired difference of the first headline metric over common seeds, with its 95 %
-    confidence interval (Student's t), as sentences.
+    """The paired difference of the ranking metric over common seeds, with its 95 % confidence
+    interval (Student's t), as sentences.
 
     Raises:
-        UserError: a group is not found, the data differ, or the groups share fewer than two seeds.
+        UserError: a group is not found or lacks the metric, the data differ, or the groups share
+            fewer than two seeds.
     """
     a, b = select(entries, first), select(entries, second)
     seeds = sorted(a.keys() & b.keys())
@@ -77,6 +78,9 @@ def compare(entries: list[Entry], first: str, second: str) -> list[str]:
     if next(iter(a.values())).data != next(iter(b.values())).data:
         raise UserError(f"{first} and {second} were not run on the same data")
     metric = a[seeds[0]].headline[0]
+    for group, runs in ((first, a), (second, b)):
+        if any(f"test/{metric}" not in runs[seed].metrics for seed in seeds):
+            raise UserError(f"the runs that are {group} do not all have the metric {metric}")
     difference = np.array(
         [b[seed].metrics[f"test/{metric}"] - a[seed].metrics[f"test/{metric}"] for seed in seeds]
     )
