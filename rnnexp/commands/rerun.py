@@ -44,6 +44,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     """
     # Late: they import torch, and --help does without.
     from rnnexp.commands._verdict import IDENTICAL, show_verdict
+    from rnnexp.launching.labels import label
     from rnnexp.runs.comparison.repetition import environment_differences, result_differences
     from rnnexp.runs.experiment import run
     from rnnexp.runs.folder.digest import read_result
@@ -67,7 +68,9 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         check(changed)
         again = new_folder(changed)
         console.show(f"a new experiment: {folder} with {', '.join(overrides)}")
-        run(changed, again, changed_from=str(folder), changes=overrides)
+        choices = recorded.get("choices", {})
+        facts = {"choices": choices, "label": label(choices.get("model"), overrides, changed.seed)}
+        run(changed, again, changed_from=str(folder), changes=overrides, **facts)
         return IDENTICAL
     if recorded.get("status") != "completed":
         raise CannotRerun(
@@ -79,7 +82,8 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     again = new_folder(config)
     make_folder(again)
     try:
-        run(config, again, rerun_of=str(folder))
+        facts = {key: recorded[key] for key in ("choices", "label") if key in recorded}
+        run(config, again, rerun_of=str(folder), **facts)
     except UserError as error:  # the data are missing here, for example
         raise CannotRerun(f"cannot rerun {folder}: {error}") from error
     environment = environment_differences(folder, read_run(again))

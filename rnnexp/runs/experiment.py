@@ -31,7 +31,7 @@ from rnnexp.runs.build import (
 from rnnexp.runs.folder.digest import hash_tensors
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.record import recording
-from rnnexp.runs.hyperparameters import hyperparameters
+from rnnexp.runs.hyperparameters import by_option, hyperparameters, typed_keys
 from rnnexp.runs.results import results
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
 from rnnexp.streams import guarded
@@ -70,7 +70,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
 
         task = build_task(config, data)
         history, checkpoint = History(), Checkpoint(config.monitor, config.mode)
-        trainer = build_trainer(config, folder, history, checkpoint)
+        trainer = build_trainer(config, folder, history, checkpoint, label=facts.get("label"))
         parameters = count_parameters(task.network)
         record.save(
             spec=data.spec.to_plain(),
@@ -112,7 +112,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))
-        log_summary(trainer, config, metrics)
+        log_summary(trainer, config, task, metrics, record.run)
         record.metrics(metrics | baselines)
         record.save(status="completed", finished=now(), seconds=seconds)
     console.show(*results(task, metrics, baselines))
@@ -136,14 +136,27 @@ def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str,
     return dict(sorted({**metrics, **task.results}.items()))
 
 
-def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, float]) -> None:
-    """Log the config and the hyperparameters with the final metrics to TensorBoard."""
+def log_summary(
+    trainer: pl.Trainer,
+    config: DictConfig,
+    task: Task,
+    metrics: dict[str, float],
+    run: dict[str, Any],
+) -> None:
+    """Log the config and the hyperparameters with the final metrics to TensorBoard: first what was
+    given on the command line, and first the metrics of the headline. run: run.json."""
     if not isinstance(trainer.logger, TensorBoardLogger):
         return
     text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
     trainer.logger.experiment.add_text("config", f"    {text}")
-    final = {name: value for name, value in metrics.items() if name.count("/") == 1}
-    trainer.logger.log_hyperparams(hyperparameters(config), final)
+    given = by_option(hyperparameters(config), run.get("choices", {}))
+    typed = [key for key in typed_keys(run.get("overrides", [])) if key in given]
+    first = [f"test/{metric.name}" for metric in task.headline]
+    others = [name for name in metrics if name.count("/") == 1]
+    trainer.logger.log_hyperparams(
+        {key: given[key] for key in dict.fromkeys([*typed, *given])},
+        {name: metrics[name] for name in dict.fromkeys([*first, *others])},
+    )
     trainer.logger.finalize("success")
 
 
@@ -165,6 +178,8 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
     place = console.from_here(folder)
     allow = [word for package in added_packages() for word in ("--allow", package)]
     console.show_line(f"run folder   {place}")
-    console.show_line(f"look at it   {console.command('tensorboard', '--logdir', place)}")
+    if (folder / "tensorboard").exists():
+        logdir = place / "tensorboard"
+        console.show_line(f"look at it   {console.command('tensorboard', '--logdir', logdir)}")
     console.show_line(f"test again   {console.command('rnnexp', 'test', place, *allow)}")
     console.show_line(f"repeat it    {console.command('rnnexp', 'rerun', place, *allow)}")
