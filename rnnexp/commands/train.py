@@ -5,6 +5,7 @@ import sys
 import traceback
 
 from rnnexp.commands._options import add_config_options, allow, command_parser
+from rnnexp.commands.leaderboard import show_sweep
 from rnnexp.config import help_text
 from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError
@@ -37,6 +38,8 @@ def main(argv: list[str]) -> int:
     except Exception:
         traceback.print_exc()
         return 1
+    if planned.sweep and len(failed) < len(planned.jobs):
+        show_sweep(planned.folder)
     if failed:
         sentence = f"{len(failed)} of {len(planned.jobs)} jobs failed:"
         print(f"rnnexp: {sentence}", *failed, sep="\n  ", file=sys.stderr)
