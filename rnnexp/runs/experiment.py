@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import TensorBoardLogger
+from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.callbacks.checkpoint import Checkpoint
@@ -31,9 +30,9 @@ from rnnexp.runs.build import (
 from rnnexp.runs.folder.digest import hash_tensors
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.record import recording
-from rnnexp.runs.hyperparameters import by_option, hyperparameters, typed_keys
 from rnnexp.runs.results import results
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+from rnnexp.runs.summary import log_summary
 from rnnexp.streams import guarded
 from rnnexp.tasks.baseline_cache import baseline_metrics
 from rnnexp.tasks.task import Task
@@ -134,30 +133,6 @@ def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str,
             metrics["val/loss"] = float(trainer.callback_metrics["val/loss"])
     trainer.test(task, datamodule=data, verbose=False)
     return dict(sorted({**metrics, **task.results}.items()))
-
-
-def log_summary(
-    trainer: pl.Trainer,
-    config: DictConfig,
-    task: Task,
-    metrics: dict[str, float],
-    run: dict[str, Any],
-) -> None:
-    """Log the config and the hyperparameters with the final metrics to TensorBoard: first what was
-    given on the command line, and first the metrics of the headline. run: run.json."""
-    if not isinstance(trainer.logger, TensorBoardLogger):
-        return
-    text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
-    trainer.logger.experiment.add_text("config", f"    {text}")
-    given = by_option(hyperparameters(config), run.get("choices", {}))
-    typed = [key for key in typed_keys(run.get("overrides", [])) if key in given]
-    first = [f"test/{metric.name}" for metric in task.headline]
-    others = [name for name in metrics if name.count("/") == 1]
-    trainer.logger.log_hyperparams(
-        {key: given[key] for key in dict.fromkeys([*typed, *given])},
-        {name: metrics[name] for name in dict.fromkeys([*first, *others])},
-    )
-    trainer.logger.finalize("success")
 
 
 # Console output ---------------------------------------------------------------------------------
