@@ -22,12 +22,19 @@ from rnnexp.config.messages import first_line
 from rnnexp.config.schema import TOP_LEVEL, plain
 from rnnexp.config.search_path import config_dir
 from rnnexp.config.signatures import arguments
+from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
 UNKNOWN_KEY = re.compile(r"Could not (?:override|delete)(?: from config\.)? '([^'=]+)")
 CHOSEN_TWICE = re.compile(r"Multiple values for (\S+)\.")
 NOT_CHOSEN = re.compile(r"You must specify '(\w+)'")
 WRONG_VALUE = re.compile(r"Error merging override (\+*([^=]+).*)")
+LAUNCHERS = {  # launchers of Hydra that are packages of their own, and how to install them
+    "joblib": "rnnexp[joblib]",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
+LAUNCHER = "hydra/launcher"
 
 
 def explain(error: Exception, parsed: list[Override]) -> str:
@@ -76,8 +83,36 @@ def _twice(group: str) -> str:
     return f"{group} is chosen twice: give one option, without a plus sign"
 
 
+def refuse_removals(parsed: Iterable[Override]) -> None:
+    """Refuse overrides that remove what every run needs.
+
+    Raises:
+        UserError: `~model`, `~seed`, ...
+    """
+    for override in parsed:
+        key = override.key_or_group
+        if not override.is_delete() or key not in {*TOP_LEVEL, "hydra"} - {"callbacks"}:
+            continue
+        if key in top_groups():
+            advice = f"{key}=OPTION{did_you_mean('', options(key))}"
+        else:
+            advice = "its settings: hydra.KEY=VALUE" if key == "hydra" else f"{key}=VALUE"
+        raise UserError(f"{override.input_line}: every run needs {key}, change it with {advice}")
+
+
 def _no_option(group: str, option: str) -> str:
-    return f"the group {group} has no option {option}{did_you_mean(option, options(group))}"
+    known = options(group)
+    if group == LAUNCHER:
+        if option in LAUNCHERS:
+            package = LAUNCHERS[option]
+            return f"the launcher {option} is not installed: type pip install '{package}'"
+        known = sorted({*known, *LAUNCHERS})
+    if group == "hydra/sweeper":
+        return (
+            f"there is no sweeper {option}: rnnexp runs every combination of a sweep, so list the "
+            "values of each key, such as optimizer.lr=0.001,0.01"
+        )
+    return f"the group {group} has no option {option}{did_you_mean(option, known)}"
 
 
 def _unknown_key(key: str, parsed: list[Override]) -> str:
@@ -95,6 +130,8 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         if not (config_dir() / key).is_dir():  # one of the user's, which no defaults list names
             return f"the group {key} is not in the defaults list: write +{key}=OPTION to add it"
         return f"the group {key} is not one of the data or the task that are chosen: leave it out"
+    if key.startswith("hydra."):
+        return _unknown_hydra_key(key)
     start = f"the config has no key {key}"
     offering = [g for g in top_groups() if any(x.value() in options(g) for x in wrong)]
     if get_close_matches(key, offering):
@@ -109,6 +146,15 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         return start + did_you_mean(name, siblings, prefix=f"{parent}." if parent else "")
     elsewhere = {x for x in known if x.rpartition(".")[2] == name}
     return start + did_you_mean(key, elsewhere or TOP_LEVEL)
+
+
+def _unknown_hydra_key(key: str) -> str:
+    if key.startswith("hydra.launcher."):
+        setting = key.rpartition(".")[2]
+        return f"this launcher has no setting {setting}: choose another with {LAUNCHER}=joblib"
+    whole = hydra.compose("train", return_hydra_config=True)
+    known = {f"hydra.{name}" for name in _keys(OmegaConf.to_container(whole.hydra), "")}
+    return f"Hydra's settings have no key {key}{did_you_mean(key, known)}"
 
 
 def _arguments(node: DictConfig, key: str) -> Iterable[str]:
