@@ -129,8 +129,8 @@ def test_several_packages_at_once(capfd: Capture) -> None:
         ),
         (
             "task._target_=owned.things.Bare",
-            "Bare has no argument task.loss; let its __init__ take it, or take **settings and hand "
-            "them to super().__init__, or leave it out with ~task.loss",
+            "Bare has no argument task.loss; let its __init__ take it, or take **settings and pass "
+            "them to super().__init__, or remove it with ~task.loss",
         ),
         (
             "+model.recurrence.cell={_target_: owned.things.Narrow, initial: hidden}",
@@ -155,7 +155,7 @@ def test_several_packages_at_once(capfd: Capture) -> None:
         ),
         (
             "+task.metrics={mape: {_target_: owned.things.Good}}",
-            "task.metrics.mape: the task has a metric of this name already, choose another one",
+            "task.metrics.mape: the task already has a metric of this name, choose another name",
         ),
     ],
 )
@@ -243,9 +243,9 @@ def test_sources_that_do_not_read_new_data() -> None:
         def __init__(self) -> None:
             pass
 
-    with pytest.raises(UserError, match=r"Made does not say how a file is read"):
+    with pytest.raises(UserError, match=r"Made cannot read a file: implement SeriesSource.read_files"):
         Made().read_files([Path("a.csv")])
-    with pytest.raises(UserError, match=r"Written does not say the tokens of a text"):
+    with pytest.raises(UserError, match=r"Written cannot tokenise a text"):
         Written().tokens_of("a text")
 
 
@@ -299,7 +299,7 @@ def test_the_leaderboard_by_a_metric_of_the_users(folder: Path, capfd: Capture) 
 
     compare = ["leaderboard", "--metric", "worst", "--compare", "model.recurrence.cell=MGU"]
     assert main([*compare, "model.recurrence.backend=GRU"]) == 0
-    assert "worst of model.recurrence.backend=GRU minus that of" in capfd.readouterr().out
+    assert "worst, model.recurrence.backend=GRU minus model.recurrence.cell=MGU: " in capfd.readouterr().out
     assert main([*compare, "model.recurrence.cell=Vanilla"]) == 2
     said = capfd.readouterr().err
     assert "that are model.recurrence.cell=Vanilla do not all have the metric worst" in said
