@@ -243,7 +243,9 @@ def test_sources_that_do_not_read_new_data() -> None:
         def __init__(self) -> None:
             pass
 
-    with pytest.raises(UserError, match=r"Made cannot read a file: implement SeriesSource.read_files"):
+    with pytest.raises(
+        UserError, match=r"Made cannot read a file: implement SeriesSource.read_files"
+    ):
         Made().read_files([Path("a.csv")])
     with pytest.raises(UserError, match=r"Written cannot tokenise a text"):
         Written().tokens_of("a text")
@@ -299,7 +301,10 @@ def test_the_leaderboard_by_a_metric_of_the_users(folder: Path, capfd: Capture) 
 
     compare = ["leaderboard", "--metric", "worst", "--compare", "model.recurrence.cell=MGU"]
     assert main([*compare, "model.recurrence.backend=GRU"]) == 0
-    assert "worst, model.recurrence.backend=GRU minus model.recurrence.cell=MGU: " in capfd.readouterr().out
+    assert (
+        "worst, model.recurrence.backend=GRU minus model.recurrence.cell=MGU: "
+        in capfd.readouterr().out
+    )
     assert main([*compare, "model.recurrence.cell=Vanilla"]) == 2
     said = capfd.readouterr().err
     assert "that are model.recurrence.cell=Vanilla do not all have the metric worst" in said
