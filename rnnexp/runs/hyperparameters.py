@@ -50,10 +50,8 @@ def by_option(
 
 def typed_keys(overrides: Iterable[str]) -> list[str]:
     """The keys of overrides, as of hyperparameters: model/recurrence=mgu -> model.recurrence."""
-    return [
-        re.split("[@=]", str(one).lstrip("+~"))[0].replace("/", ".").removesuffix("._target_")
-        for one in overrides
-    ]
+    keys = (re.split("[@=]", str(one).lstrip("+~"))[0] for one in overrides)
+    return [key.replace("/", ".").removesuffix("._target_") for key in keys]
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
