@@ -39,6 +39,7 @@ class Task(pl.LightningModule):
     new_data: the input of `rnnexp predict`, texts or series.
     added_metrics: the metrics that the config adds (`task.metrics`), if the task accepts any.
     baselines_version: part of the cache key of the baselines; raise it when a baseline changes.
+    ceilings: baselines that know the test set, which no run can be asked to beat.
     """
 
     sources: ClassVar[type[Source]]
@@ -46,6 +47,7 @@ class Task(pl.LightningModule):
     data_module: ClassVar[type[DataModule]]
     new_data: ClassVar[Literal["texts", "series"]] = "texts"
     baselines_version: ClassVar[int] = 1
+    ceilings: ClassVar[tuple[str, ...]] = ()
 
     network: nn.Module
 

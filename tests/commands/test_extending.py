@@ -326,6 +326,7 @@ def test_a_baseline_without_one_of_the_metrics_leaves_its_place_empty() -> None:
     class Tested:
         headline: Sequence[Metric] = [Metric("a", "", True), Metric("b", "", True)]
         predictions: ClassVar = {"prediction": torch.zeros(3)}
+        ceilings = ()
 
         class spec:
             title, tested, things = "3 things", 3, "things"
