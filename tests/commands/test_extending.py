@@ -268,8 +268,8 @@ def test_a_task_without_a_readout_and_without_a_network(folder: Path, capfd: Cap
     write(folder / "conf/task/mine.yaml", TASK)
     assert said_of(capfd, "task=mine").endswith(
         "the task mine has no readout: choose one with model/readout=OPTION, or in the task's "
-        "YAML (`- override /model/readout: OPTION`, if its first line is `# @package _global_`), or "
-        "put one into "
+        "YAML (`- override /model/readout: OPTION`, if its first line is "
+        "`# @package _global_`), or put one into "
         "conf/model/readout/mine.yaml\n"
     )
     assert said_of(capfd, "task=mine", "model/readout=every_step").endswith(
