@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.data.source import Source
-from rnnexp.errors import RunFailed, UserError
+from rnnexp.errors import RunFailed, UserError, unimplemented
 from rnnexp.nn.representations import has_sparse_gradients
 from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
@@ -71,15 +71,15 @@ class Task(pl.LightningModule):
     @property
     def metrics(self) -> list[Metric]:
         """The metrics of validation, test and baselines; the first one compares runs."""
-        raise NotImplementedError
+        raise unimplemented(self, "metrics")
 
     def batch_loss(self, batch: Any) -> Tensor:
         """The loss of a training batch: a scalar tensor. Must not log anything."""
-        raise NotImplementedError
+        raise unimplemented(self, "batch_loss(batch)")
 
     def predictions_table(self, data: Any) -> pd.DataFrame:
         """One row per prediction of the last test."""
-        raise NotImplementedError
+        raise unimplemented(self, "predictions_table(data)")
 
     # What a task may override -------------------------------------------------------------------
 
