@@ -98,8 +98,8 @@ FILES: dict[str, tuple[Plant, str]] = {
         lambda folder: (folder / "reviews/lamps/negative.review").unlink(),
         FILE + r": this file is missing, and a category needs both kinds: add the file, or choose",
     ),
-    "UTF-16": (
-        content(lambda text: text.decode().encode("utf-16")),
+    "UTF-16 without a mark": (
+        content(lambda text: text.decode().encode("utf-16-le")),
         FILE + r", line 1: this is not text .*; save the file as UTF-8 or Latin-1",
     ),
 }
