@@ -212,12 +212,12 @@ def _lines(path: Path, file: BinaryIO, encoding: str | None) -> Lines:
 def _whole_lines(pieces: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """Lines as they are, unless the first one ends with an LF: then a CR without an LF is a
     character of the text, and ends no line."""
-    number, first = next(pieces, (1, b""))
-    held = [first]
-    for following, line in pieces:
+    _, first = next(pieces, (1, b""))
+    number, held = 1, [first]
+    for _, line in pieces:
         if not (first.endswith(b"\n") and held[-1].endswith(b"\r")):
             yield number, b"".join(held)
-            number, held = following, []
+            number, held = number + 1, []
         held.append(line)
     yield number, b"".join(held)
 
