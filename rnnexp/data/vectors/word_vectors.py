@@ -8,7 +8,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.folders import cache_folder, place_of
-from rnnexp.data.vectors.files import Format, read_vectors
+from rnnexp.data.vectors.files import Found, read_vectors
 from rnnexp.data.vectors.gensim import matrix_file
+from rnnexp.data.vectors.recognising import Format
 from rnnexp.errors import UserError
 from rnnexp.files import write_bytes
 
-VERSION = 1  # part of the cache key: raise it when the cache format or the readers change
+VERSION = 2  # part of the cache key: raise it when the cache format or the readers change
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Loaded:
     fingerprint: str  # SHA-256 (hex) of the file
     place: str  # absolute path of the file
     coverage: str  # a sentence: how many of the words have a vector
+    notes: list[str] = field(default_factory=list)  # sentences on what is unusual in the file
 
 
 class WordVectors:
@@ -97,8 +99,8 @@ class WordVectors:
         path = self.path
         fingerprint = _fingerprint(path)
         kept = self._kept(fingerprint, vocabulary)
-        vectors, known = _from_cache(kept, len(vocabulary), self.dimension) or _into_cache(
-            kept, *read_vectors(path, vocabulary, self.dimension, self.format)
+        vectors, known, notes = _from_cache(kept, len(vocabulary), self.dimension) or _into_cache(
+            kept, read_vectors(path, vocabulary, self.dimension, self.format)
         )
         count, size = int(known.sum()), len(vocabulary)
         coverage = (
@@ -112,6 +114,7 @@ class WordVectors:
             fingerprint=fingerprint,
             place=str(path.resolve()),
             coverage=coverage,
+            notes=notes,
         )
 
     def _kept(self, fingerprint: str, vocabulary: Sequence[str]) -> Path:
@@ -148,11 +151,11 @@ def _sha256(path: Path) -> str:
 DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def _from_cache(kept: Path, size: int, dimension: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Vectors (V, D) and known (V,) from the cache; None if the file is missing or damaged."""
+def _from_cache(kept: Path, size: int, dimension: int) -> Found | None:
+    """The vectors of V words from the cache; None if the file is missing or damaged."""
     try:
         with np.load(kept, allow_pickle=False) as file:
-            known, rows = file["known"], file["vectors"]
+            known, rows, notes = file["known"], file["vectors"], file["notes"]
     except DAMAGED:
         return None
     if (known.dtype, known.shape) != (np.dtype(bool), (size,)):
@@ -161,17 +164,16 @@ def _from_cache(kept: Path, size: int, dimension: int) -> tuple[np.ndarray, np.n
         return None
     vectors = np.zeros((size, dimension), np.float32)
     vectors[known] = rows
-    return vectors, known
+    return Found(vectors, known, list(map(str, notes)))
 
 
-def _into_cache(
-    kept: Path, vectors: np.ndarray, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _into_cache(kept: Path, found: Found) -> Found:
     content = io.BytesIO()
-    np.savez(content, known=known, vectors=vectors[known])
+    notes = np.array(found.notes, dtype=str)
+    np.savez(content, known=found.known, vectors=found.vectors[found.known], notes=notes)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(kept, content.getvalue())
     except OSError:
         pass  # without a writable cache they are read again next time
-    return vectors, known
+    return found
