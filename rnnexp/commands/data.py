@@ -7,12 +7,13 @@ from rnnexp import console
 from rnnexp.commands._options import command_parser
 from rnnexp.config import check, compose, options
 from rnnexp.data.fetching.downloads import DOWNLOADS, Download
-from rnnexp.data.fetching.fetch import fetch, where
-from rnnexp.data.folders import data_folder
+from rnnexp.data.fetching.fetch import fetch
+from rnnexp.data.folders import data_folder, place_of
 from rnnexp.data.loading.module import DataModule
 from rnnexp.data.sources.lecture_reviews import as_archives, write_archive_pair
 from rnnexp.data.text.review_archives import write_converted
 from rnnexp.data.text.source import DocumentSource
+from rnnexp.data.vectors.word_vectors import vector_files
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data
 from rnnexp.tables import Column, Table
@@ -58,19 +59,27 @@ def list_sources() -> int:
     rows = []
     for one in DOWNLOADS.values():
         place = _place(one) or f"not found: rnnexp data fetch {one.name}"
-        rows.append([one.name, one.description, one.licence, place])
+        size = f" ({one.size})" if one.size else ""
+        rows.append([one.name, f"{one.description}{size}", one.licence, place])
+    folder = place_of("embeddings", None)
+    known = [pattern for one in DOWNLOADS.values() for pattern in one.family]
+    others = set(vector_files(folder)) - set(vector_files(folder, known))
     embedded = [name for name in options("data") if name.startswith("synthetic_")]
     console.show(
         Table("Data sources", columns, rows),
         f"embedded: {', '.join(embedded)} (SYNTHETIC: from seeded generators, always available)",
+        *[f"word vectors of your own: data.vectors.file={path}" for path in sorted(others)],
     )
     return 0
 
 
 def _place(download: Download) -> str | None:
-    """Where a source is, or None. One placed by hand in its own folder may be incomplete."""
+    """Where a source is, or None. One placed by hand may be incomplete, or have another name in a
+    folder that it shares."""
     if download.folder:
-        return str(found) if (found := where(download.name)) else None
+        folder = place_of(download.folder, None)
+        names = [path.name for path in vector_files(folder, download.family)]
+        return f"{folder}: {', '.join(names)}" if names else None
     try:
         return str(data_folder(download.name, None))
     except UserError:

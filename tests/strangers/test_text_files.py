@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnexp.cli import main
-from rnnexp.data.lines import CHUNK, decoded, lines
+from rnnexp.data.lines import CHUNK, LONGEST, decoded, lines
 from rnnexp.data.text.name_files import languages, read_names
 from rnnexp.data.text.review_archives import Archive, read_converted, write_converted
 from rnnexp.data.text.review_files import read_reviews
@@ -26,8 +26,8 @@ def encoded(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
-def read(content: bytes, **settings: int) -> list[tuple[int, str | None]]:
-    found = lines(io.BytesIO(content), "FILE", **settings)
+def read(content: bytes, longest: int = LONGEST) -> list[tuple[int, str | None]]:
+    found = lines(io.BytesIO(content), "FILE", longest)
     return [(number, decoded(line)) for number, line in found]
 
 

@@ -171,3 +171,38 @@ def test_the_first_word_after_a_mark_counts(
         )
         said.append(capfd.readouterr().out)
     assert said[0] == said[1] and "words (" in said[0]
+
+
+@pytest.fixture
+def embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RNNEXP_DATA", str(tmp_path))
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "embeddings").mkdir()
+    return tmp_path / "embeddings"
+
+
+def refusal(group: str, capfd: pytest.CaptureFixture[str]) -> str:
+    capfd.readouterr()
+    assert main(["data", "check", "synthetic_reviews", f"data/vectors={group}"]) == 2
+    return capfd.readouterr().err
+
+
+def test_word2vec_is_not_the_only_way(embeddings: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said = refusal("word2vec", capfd)
+    assert "`rnnexp data fetch word2vec` (1.7 GB), or set data/vectors=glove (0.9 GB), or" in said
+    write(embeddings, b"a 1\n", "glove.6B.100d.subset.txt")
+    said = refusal("word2vec", capfd)
+    assert "or set data/vectors=glove, which reads glove.6B.100d.subset.txt, or" in said
+
+
+def test_vectors_are_listed_under_the_name_that_they_have(
+    embeddings: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("glove.6B.300d.txt", "word2vec-300.bin", "wiki.en.vec", "word2vec-300.bin.npy"):
+        write(embeddings, b"a 1\n", name)
+    offer = f"data.vectors.file={embeddings}/glove.6B.300d.txt data.vectors.dimension=300"
+    assert offer in refusal("glove", capfd)
+    assert main(["data", "list"]) == 0
+    said = capfd.readouterr().out
+    assert "glove.6B.300d.txt" in said and "word2vec-300.bin" in said and "npy" not in said
+    assert "word vectors of your own: data.vectors.file=" in said and "wiki.en.vec" in said

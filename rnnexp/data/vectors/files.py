@@ -160,7 +160,8 @@ def _show(word: bytes) -> str:
 
 def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, has_header: bool) -> None:
     """Read rows `word v1 .. vD`, split from the right, since a word may contain blanks."""
-    dimension, rows, numeric, last = wanted.dimension, 0, 0, b"\n"
+    dimension, rows, last = wanted.dimension, 0, b"\n"
+    numeric, example = 0, ""  # rows whose word ends in a number, and the first of them
     numbered = lines(file, str(path), LONGEST, "word vectors")
     announced = _header(path, next(numbered)[1], dimension) if has_header else None
     for number, line in _of_dimension(path, numbered, dimension):
@@ -181,7 +182,7 @@ def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, has_header: bool) ->
         word, *values = line.strip().rsplit(None, dimension)
         _check_one_row(fields[1:-dimension], dimension, place)
         if len(fields) > dimension + 1 and _is_number(fields[-dimension - 1]):
-            example = example if numeric else f"{_show(word)} (line {number})"
+            example = example or f"{_show(word)} (line {number})"
             numeric += 1
         if word in wanted.rows:
             wanted.take(word, _numbers(values, place), place)
@@ -205,7 +206,10 @@ def _of_dimension(
     """The rows, after a check that the first ones have the right dimension."""
     sample = list(islice(rows, SAMPLE))
     counts = Counter(_count_values(line.split()) for _, line in sample if line.strip())
-    if counts and counts[dimension] < max(counts.values()):
+    if sample and not sample[-1][1].endswith((b"\n", b"\r")):  # it may be cut off
+        found = _count_values(sample[-1][1].split())
+        counts[found] -= found < dimension
+    if counts[dimension] < max(counts.values(), default=0):
         [(found, _)] = counts.most_common(1)
         if found < 1:
             number = next(number for number, line in sample if line.strip())

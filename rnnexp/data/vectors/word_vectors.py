@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -78,10 +79,7 @@ class WordVectors:
         folder = place_of("embeddings", None)
         found = sorted(folder.glob(self.pattern))
         if not found:
-            raise UserError(
-                f"{folder} has no file {self.pattern}: run `rnnexp data fetch {self.source}`, or "
-                "set data.vectors.file=FILE"
-            )
+            raise UserError(self._missing(folder))
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise UserError(
@@ -89,6 +87,24 @@ class WordVectors:
                 "data.vectors.file=FILE"
             )
         return found[0]
+
+    def _missing(self, folder: Path) -> str:
+        """What to do without a file that matches the pattern, in one sentence."""
+        from rnnexp.data.fetching.downloads import DOWNLOADS  # which itself reads vectors
+
+        sizes = {name: f" ({one.size})" for name, one in DOWNLOADS.items()}
+        ways = [f"run `rnnexp data fetch {self.source}`{sizes.get(self.source, '')}"]
+        there = vector_files(folder)
+        if self.source != "glove":
+            fitting = Path(DOWNLOADS["glove"].members[0]).stem
+            with_glove = [path for path in there if path.name.startswith(fitting)]
+            which = f", which reads {with_glove[0].name}" if with_glove else sizes["glove"]
+            ways.append(f"set data/vectors=glove{which}")
+            there = [path for path in there if path not in with_glove]
+        ways.append(f"set data.vectors.file={there[0] if there else 'FILE'}")
+        if there and (dimension := re.search(r"(\d+)d\b", there[0].name)):
+            ways[-1] += f" data.vectors.dimension={dimension[1]}"
+        return f"{folder} has no file {self.pattern}: {', or '.join(ways)}"
 
     def load(self, vocabulary: Sequence[str]) -> Loaded:
         """Load the vectors of V different words, from the cache if they were read before.
@@ -122,6 +138,13 @@ class WordVectors:
         identity = [VERSION, fingerprint, list(vocabulary), self.dimension, self.format]
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
         return cache_folder() / "vectors" / f"{key}.npz"
+
+
+def vector_files(folder: Path, patterns: Sequence[str] = ("*",)) -> list[Path]:
+    """The files of word vectors in a folder, sorted. The matrices that gensim writes beside its
+    own files are not among them."""
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if path.name[0] != "." and path.suffix != ".npy")
 
 
 def _standardized(rows: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from rnnexp.config import config_dir, instantiate
 from rnnexp.data.vectors import word_vectors as module
-from rnnexp.data.vectors.files import Format, read_vectors
+from rnnexp.data.vectors.files import read_vectors
+from rnnexp.data.vectors.recognising import Format
 from rnnexp.data.vectors.word_vectors import Loaded, WordVectors
 from rnnexp.errors import UserError
 
@@ -505,7 +506,7 @@ def test_the_file_is_found_by_its_pattern(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched = cache.parent / "embeddings"
-    wish = r"`rnnexp data fetch glove`, or set data\.vectors\.file=FILE"
+    wish = r"`rnnexp data fetch glove` \(0\.9 GB\), or set data\.vectors\.file=FILE"
     with pytest.raises(
         UserError, match=rf"embeddings has no file glove\.6B\.100d\*\.txt: .*{wish}"
     ):
