@@ -18,6 +18,10 @@ class Answers(Protocol):
     def notes(self) -> list[str]:
         """Sentences on how the new data were read."""
 
+    @property
+    def failed(self) -> list[str]:
+        """A sentence for each input without a prediction."""
+
     def frame(self) -> pd.DataFrame:
         """One row per prediction, for other programs."""
 
