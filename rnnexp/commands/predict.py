@@ -11,6 +11,7 @@ from rnnexp.data.lines import decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
 from rnnexp.runs.loading import LoadedRun, load, restore_data
+from rnnexp.runs.locations import is_location
 from rnnexp.tasks.answers import Answers
 
 STDIN = "-"
@@ -125,7 +126,7 @@ def _note(sentence: str) -> None:
 
 def _check_overrides(overrides: Sequence[str], files: Sequence[Path]) -> None:
     for line in overrides:
-        if not files or not line.startswith(FILE_SETTINGS):
+        if not is_location(line) and not (files and line.startswith(FILE_SETTINGS)):
             settings = ", ".join(key.rstrip("=.") for key in FILE_SETTINGS)
             raise UserError(
                 f"{line}: predict can only change how the file of --csv is read ({settings})"
