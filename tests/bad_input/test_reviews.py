@@ -298,7 +298,7 @@ VECTOR_FILES: dict[str, tuple[Plant, list[str], str]] = {
     "torn last line": (
         vectors(lambda text: text[:-3]),
         [],
-        r"vectors\.txt, line 6: the last line is incomplete \(it has no line end\): download",
+        r"vectors\.txt, line 6: the last line is incomplete \('.*' is cut off\): download",
     ),
     "no dimension": (
         vectors(lambda text: text),

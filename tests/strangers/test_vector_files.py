@@ -150,6 +150,19 @@ def test_the_dimension_that_a_file_has_is_told(name: str, tmp_path: Path) -> Non
             read(path, wrong)
 
 
+@pytest.mark.parametrize("torn", ["c 1.25 2.25 3.25 4.2", "c 1.25 2.25 3.25 4.", "c 1 2 3 -"])
+def test_a_value_that_is_cut_off(torn: str, tmp_path: Path) -> None:
+    content = "the 0.25 0.50 0.75 1.00\n" * 3 + torn
+    with pytest.raises(UserError, match="line 4: the last line is incomplete"):
+        read(write(tmp_path, content.encode()))
+    assert read(write(tmp_path, content.replace(torn, "c 0.10 1.25 2.25 0.50").encode())).notes
+
+
+def test_a_value_too_many_is_no_word(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"line 6: more than the expected 4 values.*'good 0.5' is"):
+        read(write(tmp_path, (rows() + "good 0.5 1 2 3 4\n").encode()))
+
+
 def test_a_row_that_is_cut_off(tmp_path: Path) -> None:
     cut = rows().rstrip().rpartition(" ")[0]
     with pytest.raises(UserError, match=r"line 5: the last line is incomplete \(3 values, expect"):

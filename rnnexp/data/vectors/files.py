@@ -111,6 +111,7 @@ class _Wanted:
         self.vectors = np.zeros((len(vocabulary), dimension), np.float32)
         self.known = np.zeros(len(vocabulary), dtype=bool)
         self.notes: list[str] = []
+        self.decimals: set[int] = set()  # of the values in the first rows of a text file
 
     def take(self, word: bytes, values: np.ndarray, place: str) -> None:
         """Keep the first vector of a word. values: (D,), of any precision."""
@@ -161,10 +162,11 @@ def _show(word: bytes) -> str:
 def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, has_header: bool) -> None:
     """Read rows `word v1 .. vD`, split from the right, since a word may contain blanks."""
     dimension, rows, last = wanted.dimension, 0, b"\n"
+    number = 0
     numeric, example = 0, ""  # rows whose word ends in a number, and the first of them
     numbered = lines(file, str(path), LONGEST, "word vectors")
     announced = _header(path, next(numbered)[1], dimension) if has_header else None
-    for number, line in _of_dimension(path, numbered, dimension):
+    for number, line in _of_dimension(path, numbered, wanted):
         last = line
         first, _, _ = line.partition(b" ")
         if line.count(b" ") == dimension and b"\t" not in line and first not in wanted.beginnings:
@@ -180,8 +182,7 @@ def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, has_header: bool) ->
                 continue
             raise UserError(f"{place}: {_too_few(line, len(fields) - 1, dimension)}")
         word, *values = line.strip().rsplit(None, dimension)
-        _check_one_row(fields[1:-dimension], dimension, place)
-        if len(fields) > dimension + 1 and _is_number(fields[-dimension - 1]):
+        if len(fields) > dimension + 1 and _ends_in_number(fields[:-dimension], dimension, place):
             example = example or f"{_show(word)} (line {number})"
             numeric += 1
         if word in wanted.rows:
@@ -193,7 +194,8 @@ def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, has_header: bool) ->
         )
     if announced is not None and rows != announced:
         _note_header(path, announced, rows, wanted)
-    if not last.endswith((b"\n", b"\r")):
+    if last.strip() and not last.endswith((b"\n", b"\r")):
+        _check_end(last.split()[-1], wanted.decimals, f"{path}, line {number}")
         wanted.notes.append(
             f"{path.name}: the last line has no line end; if the download was interrupted, fetch "
             "the file again"
@@ -201,10 +203,12 @@ def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, has_header: bool) ->
 
 
 def _of_dimension(
-    path: Path, rows: Iterator[tuple[int, bytes]], dimension: int
+    path: Path, rows: Iterator[tuple[int, bytes]], wanted: _Wanted
 ) -> Iterator[tuple[int, bytes]]:
     """The rows, after a check that the first ones have the right dimension."""
-    sample = list(islice(rows, SAMPLE))
+    dimension, sample = wanted.dimension, list(islice(rows, SAMPLE))
+    whole = [line.split() for _, line in sample if line.endswith((b"\n", b"\r"))]
+    wanted.decimals = {_decimals(value) for fields in whole for value in fields[-dimension:]}
     counts = Counter(_count_values(line.split()) for _, line in sample if line.strip())
     if sample and not sample[-1][1].endswith((b"\n", b"\r")):  # it may be cut off
         found = _count_values(sample[-1][1].split())
@@ -224,11 +228,38 @@ def _count_values(fields: list[bytes]) -> int:
     return len(fields) - next(ends, 1)
 
 
-def _check_one_row(fields: list[bytes], dimension: int, place: str) -> None:
-    """Check that the fields of a word, from the second on, do not hold the values of a row."""
-    runs = (len(list(run)) for numeric, run in groupby(fields, _is_number) if numeric)
+def _ends_in_number(word: list[bytes], dimension: int, place: str) -> bool:
+    """Whether a word with blanks ends in a number, such as `Windows 95`.
+
+    Raises:
+        UserError: the number is rather a value too many, or the word holds the values of a row.
+    """
+    runs = (len(list(run)) for numeric, run in groupby(word[1:], _is_number) if numeric)
     if max(runs, default=0) >= dimension:
         raise UserError(f"{place}: two rows are in one line: download the file again")
+    if not _is_number(word[-1]):
+        return False
+    if not word[-1].isdigit():
+        raise UserError(
+            f"{place}: more than the expected {dimension} values: download the file again; or, if "
+            f"{_show(b' '.join(word))} is a word, remove the line"
+        )
+    return True
+
+
+def _check_end(last: bytes, decimals: set[int], place: str) -> None:
+    """Check that a value at the end of a file without a line end is not cut off, as far as can be
+    told: it ends in a digit, and has as many decimals as all values if those have equally many."""
+    cut_off = len(decimals) == 1 and _decimals(last) < max(decimals)
+    if cut_off or not last[-1:].isdigit():
+        raise UserError(
+            f"{place}: the last line is incomplete ({_show(last)} is cut off): download the file "
+            "again"
+        )
+
+
+def _decimals(value: bytes) -> int:
+    return len(value.partition(b".")[2])
 
 
 def _note_header(path: Path, announced: int, rows: int, wanted: _Wanted) -> None:
