@@ -36,6 +36,10 @@ class Forecasts:
     unit: str
     notes: list[str]
 
+    @property
+    def failed(self) -> list[str]:
+        return []
+
     def frame(self) -> pd.DataFrame:
         """One row per series: series, timestamp, prediction, unit."""
         return pd.DataFrame(
