@@ -25,14 +25,19 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
     """The parser of a command that loads a run folder."""
     found = command_parser(module, doc, **settings)
     found.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
-    found.add_argument(
+    add_allow(found)
+    return found
+
+
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """The option --allow, for `allow`."""
+    parser.add_argument(
         "--allow",
         metavar="PACKAGE",
         action="append",
         default=[],
         help="allow configs to name classes of this package; its code is executed",
     )
-    return found
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -40,13 +45,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
     )
-    parser.add_argument(
-        "--allow",
-        metavar="PACKAGE",
-        action="append",
-        default=[],
-        help="let configs name classes of this package",
-    )
+    add_allow(parser)
 
 
 def allow(packages: list[str]) -> None:

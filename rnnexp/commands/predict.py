@@ -17,7 +17,14 @@ FILE_SETTINGS = (
     "data.cleaning.",
     "data.datetime_column=",
     "data.datetime_format=",
+    "data.decimal=",
+    "data.encoding=",
     "data.frequency=",
+    "data.input_columns=",
+    "data.missing=",
+    "data.separator=",
+    "data.series_column=",
+    "data.thousands=",
     "data.value_column=",
 )
 
@@ -71,7 +78,7 @@ def predict(
 
     texts: for classification; `-`, or no text at all, reads one text per line from standard input.
     files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
-    files. Returns the exit code, 0.
+    files. Returns the exit code: 0, or 1 if some files or series could not be predicted.
 
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
@@ -87,12 +94,16 @@ def predict(
     answers = _answers(run, texts, files)
     for note in answers.notes:
         _note(note)
+    failures: list[str] = getattr(answers, "failures", [])
     if output is None:
         console.show(answers.table())
     else:
         _write(answers, output)
-        console.show(f"predictions in {output}: {len(answers.frame()):,}")
-    return 0
+        predicted = len(answers.frame()) - len(failures)
+        console.show(f"predictions in {output}: {predicted:,}")
+    for failure in failures:
+        _note(failure)
+    return 1 if failures else 0
 
 
 def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Answers:

@@ -12,7 +12,10 @@ QUOTED = 40  # most characters of a quoted text
 
 
 class Answers(Protocol):
-    """The predictions of a task for new data."""
+    """The predictions of a task for new data.
+
+    It may also have `failures`: sentences on what could not be predicted, while the rest was.
+    """
 
     @property
     def notes(self) -> list[str]:

@@ -1,0 +1,40 @@
+"""Looks at a CSV file of a user, and proposes the command that trains on it."""
+
+import re
+import shlex
+from pathlib import Path
+
+from rnnexp import console
+from rnnexp.config import check, compose, instantiate
+from rnnexp.config.targets import added_packages
+from rnnexp.config.typed import for_shell, override_of
+from rnnexp.data.series.reading.look import look
+from rnnexp.data.sources.series_csv import SeriesCsv, csv_files
+
+WHEN = "data.datetime_column"
+
+
+def proposals(overrides: list[str]) -> list[str]:
+    """The overrides with which the file of `data.root` can be read, beside the given ones.
+
+    Raises:
+        UserError: the file cannot be read, or something in it is ambiguous.
+    """
+    config = compose(["data=series_csv", *overrides, f"{WHEN}=unknown"])
+    check(config, "data")
+    source: SeriesCsv = instantiate(config, "data", seed=config.seed)
+    place = source.place
+    first = csv_files(Path(place if isinstance(place, str) else place[0]))[0]
+    given = {re.split("[=@]", one)[0].lstrip("+") for one in overrides}
+    seen = look(first, given, source)
+    for remark in seen.remarks:
+        console.show(remark)
+    return [override_of(key, value) for key, value in seen.settings.items() if key not in given]
+
+
+def show_training(name: str, overrides: list[str]) -> None:
+    """Print the command that trains on what was looked at."""
+    allowed = [f"--allow {shlex.quote(package)}" for package in added_packages()]
+    words = ["rnnexp train", f"data={name}", *map(for_shell, overrides), *allowed]
+    console.show("to train on it:")
+    console.show_line(" ".join(words))
