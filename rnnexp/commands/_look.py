@@ -14,8 +14,8 @@ from rnnexp.data.sources.series_csv import SeriesCsv, csv_files
 WHEN = "data.datetime_column"
 
 
-def proposals(overrides: list[str]) -> list[str]:
-    """The overrides with which the file of `data.root` can be read, beside the given ones.
+def with_proposals(overrides: list[str]) -> list[str]:
+    """The given overrides, and those with which the file of `data.root` can be read.
 
     Raises:
         UserError: the file cannot be read, or something in it is ambiguous.
@@ -25,11 +25,12 @@ def proposals(overrides: list[str]) -> list[str]:
     source: SeriesCsv = instantiate(config, "data", seed=config.seed)
     place = source.place
     first = csv_files(Path(place if isinstance(place, str) else place[0]))[0]
-    given = {re.split("[=@]", one)[0].lstrip("+") for one in overrides}
+    given = {re.split("[=@]", one)[0].lstrip("+"): one for one in overrides}
     seen = look(first, given, source)
     for remark in seen.remarks:
         console.show(remark)
-    return [override_of(key, value) for key, value in seen.settings.items() if key not in given]
+    found = {key: override_of(key, value) for key, value in seen.settings.items()}
+    return list((given | found).values())
 
 
 def show_training(name: str, overrides: list[str]) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from rnnexp import console
-from rnnexp.commands._look import WHEN, proposals, show_training
+from rnnexp.commands._look import WHEN, show_training, with_proposals
 from rnnexp.commands._options import add_allow, allow, command_parser
 from rnnexp.config import check, compose, options
 from rnnexp.data.fetching.downloads import DOWNLOADS, Download
@@ -96,7 +96,7 @@ def check_source(name: str, overrides: list[str]) -> int:
 
 
 def _look_and_check(overrides: list[str]) -> int:
-    proposed = [*overrides, *proposals(overrides)]
+    proposed = with_proposals(overrides)
     try:
         return check_source("series_csv", proposed)
     finally:

@@ -124,11 +124,12 @@ def _length(text: str) -> np.timedelta64:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # H for h still is a length of time
             bare = re.fullmatch(r"[A-Za-z]+", text) and text != "W"
-            step = pd.Timedelta(f"1{text}" if bare else text).to_timedelta64()
+            length = pd.Timedelta(f"1{text}" if bare else text or "empty")
     except ValueError as error:
         raise UserError(
             f"data.frequency={text!r} is not a length of time: use e.g. {KINDS}"
         ) from error
+    step = length.to_timedelta64()
     if not step > np.timedelta64(0, "s"):
         raise UserError(f"data.frequency={text!r} must be positive: use e.g. {KINDS}")
     if step % SECOND != np.timedelta64(0, "s"):

@@ -161,7 +161,7 @@ def _choose_columns(
 def _read_times(
     table: CsvTable, cells: pd.DataFrame, columns: list[int], form: str | None
 ) -> Times:
-    written = joined([cells[i] for i in columns], form)
+    written, form = joined([cells[i] for i in columns], form)
 
     def refuse(wrong: np.ndarray, why: str) -> UserError:
         row = int(wrong.argmax())

@@ -101,7 +101,7 @@ COMPACT = {
     13: ["epoch_milliseconds"],
     14: ["%Y%m%d%H%M%S"],
 }
-PLAUSIBLE = (1900, 2100)  # years of a compact date
+PLAUSIBLE = (1600, 2200)  # years of a compact date
 RECENT = (1971, 2030)  # years of an epoch
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +22,9 @@ from rnnexp.data.series.reading.text import decode, guess, read_bytes
 from rnnexp.data.series.reading.times import joined, parse_times
 from rnnexp.errors import UserError
 
+CALENDAR = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M"}
 SAMPLE = 200  # rows that a column is tried on first
+DATE_LIKE = re.compile(r"\d+[-/.]\d+[-/.]\d+|\d{4}-\d\d$")
 ROW_NUMBERS = ("", "index", "unnamed: 0")  # headings of a column without a meaning
 
 
@@ -61,8 +65,9 @@ def look(path: Path, keys: Collection[str], given: Given) -> Looked:
         apart = what_tells_apart(table, time, times, value, [])
         if apart is not None and apart.key == "data.datetime_column":
             times = [table.position(name) for name in apart.value]
-            time = _parse(table, cells, times, given.datetime_format)
-            seen.settings["data.datetime_column"] = list(apart.value)
+            form = seen.settings.get("data.datetime_format", given.datetime_format)
+            time = _parse(table, cells, times, None if form is None else str(form))
+            seen.settings[apart.key] = apart.value
             apart = what_tells_apart(table, time, times, value, [])
         if apart is not None:
             groups = [table.position(name) for name in apart.columns]
@@ -70,6 +75,8 @@ def look(path: Path, keys: Collection[str], given: Given) -> Looked:
     _find_values(table, cells, {*times, *groups}, keys, given, seen)
     rows = cells.groupby(groups, sort=False).indices.values() if groups else [np.arange(len(cells))]
     _find_steps([np.sort(time[own]) for own in rows], keys, given, seen)
+    for key in keys:
+        seen.settings.pop(key, None)
     return seen
 
 
@@ -97,35 +104,70 @@ def _open(path: Path, keys: Collection[str], given: Given, seen: Looked) -> CsvT
 def _find_times(
     table: CsvTable, cells: pd.DataFrame, given: Given, seen: Looked
 ) -> tuple[list[int], np.ndarray]:
-    """The first column of times, and its times."""
+    """The columns of a calendar, or the first column of times, and the times."""
+    names = [name.casefold() for name in table.header]
+    if given.datetime_format is None and {"year", "month", "day"} <= set(names):
+        parts = [names.index(part) for part in CALENDAR if part in names]
+        form = " ".join(CALENDAR[names[i]] for i in parts)
+        with suppress(UserError):
+            time = _parse(table, cells, parts, form)
+            seen.settings["data.datetime_column"] = [table.header[i] for i in parts]
+            seen.settings["data.datetime_format"] = form
+            return parts, time
     ambiguous: UserError | None = None
     for column in range(len(table.header)):
-        sample = cells[[column]].head(SAMPLE)
-        form = given.datetime_format
-        if form is None and sample[column].notna().all():
-            fitting = formats.offers(sample[column].tolist())
-            numeric = sample[column].str.strip().str.isdecimal().all()
-            if numeric and not fitting:
-                continue
-            form = fitting[0] if len(fitting) == 1 and numeric else None
         try:
-            _parse(table, sample, [column], form)
+            form = given.datetime_format or _format(table, cells, column)
+            time = _parse(table, cells, [column], form)
+        except _NoTimes:
+            continue
         except UserError as error:
-            whole = cells[column].dropna().tolist()
-            fitting = formats.offers(whole) if whole and given.datetime_format is None else []
-            if len(fitting) != 1:
-                named = "may be day-first" in str(error) or fitting
-                ambiguous = ambiguous or (error if named else None)
-                continue
-            form = fitting[0]
-        if form is not None:
-            seen.settings["data.datetime_format"] = form
+            ambiguous = ambiguous or error
+            continue
         seen.settings["data.datetime_column"] = table.header[column]
-        return [column], _parse(table, cells, [column], form)
+        if form is not None and given.datetime_format is None:
+            seen.settings["data.datetime_format"] = form
+        return [column], time
     raise ambiguous or UserError(
         f"{table.path}: no column of dates and times was recognised among "
         f"{', '.join(map(repr, table.header))}: set data.datetime_column and data.datetime_format"
     )
+
+
+class _NoTimes(Exception):
+    """A column that holds no times."""
+
+
+def _format(table: CsvTable, cells: pd.DataFrame, column: int) -> str | None:
+    """The format of a column of times; None: it needs none.
+
+    Raises:
+        _NoTimes: the column holds something else.
+        UserError: several formats fit.
+    """
+    sample = cells[column].head(SAMPLE)
+    if sample.isna().any():
+        raise _NoTimes
+    if DATE_LIKE.match(sample.iloc[0].strip()):
+        try:
+            _parse(table, cells.head(SAMPLE), [column], None)
+            return None
+        except UserError:
+            pass
+    fitting = formats.offers(sample.tolist())
+    if len(fitting) > 1:  # day-first or month-first: more rows may tell
+        fitting = formats.offers(cells[column].fillna("").tolist())
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        offer = formats.offer(sample.tolist())
+        raise UserError(
+            f"{table.path}: the times (such as {sample.iloc[0]!r}) can be read in several ways: "
+            f"set {offer}"
+        )
+    if DATE_LIKE.match(sample.iloc[0].strip()):
+        return None  # its own message says what is wrong with it
+    raise _NoTimes
 
 
 def _parse(
@@ -135,7 +177,7 @@ def _parse(
         place, cell = table.cell(int(wrong.argmax()), columns[0])
         return UserError(f"{place}: {cell!r} {why}")
 
-    written = joined([cells[i] for i in columns], form)
+    written, form = joined([cells[i] for i in columns], form)
     return parse_times(table.path, written, form, refuse).seconds
 
 

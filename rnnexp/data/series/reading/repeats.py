@@ -12,7 +12,7 @@ import pandas as pd
 from rnnexp.config.typed import typed
 from rnnexp.data.series.reading.table import CsvTable
 
-NOTABLE = 0.001  # share of repeated times from which on a column is looked for
+FEW = 0.01  # the share of rows that may repeat the time of another, as a clock change does
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def what_tells_apart(
     """
     others = [i for i in range(len(table.header)) if i not in {*times, *values, *groups}]
     cells = table.read([*groups, *others]).fillna("").assign(time=time)
-    allowed = NOTABLE * len(time)
+    allowed = FEW * len(time)
     if cells.duplicated(["time", *groups]).sum() <= allowed:
         return None
     distinct = {i: cells[i].nunique() for i in others}

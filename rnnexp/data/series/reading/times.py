@@ -38,21 +38,23 @@ class Times:
     utc: bool
 
 
-def joined(columns: Sequence[pd.Series], form: str | None) -> pd.Series:
-    """One text for each row: a date, and an hour or a clock time from the second column.
+def joined(columns: Sequence[pd.Series], form: str | None) -> tuple[pd.Series, str | None]:
+    """One text for each row, and its format. Two columns are a date, and an hour or clock time.
 
-    Hours may be 0 to 23 or 1 to 24, and 2400 is the end of the day. With a format, the texts are
-    joined by a blank as they are.
+    Hours may be 0 to 23 or 1 to 24, and 2400 is the end of the day. A format of the date alone is
+    completed; with any other, the texts are joined by a blank as they are.
     """
     if len(columns) == 1:
-        return columns[0]
+        return columns[0], form
     texts = [column.str.strip() for column in columns]
-    if form is None and len(texts) == 2:
+    if len(texts) == 2 and (form is None or not re.search("%[HI]", form)):
         texts[1] = _clock(texts[1])
+        if form is not None:
+            form += " %H:%M:%S" if str(texts[1].iloc[0]).count(":") == 2 else " %H:%M"
     whole = texts[0]
     for text in texts[1:]:
         whole = whole + " " + text
-    return whole
+    return whole, form
 
 
 def _clock(hours: pd.Series) -> pd.Series:
@@ -103,10 +105,11 @@ def _why_not(column: pd.Series, wrong: np.ndarray, form: str | None, shape: str)
             if form is None
             else f"has a UTC offset: end {KEY} with %z"
         )
-    offer = formats.offer(column.tolist()) if form is None else ""
-    if offer:
+    offer = formats.offer(column.tolist())
+    if offer and form is None:
         return f"is not in a form that is read unasked: set {offer}"
-    return f"is not a date and time in the format {shape}"
+    hint = f": set {offer}" if offer else ""
+    return f"is not a date and time in the format {shape}{hint}"
 
 
 def _since_epoch(column: pd.Series, per_second: int, refuse: Refuse) -> np.ndarray:
