@@ -156,8 +156,8 @@ def measure_case(case: Case, fresh: bool, stopwatch: Stopwatch, rounds: int) -> 
 
 
 def ratios(rows: Rows) -> pd.DataFrame:
-    """The ratios of the fused path's time to those of the others, as texts, and the share of its
-    time that the products alone take."""
+    """The ratio of the fused path's time to each other contender's, as text, and the time of the
+    products as a share of the fused path's time."""
     lines = []
     for row, times in rows.items():
         line = {"": row} | {f"to {name}": str(ratio(times, FUSED, name)) for name in (PLAIN, LOOP)}

@@ -1,17 +1,14 @@
 """Looks at a CSV file of a user, and proposes the command that trains on it."""
 
 import re
-import shlex
 from pathlib import Path
 
 from rnnexp import console
 from rnnexp.config import check, compose, instantiate
 from rnnexp.config.targets import added_packages
-from rnnexp.config.typed import for_shell, override_of
+from rnnexp.config.typed import override_of
 from rnnexp.data.series.reading.look import look
 from rnnexp.data.sources.series_csv import SeriesCsv, csv_files
-
-WHEN = "data.datetime_column"
 
 
 def with_proposals(overrides: list[str]) -> list[str]:
@@ -20,7 +17,7 @@ def with_proposals(overrides: list[str]) -> list[str]:
     Raises:
         UserError: the file cannot be read, or something in it is ambiguous.
     """
-    config = compose(["data=series_csv", *overrides, f"{WHEN}=unknown"])
+    config = compose(["data=series_csv", *overrides, "data.datetime_column=unknown"])
     check(config, "data")
     source: SeriesCsv = instantiate(config, "data", seed=config.seed)
     place = source.place
@@ -35,7 +32,6 @@ def with_proposals(overrides: list[str]) -> list[str]:
 
 def show_training(name: str, overrides: list[str]) -> None:
     """Print the command that trains on what was looked at."""
-    allowed = [f"--allow {shlex.quote(package)}" for package in added_packages()]
-    words = ["rnnexp train", f"data={name}", *map(for_shell, overrides), *allowed]
+    allowed = [word for package in added_packages() for word in ("--allow", package)]
     console.show("to train on it:")
-    console.show_line(" ".join(words))
+    console.show_line(console.command("rnnexp", "train", f"data={name}", *overrides, *allowed))

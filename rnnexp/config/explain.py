@@ -20,20 +20,35 @@ from rnnexp.config import targets
 from rnnexp.config.groups import FOLDERS, all_groups, group_and_option, options, top_groups
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import TOP_LEVEL, plain
+from rnnexp.config.search_path import config_dir
 from rnnexp.config.signatures import arguments
+from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
 UNKNOWN_KEY = re.compile(r"Could not (?:override|delete)(?: from config\.)? '([^'=]+)")
 CHOSEN_TWICE = re.compile(r"Multiple values for (\S+)\.")
 NOT_CHOSEN = re.compile(r"You must specify '(\w+)'")
 WRONG_VALUE = re.compile(r"Error merging override (\+*([^=]+).*)")
+LAUNCHERS = {  # launchers of Hydra that are packages of their own, and how to install them
+    "joblib": "rnnexp[joblib]",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
+LAUNCHER = "hydra/launcher"
 
 
 def explain(error: Exception, parsed: list[Override]) -> str:
     """The mistake among these overrides that made composing fail with this error."""
     said = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _no_option(*group_and_option(error.missing_cfg_file))
+        group, option = group_and_option(error.missing_cfg_file)
+        if group == "model/readout" and option in options("task"):
+            return (
+                f"the task {option} has no readout: choose one with model/readout=OPTION, or in "
+                f"the task's YAML (`- override /model/readout: OPTION`), or put one into "
+                f"conf/model/readout/{option}.yaml"
+            )
+        return _no_option(group, option)
     for override in parsed:
         if override.key_or_group in top_groups() and not isinstance(override.value(), (str, list)):
             return _no_option(override.key_or_group, override.get_value_string())
@@ -55,12 +70,49 @@ def explain(error: Exception, parsed: list[Override]) -> str:
     return first_line(error) if said else first_line(error.__cause__)
 
 
+def no_network(task: str | None) -> str:
+    """That neither the model nor the task names the class of the network."""
+    return (
+        f"the task {task} has no network: name its class in the task's YAML "
+        "(`model: {_target_: CLASS}`), or in "
+        f"conf/model/network/{task}.yaml, below `# @package model`"
+    )
+
+
 def _twice(group: str) -> str:
     return f"{group} is chosen twice: give one option, without a plus sign"
 
 
+def refuse_removals(parsed: Iterable[Override]) -> None:
+    """Refuse overrides that remove what every run needs.
+
+    Raises:
+        UserError: `~model`, `~seed`, ...
+    """
+    for override in parsed:
+        key = override.key_or_group
+        if not override.is_delete() or key not in {*TOP_LEVEL, "hydra"} - {"callbacks"}:
+            continue
+        if key in top_groups():
+            advice = f"{key}=OPTION{did_you_mean('', options(key))}"
+        else:
+            advice = "its settings: hydra.KEY=VALUE" if key == "hydra" else f"{key}=VALUE"
+        raise UserError(f"{override.input_line}: every run needs {key}, change it with {advice}")
+
+
 def _no_option(group: str, option: str) -> str:
-    return f"the group {group} has no option {option}{did_you_mean(option, options(group))}"
+    known = options(group)
+    if group == LAUNCHER:
+        if option in LAUNCHERS:
+            package = LAUNCHERS[option]
+            return f"the launcher {option} is not installed: type pip install '{package}'"
+        known = sorted({*known, *LAUNCHERS})
+    if group == "hydra/sweeper":
+        return (
+            f"there is no sweeper {option}: rnnexp runs every combination of a sweep, so list the "
+            "values of each key, such as optimizer.lr=0.001,0.01"
+        )
+    return f"the group {group} has no option {option}{did_you_mean(option, known)}"
 
 
 def _unknown_key(key: str, parsed: list[Override]) -> str:
@@ -75,7 +127,11 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         group, option = group_and_option(f"{key}/OPTION")
         return f"{key} is not a group of its own: write {group}={option}"
     if key in all_groups():
+        if not (config_dir() / key).is_dir():  # one of the user's, which no defaults list names
+            return f"the group {key} is not in the defaults list: write +{key}=OPTION to add it"
         return f"the group {key} is not one of the data or the task that are chosen: leave it out"
+    if key.startswith("hydra."):
+        return _unknown_hydra_key(key)
     start = f"the config has no key {key}"
     offering = [g for g in top_groups() if any(x.value() in options(g) for x in wrong)]
     if get_close_matches(key, offering):
@@ -90,6 +146,15 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         return start + did_you_mean(name, siblings, prefix=f"{parent}." if parent else "")
     elsewhere = {x for x in known if x.rpartition(".")[2] == name}
     return start + did_you_mean(key, elsewhere or TOP_LEVEL)
+
+
+def _unknown_hydra_key(key: str) -> str:
+    if key.startswith("hydra.launcher."):
+        setting = key.rpartition(".")[2]
+        return f"this launcher has no setting {setting}: choose another with {LAUNCHER}=joblib"
+    whole = hydra.compose("train", return_hydra_config=True)
+    known = {f"hydra.{name}" for name in _keys(OmegaConf.to_container(whole.hydra), "")}
+    return f"Hydra's settings have no key {key}{did_you_mean(key, known)}"
 
 
 def _arguments(node: DictConfig, key: str) -> Iterable[str]:

@@ -59,7 +59,10 @@ def instantiate(config: DictConfig, key: str, /, **arguments: Any) -> Any:
         if isinstance(cause, UserError):
             raise cause from error
         if isinstance(cause, (TypeError, ValueError, MisconfigurationException)):
-            raise UserError(f"{place}: {_one_line(cause)}") from cause
+            # A class within another one may be built by that, once it knows the sizes.
+            later = isinstance(cause, TypeError) and "missing" in str(cause)
+            offer = "; give them, or _partial_: true where they are given later" if later else ""
+            raise UserError(f"{place}: {_one_line(cause)}{offer}") from cause
         raise
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise UserError(f"{key}: {_one_line(error)}") from error

@@ -35,7 +35,7 @@ def keys_of_classes(constructors: Sequence[type]) -> JsonSchema:
     """The keys that one of these constructors takes."""
     properties: JsonSchema = {
         "_target_": {},
-        "_partial_": value([{"type": "boolean"}]) | {"description": "Whether arguments are still to come."},
+        "_partial_": value([{"type": "boolean"}]) | {"description": "Arguments are still to come."},
     }
     is_open = False
     for constructor in constructors:

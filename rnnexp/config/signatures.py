@@ -1,5 +1,6 @@
 """Whether the constructor of a class takes what a config says: names, types and choices."""
 
+import collections.abc
 import inspect
 import os
 import types
@@ -7,7 +8,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from rnnexp.config.targets import SPECIAL, locate
+from rnnexp.config.targets import SPECIAL, is_added, locate
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
@@ -30,6 +31,11 @@ def check_node(node: dict[str, Any], key: str) -> None:
                 raise UserError(f"{key}.{name} is {value!r}, it must be {_describe(hint)}")
         elif not is_open:
             offer = did_you_mean(name, known, prefix=f"{key}.")
+            if is_added(constructor) and "did you mean" not in offer:
+                offer = (
+                    "; let its __init__ take it, or take **settings and pass them to "
+                    f"super().__init__, or remove it with ~{key}.{name}"
+                )
             raise UserError(f"{constructor.__name__} has no argument {key}.{name}{offer}")
 
 
@@ -98,4 +104,6 @@ def _describe(hint: Any) -> str:
         return " or ".join(repr(choice) for choice in choices)
     if hint is types.NoneType:
         return "null"
+    if typing.get_origin(hint) is collections.abc.Callable:
+        return "a class ({_target_: ...})"
     return getattr(hint, "__name__", str(hint)) if not choices else str(hint)

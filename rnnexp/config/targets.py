@@ -6,10 +6,14 @@ allowed module does not put what it imports on the list. Functions are never tar
 """
 
 import importlib
+import inspect
 import os
 import re
+import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
+from types import ModuleType
 from typing import Any
 
 from rnnexp.errors import UserError
@@ -60,6 +64,12 @@ def added_packages() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
+def search_current_folder() -> None:
+    """Let Python import modules of the current folder, where a user's own often are."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def allowed_pattern() -> str:
     """A regular expression of the names that `locate` does not refuse before it looks."""
     ours = rf"({'|'.join(map(re.escape, allowed_packages()))})(\.\w+)+"
@@ -82,11 +92,15 @@ def locate(node: dict[str, Any], key: str) -> type:
             f"{key}._target_: {target!r} is not on the allow-list"
             f"; a class of your own package needs --allow PACKAGE, or from Python RNNEXP_ALLOW"
         )
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UserError(f"{key}._target_: cannot import {module_name}: {error}") from error
+    if _is_inside(module_name, added_packages()):
+        search_current_folder()
+    module = _imported(module_name, key)
     found = getattr(module, class_name, None)
+    if inspect.isfunction(found) and _is_inside(module_name, added_packages()):
+        raise UserError(
+            f"{key}._target_: {name} is a function, and a config names classes alone: write a "
+            "class with __call__"
+        )
     if not isinstance(found, type) or not (
         # An import into a module of ours does not put a class on the list.
         _is_inside(found.__module__, allowed_packages())
@@ -99,6 +113,29 @@ def locate(node: dict[str, Any], key: str) -> type:
         raise UserError(f"{key}._target_: {module_name} has no class {class_name} to use{offer}")
     _check_special_keys(node, key)
     return found
+
+
+def _imported(module: str, key: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(f"{key}._target_: cannot import {module}: {error}") from error
+    except Exception as error:  # whatever the code of the user's package raises
+        if not _is_inside(module, added_packages()):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        file, line = where.filename, where.lineno
+        if isinstance(error, SyntaxError):
+            file, line = error.filename or file, error.lineno
+        raise UserError(
+            f"{key}._target_: cannot import {module}: {file}, line {line}: "
+            f"{type(error).__name__}: {getattr(error, 'msg', error)}"
+        ) from error
+
+
+def is_added(found: type) -> bool:
+    """Whether a class is of a package that the user put in RNNEXP_ALLOW."""
+    return _is_inside(found.__module__, added_packages())
 
 
 def _check_special_keys(node: dict[str, Any], key: str) -> None:

@@ -14,8 +14,8 @@ SAFE = re.compile(r"[\w%/.:+@=-]+", re.ASCII)  # what a shell leaves as it is
 def typed(key: str, value: Value | Sequence[Value]) -> str:
     """`key=value`, quoted as Hydra and a shell need it.
 
-    >>> typed("data.missing", ["?", -999])
-    'data.missing="[\'?\',-999]"'
+    >>> print(typed("data.missing", ["?", -999]))
+    'data.missing=["?",-999]'
     """
     return for_shell(override_of(key, value))
 
@@ -42,5 +42,7 @@ def _written(value: Value) -> str:
         return str(value)
     if BARE.fullmatch(value) and value.casefold() not in OTHER_TYPES:
         return value
+    if '"' not in value:
+        return f'"{value}"'
     escaped = value.replace("'", "\\'")
     return f"'{escaped}'"

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
 from rnnexp.config import instantiate, targets
@@ -23,11 +24,16 @@ def task_class(config: DictConfig) -> type[Task]:
     """The task class that a config names.
 
     Raises:
-        UserError: the class is not a `Task`.
+        UserError: the class is not a `Task`, or does not implement all of it.
     """
     found = targets.locate(config.task, "task")
     if not issubclass(found, Task):
         raise UserError(f"task._target_: {config.task._target_} is not a task")
+    for name in ("sources", "spec_class", "data_module"):
+        if not hasattr(found, name):
+            raise UserError(
+                f"task._target_: {config.task._target_} must say {name} (rnnexp.tasks.task.Task)"
+            )
     return found
 
 
@@ -91,12 +97,21 @@ def build_task(config: DictConfig, data: DataModule) -> Task:
     )
 
 
-def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.Trainer:
-    """Lightning's Trainer with the configured logger and callbacks, and with `callbacks`."""
+def build_trainer(
+    config: DictConfig, folder: Path, *callbacks: Callback, label: str | None = None
+) -> pl.Trainer:
+    """Lightning's Trainer with the configured logger and callbacks, and with `callbacks`.
+
+    label: the name of the run in TensorBoard, which names a run after its folder.
+    """
     configured = [
         instantiate(config, f"callbacks.{name}") for name, node in config.callbacks.items() if node
     ]
-    logger = instantiate(config, "logger")(save_dir=str(folder)) if config.logger else False
+    logger: Logger | bool = False
+    if config.logger:
+        with_label = issubclass(targets.locate(config.logger, "logger"), TensorBoardLogger)
+        sub_dir = {"sub_dir": label} if with_label and label else {}
+        logger = instantiate(config, "logger")(save_dir=str(folder), **sub_dir)
     return instantiate(
         config,
         "trainer",

@@ -1,11 +1,13 @@
 """The predictions of a finished run for new data (`rnnexp predict`)."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pandas as pd
+from pandas.api.types import is_float_dtype, is_numeric_dtype
 
-from rnnexp.tables import Table
+from rnnexp.tables import Column, Table, number
 
 NAMED = 10  # most names listed in a message
 QUOTED = 40  # most characters of a quoted text
@@ -26,6 +28,25 @@ class Answers(Protocol):
 
     def table(self) -> Table:
         """One row per prediction, for the console."""
+
+
+@dataclass
+class Rows:
+    """Answers that are the rows of a table, for a task that has nothing else to show."""
+
+    rows: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+    def frame(self) -> pd.DataFrame:
+        return self.rows
+
+    def table(self) -> Table:
+        columns = [Column(str(name), is_numeric_dtype(self.rows[name])) for name in self.rows]
+        cells = [
+            [number(x) if is_float_dtype(self.rows[name]) else printable(str(x)) for x in values]
+            for name, values in self.rows.items()
+        ]
+        return Table("", columns, list(zip(*cells, strict=True)))
 
 
 def printable(text: str) -> str:

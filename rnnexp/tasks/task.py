@@ -16,7 +16,7 @@ from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
 from rnnexp.tables import Table
 from rnnexp.tasks.answers import Answers
-from rnnexp.tasks.metric import Metric
+from rnnexp.tasks.metric import NONE_ADDED, Metric
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -37,6 +37,7 @@ class Task(pl.LightningModule):
 
     sources, spec_class, data_module: the classes of its data source, spec and data module.
     new_data: the input of `rnnexp predict`, texts or series.
+    added_metrics: the metrics that the config adds (`task.metrics`), if the task accepts any.
     baselines_version: part of the cache key of the baselines; raise it when a baseline changes.
     """
 
@@ -59,6 +60,7 @@ class Task(pl.LightningModule):
         self.network = network
         self.spec = spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.added_metrics = NONE_ADDED
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 
@@ -66,11 +68,11 @@ class Task(pl.LightningModule):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics of validation and test; the first one compares runs."""
+        """The metrics of validation, test and baselines; the first one compares runs."""
         raise NotImplementedError
 
     def batch_loss(self, batch: Any) -> Tensor:
-        """The loss of a batch: a scalar tensor. Must not log anything."""
+        """The loss of a training batch: a scalar tensor. Must not log anything."""
         raise NotImplementedError
 
     def predictions_table(self, data: Any) -> pd.DataFrame:
@@ -83,8 +85,7 @@ class Task(pl.LightningModule):
         """Further tables on the last test, printed below the metrics."""
         return []
 
-    @classmethod
-    def baselines(cls, data: Any) -> dict[str, dict[str, float]]:
+    def baselines(self, data: Any) -> dict[str, dict[str, float]]:
         """The metrics of simple baselines on the test set: name -> metric -> value."""
         return {}
 
@@ -101,15 +102,36 @@ class Task(pl.LightningModule):
 
     # What all tasks share -----------------------------------------------------------------------
 
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        loss = self.batch_loss(batch)
+        self.report_loss(loss, len(batch[0]))
+        return loss
+
+    @property
+    def all_metrics(self) -> list[Metric]:
+        """The metrics of the task and those that the config adds.
+
+        Raises:
+            UserError: an added metric has the name of one of the task's.
+        """
+        added, names = self.added_metrics.described, {metric.name for metric in self.metrics}
+        for metric in added:
+            if metric.name in names:
+                raise UserError(
+                    f"task.metrics.{metric.name}: the task already has a metric of this name, "
+                    "choose another name"
+                )
+        return [*self.metrics, *added]
+
     @property
     def headline(self) -> list[Metric]:
         """The metrics that result tables show."""
-        return [metric for metric in self.metrics if metric.headline]
+        return [metric for metric in self.all_metrics if metric.headline]
 
     @property
     def monitors(self) -> list[str]:
         """The validation metrics that can select the best checkpoint."""
-        return ["val/loss", *(f"val/{metric.name}" for metric in self.metrics)]
+        return ["val/loss", *(f"val/{metric.name}" for metric in self.all_metrics)]
 
     def report_loss(self, loss: Tensor, batch_size: int) -> None:
         """Log a training loss.

@@ -226,7 +226,7 @@ def test_arguments_of_all_classes_are_read_as_a_run_reads_them(schema: Schema) -
 
 def test_arguments_have_descriptions_choices_and_defaults(schema: Schema) -> None:
     readout = schema["definitions"]["class:rnnexp.nn.readouts.LastHidden"]["properties"]
-    assert readout["before"]["description"] == "activation of the hidden state; relu in GRUnet."
+    assert readout["before"]["description"] == "activation applied to h_T; relu in GRUnet."
     assert {"enum": ["identity", "tanh", "sigmoid", "relu"]} in readout["before"]["anyOf"]
     assert readout["dropout"]["default"] == 0.0
     top = schema["definitions"]["config"]["properties"]

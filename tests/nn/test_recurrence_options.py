@@ -1,11 +1,7 @@
-"""Each recurrence of the config group on every representation, and a user's own cell."""
+"""Each recurrence of the config group on every representation."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +10,6 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from rnnexp import config
-from rnnexp.cli import main
 from rnnexp.config import targets
 from rnnexp.nn.cell import Cell
 from rnnexp.nn.cells import MGU2
@@ -134,68 +129,3 @@ def test_every_model_takes_another_cell(model: str) -> None:
     network: Any = classifier(f"model={model}", "model/recurrence=mgu2", EMBEDDINGS, hidden_size=6)
     assert isinstance(network.recurrence.layers[0], MGU2)
     assert network(torch.randint(11, (3, 4)), torch.tensor([4, 2, 3])).shape == (3, 2)
-
-
-# A user's own cell ------------------------------------------------------------------------------
-
-LEAKY = '''
-import torch
-from torch import nn
-
-from rnnexp.nn.cells import Cell, mix, recurrent
-
-
-class Leaky(Cell):
-    """h_t = (1 - a) * h_{t-1} + a * tanh(W x_t + b + U h_{t-1}), a = sigma(leak) learnt."""
-
-    projections = 1
-
-    def __init__(self, input_size, hidden_size, initial="hidden"):
-        super().__init__(input_size, hidden_size, initial)
-        self.U = recurrent(hidden_size)
-        self.leak = nn.Parameter(torch.empty(hidden_size))
-        self.reset_parameters()
-
-    def forward(self, x, state):
-        (h,) = state
-        return (mix(h, torch.tanh(torch.addmm(x, h, self.U)), torch.sigmoid(self.leak)),)
-'''
-OPTION = """
-defaults: [vanilla, _self_]
-cell: {_target_: mycells.Leaky}
-"""
-
-
-def test_a_cell_from_outside_is_trained_and_repeated(
-    empty_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    package, option = tmp_path / "package", empty_folder / "conf/model/recurrence/leaky.yaml"
-    package.mkdir()
-    (package / "mycells.py").write_text(LEAKY)
-    option.parent.mkdir(parents=True)
-    option.write_text(OPTION)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), str(package)]))
-    monkeypatch.setenv("RNNEXP_CACHE", str(empty_folder / "cache"))
-    training = [
-        *("model=rnn", "model/recurrence=leaky", "model.hidden_size=4", "--allow", "mycells"),
-        *("data.number=1", "data.days=40", "data.look_back=30", "data.chunking.length=40"),
-        *("trainer.max_epochs=1", "trainer.limit_train_batches=2", "data.batch_size=4"),
-        *("trainer.accelerator=cpu", "determinism.threads=1", "logger=none"),
-        "callbacks.progress_bar=null",
-    ]
-    command = [sys.executable, "-m", "rnnexp", "train", *training]
-    subprocess.run(command, timeout=600, check=True)
-    [folder] = (empty_folder / "outputs/quickstart").iterdir()
-    best = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)
-    assert any(name.endswith("layers.0.leak") for name in best["state_dict"])
-
-    # Only the user can allow a class; the run folder cannot.
-    assert main(["rerun", str(folder)]) == 2
-    assert "mycells.Leaky" in capfd.readouterr().err
-    monkeypatch.syspath_prepend(package)
-    monkeypatch.setenv("RNNEXP_ALLOW", "mycells")
-    assert main(["rerun", str(folder)]) == 0
-    assert "verdict       identical:" in capfd.readouterr().out

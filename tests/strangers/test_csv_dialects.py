@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnexp.config.typed import typed
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.reading.dialect import Dialect
 from rnnexp.data.sources.series_csv import read_series_csv
@@ -94,7 +95,7 @@ def test_a_comma_that_may_group_or_divide_is_asked_about(tmp_path: Path) -> None
 
 def test_cells_that_count_as_empty(tmp_path: Path) -> None:
     text = rows("?", "2", "NULL")
-    assert "set data.missing=\"['?','NULL']\"" in refusal(tmp_path, text)
+    assert 'set \'data.missing=["?","NULL"]\'' in refusal(tmp_path, text)
     found = read(tmp_path, text, missing=["?", None])  # Hydra reads NULL as None
     np.testing.assert_array_equal(found.values[:, 0], [np.nan, 2, np.nan])
     numbers = read(tmp_path, rows("-999", "2", "-999.0"), missing=[-999])
@@ -190,18 +191,18 @@ def test_epochs_are_offered_and_read(tmp_path: Path, cells: tuple[str, ...], for
     [
         (("20200105", "20200106"), "%Y%m%d"),
         (("202001050000", "202001050100"), "%Y%m%d%H%M"),
-        (("13/01/99 00:00", "13/01/99 01:00"), '"%d/%m/%y %H:%M"'),
-        (("05-Jan-2020 00:00", "05-Jan-2020 01:00"), '"%d-%b-%Y %H:%M"'),
-        (("01/13/2020 11:00 PM", "01/14/2020 12:00 AM"), '"%m/%d/%Y %I:%M %p"'),
-        (("Jan 5, 2020", "Jan 6, 2020"), "\"'%b %d, %Y'\""),
+        (("13/01/99 00:00", "13/01/99 01:00"), "%d/%m/%y %H:%M"),
+        (("05-Jan-2020 00:00", "05-Jan-2020 01:00"), "%d-%b-%Y %H:%M"),
+        (("01/13/2020 11:00 PM", "01/14/2020 12:00 AM"), "%m/%d/%Y %I:%M %p"),
+        (("Jan 5, 2020", "Jan 6, 2020"), "%b %d, %Y"),
         (("1749", "1750"), "%Y"),
     ],
 )
 def test_other_formats_are_offered(tmp_path: Path, cells: tuple[str, ...], form: str) -> None:
     with pytest.raises(UserError) as error:
         times(tmp_path, *cells)
-    assert str(error.value).endswith(f"set data.datetime_format={form}")
-    assert len(times(tmp_path, *cells, form=form.strip("\"'")).time) == 2
+    assert str(error.value).endswith(f"set {typed('data.datetime_format', form)}")
+    assert len(times(tmp_path, *cells, form=form).time) == 2
 
 
 def test_an_interval_stands_for_its_beginning(tmp_path: Path) -> None:

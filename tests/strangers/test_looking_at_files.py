@@ -1,6 +1,7 @@
 """rnnexp data check looks at a file that nobody has described, and proposes the whole command."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,14 +55,14 @@ def calendar() -> str:
     return pd.DataFrame({**columns, "mw": LOAD}).to_csv(index=False)
 
 
-FILES = {
+FILES: dict[str, tuple[Callable[[], str | bytes], list[str]]] = {
     "plain": (plain, []),
     "bytes with a mark": (lambda: plain().replace(",", "\t").encode("utf-16"), ["separator=tab"]),
     "Germany": (from_germany, ["decimal=comma", "thousands=point", "encoding=latin-1"]),
-    "household": (from_a_household, ['datetime_column="[Date,Time]"', "missing=\"['?']\""]),
-    "America": (from_america, ['datetime_format="%m/%d/%Y %I:%M %p"', "thousands=comma"]),
+    "household": (from_a_household, ["datetime_column=[Date,Time]", 'missing=["?"]']),
+    "America": (from_america, ["datetime_format=%m/%d/%Y %I:%M %p", "thousands=comma"]),
     "long": (long, ["series_column=zone"]),
-    "calendar": (calendar, ['datetime_format="%Y %m %d %H"']),
+    "calendar": (calendar, ["datetime_format=%Y %m %d %H"]),
 }
 
 
@@ -76,7 +77,7 @@ def test_the_proposed_command_reads_the_file(name: str, empty_folder: Path, capf
     command = said.splitlines()[-1]
     assert all(f"data.{word}" in command for word in words), command
     program, train, *overrides = shlex.split(command)
-    assert (program, train) == ("rnnexp", "train")
+    assert program.endswith("rnnexp") and train == "train"
     source = build_data(compose(overrides)).source
     assert isinstance(source, SeriesSource)
     np.testing.assert_array_equal(source.series[0].time, TIME.to_numpy().astype("M8[s]"))
@@ -108,7 +109,7 @@ def test_what_is_given_stays(empty_folder: Path, capfd: Capture) -> None:
     assert "'a' is taken as the value to predict" in said and "'b'" in said
     assert main([*check, "data.value_column=b", "data.unit=MW"]) == 0
     command = capfd.readouterr().out.splitlines()[-1]
-    assert command == (
+    assert command.endswith(
         "rnnexp train data=series_csv data.root=two.csv data.value_column=b data.unit=MW "
         "data.datetime_column=time"
     )
@@ -123,7 +124,7 @@ def test_what_is_in_doubt_is_asked_about(empty_folder: Path, capfd: Capture) -> 
     assert main([*check, "data.datetime_format=%d/%m/%Y"]) == 0
     said = capfd.readouterr().out
     assert " 2020-01-05   2020-01-11 " in said
-    assert 'data.datetime_format=%d/%m/%Y data.datetime_column="[Date,Hour]"' in said
+    assert "data.datetime_format=%d/%m/%Y 'data.datetime_column=[Date,Hour]'" in said
     Path("a.csv").write_text("name,colour\nx,red\ny,blue\n")
     assert "no column of dates and times was recognised" in refused(check, capfd)
     Path("a.csv").write_text("time,colour\n2020-01-01,red\n2020-01-02,blue\n")

@@ -1,5 +1,6 @@
 """Rows of one time are never averaged away unasked: the column that tells them apart is named."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.support.series_files import read_source as read
 
 HOURS = 400
 TIME = pd.date_range("2020-01-05", periods=HOURS, freq="h")
+Written = Callable[[pd.Timestamp], str]
 LOAD = np.round(1000 + 100 * np.sin(np.arange(HOURS) / 24 * 2 * np.pi), 1)
 
 
@@ -89,10 +91,10 @@ def test_messages_name_the_series(tmp_path: Path) -> None:
         (lambda time: f"{time.hour or 24:02d}00", 1),
     ],
 )
-def test_a_date_and_an_hour(tmp_path: Path, written: object, first: int) -> None:
+def test_a_date_and_an_hour(tmp_path: Path, written: Written, first: int) -> None:
     time = TIME + pd.Timedelta(hours=first)
     day = time - pd.Timedelta(hours=first)  # 24:00 belongs to the day that ends
-    hours = list(map(written, time))  # type: ignore[arg-type, call-overload]
+    hours = list(map(written, time))
     path = tmp_path / "hours.csv"
     pd.DataFrame({"Date": day.strftime("%Y-%m-%d"), "Hour": hours, "MW": LOAD}).to_csv(
         path, index=False

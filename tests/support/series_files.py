@@ -15,10 +15,10 @@ def read_source(path: Path, datetime_column: str | list[str], **settings: Any) -
 
     settings: of the source, and those of its cleaning.
     """
-    policies = {"most_duplicates": 0.01, "outliers": "keep"}
+    policies: dict[str, Any] = {"most_duplicates": 0.01, "outliers": "keep"}
     policies |= {key: settings.pop(key) for key in list(settings) if hasattr(Cleaning, key)}
-    others = {
-        "cleaning": Cleaning(**policies),  # type: ignore[arg-type]
+    others: dict[str, Any] = {
+        "cleaning": Cleaning(**policies),
         "conditioning": NoColumns(),
         "normalization": MinMax(),
         "chunking": EveryStep(length=20, warm_up=4),

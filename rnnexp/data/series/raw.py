@@ -44,6 +44,15 @@ class RawSeries:
         """Where the series stands, for a message."""
         return str(self.path) if self.alone else f"{self.path}, series {self.name!r}"
 
+    @classmethod
+    def from_arrays(cls, name: str, time: np.ndarray, values: np.ndarray) -> RawSeries:
+        """A series from elsewhere than a CSV file: `time` (N,), and `values` (N,) or (N, C)."""
+        time, values = time.astype("datetime64[s]"), np.asarray(values, dtype=np.float64)
+        order = np.argsort(time, kind="stable")
+        time, values = time[order], values.reshape(len(time), -1)[order]
+        content = hashlib.sha256(time.tobytes() + values.tobytes())
+        return cls(name, Path(name), time, values, content.hexdigest())
+
 
 def read_series(
     path: Path,

@@ -110,8 +110,14 @@ class SeriesSource(Source):
         raise NotImplementedError
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
-        """Series from other files in the format of this source, for prediction."""
-        raise NotImplementedError
+        """Series from other files in the format of this source, for `rnnexp predict`.
+
+        Raises:
+            UserError: the source does not implement this.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot read a file: implement SeriesSource.read_files"
+        )
 
     def files_in(self, path: Path) -> list[Path]:
         """The files that stand for a path: itself, or those of a folder that `read_files` reads."""

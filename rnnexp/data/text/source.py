@@ -106,8 +106,14 @@ class DocumentSource(Source):
         return None
 
     def tokens_of(self, text: str) -> list[str]:
-        """Tokenise a new text in the same way as the documents."""
-        raise NotImplementedError
+        """Tokenise a new text in the same way as the documents.
+
+        Raises:
+            UserError: the source does not implement this.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot tokenise a text: implement DocumentSource.tokens_of"
+        )
 
     def left_out(self, text: str) -> list[str]:
         """Characters of a new text that the tokenisation drops and a user should know of."""

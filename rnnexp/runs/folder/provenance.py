@@ -66,10 +66,11 @@ def _hash_package(name: str) -> str | None:
         spec = find_spec(name)
     except (ImportError, ValueError):
         return None
-    if spec is None or spec.origin is None:
+    if spec is None:
         return None
-    origin = Path(spec.origin)
-    return _hash_code(origin.parent if spec.submodule_search_locations else origin)
+    if spec.submodule_search_locations:  # a package, also one without __init__.py
+        return _hash_code(Path(next(iter(spec.submodule_search_locations))))
+    return _hash_code(Path(spec.origin)) if spec.origin else None
 
 
 def _hash_code(place: Path) -> str:

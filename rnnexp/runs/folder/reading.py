@@ -25,6 +25,8 @@ ENTRY_TYPES: dict[str, type] = {
     "kept": dict,
     "seconds": dict,
     "headline": list,
+    "choices": dict,
+    "overrides": list,
 }
 
 

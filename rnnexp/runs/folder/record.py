@@ -96,20 +96,41 @@ class RunRecord:
         write_json(self.folder / "digest.json", digest)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for a run or a sweep, if there is none.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"the run cannot be written to {folder}: {error.strerror}; choose another place with "
+        "paths.outputs=FOLDER or the environment variable RNNEXP_OUTPUTS"
+    )
+
+
 @contextmanager
 def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
     """Record one run in a new folder. The way in which the block ends sets the run's status.
 
     Raises:
-        UserError: the folder already holds a run.
+        UserError: the folder already holds a run, or cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         (folder / "run.json").touch(exist_ok=False)  # only one of two launches succeeds
     except FileExistsError as error:
         raise UserError(
             f"{folder} already holds a run, which is never overwritten: choose another folder"
         ) from error
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
     record = RunRecord(folder, argv)
     record.save()
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
@@ -122,9 +143,6 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
         # Lightning turns Ctrl-C into SystemExit.
         record.save(status="interrupted", finished=now())
         raise KeyboardInterrupt from stop
-    except BrokenPipeError:  # the reader of stdout is gone, as with `| head`
-        record.save(status="interrupted", finished=now())
-        raise
     except (UserError, RunFailed) as error:
         _log_to(handler, str(error))
         record.save(status="failed", finished=now(), error=str(error))

@@ -23,9 +23,12 @@ from sklearn.pipeline import make_pipeline
 from rnnexp.data.text.documents import Document
 from rnnexp.data.text.source import DocumentSource
 from rnnexp.tasks.classification.metrics import classification_metrics
+from rnnexp.tasks.metric import NONE_ADDED, AddedMetrics
 
 
-def classification_baselines(source: DocumentSource) -> dict[str, dict[str, float]]:
+def classification_baselines(
+    source: DocumentSource, added: AddedMetrics = NONE_ADDED
+) -> dict[str, dict[str, float]]:
     """The metrics of all baselines on the test documents: name -> metric -> value.
 
     majority                   predicts the class frequencies, i.e. the most frequent class
@@ -53,7 +56,7 @@ def classification_baselines(source: DocumentSource) -> dict[str, dict[str, floa
 
     counts = np.bincount([document.label for document in parts["training"]], minlength=number)
     shares = np.tile(counts / counts.sum(), (len(tested), 1))
-    baselines = {"majority": _metrics(shares, target, source.classes)}
+    baselines = {"majority": _metrics(shares, target, source.classes, added)}
     if len(np.unique(label)) == 1:
         return baselines
 
@@ -61,7 +64,7 @@ def classification_baselines(source: DocumentSource) -> dict[str, dict[str, floa
         model.fit([one.tokens for one in read], np.array([one.label for one in read]))
         probability = np.zeros((len(tested), number))
         probability[:, model.classes_] = model.predict_proba([one.tokens for one in tested])
-        return _metrics(probability, target, source.classes)
+        return _metrics(probability, target, source.classes, added)
 
     models = _models_of_words() if source.token == "word" else _models_of_characters()
     baselines |= {name: metrics(model, known) for name, model in models.items()}
@@ -172,9 +175,9 @@ def log_count_ratio(features: spmatrix, positive: np.ndarray) -> np.ndarray:
 
 
 def _metrics(
-    probability: np.ndarray, target: torch.Tensor, classes: Sequence[str]
+    probability: np.ndarray, target: torch.Tensor, classes: Sequence[str], added: AddedMetrics
 ) -> dict[str, float]:
     # A class that is not in the training part has probability 0; the floor keeps its loss finite.
     floor = np.finfo(probability.dtype).eps
     log_probability = torch.from_numpy(np.log(np.maximum(probability, floor)))
-    return classification_metrics(log_probability, target, classes)
+    return classification_metrics(log_probability, target, classes) | added(log_probability, target)

@@ -1,7 +1,7 @@
 """The classification task: negative log-likelihood loss, and metrics over all classes."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import pandas as pd
 import torch
@@ -23,14 +23,19 @@ from rnnexp.tasks.classification.tables import (
     confusion_table,
     group_table,
 )
-from rnnexp.tasks.metric import Metric
+from rnnexp.tasks.loss import Loss, chosen_loss, one_number
+from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
+LOSSES: dict[str, Loss] = {"nll": functional.nll_loss}
 MOST_CLASSES = 8  # most classes for which a console has room for the confusion matrix
 
 
 class Classification(Task):
-    """Trains a Classifier by the negative log-likelihood of the true class.
+    """Trains a Classifier, by default with the negative log-likelihood of the true class.
+
+    loss: called with log-probabilities (B, C) and the indices of the true classes (B,). metrics:
+    further metrics.
 
     `predictions` has, in the order of the test documents, `row` (n,), the index of the document,
     `log_probability` (n, C) and `target` (n,).
@@ -50,28 +55,27 @@ class Classification(Task):
         spec: ClassificationSpec,
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
+        loss: Literal["nll"] | Loss = "nll",
+        metrics: Mapping[str, AddedMetric] | None = None,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
+        self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def training_step(self, batch: TokenBatch, batch_index: int) -> Tensor:
-        loss = self.batch_loss(batch)
-        self.report_loss(loss, len(batch.label))
-        return loss
 
     def batch_loss(self, batch: TokenBatch) -> Tensor:
         output = self.network(batch.tokens, batch.lengths, batch.extra)
-        return functional.nll_loss(output, batch.label)
+        return one_number(self.loss(output, batch.label))
 
     def validation_step(self, batch: TokenBatch, batch_index: int) -> None:
         output = self._evaluate(batch)
-        loss = functional.nll_loss(output, batch.label)
+        loss = one_number(self.loss(output, batch.label))
         self.log("val/loss", loss, batch_size=len(batch.label))
 
     def on_validation_epoch_end(self) -> None:
         _, log_probability, target = self._collected()
         metrics = classification_metrics(log_probability, target, self.spec.classes)
-        self.report_metrics("val", metrics, shown="accuracy")
+        added = self.added_metrics(log_probability, target)
+        self.report_metrics("val", metrics | added, shown="accuracy")
 
     def test_step(self, batch: TokenBatch, batch_index: int) -> None:
         self._evaluate(batch)
@@ -80,7 +84,8 @@ class Classification(Task):
         row, log_probability, target = self._collected()
         self.predictions = {"row": row, "log_probability": log_probability, "target": target}
         metrics = classification_metrics(log_probability, target, self.spec.classes)
-        self.report_metrics("test", metrics | self._by_group(), shown="accuracy")
+        metrics |= self._by_group() | self.added_metrics(log_probability, target)
+        self.report_metrics("test", metrics, shown="accuracy")
 
     def _evaluate(self, batch: TokenBatch) -> Tensor:
         output = self.network(batch.tokens, batch.lengths, batch.extra)
@@ -120,9 +125,8 @@ class Classification(Task):
     def metrics(self) -> list[Metric]:
         return described(len(self.spec.classes))
 
-    @classmethod
-    def baselines(cls, data: ClassificationData) -> dict[str, dict[str, float]]:
-        return classification_baselines(data.source)
+    def baselines(self, data: ClassificationData) -> dict[str, dict[str, float]]:
+        return classification_baselines(data.source, self.added_metrics)
 
     @classmethod
     def answer(cls, network: Classifier, data: ClassificationData, given: Sequence[str]) -> Classes:

@@ -7,9 +7,12 @@ from sklearn.linear_model import Ridge
 from rnnexp.data.series.windows import Windows
 from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.metrics import forecast_metrics
+from rnnexp.tasks.metric import NONE_ADDED, AddedMetrics
 
 
-def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
+def forecasting_baselines(
+    data: ForecastingData, added: AddedMetrics = NONE_ADDED
+) -> dict[str, dict[str, float]]:
     """The metrics of all baselines, pooled over the test windows: name -> metric -> value.
 
     naive                  y(t-1)
@@ -39,9 +42,10 @@ def forecasting_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
     predictions["ridge"] = _ridge(data, windows, week=False)
     if within_a_day:
         predictions["ridge_week"] = _ridge(data, windows, week=True)
+    forecasts = {name: torch.from_numpy(one) for name, one in predictions.items()}
     return {
-        name: forecast_metrics(torch.from_numpy(prediction), windows.target, data.source.unit)
-        for name, prediction in predictions.items()
+        name: forecast_metrics(one, windows.target, data.source.unit) | added(one, windows.target)
+        for name, one in forecasts.items()
     }
 
 

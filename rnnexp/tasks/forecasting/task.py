@@ -1,6 +1,6 @@
 """The forecasting task: the loss is in scaled units, the metrics are in original units."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -18,10 +18,11 @@ from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.metrics import described, forecast_metrics, forecast_metrics_by_series
 from rnnexp.tasks.forecasting.network import Forecaster
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
-from rnnexp.tasks.metric import Metric
+from rnnexp.tasks.loss import Loss, chosen_loss, one_number
+from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+LOSSES: dict[str, Loss] = {
     "mse": functional.mse_loss,
     "mae": functional.l1_loss,
     "huber": functional.huber_loss,
@@ -31,8 +32,9 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 class Forecasting(Task):
     """Trains and evaluates a Forecaster; every window starts from a zero state.
 
-    `predictions` has `prediction` and `target`, (n,) each, in original units. loss: mse, mae or
-    huber, on scaled targets.
+    loss: called with outputs and targets, both (n,), in scaled units. metrics: further metrics.
+
+    `predictions` has `prediction` and `target`, (n,) each, in original units.
     """
 
     sources = SeriesSource
@@ -50,16 +52,12 @@ class Forecasting(Task):
         spec: ForecastingSpec,
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
-        loss: Literal["mse", "mae", "huber"] = "mae",
+        loss: Literal["mse", "mae", "huber"] | Loss = "mae",
+        metrics: Mapping[str, AddedMetric] | None = None,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
-        self.loss = LOSSES[loss]
+        self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def training_step(self, batch: SeriesBatch, batch_index: int) -> Tensor:
-        loss = self.batch_loss(batch)
-        self.report_loss(loss, len(batch.series))
-        return loss
 
     def batch_loss(self, batch: SeriesBatch) -> Tensor:
         return self._loss(*self._outputs(batch), batch)
@@ -74,7 +72,7 @@ class Forecasting(Task):
         if not batch.weight.any():  # all targets are repaired or in the warm-up
             return outputs.sum() * 0
         target = self.network.scale(batch.target, last, batch.series)
-        return self.loss(outputs[batch.weight], target[batch.weight])
+        return one_number(self.loss(outputs[batch.weight], target[batch.weight]))
 
     def validation_step(self, batch: SeriesBatch, batch_index: int) -> None:
         outputs, last = self._outputs(batch)
@@ -84,7 +82,8 @@ class Forecasting(Task):
     def on_validation_epoch_end(self) -> None:
         prediction, target, _ = self._collected()
         metrics = forecast_metrics(prediction, target, self.spec.unit)
-        self.report_metrics("val", metrics, shown="smape")
+        added = self.added_metrics(prediction, target)
+        self.report_metrics("val", metrics | added, shown="smape")
 
     def test_step(self, batch: SeriesBatch, batch_index: int) -> None:
         self._collect(*self._outputs(batch), batch)
@@ -95,7 +94,8 @@ class Forecasting(Task):
         metrics = forecast_metrics_by_series(
             prediction, target, series, self.spec.series, self.spec.unit
         )
-        self.report_metrics("test", metrics, shown="smape")
+        added = self.added_metrics(prediction, target)
+        self.report_metrics("test", metrics | added, shown="smape")
 
     def _collect(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> None:
         prediction = self.network.invert(outputs, last, batch.series)
@@ -110,9 +110,8 @@ class Forecasting(Task):
     def metrics(self) -> list[Metric]:
         return described(self.spec.unit)
 
-    @classmethod
-    def baselines(cls, data: ForecastingData) -> dict[str, dict[str, float]]:
-        return forecasting_baselines(data)
+    def baselines(self, data: ForecastingData) -> dict[str, dict[str, float]]:
+        return forecasting_baselines(data, self.added_metrics)
 
     @classmethod
     def answer(cls, network: Forecaster, data: ForecastingData, given: Sequence[Path]) -> Forecasts:

@@ -108,11 +108,11 @@ def _find_times(
     names = [name.casefold() for name in table.header]
     if given.datetime_format is None and {"year", "month", "day"} <= set(names):
         parts = [names.index(part) for part in CALENDAR if part in names]
-        form = " ".join(CALENDAR[names[i]] for i in parts)
+        written = " ".join(CALENDAR[names[i]] for i in parts)
         with suppress(UserError):
-            time = _parse(table, cells, parts, form)
+            time = _parse(table, cells, parts, written)
             seen.settings["data.datetime_column"] = [table.header[i] for i in parts]
-            seen.settings["data.datetime_format"] = form
+            seen.settings["data.datetime_format"] = written
             return parts, time
     ambiguous: UserError | None = None
     for column in range(len(table.header)):
