@@ -113,7 +113,8 @@ def test_the_next_value_is_for_the_next_date(
     write(Path("own.csv"), frequency, 700)
     train = ["train", "data=series_csv", "data.root=own.csv", "data.datetime_column=day"]
     assert main([*train, f"data.frequency={frequency}", "name=own", *TRAIN]) == 0
-    [run] = Path("outputs/own").glob("2*")
+    [record] = Path("outputs/own").glob("*/run.json")
+    run = record.parent
     table = pd.read_csv("own.csv")
     table[table["day"] < following[:10]].to_csv("own.csv", index=False)
     capfd.readouterr()

@@ -125,7 +125,8 @@ def test_many_series_in_one_file(empty_folder: Path, capfd: Capture) -> None:
     settings += ["data.value_column=mw", "data.series_column=zone", "data.look_back=30"]
     settings += ["data.chunking.length=40", "model.hidden_size=4", "trainer.max_epochs=1"]
     assert main(["train", *settings, "name=zones", "logger=none", *HERE]) == 0
-    [run] = Path("outputs/zones").glob("2*")
+    [record] = Path("outputs/zones").glob("*/run.json")
+    run = record.parent
     figures = {path.name for path in (run / "figures/predictions").iterdir()}
     assert figures == {"N.png", "S%2FW.png"}
     table(level=2000).assign(zone="new").to_csv("more.csv", index=False)
