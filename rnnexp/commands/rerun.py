@@ -111,4 +111,4 @@ def check_device(config: DictConfig, recorded: dict[str, Any]) -> None:
 def new_folder(config: DictConfig) -> Path:
     """A new run folder where `rnnexp train` puts them. The recorded config cannot choose it."""
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    return Path(os.environ.get("RNNEXP_OUTPUTS", "outputs")) / config.name / stamp
+    return Path(os.environ.get("RNNEXP_OUTPUTS") or "outputs") / config.name / stamp

@@ -32,7 +32,7 @@ def evaluate(folder: Path) -> int:
     from rnnexp.runs.experiment import test_weights
     from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
     from rnnexp.runs.loading import check_same_data, find_data
-    from rnnexp.runs.results import results
+    from rnnexp.runs.results import results, tested
     from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
     from rnnexp.tasks.baseline_cache import baseline_metrics
 
@@ -52,7 +52,7 @@ def evaluate(folder: Path) -> int:
     config.logger, config.callbacks = None, {}
     load_best(task, folder)
     metrics = test_weights(build_trainer(config, folder), task, data)
-    console.show(*results(task, metrics, baseline_metrics(task, data)))
+    console.show(*results(task, metrics, baseline_metrics(task, data), tested(config)))
 
     differing = metric_differences(recorded, metrics)
     if not differing:

@@ -128,6 +128,8 @@ def compose_whole(overrides: Sequence[str]) -> DictConfig:
         raise UserError(explain(error, parsed)) from error
     HydraConfig.instance().set_config(config)  # ${hydra:...} reads it
     check_top_level(config)
+    if not config.paths.outputs:
+        raise UserError("RNNEXP_OUTPUTS or paths.outputs is empty: name a folder, or unset it")
     if config.seed < 0:  # elsewhere this often means a random seed
         raise UserError(f"seed is {config.seed}: it must be 0 or more")
     if OmegaConf.is_dict(config.model) and "_target_" not in config.model:

@@ -29,6 +29,9 @@ UNKNOWN_KEY = re.compile(r"Could not (?:override|delete)(?: from config\.)? '([^
 CHOSEN_TWICE = re.compile(r"Multiple values for (\S+)\.")
 NOT_CHOSEN = re.compile(r"You must specify '(\w+)'")
 WRONG_VALUE = re.compile(r"Error merging override (\+*([^=]+).*)")
+WRONG_PACKAGE = re.compile(r"In '(\S+)': Could not override '(\w+)@")
+NOT_IN_LIST = re.compile(r"In '(\S+)': Could not override '(\S+)'\. No match")
+WRONG_ORDER = re.compile(r"In (\S+): Override '(\S+) : \S+' is defined before '(\S+): (\S+)'")
 LAUNCHERS = {  # launchers of Hydra that are packages of their own, and how to install them
     "joblib": "rnnexp[joblib]",
     "submitit_local": "hydra-submitit-launcher",
@@ -45,7 +48,8 @@ def explain(error: Exception, parsed: list[Override]) -> str:
         if group == "model/readout" and option in options("task"):
             return (
                 f"the task {option} has no readout: choose one with model/readout=OPTION, or in "
-                f"the task's YAML (`- override /model/readout: OPTION`), or put one into "
+                f"the task's YAML (`- override /model/readout: OPTION`, if its first line is "
+                f"`# @package _global_`), or put one into "
                 f"conf/model/readout/{option}.yaml"
             )
         return _no_option(group, option)
@@ -55,6 +59,8 @@ def explain(error: Exception, parsed: list[Override]) -> str:
         # A second choice of a group that others are chosen by is not found as such.
         if override.is_add() and "interpolation" in said and override.key_or_group in TOP_LEVEL:
             return _twice(override.key_or_group)
+    if sentence := _mistake_in_a_defaults_list(said):
+        return sentence
     if match := UNKNOWN_KEY.match(said):
         return _unknown_key(match[1], parsed)
     if match := CHOSEN_TWICE.match(said):
@@ -68,6 +74,22 @@ def explain(error: Exception, parsed: list[Override]) -> str:
     if isinstance(error, YAMLError):
         return "a config file is not YAML: " + " ".join(said.split())
     return first_line(error) if said else first_line(error.__cause__)
+
+
+def _mistake_in_a_defaults_list(said: str) -> str | None:
+    if match := WRONG_PACKAGE.match(said):
+        return f"{match[1]}.yaml: its first line must be `# @package _global_`"
+    if match := NOT_IN_LIST.match(said):
+        file, group = match[1], match[2]
+        if group in all_groups():
+            advice = f"add it with `- /{group}: OPTION`, above all entries with `override`"
+        else:
+            advice = "there is no such group" + did_you_mean(group, all_groups())
+        return f"{file}.yaml: nothing chose an option of {group} to override: {advice}"
+    if match := WRONG_ORDER.match(said):
+        file, overridden, added = match[1], match[2], f"{match[3]}: {match[4]}"
+        return f"{file}.yaml: move `{added}` above `override {overridden}` in the defaults list"
+    return None
 
 
 def no_network(task: str | None) -> str:
@@ -129,7 +151,9 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
     if key in all_groups():
         if not (config_dir() / key).is_dir():  # one of the user's, which no defaults list names
             return f"the group {key} is not in the defaults list: write +{key}=OPTION to add it"
-        return f"the group {key} is not one of the data or the task that are chosen: leave it out"
+        return f"{key} is not a group of the chosen data or task: leave it out"
+    if "/" in key:
+        return f"there is no group {key}{did_you_mean(key, all_groups())}"
     if key.startswith("hydra."):
         return _unknown_hydra_key(key)
     start = f"the config has no key {key}"

@@ -35,7 +35,8 @@ def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
     Raises:
         UserError, RunFailed: a single run failed. A failed job of a sweep raises nothing.
     """
-    make_folder(plan.folder)  # Hydra's error would be a traceback
+    # Hydra's error would be a traceback. A single run gets its folder, with its time, from Hydra.
+    make_folder(plan.folder if plan.sweep else plan.folder.parent)
     with initialised(config_dir):
         if plan.sweep is None:
             run_one(_named(plan.jobs[0], plan.jobs[0].overrides))

@@ -166,6 +166,13 @@ def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
     if config.monitor not in task.monitors:
         offer = did_you_mean(config.monitor, task.monitors)
         raise UserError(f"monitor={config.monitor} is not a validation metric{offer}")
+    directions = {f"val/{metric.name}": metric.lower_is_better for metric in task.all_metrics}
+    mode = "min" if directions.get(config.monitor, True) else "max"
+    if config.mode != mode:
+        raise UserError(
+            f"mode is {config.mode}, but of {config.monitor} the best value is the {mode}imum: set "
+            f"mode={mode}"
+        )
 
 
 def load_best(task: Task, folder: Path) -> None:

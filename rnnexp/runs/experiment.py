@@ -30,7 +30,7 @@ from rnnexp.runs.build import (
 from rnnexp.runs.folder.digest import hash_tensors
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.record import recording
-from rnnexp.runs.results import results
+from rnnexp.runs.results import results, tested
 from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
 from rnnexp.runs.summary import log_summary
 from rnnexp.streams import guarded
@@ -114,7 +114,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         log_summary(trainer, config, task, metrics, record.run)
         record.metrics(metrics | baselines)
         record.save(status="completed", finished=now(), seconds=seconds)
-    console.show(*results(task, metrics, baselines))
+    console.show(*results(task, metrics, baselines, tested(config)))
     show_end(seconds, folder)
     return metrics[config.monitor] if config.monitor else None
 

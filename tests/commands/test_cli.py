@@ -336,7 +336,8 @@ def test_failing_jobs_do_not_stop_a_sweep(
     assert [run.seed for run, _ in experiments.runs] == [1, 1, 2, 2, 3, 3, 4, 4]
     folders = [folder for _, folder in experiments.runs]
     [launch] = (empty_folder / "outputs" / "multirun").iterdir()
-    assert [folder.name for folder in folders] == [f"{n}_quickstart" for n in range(8)]
+    labels = [f"{model}_seed{seed}" for seed in range(1, 5) for model in ("gru", "lstm")]
+    assert [f.name for f in folders] == [f"{n}_quickstart_{x}" for n, x in enumerate(labels)]
     assert {folder.parent for folder in folders} == {launch}
     end = capsys.readouterr().err.split("rnnexp: 6 of 8 jobs failed:\n")[1].splitlines()
     assert len(end) == 6
@@ -360,7 +361,8 @@ def test_sweep_over_experiments_lies_in_one_folder(experiments: Experiments) -> 
     names = ["power_load_gru", "quickstart"]
     assert cli.main(["train", "-m", f"experiment={','.join(names)}"]) == 0
     assert [folder.name for _, folder in experiments.runs] == [
-        f"{n}_{x}" for n, x in enumerate(names)
+        f"{n}_{x}_{model}_seed0"
+        for n, (x, model) in enumerate(zip(names, ("gru", "pmgru"), strict=True))
     ]
     assert len({folder.parent for _, folder in experiments.runs}) == 1
 

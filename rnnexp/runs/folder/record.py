@@ -19,6 +19,7 @@ import hashlib
 import io
 import logging
 import os
+import shlex
 import socket
 import traceback
 from collections.abc import Iterator
@@ -137,6 +138,7 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
+    _log_to(handler, f"started: {shlex.join(argv)}", logging.INFO)
     try:
         yield record
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -152,10 +154,11 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
         record.save(status="failed", finished=now(), error=f"{type(error).__name__}: {error}")
         raise
     finally:
+        _log_to(handler, f"ended: {record.run['status']}", logging.INFO)
         root.removeHandler(handler)
         handler.close()
 
 
-def _log_to(handler: logging.Handler, text: str) -> None:
+def _log_to(handler: logging.Handler, text: str, level: int = logging.ERROR) -> None:
     """Write to the log of the run only; the command prints to the console."""
-    handler.handle(logging.LogRecord("rnnexp", logging.ERROR, "", 0, text, None, None))
+    handler.handle(logging.LogRecord("rnnexp", level, "", 0, text, None, None))
