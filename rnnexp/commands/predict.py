@@ -25,7 +25,14 @@ FILE_SETTINGS = (
     "data.cleaning.",
     "data.datetime_column=",
     "data.datetime_format=",
+    "data.decimal=",
+    "data.encoding=",
     "data.frequency=",
+    "data.input_columns=",
+    "data.missing=",
+    "data.separator=",
+    "data.series_column=",
+    "data.thousands=",
     "data.value_column=",
 )
 

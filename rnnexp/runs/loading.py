@@ -75,8 +75,8 @@ class LoadedRun:
         one_or_more = [given] if isinstance(given, str | Path) else given
         kind = Path if self.task.new_data == "series" else str
         answers = self.task.answer(self.network, restore_data(self), list(map(kind, one_or_more)))
-        if answers.failed:
-            raise UserError(answers.failed[0])
+        for failure in getattr(answers, "failed", []):
+            raise UserError(failure)
         return answers.frame()
 
 
