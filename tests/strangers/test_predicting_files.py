@@ -74,7 +74,10 @@ def test_a_bad_file_does_not_stop_the_others(predict: Predict) -> None:
     assert rows["prediction"].notna().tolist() == [True, True, False, False]
     assert "line 2: 'many' in column 'mw' is not a finite number" in rows["error"][2]
     assert "short.csv has 9 steps" in rows["error"][3]
-    assert said.splitlines() == [f"rnnexp: {error}" for error in rows["error"][2:]]
+    assert said.splitlines() == [
+        *(f"rnnexp: {error}" for error in rows["error"][2:]),
+        "rnnexp: without a prediction: 2 of 4; their rows in out.csv have an error in the place of it",
+    ]
     alone = predict(one=table())[2]
     assert alone["prediction"][0] == pytest.approx(rows["prediction"][0], rel=1e-6)
     assert list(alone.columns) == ["series", "timestamp", "prediction", "unit"]
@@ -88,7 +91,7 @@ def test_one_bad_file_alone_is_a_mistake_of_the_user(predict: Predict) -> None:
 
 def test_only_bad_files(predict: Predict) -> None:
     code, said, rows = predict(short=table(9), empty="")
-    assert code == 1 and rows["prediction"].isna().all() and len(said.splitlines()) == 2
+    assert code == 1 and rows["prediction"].isna().all() and len(said.splitlines()) == 3
 
 
 @pytest.mark.parametrize("kind", ["missing rows", "empty cells"])
