@@ -78,7 +78,8 @@ def test_every_step_cuts_without_overlap_and_stays_in_its_span(store: Store) -> 
 
 
 def test_evaluation_targets_are_the_rows_own(store: Store) -> None:
-    windows = Windows(torch.tensor([2, 31]), torch.tensor([7.5, 8.5]), np.array([]))
+    scale = torch.tensor([1.0, 2.0])
+    windows = Windows(torch.tensor([2, 31]), torch.tensor([7.5, 8.5]), np.array([]), scale)
     batch = store.evaluation_batch(windows, slice(0, 2), 3)
     assert batch.values[..., 0].tolist() == [[102, 103, 104], [1, 2, 3]]
     assert batch.target.tolist() == [[7.5], [8.5]]
