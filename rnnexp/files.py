@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON. JSON has no NaN and no infinity: they become null."""
-    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    """Write indented JSON."""
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any, ensure_ascii: bool = True) -> str:
+    """Indented JSON, with all digits. JSON has no NaN and no infinity: they become null."""
+    plain = _finite(content)
+    return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=ensure_ascii) + "\n"
 
 
 def _finite(content: Any) -> Any:
@@ -30,11 +36,10 @@ def _finite(content: Any) -> Any:
 def csv_text(table: pd.DataFrame) -> str:
     """A table as CSV whose numbers are read back exactly: nine significant digits for a float32,
     the fewest that are enough for a float64 (and no `.0`). NaN is an empty cell."""
-    doubles = {
-        name: table[name].map(lambda x: repr(x).removesuffix(".0"), na_action="ignore")
-        for name in table.select_dtypes("float64")
-    }
-    return table.assign(**doubles).to_csv(index=False, float_format="%.9g")
+    table = table.copy()
+    for name in table.select_dtypes("float64"):
+        table[name] = table[name].map(lambda x: repr(x).removesuffix(".0"), na_action="ignore")
+    return table.to_csv(index=False, float_format="%.9g")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rnnexp import console
 from rnnexp.commands._options import command_parser
+from rnnexp.files import json_text
 from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
 from rnnexp.runs.comparison.leaderboard_texts import fitted, to_markdown
 from rnnexp.runs.comparison.statistics import check, compare
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
         case "csv":
             print(whole_table(entries).to_csv(index=False), end="")
         case "json":
-            print(whole_table(entries).to_json(orient="records", indent=2, double_precision=15))
+            print(json_text(whole_table(entries).to_dict(orient="records")), end="")
         case "markdown":
             for title, table in tables(entries).items():
                 print(to_markdown(title, table))

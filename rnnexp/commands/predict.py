@@ -7,7 +7,7 @@ from pathlib import Path
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
 from rnnexp.errors import UserError
-from rnnexp.files import csv_text, write_text
+from rnnexp.files import csv_text, json_text, write_text
 from rnnexp.runs.loading import LoadedRun, load, restore_data
 from rnnexp.tasks.answers import Answers
 
@@ -180,8 +180,7 @@ def _write(answers: Answers, output: Path) -> None:
     if output.suffix == ".csv":
         text = csv_text(frame)
     else:
-        text = frame.to_json(orient="records", indent=2, force_ascii=False, double_precision=15)
-        text += "\n"
+        text = json_text(frame.to_dict(orient="records"), ensure_ascii=False)
     try:
         write_text(output, text)
     except OSError as error:

@@ -15,7 +15,6 @@ from rnnexp.process import cores, determinism
 from rnnexp.process.machine import device_name
 from rnnexp.runs.folder.provenance import code_state, versions
 
-
 AUTO = "auto"
 
 

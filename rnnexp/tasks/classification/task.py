@@ -1,7 +1,7 @@
 """The classification task: negative log-likelihood loss, and metrics over all classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 import torch

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, loss_curve
 from rnnexp.tasks.forecasting.data import ForecastingData
-from rnnexp.tasks.forecasting.task import Forecasting
+from rnnexp.tasks.forecasting.task import BY_MASE, Forecasting
 
 
 class ForecastFigures(Figures):
@@ -29,7 +29,8 @@ class ForecastFigures(Figures):
         for name, one in table.groupby("file", sort=False):
             figures[f"predictions/{name}"] = stretches(one, unit, self.days, self.stretches)
         if len(history):
-            figures["loss"] = loss_curve(history, "loss (scaled units)", "smape", "sMAPE, %", "log")
+            name, label = ("mase", "MASE") if task.monitor == BY_MASE else ("smape", "sMAPE, %")
+            figures["loss"] = loss_curve(history, "loss (scaled units)", name, label, "log")
         return figures
 
 

@@ -1,5 +1,6 @@
 """The forecasting task: the loss is in scaled units, the metrics are in original units."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.windows import SeriesBatch
+from rnnexp.errors import UserError
 from rnnexp.tasks.answers import listed
 from rnnexp.tasks.forecasting.answers import Forecasts, forecast
 from rnnexp.tasks.forecasting.baselines import forecasting_baselines
@@ -84,8 +86,14 @@ class Forecasting(Task):
     def on_validation_epoch_end(self) -> None:
         prediction, target, scale, _ = self._collected()
         metrics = forecast_metrics(prediction, target, scale, self.spec.unit)
-        added = self.added_metrics(prediction, target)
-        self.report_metrics("val", metrics | added, shown=self.metrics[0].name)
+        metrics |= self.added_metrics(prediction, target)
+        monitored = metrics.get((self.monitor or "").removeprefix("val/"), 0.0)
+        if math.isnan(monitored) and prediction.isfinite().all():
+            raise UserError(
+                f"monitor={self.monitor} has no value on these validation windows, so it cannot "
+                "choose a checkpoint: choose another, e.g. monitor=val/loss"
+            )
+        self.report_metrics("val", metrics, shown=self.metrics[0].name)
 
     def test_step(self, batch: SeriesBatch, batch_index: int) -> None:
         self._collect(*self._outputs(batch), batch)

@@ -31,7 +31,7 @@ def test_without_a_window_to_score_there_is_no_value() -> None:
 
 
 def test_percentages_do_not_depend_on_the_unit() -> None:
-    """In nano, the values of a series in units are far below what is often added to denominators."""
+    """In nano, values are below what is often added to denominators."""
     for unit in (1.0, 1e-9, 1e9):
         metrics = forecast_metrics(PREDICTION * unit, TARGET * unit, SCALE * unit, "")
         by_hand = forecast_metrics(PREDICTION, TARGET, SCALE, "")
@@ -43,7 +43,9 @@ def test_lecture_scale_is_what_its_code_computes() -> None:
     """100 abs(P - G) / (P + G) / 2, as in the lecture's code, not on its slide."""
     prediction, target = torch.rand(50) + 1, torch.rand(50) + 1
     printed = 100 * ((prediction - target).abs() / (prediction + target) / 2).mean().item()
-    assert forecast_metrics(prediction, target, torch.ones(50), "")["smape_lecture"] == pytest.approx(printed)
+    assert forecast_metrics(prediction, target, torch.ones(50), "")[
+        "smape_lecture"
+    ] == pytest.approx(printed)
 
 
 def test_series_that_cross_zero() -> None:
