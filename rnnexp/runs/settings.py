@@ -72,6 +72,9 @@ def with_monitor(asked: DictConfig, config: DictConfig, monitor: str) -> DictCon
     decided.trainer.accelerator = config.trainer.accelerator
     decided.determinism.threads = config.determinism.threads
     OmegaConf.resolve(decided)
+    for callback in decided.callbacks.values():  # from the record of a run that never read its data
+        if callback and callback.get("monitor") == AUTO:
+            callback.monitor = monitor
     return decided
 
 

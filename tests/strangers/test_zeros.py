@@ -148,6 +148,22 @@ def test_mase_is_the_monitor_in_the_record_and_in_the_table(dark: Path) -> None:
     assert json.loads((dark / "run.json").read_text())["headline"][0]["name"] == "mase"
 
 
+def test_a_run_that_never_read_its_data_can_be_repeated_with_them(
+    dark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its config.yaml says `auto`, also for early stopping: nothing was decided."""
+    monkeypatch.setenv("RNNEXP_OUTPUTS", str(tmp_path))
+    folder = tmp_path / "failed"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"status": "failed"}))
+    config = (dark / "config.yaml").read_text().replace("val/mase", "auto")
+    (folder / "config.yaml").write_text(config.replace("name: series_csv", "name: again"))
+    assert main(["rerun", str(folder), "seed=1"]) == 0
+    [again] = (tmp_path / "again").iterdir()
+    again_config = read_config(again)
+    assert again_config.monitor == again_config.callbacks.early_stopping.monitor == "val/mase"
+
+
 @pytest.mark.parametrize(
     ("values", "monitor"),
     [
