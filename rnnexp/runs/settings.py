@@ -66,7 +66,9 @@ def resolve(config: DictConfig) -> DictConfig:
 
 def with_monitor(asked: DictConfig, config: DictConfig, monitor: str) -> DictConfig:
     """The resolved `config` with this metric in place of monitor=auto, also where the config that
-    was asked for refers to it, as early stopping does."""
+    was asked for refers to it, as early stopping does. Any other monitor stays."""
+    if config.monitor != AUTO:
+        return config
     decided = asked.copy()
     decided.monitor = monitor
     decided.trainer.accelerator = config.trainer.accelerator
