@@ -1,21 +1,20 @@
 """List the data sources, or check, fetch or convert one of them."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import command_parser
 from rnnexp.config import check, compose, options
-from rnnexp.data.fetching.downloads import DOWNLOADS, Download
-from rnnexp.data.fetching.fetch import fetch, where
-from rnnexp.data.folders import data_folder
-from rnnexp.data.loading.module import DataModule
-from rnnexp.data.sources.lecture_reviews import as_archives, write_archive_pair
-from rnnexp.data.text.review_archives import write_converted
-from rnnexp.data.text.source import DocumentSource
 from rnnexp.errors import UserError
-from rnnexp.runs.build import build_data
 from rnnexp.tables import Column, Table
+
+if TYPE_CHECKING:
+    from rnnexp.data.fetching.downloads import Download
+    from rnnexp.data.loading.module import DataModule
 
 
 def main(argv: list[str]) -> int:
@@ -54,6 +53,8 @@ def main(argv: list[str]) -> int:
 
 def list_sources() -> int:
     """Print every source that can be fetched or placed by hand, and where it is."""
+    from rnnexp.data.fetching.downloads import DOWNLOADS
+
     columns = [Column(name) for name in ("name", "description", "licence", "location")]
     rows = []
     for one in DOWNLOADS.values():
@@ -69,6 +70,9 @@ def list_sources() -> int:
 
 def _place(download: Download) -> str | None:
     """Where a source is, or None. One placed by hand in its own folder may be incomplete."""
+    from rnnexp.data.fetching.fetch import where
+    from rnnexp.data.folders import data_folder
+
     if download.folder:
         return str(found) if (found := where(download.name)) else None
     try:
@@ -97,6 +101,10 @@ def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> 
     Raises:
         UserError: the source cannot be read or has no reviews, or the folder cannot be written.
     """
+    from rnnexp.data.sources.lecture_reviews import as_archives, write_archive_pair
+    from rnnexp.data.text.review_archives import write_converted
+    from rnnexp.data.text.source import DocumentSource
+
     source = _read(name, overrides).source
     if not isinstance(source, DocumentSource) or not source.things.endswith("reviews"):
         raise UserError(f"{name} has no reviews to convert: choose a source of reviews")
@@ -115,6 +123,8 @@ def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> 
 
 def _read(name: str, overrides: list[str]) -> DataModule:
     """A source's data module, set up as for a run."""
+    from rnnexp.runs.build import build_data  # late: it imports torch, and --help does without
+
     config = compose([f"data={name}", *overrides])
     check(config, "data")
     return build_data(config)
@@ -122,5 +132,7 @@ def _read(name: str, overrides: list[str]) -> DataModule:
 
 def fetch_source(name: str, url: str | None = None) -> int:
     """Download a source from its home page, or from `url`, to the folder where runs expect it."""
+    from rnnexp.data.fetching.fetch import fetch
+
     console.show(f"{name} is in {fetch(name, url=url)}")
     return 0

@@ -1,15 +1,20 @@
 """Predict the classes of new texts, or the next values of series, with a finished run."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text
-from rnnexp.runs.loading import LoadedRun, load, restore_data
-from rnnexp.tasks.answers import Answers
+
+if TYPE_CHECKING:
+    from rnnexp.runs.loading import LoadedRun
+    from rnnexp.tasks.answers import Answers
 
 STDIN = "-"
 # Settings of how a file is read. Others would not fit the trained network.
@@ -76,6 +81,8 @@ def predict(
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
     """
+    from rnnexp.runs.loading import load  # late: it imports torch, and --help does without
+
     if texts and files:
         raise UserError("give either --text or --csv: a run is trained on texts or on series")
     _check_overrides(overrides, files)
@@ -96,6 +103,8 @@ def predict(
 
 
 def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Answers:
+    from rnnexp.runs.loading import restore_data
+
     if run.task.new_data == "series":
         if not files:
             raise UserError(f"{run.folder} was trained on series: give them with --csv FILE")

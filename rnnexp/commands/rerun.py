@@ -11,19 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
-from rnnexp.commands._verdict import IDENTICAL, show_verdict
 from rnnexp.config import check, override
 from rnnexp.errors import CannotRerun, UserError
-from rnnexp.runs.comparison.repetition import environment_differences, result_differences
-from rnnexp.runs.experiment import run
-from rnnexp.runs.folder.digest import read_result
-from rnnexp.runs.folder.reading import read_config, read_run
-from rnnexp.runs.loading import find_data
 
 
 def main(argv: list[str]) -> int:
@@ -49,6 +42,19 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         CannotRerun: something that the repetition needs is missing.
         RunFailed: the training cannot continue.
     """
+    # Late: they import torch, and --help does without.
+    from rnnexp.commands._verdict import IDENTICAL, show_verdict
+    from rnnexp.launching.labels import label
+    from rnnexp.runs.comparison.repetition import environment_differences, result_differences
+    from rnnexp.runs.experiment import run
+    from rnnexp.runs.folder.digest import read_result
+    from rnnexp.runs.folder.reading import read_config, read_run
+    from rnnexp.runs.folder.record import make_folder
+    from rnnexp.runs.loading import find_data
+
+    for word in overrides:
+        if "=" not in word and (Path(word).exists() or "/" in word):
+            raise UserError(f"rerun takes one folder, not {word} as well: type two commands")
     folder = folder.resolve()  # the new run records this path
     recorded = read_run(folder)
     try:
@@ -62,7 +68,9 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         check(changed)
         again = new_folder(changed)
         console.show(f"a new experiment: {folder} with {', '.join(overrides)}")
-        run(changed, again, changed_from=str(folder), changes=overrides)
+        choices = recorded.get("choices", {})
+        facts = {"choices": choices, "label": label(choices.get("model"), overrides, changed.seed)}
+        run(changed, again, changed_from=str(folder), changes=overrides, **facts)
         return IDENTICAL
     if recorded.get("status") != "completed":
         raise CannotRerun(
@@ -72,8 +80,10 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     before = read_result(folder)
     check_device(config, recorded)
     again = new_folder(config)
+    make_folder(again)
     try:
-        run(config, again, rerun_of=str(folder))
+        facts = {key: recorded[key] for key in ("choices", "label") if key in recorded}
+        run(config, again, rerun_of=str(folder), **facts)
     except UserError as error:  # the data are missing here, for example
         raise CannotRerun(f"cannot rerun {folder}: {error}") from error
     environment = environment_differences(folder, read_run(again))
@@ -89,6 +99,8 @@ def check_device(config: DictConfig, recorded: dict[str, Any]) -> None:
     Raises:
         CannotRerun: torch finds no GPU.
     """
+    import torch
+
     if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
         raise CannotRerun(
             f"the run used a GPU ({recorded.get('device')}), and torch finds none here: add "
@@ -99,4 +111,4 @@ def check_device(config: DictConfig, recorded: dict[str, Any]) -> None:
 def new_folder(config: DictConfig) -> Path:
     """A new run folder where `rnnexp train` puts them. The recorded config cannot choose it."""
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    return Path(os.environ.get("RNNEXP_OUTPUTS", "outputs")) / config.name / stamp
+    return Path(os.environ.get("RNNEXP_OUTPUTS") or "outputs") / config.name / stamp

@@ -2,22 +2,12 @@
 
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
-from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences
 from rnnexp.config import check
 from rnnexp.errors import UserError
-from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
-from rnnexp.runs.comparison.repetition import environment_differences, metric_differences
-from rnnexp.runs.experiment import test_weights
-from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
-from rnnexp.runs.loading import check_same_data, find_data
-from rnnexp.runs.results import results
-from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
-from rnnexp.tasks.baseline_cache import baseline_metrics
 
 
 def main(argv: list[str]) -> int:
@@ -35,6 +25,17 @@ def evaluate(folder: Path) -> int:
     Raises:
         UserError: the run is not completed, or its data have changed.
     """
+    # Late: they import torch, and --help does without.
+    from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences
+    from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
+    from rnnexp.runs.comparison.repetition import environment_differences, metric_differences
+    from rnnexp.runs.experiment import test_weights
+    from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
+    from rnnexp.runs.loading import check_same_data, find_data
+    from rnnexp.runs.results import results, tested
+    from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+    from rnnexp.tasks.baseline_cache import baseline_metrics
+
     run, config = read_run(folder), read_config(folder)
     if run.get("status") != "completed":
         raise UserError(f"{folder} has the status {run.get('status')!r}: it is not a completed run")
@@ -51,7 +52,7 @@ def evaluate(folder: Path) -> int:
     config.logger, config.callbacks = None, {}
     load_best(task, folder)
     metrics = test_weights(build_trainer(config, folder), task, data)
-    console.show(*results(task, metrics, baseline_metrics(task, data)))
+    console.show(*results(task, metrics, baseline_metrics(task, data), tested(config)))
 
     differing = metric_differences(recorded, metrics)
     if not differing:
@@ -63,6 +64,8 @@ def evaluate(folder: Path) -> int:
 
 
 def _do_without_gpu(config: DictConfig) -> None:
+    import torch
+
     if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
         console.show("torch finds no GPU here: testing on the CPU")
         config.trainer.accelerator = "cpu"

@@ -70,7 +70,8 @@ def check_top_level(config: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
     if missing:
-        raise UserError(f"{', '.join(missing)} must be given: add {missing[0]}=VALUE")
+        added = " ".join(f"{key}=VALUE" for key in missing)
+        raise UserError(f"{', '.join(missing)} must be given: add {added}")
     if own.mode not in MODES:
         raise UserError(f"mode is {own.mode!r}, it must be 'min' or 'max'")
     if own.name in (None, "", ".", "..") or PurePath(own.name).name != own.name:

@@ -42,6 +42,9 @@ def resolve(config: DictConfig) -> DictConfig:
                 f"trainer.devices is {config.trainer.devices!r}: it must be 1, because a run "
                 "with several devices could not be repeated; start several runs with -m"
             )
+        for length in ("max_epochs", "max_steps"):
+            if config.trainer.get(length) == 0:
+                raise UserError(f"trainer.{length} is 0: it must be at least 1, for a run trains")
         settings = config.determinism
         if settings.threads == AUTO:
             settings.threads = cores.free()

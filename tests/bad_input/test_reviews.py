@@ -211,8 +211,7 @@ TRAININGS = {
     ),
     "a forecast": (
         ["task=forecasting"],
-        r"task Forecasting cannot use the data Reviews: set "
-        r"task=classification, or choose other data",
+        r"task Forecasting cannot use the data Reviews: omit task=\.\.\., which follows",
     ),
     "monitor of a forecast": (
         ["monitor=val/smape"],
@@ -251,14 +250,14 @@ def test_what_does_not_go_together(name: str, capfd: Capture) -> None:
         (
             "classification",
             "synthetic_load",
-            "task Classification cannot use the data SyntheticLoad: set "
-            "task=forecasting, or choose other data",
+            "task Classification cannot use the data SyntheticLoad: omit task=..., "
+            "which follows from the data (here forecasting), or choose other data",
         ),
         (
             "forecasting",
             "synthetic_reviews",
-            "task Forecasting cannot use the data SyntheticReviews: set "
-            "task=classification, or choose other data",
+            "task Forecasting cannot use the data SyntheticReviews: omit task=..., "
+            "which follows from the data (here classification), or choose other data",
         ),
     ],
 )

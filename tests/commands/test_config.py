@@ -39,7 +39,7 @@ def test_schema_is_printed_or_written(empty_folder: Path, capsys: Capture) -> No
         (["--output", "conf"], "--output conf: this is a folder"),
         (["--config-dir", "nowhere"], "nowhere does not exist"),
         ([], "optimizer/mine.yaml: optimizer._target_: 'mine.Mine' is not on the allow-list"),
-        (["--allow", "mine"], "cannot import mine"),
+        (["--allow", "mine"], "--allow mine: there is no package or module of this name"),
     ],
 )
 def test_a_mistake_is_one_sentence(

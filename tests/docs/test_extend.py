@@ -19,7 +19,9 @@ from tests.support import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "extend.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
-FILES = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+NAME = re.compile(r"^# (\S+\.(?:py|yaml))$", re.MULTILINE)
+BLOCKS = re.findall(r"```(?:python|yaml)\n(.*?)```", PAGE, re.DOTALL)
+FILES = {name[1]: block for block in BLOCKS if (name := NAME.search(block))}
 
 Capture = pytest.CaptureFixture[str]
 
@@ -135,7 +137,7 @@ def test_a_cell(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_readout(capfd: Capture) -> None:
     [run] = map(load, Section("A readout", capfd).runs)
-    assert run.network.readout.v.weight.shape == (1, 64)
+    assert run.network.readout.v.weight.shape == (1, run.config.model.hidden_size)
     assert run.metrics["test/accuracy"] > 0.6
 
 

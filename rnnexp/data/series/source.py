@@ -15,7 +15,7 @@ from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.windows import Store
 from rnnexp.data.source import Source, fingerprint
-from rnnexp.errors import UserError
+from rnnexp.errors import UserError, unimplemented
 from rnnexp.tables import Table
 
 
@@ -104,7 +104,7 @@ class SeriesSource(Source):
 
     def read(self) -> list[RawSeries]:
         """The raw series, one per file."""
-        raise NotImplementedError
+        raise unimplemented(self, "read()")
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
         """Series from other files in the format of this source, for `rnnexp predict`.

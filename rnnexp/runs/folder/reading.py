@@ -26,6 +26,8 @@ ENTRY_TYPES: dict[str, type] = {
     "kept": dict,
     "seconds": dict,
     "headline": list,
+    "choices": dict,
+    "overrides": list,
 }
 
 

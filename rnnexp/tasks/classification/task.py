@@ -45,6 +45,7 @@ class Classification(Task):
     spec_class = ClassificationSpec
     data_module = ClassificationData
     baselines_version: ClassVar[int] = 2
+    ceilings = ("perfect_memoriser",)
 
     network: Classifier
     spec: ClassificationSpec

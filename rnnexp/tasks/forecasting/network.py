@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.readouts import Readout
+from rnnexp.nn.readouts import Readout, outputs_of
 from rnnexp.nn.recurrence import Recurrence
 from rnnexp.nn.representations import Features
 from rnnexp.nn.scaling import Scaling
@@ -94,7 +94,7 @@ class Forecaster(nn.Module):
             hidden = final[0].unsqueeze(0)
         else:
             hidden, final = self.recurrence(read, self.readout.reads_every_step)
-        outputs = self.readout(x, hidden, final).squeeze(-1)
+        outputs = outputs_of(self.readout, x, hidden, final).squeeze(-1)
         return outputs[:, -1:] if last else outputs
 
     def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:

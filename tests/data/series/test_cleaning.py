@@ -317,6 +317,6 @@ def test_the_table_shows_what_was_found() -> None:
     _, report = cleaned(raw_series([0, 1, 1, 4, 5], [10, 11, 12, 0, 15]), Cleaning())
     console = Console(width=140, file=StringIO())
     with console.capture() as shown:
-        console.print(rich_table(report_table([report])))
+        console.print(rich_table(report_table([report]), console.width))
     (line,) = (line for line in shown.get().splitlines() if "2010" in line)
     assert " ".join(line.split()) == "A 2010-01-01 2010-01-01 5 1 1 0 1 6 3"
