@@ -46,7 +46,7 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
     """The parser of a command that loads a run folder."""
     found = command_parser(module, doc, **settings)
     found.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
-    _add_allow(found)
+    add_allow(found)
     return found
 
 
@@ -55,10 +55,11 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
     )
-    _add_allow(parser)
+    add_allow(parser)
 
 
-def _add_allow(parser: argparse.ArgumentParser) -> None:
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """The option --allow, for `allow`."""
     parser.add_argument(
         "--allow",
         metavar="PACKAGE",

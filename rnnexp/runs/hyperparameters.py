@@ -1,7 +1,7 @@
 """The hyperparameters by which runs are compared."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,27 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
     return found
 
 
-def by_option(found: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
+def by_option(
+    found: dict[str, Any], choices: dict[str, str], overrides: Sequence[str] = ()
+) -> dict[str, Any]:
     """Hyperparameters with classes by the option that was chosen: {"model": "pmgru", ...}.
 
-    choices: the option of each config group; empty for runs that did not record them.
+    choices: the option of each config group; empty for runs that did not record them. overrides: a
+    class that one of them names is not that of the option.
     """
-    options = {group.replace("/", "."): option for group, option in choices.items()}
+    named = {one.partition("=")[0].lstrip("+") for one in overrides}
+    options = {
+        group.replace("/", "."): option
+        for group, option in choices.items()
+        if f"{group.replace('/', '.')}._target_" not in named
+    }
     return {key: options.get(key, value) for key, value in found.items()}
 
 
 def typed_keys(overrides: Iterable[str]) -> list[str]:
-    """The keys of overrides, for groups too: model/recurrence=mgu -> model.recurrence."""
-    return [re.split("[@=]", str(one).lstrip("+~"))[0].replace("/", ".") for one in overrides]
+    """The keys of overrides, as of hyperparameters: model/recurrence=mgu -> model.recurrence."""
+    keys = (re.split("[@=]", str(one).lstrip("+~"))[0] for one in overrides)
+    return [key.replace("/", ".").removesuffix("._target_") for key in keys]
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -30,7 +30,8 @@ def log_summary(
         return
     text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
     logger.experiment.add_text("config", f"    {text}")
-    settings = by_option(hyperparameters(config), run.get("choices", {}))
+    overrides = [*run.get("overrides", []), *run.get("changes", [])]
+    settings = by_option(hyperparameters(config), run.get("choices", {}), overrides)
     first = [f"test/{metric.name}" for metric in task.headline]
     others = [name for name in metrics if name.count("/") == 1]
     final = {name: metrics[name] for name in dict.fromkeys([*first, *others])}
@@ -38,7 +39,7 @@ def log_summary(
     logger.log_metrics(final)
     plain = {key: x if isinstance(x, (bool, int, float)) else str(x) for key, x in settings.items()}
     experiment, start, end = hparams(plain, final)
-    _put_first(experiment, {"model", *typed_keys(run.get("overrides", []))})
+    _put_first(experiment, {"model", *typed_keys(overrides)})
     for summary in (experiment, start, end):
         logger.experiment.file_writer.add_summary(summary)
     logger.finalize("success")

@@ -307,8 +307,8 @@ def test_a_group_has_one_config(
     assert f"the runs with {gru} differ in optimizer.lr: add a condition" in said
     path = tmp_path / "expected.yaml"
     path.write_text(f"- {{runs: {gru}, metric: smape, expected: 1.0, tolerance: 9}}")
-    assert main(["leaderboard", "--check", str(path)]) == 1
-    assert "missed" in capfd.readouterr().out
+    assert main(["leaderboard", "--check", str(path)]) == 2
+    assert f"{path}: the runs with {gru} differ" in capfd.readouterr().err
     for rate in ("5e-1", "0.50"):  # any notation of a number
         slow, fast = f"{gru},optimizer.lr=0.02", f"{gru},optimizer.lr={rate}"
         assert main(["leaderboard", "--compare", slow, fast]) == 0

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 
 from rnnexp import console
@@ -97,6 +98,18 @@ def test_an_output_folder_that_cannot_be_made(
     monkeypatch.setenv("RNNEXP_OUTPUTS", "")
     assert main(command) == 2
     assert "RNNEXP_OUTPUTS or paths.outputs is empty" in capsys.readouterr().err
+
+
+def test_the_command_inside_a_program_that_uses_hydra(empty_folder: Path, capsys: Capture) -> None:
+    theirs = empty_folder / "theirs"
+    theirs.mkdir()
+    (theirs / "config.yaml").write_text("answer: 42\n")
+    with hydra.initialize_config_dir(str(theirs), version_base=None):
+        assert main(["train", "--cfg", "job", "model=gru"]) == 0
+        assert main(["train", "model=gruu"]) == 2
+        assert main(RUN) == 0
+        assert hydra.compose("config").answer == 42
+    assert "Traceback" not in capsys.readouterr().err
 
 
 # Narrow consoles --------------------------------------------------------------------------------

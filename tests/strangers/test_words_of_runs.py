@@ -12,6 +12,7 @@ from rnnexp.errors import UserError
 from rnnexp.launching.labels import label
 from rnnexp.runs.comparison.leaderboard import find_runs, tables
 from rnnexp.runs.comparison.statistics import _whole_key
+from rnnexp.runs.hyperparameters import by_option
 from tests.support.shrink import HERE, NO_FIGURES, SYNTHETIC_LOAD
 
 Capture = pytest.CaptureFixture[str]
@@ -93,6 +94,12 @@ def test_a_key_that_was_typed_stays_a_column(swept: Path) -> None:
     [first, *_, other] = jobs(swept)
     entries = find_runs([first, other])
     assert "optimizer.lr" in next(iter(tables(entries).values()))
+
+
+def test_a_class_of_an_override_is_no_option() -> None:
+    found, choices = {"optimizer": "SGD", "model": "Forecaster"}, {"optimizer": "adam"}
+    assert by_option(found, choices, ["optimizer._target_=torch.optim.SGD"]) == found
+    assert by_option(found, choices)["optimizer"] == "adam"
 
 
 def test_groups_by_short_words(swept: Path, tmp_path: Path, capfd: Capture) -> None:

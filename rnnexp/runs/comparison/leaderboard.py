@@ -45,12 +45,12 @@ class Entry:
     started: float = 0.0  # Unix time in seconds
     test: str = ""  # fingerprint of what was tested of the data; empty if not recorded
     choices: dict[str, str] = field(default_factory=dict)  # config group -> option
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()  # those of rerun included
 
     @property
     def shown(self) -> dict[str, Any]:
         """The config with classes by the word that was typed, if that is recorded."""
-        return by_option(self.config, self.choices)
+        return by_option(self.config, self.choices, self.overrides)
 
     @property
     def tested_on(self) -> tuple[str | None, str]:
@@ -119,7 +119,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         started=_timestamp(run.get("started")),
         test=_test_set(run),
         choices={str(group): str(option) for group, option in run.get("choices", {}).items()},
-        overrides=tuple(map(str, run.get("overrides", []))),
+        overrides=tuple(map(str, [*run.get("overrides", []), *run.get("changes", [])])),
     )
 
 

@@ -28,6 +28,7 @@ ENTRY_TYPES: dict[str, type] = {
     "headline": list,
     "choices": dict,
     "overrides": list,
+    "changes": list,
 }
 
 

@@ -158,7 +158,7 @@ class ForecastingData(DataModule):
             "unit": source.unit,
             "look_back": source.look_back,
             "season": source.season,
-            "step": str(source.step),
+            "step": source.frequency.key,
         }
 
     @property

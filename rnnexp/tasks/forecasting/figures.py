@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, loss_curve
+from rnnexp.files import file_name
 from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.task import BY_MASE, Forecasting
 
@@ -27,7 +28,9 @@ class ForecastFigures(Figures):
         unit = task.spec.unit
         figures = {"error_by_hour": error_by_hour(table)}
         for name, one in table.groupby("file", sort=False):
-            figures[f"predictions/{name}"] = stretches(one, unit, self.days, self.stretches)
+            figures[f"predictions/{file_name(str(name))}"] = stretches(
+                one, unit, self.days, self.stretches
+            )
         if len(history):
             name, label = ("mase", "MASE") if task.monitor == BY_MASE else ("smape", "sMAPE, %")
             figures["loss"] = loss_curve(history, "loss (scaled units)", name, label, "log")
