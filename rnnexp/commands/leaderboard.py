@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import command_parser
+from rnnexp.files import json_text
 
 if TYPE_CHECKING:
     from rnnexp.runs.comparison.leaderboard import Entry
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> int:
         case "csv":
             print(whole_table(entries).to_csv(index=False), end="")
         case "json":
-            print(whole_table(entries).to_json(orient="records", indent=2, double_precision=15))
+            print(json_text(whole_table(entries).to_dict(orient="records")), end="")
         case "markdown":
             for title, table in tables(entries).items():
                 print(to_markdown(title, table))

@@ -12,7 +12,7 @@ from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
 from rnnexp.data.lines import decoded, lines
 from rnnexp.errors import UserError
-from rnnexp.files import write_text
+from rnnexp.files import csv_text, json_text, write_text
 from rnnexp.runs.locations import is_location
 
 if TYPE_CHECKING:
@@ -189,13 +189,12 @@ def _check_output(output: Path, files: Sequence[Path]) -> None:
 
 
 def _write(answers: Answers, output: Path) -> None:
-    """Write CSV or JSON, by the suffix. CSV has nine significant digits: a float32 stays exact."""
+    """Write CSV or JSON, by the suffix."""
     frame = answers.frame()
     if output.suffix == ".csv":
-        text = frame.to_csv(index=False, float_format="%.9g")
+        text = csv_text(frame)
     else:
-        text = frame.to_json(orient="records", indent=2, force_ascii=False, double_precision=15)
-        text += "\n"
+        text = json_text(frame.to_dict(orient="records"), ensure_ascii=False)
     try:
         write_text(output, text)
     except OSError as error:

@@ -19,7 +19,8 @@ class Schema:
 
     name: of the experiment; run folders lie in a folder of this name.
     seed: of everything random; 0 is a seed.
-    monitor: the metric that chooses the best checkpoint; null: the last one is the best.
+    monitor: the metric that chooses the best checkpoint; null: the last one is the best; auto: the
+        task chooses it by the data, and config.yaml holds what it became.
     mode: of the monitored metric, min or max.
     task: what is learnt: the loss, the metrics, the figures.
     model: the network: representation, recurrence, readout and sizes.

@@ -1,7 +1,6 @@
 """Builds the objects of a run from its resolved config."""
 
 from pathlib import Path
-from typing import cast
 
 import pytorch_lightning as pl
 import torch
@@ -84,17 +83,16 @@ def build_task(config: DictConfig, data: DataModule) -> Task:
     with determinism.global_stream(config.seed, "weights"):
         network = instantiate(config, "model", spec=data.spec)
     data.initialize(network)
-    return cast(
-        Task,
-        instantiate(
-            config,
-            "task",
-            network=network,
-            spec=data.spec,
-            optimizer=instantiate(config, "optimizer"),
-            scheduler=instantiate(config, "scheduler") if config.scheduler else None,
-        ),
+    task: Task = instantiate(
+        config,
+        "task",
+        network=network,
+        spec=data.spec,
+        optimizer=instantiate(config, "optimizer"),
+        scheduler=instantiate(config, "scheduler") if config.scheduler else None,
     )
+    task.monitor = config.monitor
+    return task
 
 
 def build_trainer(

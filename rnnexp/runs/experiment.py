@@ -26,12 +26,19 @@ from rnnexp.runs.build import (
     count_parameters,
     load_best,
     path_of,
+    task_class,
 )
 from rnnexp.runs.folder.digest import hash_tensors
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.record import recording
 from rnnexp.runs.results import results, tested
-from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+from rnnexp.runs.settings import (
+    AUTO,
+    facts_of_this_process,
+    resolve,
+    set_up_process,
+    with_monitor,
+)
 from rnnexp.runs.summary import log_summary
 from rnnexp.streams import guarded
 from rnnexp.tasks.baseline_cache import baseline_metrics
@@ -54,7 +61,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
     with recording(folder, sys.argv) as record, ExitStack() as held:
         record.save(**facts)
         record.asked(config)
-        config = resolve(config)
+        asked, config = config, resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
         record.config(config)
@@ -66,6 +73,11 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         record.save(**data.facts())
         record.kept(data.kept())
         console.show(*data.report())
+        if config.monitor == AUTO:
+            monitor, why = task_class(config).auto_monitor(data)
+            config = with_monitor(asked, config, monitor)
+            record.config(config)
+            console.show(*filter(None, [why]))
 
         task = build_task(config, data)
         history, checkpoint = History(), Checkpoint(config.monitor, config.mode)

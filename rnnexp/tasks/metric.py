@@ -42,8 +42,8 @@ class AddedMetric:
     def __call__(self, prediction: Tensor, target: Tensor) -> Any:
         """One number, of all that was validated or tested.
 
-        A forecast: prediction and target (n,), in original units. A classification: prediction
-        (n, C), log-probabilities, and target (n,), numbers of the classes.
+        A forecast: prediction and target (n,) float64, in original units. A classification:
+        prediction (n, C), log-probabilities, and target (n,), numbers of the classes.
         """
         raise UserError(f"{type(self).__name__} must implement __call__(prediction, target)")
 

@@ -38,6 +38,7 @@ class Task(pl.LightningModule):
     sources, spec_class, data_module: the classes of its data source, spec and data module.
     new_data: the input of `rnnexp predict`, texts or series.
     added_metrics: the metrics that the config adds (`task.metrics`), if the task accepts any.
+    monitor: the validation metric that chooses the best checkpoint; None if none does.
     baselines_version: part of the cache key of the baselines; raise it when a baseline changes.
     ceilings: baselines that know the test set, which no run can be asked to beat.
     """
@@ -63,6 +64,7 @@ class Task(pl.LightningModule):
         self.spec = spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.added_metrics = NONE_ADDED
+        self.monitor: str | None = None
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 
@@ -90,6 +92,12 @@ class Task(pl.LightningModule):
     def baselines(self, data: Any) -> dict[str, dict[str, float]]:
         """The metrics of simple baselines on the test set: name -> metric -> value."""
         return {}
+
+    @classmethod
+    def auto_monitor(cls, data: Any) -> tuple[str, str]:
+        """What `monitor=auto` is on these data, and a sentence on the choice, empty if it needs
+        none."""
+        return "val/loss", ""
 
     @classmethod
     def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:

@@ -110,7 +110,7 @@ def compare(entries: list[Entry], first: str, second: str) -> list[str]:
         raise UserError(f"{first} and {second} have different test sets of the same data")
     metric = a[seeds[0]].headline[0]
     for group, runs in ((first, a), (second, b)):
-        if any(f"test/{metric}" not in runs[seed].metrics for seed in seeds):
+        if any(np.isnan(runs[seed].metrics.get(f"test/{metric}", np.nan)) for seed in seeds):
             raise UserError(f"the runs that are {group} do not all have the metric {metric}")
     difference = np.array(
         [b[seed].metrics[f"test/{metric}"] - a[seed].metrics[f"test/{metric}"] for seed in seeds]

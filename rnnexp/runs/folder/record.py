@@ -33,7 +33,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.errors import RunFailed, UserError
-from rnnexp.files import write_bytes, write_json, write_text
+from rnnexp.files import csv_text, write_bytes, write_json, write_text
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, hash_file
 
@@ -90,8 +90,8 @@ class RunRecord:
         write_text(self.folder / "history.csv", pd.DataFrame(rows).to_csv(index=False))
 
     def predictions(self, table: pd.DataFrame) -> None:
-        """Write floats with nine significant digits, which preserve a float32 exactly."""
-        write_text(self.folder / "predictions.csv", table.to_csv(index=False, float_format="%.9g"))
+        """Write the predictions, exactly."""
+        write_text(self.folder / "predictions.csv", csv_text(table))
 
     def digest(self, digest: dict[str, Any]) -> None:
         write_json(self.folder / "digest.json", digest)

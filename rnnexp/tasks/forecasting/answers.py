@@ -35,7 +35,7 @@ class Forecasts:
 
     series: list[str]
     time: np.ndarray  # datetime64[s], (n,)
-    value: np.ndarray  # float32, (n,)
+    value: np.ndarray  # float64, (n,)
     unit: str
     notes: list[str]
     unread: dict[str, str] = field(default_factory=dict)

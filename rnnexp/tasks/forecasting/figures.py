@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, loss_curve
 from rnnexp.files import file_name
 from rnnexp.tasks.forecasting.data import ForecastingData
-from rnnexp.tasks.forecasting.task import Forecasting
+from rnnexp.tasks.forecasting.task import BY_MASE, Forecasting
 
 
 class ForecastFigures(Figures):
@@ -32,7 +32,8 @@ class ForecastFigures(Figures):
                 one, unit, self.days, self.stretches
             )
         if len(history):
-            figures["loss"] = loss_curve(history, "loss (scaled units)", "smape", "sMAPE, %", "log")
+            name, label = ("mase", "MASE") if task.monitor == BY_MASE else ("smape", "sMAPE, %")
+            figures["loss"] = loss_curve(history, "loss (scaled units)", name, label, "log")
         return figures
 
 
