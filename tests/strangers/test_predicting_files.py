@@ -76,7 +76,8 @@ def test_a_bad_file_does_not_stop_the_others(predict: Predict) -> None:
     assert "short.csv has 9 steps" in rows["error"][3]
     assert said.splitlines() == [
         *(f"rnnexp: {error}" for error in rows["error"][2:]),
-        "rnnexp: without a prediction: 2 of 4; their rows in out.csv have an error in the place of it",
+        "rnnexp: without a prediction: 2 of 4; their rows in out.csv have an error in the place of "
+        "it",
     ]
     alone = predict(one=table())[2]
     assert alone["prediction"][0] == pytest.approx(rows["prediction"][0], rel=1e-6)
