@@ -59,27 +59,37 @@ def main(argv: list[str]) -> int:
 def list_sources() -> int:
     """Print every source that can be fetched or placed by hand, and where it is."""
     from rnnexp.data.fetching.downloads import DOWNLOADS
+    from rnnexp.data.folders import place_of
+    from rnnexp.data.vectors.word_vectors import vector_files
 
     columns = [Column(name) for name in ("name", "description", "licence", "location")]
     rows = []
     for one in DOWNLOADS.values():
         place = _place(one) or f"not found: rnnexp data fetch {one.name}"
-        rows.append([one.name, one.description, one.licence, place])
+        size = f" ({one.size})" if one.size else ""
+        rows.append([one.name, f"{one.description}{size}", one.licence, place])
+    folder = place_of("embeddings", None)
+    known = [pattern for one in DOWNLOADS.values() for pattern in one.family]
+    others = set(vector_files(folder)) - set(vector_files(folder, known))
     embedded = [name for name in options("data") if name.startswith("synthetic_")]
     console.show(
         Table("Data sources", columns, rows),
         f"embedded: {', '.join(embedded)} (SYNTHETIC: from seeded generators, always available)",
+        *[f"word vectors of your own: data.vectors.file={path}" for path in sorted(others)],
     )
     return 0
 
 
 def _place(download: Download) -> str | None:
-    """Where a source is, or None. One placed by hand in its own folder may be incomplete."""
-    from rnnexp.data.fetching.fetch import where
-    from rnnexp.data.folders import data_folder
+    """Where a source is, or None. One placed by hand may be incomplete, or have another name in a
+    folder that it shares."""
+    from rnnexp.data.folders import data_folder, place_of
+    from rnnexp.data.vectors.word_vectors import vector_files
 
     if download.folder:
-        return str(found) if (found := where(download.name)) else None
+        folder = place_of(download.folder, None)
+        names = [path.name for path in vector_files(folder, download.family)]
+        return f"{folder}: {', '.join(names)}" if names else None
     try:
         return str(data_folder(download.name, None))
     except UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
+from rnnexp.data.lines import decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
+from rnnexp.runs.locations import is_location
 
 if TYPE_CHECKING:
     from rnnexp.runs.loading import LoadedRun
@@ -83,7 +86,7 @@ def predict(
 
     texts: for classification; `-`, or no text at all, reads one text per line from standard input.
     files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
-    files. Returns the exit code: 0, or 1 if some files or series could not be predicted.
+    files. Returns the exit code: 0, or 1 if some of several inputs have no prediction.
 
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
@@ -99,18 +102,19 @@ def predict(
     if run.record.get("status") != "completed":
         _note(f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far")
     answers = _answers(run, texts, files)
-    for note in answers.notes:
+    failed: list[str] = getattr(answers, "failed", [])
+    for note in [*answers.notes, *failed]:
         _note(note)
-    failures: list[str] = getattr(answers, "failures", [])
     if output is None:
         console.show(answers.table())
     else:
         _write(answers, output)
-        predicted = len(answers.frame()) - len(failures)
-        console.show(f"predictions in {output}: {predicted:,}")
-    for failure in failures:
-        _note(failure)
-    return 1 if failures else 0
+        console.show(f"predictions in {output}: {len(answers.frame()) - len(failed):,}")
+    if not failed:
+        return 0
+    where = f"; their rows in {output} have an error in the place of it" if output else ""
+    _note(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
+    return 1
 
 
 def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Answers:
@@ -139,7 +143,7 @@ def _note(sentence: str) -> None:
 
 def _check_overrides(overrides: Sequence[str], files: Sequence[Path]) -> None:
     for line in overrides:
-        if not files or not line.startswith(FILE_SETTINGS):
+        if not is_location(line) and not (files and line.startswith(FILE_SETTINGS)):
             settings = ", ".join(key.rstrip("=.") for key in FILE_SETTINGS)
             raise UserError(
                 f"{line}: predict can only change how the file of --csv is read ({settings})"
@@ -147,17 +151,11 @@ def _check_overrides(overrides: Sequence[str], files: Sequence[Path]) -> None:
 
 
 def _read_texts(given: Sequence[str]) -> list[str]:
-    """The texts of --text, and the lines of standard input if `-` or nothing is given."""
+    """The texts of --text, and the lines of standard input if `-` or nothing is given. In both,
+    undecodable bytes are surrogates."""
     texts = []
     for text in given or [STDIN]:
-        if text == STDIN:
-            texts += _lines_of_stdin()
-        elif not text.strip():
-            raise UserError("--text is empty: give at least one character")
-        elif any("\ud800" <= one <= "\udfff" for one in text):  # undecodable bytes
-            raise UserError(f"--text {text!r} is not UTF-8 text")
-        else:
-            texts.append(text)
+        texts += _lines_of_stdin() if text == STDIN else [text]
     return texts
 
 
@@ -165,18 +163,14 @@ def _lines_of_stdin() -> list[str]:
     if sys.stdin.isatty():
         raise UserError("give a text with --text TEXT, or one per line on standard input")
     content = sys.stdin.buffer.read()
-    try:
-        read = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"standard input, line {line}: this is not UTF-8 text") from error
-    if not read.strip():
+    texts = []
+    for _, line in lines(io.BytesIO(content), "standard input", longest=len(content)):
+        text = decoded(line)
+        kept = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        texts.append(kept if text is None else text)
+    if not any(text.strip() for text in texts):
         raise UserError("standard input is empty: give a text on each line, or --text TEXT")
-    lines = [line.removesuffix("\r") for line in read.removesuffix("\n").split("\n")]
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            raise UserError(f"standard input, line {number} is empty: remove it")
-    return lines
+    return texts
 
 
 # Output -----------------------------------------------------------------------------------------

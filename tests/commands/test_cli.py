@@ -438,8 +438,8 @@ def test_whatever_builds_a_run_may_be_allowed_a_package(
 def test_test_hands_the_folder_over(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluate = Mock(return_value=1)
     monkeypatch.setattr("rnnexp.commands.test.evaluate", evaluate)
-    assert cli.main(["test", "a/folder"]) == 1
-    evaluate.assert_called_once_with(Path("a/folder"))
+    assert cli.main(["test", "a/folder", "data.root=here"]) == 1
+    evaluate.assert_called_once_with(Path("a/folder"), ["data.root=here"])
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ Capture = pytest.CaptureFixture[str]
         ("leaderboard --csw", "did you mean --csv?"),
         ("data lst", "did you mean list?"),
         ("config schma", "did you mean schema?"),
-        ("test a b", "rnnexp test does not know b"),
+        ("doctor b", "rnnexp doctor does not know b"),
         ("test", "the following arguments are required: DIR"),
         ("rerun one/run another/run", "rerun takes one folder, not another/run as well"),
     ],

@@ -300,7 +300,7 @@ class DocumentSource(Source):
             f"median length of {median:,} tokens, at most {longest:,}"
         ]
         if self.loaded_vectors is not None:
-            notes.append(self.loaded_vectors.coverage)
+            notes += [self.loaded_vectors.coverage, *self.loaded_vectors.notes]
         return notes
 
 

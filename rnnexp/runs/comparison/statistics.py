@@ -6,6 +6,7 @@ The runs of a group differ only in the seed. Of several runs with one seed, the 
 
 import json
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,9 @@ def _whole_key(key: str, known: set[str], wanted: str) -> str:
         return ends[0]
     if ends:
         raise UserError(f"{wanted}: {key} may be {' or '.join(ends)}: give the whole key")
-    raise UserError(f"{wanted}: no run has the key {key}{did_you_mean(key, known)}")
+    last = {one.rpartition(".")[2] for one in known}  # also offered, for they are shorter to type
+    offer = did_you_mean(key, last if get_close_matches(key, last) else known)
+    raise UserError(f"{wanted}: no run has the key {key}{offer}")
 
 
 def _is(value: Any, text: str) -> bool:

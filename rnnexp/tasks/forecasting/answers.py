@@ -29,7 +29,7 @@ from rnnexp.tasks.forecasting.network import Forecaster
 class Forecasts:
     """The next value of each of n series, in original units, and its time.
 
-    notes: sentences on how the series were read. failed: the file or series that could not be
+    notes: sentences on how the series were read. unread: the file or series that could not be
     predicted, and why.
     """
 
@@ -38,11 +38,11 @@ class Forecasts:
     value: np.ndarray  # float32, (n,)
     unit: str
     notes: list[str]
-    failed: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
 
     @property
-    def failures(self) -> list[str]:
-        return list(self.failed.values())
+    def failed(self) -> list[str]:
+        return list(self.unread.values())
 
     def frame(self) -> pd.DataFrame:
         """One row per series: series, timestamp, prediction, unit; and if one failed, error."""
@@ -54,9 +54,9 @@ class Forecasts:
                 "unit": self.unit,
             }
         )
-        if not self.failed:
+        if not self.unread:
             return frame
-        lost = pd.DataFrame({"series": list(self.failed), "error": self.failures})
+        lost = pd.DataFrame({"series": list(self.unread), "error": self.failed})
         return pd.concat([frame, lost.assign(unit=self.unit)], ignore_index=True)
 
     def table(self) -> Table:
@@ -65,7 +65,7 @@ class Forecasts:
         for name, time, value in zip(self.series, self.time, self.value.tolist(), strict=True):
             in_units = f"{number(value)} {self.unit}".strip()
             rows.append([printable(name), in_units, show(time)])
-        rows += [[printable(name), "failed", ""] for name in self.failed]
+        rows += [[printable(name), "failed", ""] for name in self.unread]
         columns = [Column("series"), Column("next value", numbers=True), Column("for")]
         return Table("", columns, rows)
 
