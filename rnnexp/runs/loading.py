@@ -65,7 +65,8 @@ class LoadedRun:
         return read_predictions(self.folder)
 
     def predict(self, given: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-        """Predict new texts, or new series in CSV files. Returns a row for each.
+        """Predict new texts, or new series in CSV files. Returns a row for each; a series that
+        cannot be predicted beside others has the reason as `error`.
 
         given: one text or path, or several.
 

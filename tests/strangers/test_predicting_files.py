@@ -141,3 +141,13 @@ def test_many_series_in_one_file(empty_folder: Path, capfd: Capture) -> None:
     assert rows["series"].tolist() == ["N", "S/W", "new"]
     assert rows["prediction"].round(-3).tolist() == [1000, 3000, 2000]
     assert "(data.series_column names a series)" in capfd.readouterr().err
+
+
+def test_times_with_an_offset_are_utc_and_that_is_said(predict: Predict) -> None:
+    """The same hours, written in the local time of a zone one hour ahead of UTC."""
+    local = table()
+    local["time"] = (local["time"] + pd.Timedelta(hours=1)).dt.strftime("%Y-%m-%dT%H:%M:%S+01:00")
+    _, _, expected = predict(one=table())
+    code, said, rows = predict(one=local)
+    assert code == 0 and "are UTC: 'one'" in said
+    pd.testing.assert_frame_equal(rows, expected)

@@ -23,11 +23,11 @@ def check_duplicates(raw: RawSeries, most: float, frequency: Frequency) -> int:
     found = int((np.diff(raw.time) == np.timedelta64(0, "s")).sum())
     an_hour = int(np.ceil(np.timedelta64(3600, "s") / frequency.step))
     if found > max(most * len(raw.time), an_hour):
-        accept = typed("data.cleaning.most_duplicates", 1)
+        accept = f"set {typed('data.cleaning.most_duplicates', 1)} to merge them"
+        remedy = f"{raw.apart}, or {accept}" if raw.apart else f"if they belong together, {accept}"
         raise UserError(
             f"{raw.place}: {found:,} of {len(raw.time):,} rows have the time of another row, more "
-            f"than a clock change explains; {raw.apart or 'if they belong together'}"
-            f"{', or' if raw.apart else ''} set {accept} to merge them"
+            f"than a clock change explains; {remedy}"
         )
     return found
 

@@ -93,9 +93,7 @@ def read_series(
     time = _read_times(table, cells, times, datetime_format)
     data = np.column_stack([_read_numbers(table, cells[i], i) for i in values])
     fingerprint = hashlib.sha256(content).hexdigest()
-    apart = None
-    if len(np.unique(time.seconds)) < len(cells):
-        apart = what_tells_apart(table, time.seconds, times, values, groups)
+    apart = what_tells_apart(table, time.seconds, times, values, groups)
     found = []
     for own_name, rows in _rows_by_series(table, cells, groups, name):
         order = rows[np.argsort(time.seconds[rows], kind="stable")]

@@ -95,8 +95,8 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
             notes.append(
                 f"{printable(one.name)}: {left_out:,} rows before a long gap were left out"
             )
-        if one.utc:
-            notes.append(f"{printable(one.name)}: times are UTC")
+    if utc := [one.name for one in raw if one.utc]:
+        notes.append(f"times written with a UTC offset, or as an epoch, are UTC: {listed(utc)}")
     if len(failed) == 1 and not series:
         raise UserError(*failed.values())
     return Forecasts(

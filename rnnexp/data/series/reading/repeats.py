@@ -43,8 +43,10 @@ def what_tells_apart(
     `groups` for the names of the series.
     """
     others = [i for i in range(len(table.header)) if i not in {*times, *values, *groups}]
-    cells = table.read([*groups, *others]).fillna("").assign(time=time)
     allowed = FEW * len(time)
+    if not others or len(time) - len(np.unique(time)) <= allowed:
+        return None
+    cells = table.read([*groups, *others]).fillna("").assign(time=time)
     if cells.duplicated(["time", *groups]).sum() <= allowed:
         return None
     distinct = {i: cells[i].nunique() for i in others}

@@ -107,7 +107,7 @@ def _why_not(column: pd.Series, wrong: np.ndarray, form: str | None, shape: str)
         )
     offer = formats.offer(column.tolist())
     if offer and form is None:
-        return f"is not in a form that is read unasked: set {offer}"
+        return f"is read with a format alone: set {offer}"
     hint = f": set {offer}" if offer else ""
     return f"is not a date and time in the format {shape}{hint}"
 
