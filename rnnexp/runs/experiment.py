@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from rnnexp import console
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
+from rnnexp.callbacks.step_loss import StepLoss
 from rnnexp.config import check
 from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
@@ -67,8 +68,9 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         console.show(*data.report())
 
         task = build_task(config, data)
-        history, checkpoint = History(), Checkpoint(config.monitor, config.mode)
-        trainer = build_trainer(config, folder, history, checkpoint)
+        history = History(f"{config.name}, seed {config.seed}")
+        checkpoint = Checkpoint(config.monitor, config.mode)
+        trainer = build_trainer(config, folder, history, StepLoss(history), checkpoint)
         parameters = count_parameters(task.network)
         record.save(
             spec=data.spec.to_plain(),
