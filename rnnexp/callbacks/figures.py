@@ -1,6 +1,7 @@
 """Figures of a test, as PNG files and in TensorBoard. Each task defines its own."""
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, cast
 
 import matplotlib
@@ -17,6 +18,7 @@ matplotlib.use("Agg")  # works without a display
 
 # Grey, vermilion and blue of Okabe and Ito, which colour-blind people tell apart too.
 TARGET, PREDICTION, SECOND = "#4c4c4c", "#d55e00", "#0072b2"
+LEGEND = 30  # most characters of a line of a legend
 
 
 class Figures(Callback):
@@ -49,7 +51,13 @@ def sign(figure: Figure, trainer: pl.Trainer) -> None:
     """Write the name of the run and of its folder below a figure."""
     folder = Path(trainer.default_root_dir).name
     text = f"{history_of(trainer).run}\nfolder {folder}".strip()
-    figure.supxlabel(text, x=0.99, ha="right", size="x-small", color=TARGET)
+    figure.supxlabel(no_math(text), x=0.99, ha="right", size="x-small", color=TARGET)
+
+
+def no_math(text: str) -> str:
+    """A name for a figure. Without this, matplotlib takes what stands between two $ for a formula,
+    and fails if it is none."""
+    return text.replace("$", r"\$")
 
 
 def finish(axes: Axes) -> None:
@@ -65,5 +73,5 @@ def legend_beside(figure: Figure) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if entries:
-        handles, labels = list(entries.values()), list(entries)
-        figure.legend(handles, labels, loc="outside right upper", frameon=False)
+        labels = ["\n".join(wrap(line, LEGEND)) for line in entries]
+        figure.legend(list(entries.values()), labels, loc="outside right upper", frameon=False)

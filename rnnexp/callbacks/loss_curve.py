@@ -73,7 +73,7 @@ def _by_step(axes: Axes, losses: pd.Series) -> np.ndarray:
     # The last mean takes the rest, which would be a noisy mean of its own.
     starts = np.arange(max(len(each) // width, 1)) * width
     ends = np.append(starts[1:], len(each))
-    what = f"training loss,\nmean of {width} steps" if width > 1 else "training loss"
+    what = f"training loss, mean of {width} steps" if width > 1 else "training loss"
     means = np.add.reduceat(each, starts) / (ends - starts)
     axes.plot(ends, means, ".-", color=TARGET, label=what)
     epochs = np.cumsum([len(one) for one in losses])

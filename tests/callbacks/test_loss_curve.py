@@ -12,7 +12,7 @@ from rnnexp.callbacks.step_loss import steps_apart
 
 def legend_of(figure: Figure) -> list[str]:
     (legend,) = figure.legends
-    return [text.get_text() for text in legend.get_texts()]
+    return [text.get_text().replace("\n", " ") for text in legend.get_texts()]
 
 
 def history_of(*epochs: list[float], **columns: list[float]) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def test_one_epoch_is_a_curve_by_step() -> None:
     assert np.asarray(axes.lines[0].get_xdata()).tolist() == list(range(24, 481, 24))
     means = np.asarray(losses).reshape(20, 24).mean(1)
     assert np.asarray(axes.lines[0].get_ydata()) == pytest.approx(means)
-    assert legend_of(figure) == ["training loss,\nmean of 24 steps"]
+    assert legend_of(figure) == ["training loss, mean of 24 steps"]
     assert axes.get_xlabel() == "training step (480 to an epoch)"
     assert (axes.get_title(), axes.get_ylabel()) == ("Loss by step", "nats")
 
@@ -59,7 +59,7 @@ def test_few_epochs_have_their_validation_where_they_end() -> None:
     assert np.asarray(left.lines[1].get_xdata()).tolist() == [30, 50]
     assert np.asarray(right.lines[0].get_xdata()).tolist() == [30, 50]
     assert legend_of(figure) == [
-        "training loss,\nmean of 2 steps",
+        "training loss, mean of 2 steps",
         "validation loss",
         "validation accuracy (right)",
     ]

@@ -13,7 +13,15 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, legend_beside
+from rnnexp.callbacks.figures import (
+    PREDICTION,
+    SECOND,
+    TARGET,
+    Figures,
+    finish,
+    legend_beside,
+    no_math,
+)
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.tasks.classification.data import ClassificationData
 from rnnexp.tasks.classification.tables import (
@@ -77,10 +85,10 @@ def confusion_matrix(counts: pd.DataFrame) -> Figure:
         text = f"{share:.2f} %\n{count:,}" if few else f"{share:.0f} %\n{count:,}"
         color, size = "white" if share > 35 else "black", 11 if few else 7.5
         axes.text(column, row, text, ha="center", va="center", size=size, color=color)
-    axes.set_xticks(range(number), list(counts.columns))
+    axes.set_xticks(range(number), [no_math(str(name)) for name in counts.columns])
     if not few or max(map(len, counts.columns)) > WIDE:
         axes.tick_params("x", rotation=90)
-    tested = [f"{name} ({total:,})" for name, total in counts.sum(axis=1).items()]
+    tested = [f"{no_math(str(name))} ({total:,})" for name, total in counts.sum(axis=1).items()]
     axes.set_yticks(range(number), tested)
     title = "Confusion matrix,\n% of each true class, and count"
     axes.set(xlabel="predicted", ylabel="true (tested)", title=title)
@@ -108,7 +116,7 @@ def accuracy_bars(groups: pd.DataFrame, things: str) -> Figure:
     axes.axvline(pooled, color=PREDICTION, ls="--", label=f"all: {pooled:.1f} %")
     for one, share, tested in zip(place, accuracy, groups["tested"], strict=True):
         axes.text(102, one, f"{share:.1f} % of {tested:,}", va="center")
-    axes.set_yticks(place, list(groups.index))
+    axes.set_yticks(place, list(map(no_math, groups.index)))
     axes.set(xlim=(0, 101), ylim=(-0.6, len(groups) - 0.4))
     axes.set(xlabel="accuracy, % (with its 95 % interval)")
     figure.legend(loc="outside upper right", frameon=False)
@@ -125,12 +133,14 @@ def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], thi
     axes = figure.subplots()
     column = f"p_{classes[1]}"
     of_class = [predictions.loc[predictions["target"] == name, column] for name in classes]
-    labels = [f"truly {name} ({len(one):,})" for name, one in zip(classes, of_class, strict=True)]
+    labels = [
+        f"truly {no_math(name)} ({len(one):,})" for name, one in zip(classes, of_class, strict=True)
+    ]
     axes.hist(of_class, bins=20, range=(0, 1), color=[PREDICTION, SECOND], label=labels)
-    axes.axvline(0.5, color=TARGET, lw=1, ls="--", label="predicted class\nchanges here")
+    axes.axvline(0.5, color=TARGET, lw=1, ls="--", label="predicted class changes here")
     axes.set(
         xlim=(0, 1),
-        xlabel=f"predicted probability of {classes[1]}",
+        xlabel=f"predicted probability of {no_math(classes[1])}",
         ylabel=f"tested {things}",
         title="Predicted probability, by true class",
     )

@@ -5,7 +5,15 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, DayLocator
 from matplotlib.figure import Figure
 
-from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, legend_beside
+from rnnexp.callbacks.figures import (
+    PREDICTION,
+    SECOND,
+    TARGET,
+    Figures,
+    finish,
+    legend_beside,
+    no_math,
+)
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.tasks.forecasting.cycles import cycle_of, usual_step
 from rnnexp.tasks.forecasting.data import ForecastingData
@@ -67,10 +75,11 @@ def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
         _tick_dates(below, length)
         until = f" to {end:%Y-%m-%d}" if whole else ""
         below.set_xlabel(f"from {since:%Y-%m-%d}{until}")
+    unit = no_math(unit)
     panels[0, 0].set_ylabel(unit or "value")
     panels[1, 0].set_ylabel(f"error, {unit}" if unit else "error")
     part = "the whole test span" if whole else f"{count} excerpts of the test span"
-    figure.suptitle(f"{table['file'].iloc[0]}: one step ahead, {part}")
+    figure.suptitle(f"{no_math(table['file'].iloc[0])}: one step ahead, {part}")
     legend_beside(figure)
     return figure
 
@@ -120,13 +129,14 @@ def error_by_cycle(table: pd.DataFrame) -> dict[str, Figure]:
             label = "each series" if number == 0 else None
             axes.plot(by_place.index, by_place, color=SECOND, lw=0.8, alpha=0.5, label=label)
     pooled = percent.groupby(place).mean()
-    what = f"all {len(names)} series pooled" if len(names) > 1 else f"{names[0]}"
-    axes.plot(pooled.index, pooled, "o-", color=PREDICTION, label=what)
-    least = int(place.value_counts().min())
+    label = f"all {len(names)} series pooled" if len(names) > 1 else "mean"
+    axes.plot(pooled.index, pooled, "o-", color=PREDICTION, label=label)
+    whose = f"{len(names)} series" if len(names) > 1 else no_math(names[0])
+    least = f"{place.value_counts().min():,} predictions or more to a point"
     axes.set(
         xlabel=cycle.label,
         ylabel="sMAPE, %",
-        title=f"Error by {cycle.label}, test span\n({least:,} predictions or more to a point)",
+        title=f"{whose}: error by {cycle.label}, test span\n({least})",
     )
     axes.set_xticks(list(cycle.ticks), list(cycle.ticks.values()))
     axes.set_xlim(cycle.first - 0.5, cycle.last + 0.5)

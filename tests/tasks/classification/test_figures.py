@@ -204,6 +204,18 @@ def test_accuracy_bars_have_their_intervals() -> None:
     assert axes.lines[-1].get_label() == "all: 95.0 %"
 
 
+def test_a_class_name_is_no_formula() -> None:
+    classes = ["a$\\frac$b", "$\\x$"]
+    table = pd.DataFrame({"target": classes, "prediction": classes, "group": classes})
+    table[f"p_{classes[1]}"] = [0.1, 0.9]
+    for figure in (
+        confusion_matrix(pd.DataFrame([[1, 0], [0, 1]], index=classes, columns=classes)),
+        probability_histogram(table, classes, "notes"),
+        accuracy_bars(accuracy_by_group(table), "notes"),
+    ):
+        figure.draw_without_rendering()  # fails where a formula is wrong
+
+
 def test_histogram_tells_the_true_classes_apart() -> None:
     table = pd.DataFrame(
         {"target": ["bad", "bad", "good", "good"], "p_good": [0.01, 0.99, 0.98, 1.0]}
