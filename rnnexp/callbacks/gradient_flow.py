@@ -14,10 +14,11 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, finish
+from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, finish, legend_beside, save, sign
 from rnnexp.data.loading.module import DataModule
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
+from rnnexp.nn.cell import Cell
 from rnnexp.nn.recurrence import CellRecurrence, TorchRecurrence
 from rnnexp.nn.representations import Sequences, reverse
 from rnnexp.process import determinism
@@ -48,9 +49,10 @@ class GradientFlow(Callback):
             )
         self.sequences = sequences
         self.curves: list[pd.DataFrame] = []
+        self.cell = ""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        recurrence_of(cast(Any, pl_module).network)
+        self.cell = cell_name(recurrence_of(cast(Any, pl_module).network))
         self.batch = some_sequences(cast(Any, trainer).datamodule, self.sequences)
         self._measure(trainer, pl_module, epochs=trainer.current_epoch)
 
@@ -68,13 +70,12 @@ class GradientFlow(Callback):
         path = Path(trainer.default_root_dir) / GRADIENT_FLOW_CSV
         write_text(path, table.to_csv(index=False, float_format="%.9g"))
         if isinstance(trainer.logger, TensorBoardLogger):
-            figure = gradient_curves(table)
+            figure = gradient_curves(table, self.cell)
+            sign(figure, trainer)
             trainer.logger.experiment.add_figure("gradient_flow", figure, trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        path = Path(trainer.default_root_dir) / "figures" / "gradient_flow.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        gradient_curves(pd.concat(self.curves)).savefig(path, dpi=110)
+        save(gradient_curves(pd.concat(self.curves), self.cell), "gradient_flow", trainer)
 
 
 # Measuring --------------------------------------------------------------------------------------
@@ -100,6 +101,14 @@ def recurrence_of(network: nn.Module) -> CellRecurrence:
             f"hides them: set model/recurrence={name.lower()}_cell, which has the same equations"
         )
     return cast(CellRecurrence, recurrence)
+
+
+def cell_name(recurrence: CellRecurrence) -> str:
+    """The cell for a title, e.g. "GRUChung, 32 units"."""
+    layers, first = len(recurrence.layers), cast(Cell, recurrence.layers[0])
+    stack = f", last of {layers} layers" if layers > 1 else ""
+    both = ", forward direction" if recurrence.backward_layers else ""
+    return f"{type(first).__name__}, {first.hidden_size} units{stack}{both}"
 
 
 def some_sequences(data: DataModule, number: int) -> Any:
@@ -184,31 +193,55 @@ def in_evaluation(network: nn.Module) -> Iterator[None]:
 
 # Figure -----------------------------------------------------------------------------------------
 
+# The ranges of the axes are the same in every run, so that two figures can be compared. Only a
+# gradient above them stretches them.
+RELATIVE, ABSOLUTE = (1e-8, 10.0), (1e-12, 10.0)
 
-def gradient_curves(curves: pd.DataFrame) -> Figure:
-    """A curve per epoch, the first and the last one highlighted. Left: the norms. Right: the norms
-    relative to the norm at the last hidden state, because a small loss has small gradients.
 
-    curves: the columns of gradient_flow.csv.
+def gradient_curves(curves: pd.DataFrame, cell: str) -> Figure:
+    """A curve per epoch, the first and the last one highlighted. Left: the norms relative to the
+    norm at the last hidden state, because a small loss has small gradients. Right: the norms.
+
+    curves: the columns of gradient_flow.csv. cell: for the title.
     """
     measured = curves["epochs"].unique()
-    styles = {epochs: {"color": TARGET, "lw": 0.8, "alpha": 0.3} for epochs in measured}
+    styles: dict[Any, dict[str, Any]] = {}
+    between = measured[1:-1]
+    for epochs in between:
+        styles[epochs] = {"color": TARGET, "lw": 0.8, "alpha": 0.4, "zorder": 1.5}
+    if len(between):
+        first, last = f"{between[0]:.0f}", f"{between[-1]:.0f}"
+        span = _epochs(between[0]) if first == last else f"after {first} to {last} epochs"
+        styles[between[0]]["label"] = span
     for epochs, color in ((measured[-1], PREDICTION), (measured[0], SECOND)):
-        label = f"after {epochs:.0f} epochs" if epochs else "before the training"
-        styles[epochs] = {"color": color, "lw": 2, "label": label}
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    absolute, relative = figure.subplots(1, 2)
+        styles[epochs] = {"color": color, "lw": 2, "label": _epochs(epochs)}
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    relative, absolute = figure.subplots(1, 2, width_ratios=[1.7, 1])
     for epochs, curve in curves.groupby("epochs"):
         distance, norm = curve["distance"], curve["gradient_norm"]
-        # A logarithmic axis has no 0 (underflow).
-        absolute.plot(distance, norm.where(norm > 0), **styles[epochs])
-        relative.plot(distance, (norm / norm.iloc[0]).where(norm > 0), **styles[epochs])
-    absolute.set_title("norm of the gradient of the loss", loc="left")
-    relative.set_title("relative to the last hidden state", loc="left")
-    for axes in (absolute, relative):
-        axes.set(xlabel="steps before the last hidden state", yscale="log")
+        seen = norm > 0  # a logarithmic axis has no 0 (underflow)
+        part = (norm / norm.iloc[0]).where(seen & (norm.iloc[0] > 0))
+        relative.plot(distance, part, **styles[epochs])
+        absolute.plot(distance, norm.where(seen), **styles[epochs])
+    relative.set_title("relative to the last hidden state: what is left on the way back")
+    absolute.set_title("the norm itself, small where the loss is")
+    relative.set_ylabel("$\\|dL/dh_t\\|$ / $\\|dL/dh_T\\|$")
+    absolute.set_ylabel("$\\|dL/dh_t\\|$")
+    for axes, (low, high) in ((relative, RELATIVE), (absolute, ABSOLUTE)):
+        axes.set(xlabel="steps before the last hidden state, T - t", yscale="log")
+        if axes.dataLim.ymin < low:
+            note = f"smaller than {low:g}: not shown"
+            white = {"facecolor": "white", "lw": 0, "alpha": 0.9}
+            where = {"transform": axes.transAxes, "ha": "right"}
+            axes.text(0.98, 0.03, note, color=TARGET, bbox=white, **where)
+        axes.set_ylim(low, max(high, 2 * axes.dataLim.ymax))
         finish(axes)
-    # A wide range, so that an almost constant curve looks constant.
-    relative.set_ylim(min(relative.get_ylim()[0], 0.05), max(relative.get_ylim()[1], 2))
-    absolute.legend(frameon=False)
+    figure.suptitle(f"Gradient of the loss L with respect to the hidden state h: {cell}")
+    legend_beside(figure)
     return figure
+
+
+def _epochs(epochs: float) -> str:
+    if not epochs:
+        return "before the training"
+    return f"after {epochs:.0f} epoch{'s' if epochs != 1 else ''}"

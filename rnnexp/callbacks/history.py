@@ -1,8 +1,10 @@
 """The history of a run: one row per epoch, every training loss exactly, and the times."""
 
 import time
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -10,17 +12,37 @@ from pytorch_lightning.callbacks import Callback
 
 class History(Callback):
     """rows: one dict per epoch (epoch, step, learning rate, seconds, logged metrics).
-    losses: the loss of every training step, in order. train_seconds: the time of training without
-    validation. validation_seconds: the time of validation."""
+    losses_by_epoch: for each epoch the loss of every training step, in order. train_seconds: the
+    time of training without validation. validation_seconds: the time of validation.
 
-    def __init__(self) -> None:
+    run: what figures call the run, e.g. "quickstart, seed 0".
+    """
+
+    def __init__(self, run: str = "") -> None:
+        self.run = run
         self.rows: list[dict[str, float]] = []
-        self.losses: list[float] = []
+        self.losses_by_epoch: list[list[float]] = []
         self.train_seconds = 0.0
         self.validation_seconds = 0.0
         self._epoch_losses = torch.empty(0)
         self._seen = 0
         self._since = 0.0
+
+    @property
+    def losses(self) -> list[float]:
+        """The loss of every training step of the finished epochs, in order."""
+        return list(chain.from_iterable(self.losses_by_epoch))
+
+    def mean_loss(self, steps: int) -> float:
+        """The mean loss of the last steps of the epoch that is running."""
+        return float(self._epoch_losses[max(self._seen - steps, 0) : self._seen].mean())
+
+    def table(self) -> pd.DataFrame:
+        """The rows, with the column `losses`: a list, the loss of every step of the epoch."""
+        table = pd.DataFrame(self.rows)
+        if self.losses_by_epoch:
+            table["losses"] = self.losses_by_epoch
+        return table
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = time.perf_counter()
@@ -51,7 +73,8 @@ class History(Callback):
             self.validation_seconds += self._lap()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.losses += self._epoch_losses[: self._seen].tolist()  # one transfer per epoch
+        losses = self._epoch_losses[: self._seen].tolist()  # one transfer per epoch
+        self.losses_by_epoch.append(losses)
         self.train_seconds += self._lap()
         row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
@@ -68,3 +91,9 @@ class History(Callback):
         now = time.perf_counter()
         lap, self._since = now - self._since, now
         return lap
+
+
+def history_of(trainer: pl.Trainer) -> History:
+    """The history among the callbacks of a trainer; an empty one if there is none."""
+    found = (one for one in cast(Any, trainer).callbacks if isinstance(one, History))
+    return next(found, History())

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from rnnexp import console
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
+from rnnexp.callbacks.step_loss import StepLoss
 from rnnexp.config import check
 from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
@@ -80,8 +81,10 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
             console.show(*filter(None, [why]))
 
         task = build_task(config, data)
-        history, checkpoint = History(), Checkpoint(config.monitor, config.mode)
-        trainer = build_trainer(config, folder, history, checkpoint, label=facts.get("label"))
+        history = History(f"{config.name}, seed {config.seed}")
+        checkpoint = Checkpoint(config.monitor, config.mode)
+        callbacks = (history, StepLoss(history), checkpoint)
+        trainer = build_trainer(config, folder, *callbacks, label=facts.get("label"))
         parameters = count_parameters(task.network)
         record.save(
             spec=data.spec.to_plain(),

@@ -26,6 +26,12 @@ def chosen_loss(loss: str | Loss, named: Mapping[str, Loss]) -> Loss:
     return found
 
 
+def loss_name(loss: Loss, named: Mapping[str, Loss]) -> str:
+    """What the config calls a loss: its name, or the class of an object."""
+    own = type(loss).__name__
+    return next((name for name, one in named.items() if one is loss), own)
+
+
 def one_number(loss: Any) -> Tensor:
     """What a loss gave.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rnnexp.callbacks.gradient_flow import (
     GradientFlow,
+    cell_name,
     gradient_curves,
     gradient_norms,
     some_sequences,
@@ -275,11 +276,15 @@ def test_the_sequences_are_the_same_every_time_and_of_middling_length() -> None:
 # Figure -----------------------------------------------------------------------------------------
 
 
+def curves_of(epochs: int, last: float, factor: float = 0.5) -> pd.DataFrame:
+    rows = [(e, d, last**e * factor**d) for e in range(epochs + 1) for d in range(4)]
+    return pd.DataFrame(rows, columns=["epochs", "distance", "gradient_norm"])
+
+
 def test_the_figure_has_both_scales_and_leaves_out_what_underflowed() -> None:
-    rows = [(e, d, 10.0**-e * 0.5**d) for e in range(3) for d in range(4)]
-    curves = pd.DataFrame(rows, columns=["epochs", "distance", "gradient_norm"])
+    curves = curves_of(2, last=0.1)
     curves.loc[3, "gradient_norm"] = 0
-    absolute, relative = gradient_curves(curves).axes
+    relative, absolute = gradient_curves(curves, "GRU, 8 units").axes
     assert absolute.get_yscale() == relative.get_yscale() == "log"
     shown = {line.get_label(): cast(list[float], line.get_ydata()) for line in absolute.lines}
     assert list(shown["after 2 epochs"]) == pytest.approx([0.01 * 0.5**d for d in range(4)])
@@ -287,6 +292,34 @@ def test_the_figure_has_both_scales_and_leaves_out_what_underflowed() -> None:
     assert list(cast(list[float], relative.lines[-1].get_ydata())) == pytest.approx(
         [1, 0.5, 0.25, 0.125]
     )
+
+
+def test_every_line_of_the_figure_is_in_its_legend_and_the_cell_in_its_title() -> None:
+    for epochs, between in ((1, []), (2, ["after 1 epoch"]), (5, ["after 1 to 4 epochs"])):
+        figure = gradient_curves(curves_of(epochs, last=0.1), "GRUChung, 32 units")
+        (legend,) = figure.legends
+        texts = [text.get_text() for text in legend.get_texts()]
+        last = f"after {epochs} epoch{'s' if epochs > 1 else ''}"
+        assert texts == ["before the training", *between, last]
+        assert cast(Any, figure).get_suptitle().endswith(": GRUChung, 32 units")
+
+
+def test_two_runs_have_the_same_scales() -> None:
+    small, large = (gradient_curves(curves_of(3, last), "").axes for last in (1e-3, 1.0))
+    for one, other in zip(small, large, strict=True):
+        assert one.get_ylim() == other.get_ylim()
+        assert not list(one.texts)
+    for vanished in gradient_curves(curves_of(3, 1.0, factor=1e-9), "").axes:
+        assert vanished.get_ylim() in ((1e-8, 10), (1e-12, 10))
+        assert vanished.texts[0].get_text().endswith(": not shown")
+    assert gradient_curves(curves_of(3, 1.0, factor=100), "").axes[0].get_ylim()[1] > 1e6
+
+
+def test_the_cell_of_a_stack_is_named() -> None:
+    options = ("model=gru", "model/recurrence=gru_cell", EMBEDDINGS)
+    stack = task_of(*options, hidden_size=5, num_layers=2, bidirectional=True)
+    name = cell_name(cast(CellRecurrence, stack.network.recurrence))
+    assert name == "GRU, 5 units, last of 2 layers, forward direction"
 
 
 def test_it_has_at_least_one_sequence() -> None:

@@ -13,14 +13,24 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, loss_curve
+from rnnexp.callbacks.figures import (
+    PREDICTION,
+    SECOND,
+    TARGET,
+    Figures,
+    finish,
+    legend_beside,
+    no_math,
+)
+from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.tasks.classification.data import ClassificationData
 from rnnexp.tasks.classification.tables import (
     accuracy_by_group,
     confusion_counts,
     percent_of_true,
 )
-from rnnexp.tasks.classification.task import Classification
+from rnnexp.tasks.classification.task import LOSSES, Classification
+from rnnexp.tasks.loss import loss_name
 
 FEW = 8  # most classes for which the confusion matrix has room for every number
 WIDE = 14  # most characters of a class name that fit below a cell of such a matrix
@@ -49,7 +59,8 @@ class ClassificationFigures(Figures):
         if len(classes) == 2:
             figures["probability"] = probability_histogram(predictions, classes, things)
         if len(history):
-            figures["loss"] = nll_curve(history, len(classes))
+            loss = loss_name(task.loss, LOSSES)
+            figures["loss"] = class_loss_curve(history, len(classes), loss)
         return figures
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -74,12 +85,13 @@ def confusion_matrix(counts: pd.DataFrame) -> Figure:
         text = f"{share:.2f} %\n{count:,}" if few else f"{share:.0f} %\n{count:,}"
         color, size = "white" if share > 35 else "black", 11 if few else 7.5
         axes.text(column, row, text, ha="center", va="center", size=size, color=color)
-    axes.set_xticks(range(number), list(counts.columns))
+    axes.set_xticks(range(number), [no_math(str(name)) for name in counts.columns])
     if not few or max(map(len, counts.columns)) > WIDE:
         axes.tick_params("x", rotation=90)
-    tested = [f"{name} ({total:,})" for name, total in counts.sum(axis=1).items()]
+    tested = [f"{no_math(str(name))} ({total:,})" for name, total in counts.sum(axis=1).items()]
     axes.set_yticks(range(number), tested)
-    axes.set(xlabel="predicted", ylabel="true (tested)", title="% of each true class, and count")
+    title = "Confusion matrix,\n% of each true class, and count"
+    axes.set(xlabel="predicted", ylabel="true (tested)", title=title)
     axes.set_xticks(np.arange(0.5, number - 1), minor=True)
     axes.set_yticks(np.arange(0.5, number - 1), minor=True)
     axes.grid(which="minor", color="white" if few else "lightgray")
@@ -104,7 +116,7 @@ def accuracy_bars(groups: pd.DataFrame, things: str) -> Figure:
     axes.axvline(pooled, color=PREDICTION, ls="--", label=f"all: {pooled:.1f} %")
     for one, share, tested in zip(place, accuracy, groups["tested"], strict=True):
         axes.text(102, one, f"{share:.1f} % of {tested:,}", va="center")
-    axes.set_yticks(place, list(groups.index))
+    axes.set_yticks(place, list(map(no_math, groups.index)))
     axes.set(xlim=(0, 101), ylim=(-0.6, len(groups) - 0.4))
     axes.set(xlabel="accuracy, % (with its 95 % interval)")
     figure.legend(loc="outside upper right", frameon=False)
@@ -115,36 +127,42 @@ def accuracy_bars(groups: pd.DataFrame, things: str) -> Figure:
 
 
 def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], things: str) -> Figure:
-    """Histograms of the predicted probability of the second of two classes, by true class."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    """Histograms of the predicted probability of the second of two classes, by true class, side by
+    side."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
-    for name, color in zip(classes, (PREDICTION, SECOND), strict=True):
-        probability = predictions.loc[predictions["target"] == name, f"p_{classes[1]}"]
-        label = f"truly {name}"
-        axes.hist(probability, bins=20, range=(0, 1), color=color, alpha=0.5, label=label)
-    axes.axvline(0.5, color=TARGET, lw=1, ls="--")
+    column = f"p_{classes[1]}"
+    of_class = [predictions.loc[predictions["target"] == name, column] for name in classes]
+    labels = [
+        f"truly {no_math(name)} ({len(one):,})" for name, one in zip(classes, of_class, strict=True)
+    ]
+    axes.hist(of_class, bins=20, range=(0, 1), color=[PREDICTION, SECOND], label=labels)
+    axes.axvline(0.5, color=TARGET, lw=1, ls="--", label="predicted class changes here")
     axes.set(
         xlim=(0, 1),
-        xlabel=f"predicted probability of {classes[1]}",
+        xlabel=f"predicted probability of {no_math(classes[1])}",
         ylabel=f"tested {things}",
         title="Predicted probability, by true class",
     )
-    axes.legend(frameon=False, loc="upper center")
+    legend_beside(figure)
     finish(axes)
     return figure
 
 
-def nll_curve(history: pd.DataFrame, classes: int) -> Figure:
-    """Loss and accuracy by epoch, and the loss of guessing among equally likely classes."""
-    label = "negative log-likelihood, nats"
-    figure = loss_curve(history, label, "accuracy", "accuracy", "linear")
-    axes = figure.axes[0]
-    axes.axhline(math.log(classes), color=TARGET, lw=1, ls=":", label=f"guessing: ln {classes}")
-    # The axis starts at 0, so that small changes of the loss look small.
-    axes.set_ylim(0, 1.08 * axes.dataLim.ymax)
-    axes.legend(frameon=False, loc="lower left")
+def class_loss_curve(history: pd.DataFrame, classes: int, loss: str = "nll") -> Figure:
+    """Loss and accuracy, and for the loss `nll` that of guessing among equally likely classes.
+
+    history: as in `loss_curve`. loss: the name of the loss.
+    """
+    label, levels = loss, {}
+    if loss == "nll":
+        label, levels = (
+            "negative log-likelihood, nats",
+            {f"guessing: ln {classes}": math.log(classes)},
+        )
+    figure = loss_curve(history, label, "accuracy", "accuracy", "linear", levels)
     for right in figure.axes[1:]:
-        right.set_ylim(0, 1)
+        right.set_ylim(-0.04, 1.04)  # a margin keeps an accuracy of 1 off the frame
     return figure
 
 

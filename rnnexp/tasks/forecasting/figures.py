@@ -1,20 +1,36 @@
 """Figures of a forecasting run."""
 
-import matplotlib.dates
-import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, DayLocator
 from matplotlib.figure import Figure
 
-from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, loss_curve
+from rnnexp.callbacks.figures import (
+    PREDICTION,
+    SECOND,
+    TARGET,
+    Figures,
+    finish,
+    legend_beside,
+    no_math,
+)
+from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.files import file_name
+from rnnexp.tasks.forecasting.cycles import cycle_of, usual_step
 from rnnexp.tasks.forecasting.data import ForecastingData
-from rnnexp.tasks.forecasting.task import BY_MASE, Forecasting
+from rnnexp.tasks.forecasting.task import BY_MASE, LOSSES, Forecasting
+from rnnexp.tasks.loss import loss_name
+
+LEAST_STEPS = 60  # of an excerpt
+WEEK = pd.Timedelta(days=8)  # up to this long, an axis of time has a tick a day
 
 
 class ForecastFigures(Figures):
-    """loss.png, predictions/SERIES.png and error_by_hour.png, in the run folder.
+    """loss.png, predictions/SERIES.png and error_by_hour.png (error_by_weekday.png of daily series,
+    error_by_month.png of slower ones, none of yearly ones), in the run folder.
 
-    stretches: number of excerpts of each series, spread over the test span. days: length of each.
+    stretches: number of excerpts of each series, spread over the test span; a short span is shown
+    whole. days: length of each, and at least 60 steps.
     """
 
     def __init__(self, days: int = 4, stretches: int = 3) -> None:
@@ -26,61 +42,109 @@ class ForecastFigures(Figures):
         table = task.predictions_table(data)
         table["timestamp"] = pd.to_datetime(table["timestamp"])
         unit = task.spec.unit
-        figures = {"error_by_hour": error_by_hour(table)}
+        figures = {}
         for name, one in table.groupby("file", sort=False):
             figures[f"predictions/{file_name(str(name))}"] = stretches(
                 one, unit, self.days, self.stretches
             )
+        figures |= error_by_cycle(table)
         if len(history):
+            loss = f"loss ({loss_name(task.loss, LOSSES)}), scaled units"
             name, label = ("mase", "MASE") if task.monitor == BY_MASE else ("smape", "sMAPE, %")
-            figures["loss"] = loss_curve(history, "loss (scaled units)", name, label, "log")
+            figures["loss"] = loss_curve(history, loss, name, label, "log")
         return figures
 
 
 def stretches(table: pd.DataFrame, unit: str, days: int, count: int) -> Figure:
-    """Predicted and actual values in a few excerpts of one series, spread over its test span.
+    """Predicted and actual values in a few excerpts of one series, spread over its test span, and
+    below them the error of the prediction, on one scale.
 
     table: the rows of one series, in time order.
     """
-    figure = Figure(figsize=(4.2 * count, 3.4), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, count))
-    begin, end = table["timestamp"].iloc[0], table["timestamp"].iloc[-1]
-    length = pd.Timedelta(days=days)
-    room = max(end - begin - length, pd.Timedelta(0))
-    for number, axes in enumerate(panels):
+    time = table["timestamp"]
+    length = max(pd.Timedelta(days=days), LEAST_STEPS * usual_step(time))
+    begin, end = time.iloc[0], time.iloc[-1]
+    room = end - begin - length
+    whole = room <= (count - 1) * length
+    if whole:
+        length, room, count = end - begin, pd.Timedelta(0), 1
+    figure = Figure(figsize=(10 if whole else 2 + 4 * count, 4.8), layout="constrained")
+    panels = figure.subplots(
+        2, count, sharex="col", sharey="row", height_ratios=[2.2, 1], squeeze=False
+    )
+    for number, (above, below) in enumerate(panels.T):
         since = begin + room * number / max(count - 1, 1)
-        shown = table[table["timestamp"].between(since, since + length)]
-        axes.plot(shown["timestamp"], shown["target"], color=TARGET, lw=2, label="actual")
-        axes.plot(
-            shown["timestamp"], shown["prediction"], color=PREDICTION, lw=1, label="predicted"
-        )
-        axes.set(ylabel=unit if number == 0 else "", xlabel=f"from {since:%Y-%m-%d}")
-        axes.xaxis.set_major_locator(matplotlib.dates.DayLocator())
-        axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%a"))
-        finish(axes)
-    lines = panels[0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside upper right", ncols=2, frameon=False)
-    figure.suptitle(f"{table['file'].iloc[0]}: one step ahead, test span")
+        shown = table[time.between(since, since + length)]
+        _draw_stretch(above, below, shown)
+        _tick_dates(below, length)
+        until = f" to {end:%Y-%m-%d}" if whole else ""
+        below.set_xlabel(f"from {since:%Y-%m-%d}{until}")
+    unit = no_math(unit)
+    panels[0, 0].set_ylabel(unit or "value")
+    panels[1, 0].set_ylabel(f"error, {unit}" if unit else "error")
+    part = "the whole test span" if whole else f"{count} excerpts of the test span"
+    figure.suptitle(f"{no_math(table['file'].iloc[0])}: one step ahead, {part}")
+    legend_beside(figure)
     return figure
 
 
-def error_by_hour(table: pd.DataFrame) -> Figure:
-    """sMAPE by hour of the day, pooled, with each series in the background."""
+def _draw_stretch(above: Axes, below: Axes, shown: pd.DataFrame) -> None:
+    time, error = shown["timestamp"], shown["prediction"] - shown["target"]
+    line = ".-" if len(shown) <= LEAST_STEPS else "-"
+    above.plot(time, shown["target"], color=TARGET, lw=2.5, alpha=0.6, label="actual")
+    above.plot(time, shown["prediction"], line, color=PREDICTION, lw=1, label="predicted")
+    below.axhline(0, color=TARGET, lw=1)
+    below.fill_between(time, error, color=SECOND, alpha=0.3)
+    below.plot(time, error, line, color=SECOND, lw=1, label="predicted - actual")
+    finish(above)
+    finish(below)
+
+
+def _tick_dates(axes: Axes, length: pd.Timedelta) -> None:
+    if length <= WEEK:
+        axes.xaxis.set_major_locator(DayLocator())
+        axes.xaxis.set_major_formatter(DateFormatter("%a"))
+    else:
+        locator = AutoDateLocator(minticks=3, maxticks=8)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def error_by_cycle(table: pd.DataFrame) -> dict[str, Figure]:
+    """The sMAPE by hour of the day, weekday or month, whichever the steps have, pooled and of each
+    series; the figure by its name. None where the test span has fewer than two of them.
+
+    table: rows of one or many series.
+    """
+    cycle = cycle_of(usual_step(table["timestamp"].where(table["file"] == table["file"].iloc[0])))
+    if cycle is None:
+        return {}
+    place = cycle.places(table["timestamp"])
+    if place.nunique() < 2:
+        return {}
     percent = 200 * (table["prediction"] - table["target"]).abs()
     percent = percent / (table["prediction"].abs() + table["target"].abs())
-    hour = table["timestamp"].dt.hour
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
-    for _, own in percent.groupby(table["file"]):
-        by_hour = own.groupby(hour).mean()
-        axes.plot(by_hour.index, by_hour, color=SECOND, lw=0.8, alpha=0.35)
-    pooled = percent.groupby(hour).mean()
-    axes.plot(pooled.index, pooled, "o-", color=PREDICTION, label="all series pooled")
-    axes.plot([], [], color=SECOND, lw=0.8, alpha=0.5, label="each series")
+    names = list(table["file"].unique())
+    if len(names) > 1:
+        for number, (_, own) in enumerate(percent.groupby(table["file"])):
+            by_place = own.groupby(place).mean()
+            label = "each series" if number == 0 else None
+            axes.plot(by_place.index, by_place, color=SECOND, lw=0.8, alpha=0.5, label=label)
+    pooled = percent.groupby(place).mean()
+    label = f"all {len(names)} series pooled" if len(names) > 1 else "mean"
+    axes.plot(pooled.index, pooled, "o-", color=PREDICTION, label=label)
+    whose = f"{len(names)} series" if len(names) > 1 else no_math(names[0])
+    least = f"{place.value_counts().min():,} predictions or more to a point"
     axes.set(
-        xlabel="hour of the day", ylabel="sMAPE, %", title="Error by hour of the day, test span"
+        xlabel=cycle.label,
+        ylabel="sMAPE, %",
+        title=f"{whose}: error by {cycle.label}, test span\n({least})",
     )
-    axes.set_xticks(range(0, 24, 3))
-    axes.legend(frameon=False)
+    axes.set_xticks(list(cycle.ticks), list(cycle.ticks.values()))
+    axes.set_xlim(cycle.first - 0.5, cycle.last + 0.5)
+    axes.set_ylim(bottom=0)
+    legend_beside(figure)
     finish(axes)
-    return figure
+    return {f"error_by_{cycle.name}": figure}

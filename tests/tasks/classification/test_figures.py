@@ -25,8 +25,8 @@ from rnnexp.runs.results import results
 from rnnexp.tasks.classification.figures import (
     ClassificationFigures,
     accuracy_bars,
+    class_loss_curve,
     confusion_matrix,
-    nll_curve,
     probability_histogram,
     verbatim,
 )
@@ -204,27 +204,53 @@ def test_accuracy_bars_have_their_intervals() -> None:
     assert axes.lines[-1].get_label() == "all: 95.0 %"
 
 
+def test_a_class_name_is_no_formula() -> None:
+    classes = ["a$\\frac$b", "$\\x$"]
+    table = pd.DataFrame({"target": classes, "prediction": classes, "group": classes})
+    table[f"p_{classes[1]}"] = [0.1, 0.9]
+    for figure in (
+        confusion_matrix(pd.DataFrame([[1, 0], [0, 1]], index=classes, columns=classes)),
+        probability_histogram(table, classes, "notes"),
+        accuracy_bars(accuracy_by_group(table), "notes"),
+    ):
+        figure.draw_without_rendering()  # fails where a formula is wrong
+
+
 def test_histogram_tells_the_true_classes_apart() -> None:
     table = pd.DataFrame(
         {"target": ["bad", "bad", "good", "good"], "p_good": [0.01, 0.99, 0.98, 1.0]}
     )
-    axes = probability_histogram(table, ["bad", "good"], "notes").axes[0]
+    figure = probability_histogram(table, ["bad", "good"], "notes")
+    axes = figure.axes[0]
     bad, good = ([bar.get_height() for bar in bars] for bars in cast(Any, axes.containers))
     assert bad == [1, *[0] * 18, 1]
     assert good == [*[0] * 19, 2]
+    assert axes.get_legend() is None  # it stands beside the axes, not over the bars
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[:2] == ["truly bad (2)", "truly good (2)"] and len(texts) == 3
 
 
 def test_loss_starts_at_zero_and_shows_the_loss_of_guessing() -> None:
-    left, right = nll_curve(pd.DataFrame(HISTORY), 2).axes
+    figure = class_loss_curve(pd.DataFrame(HISTORY), 2)
+    left, right = figure.axes
     lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in left.lines}
-    assert lines["training"] == [0.7, 0.5]
-    assert lines["validation"] == [0.6, 0.55]
+    assert lines["training loss"] == [0.7, 0.5]
+    assert lines["validation loss"] == [0.6, 0.55]
     assert lines["guessing: ln 2"] == [math.log(2)] * 2
-    assert left.get_ylim()[0] == 0 and left.get_ylim()[1] > 0.7
+    assert -0.1 < left.get_ylim()[0] < 0 and left.get_ylim()[1] > 0.7
+    assert np.asarray(left.lines[0].get_xdata()).tolist() == [1, 2]
+    assert len(figure.legends[0].get_texts()) == 4
     assert np.asarray(right.lines[0].get_ydata()).tolist() == [0.6, 0.7]
-    assert right.get_ylim() == (0, 1)
+    assert right.get_ylim()[0] < 0 and right.get_ylim()[1] > 1
     without_validation = pd.DataFrame(HISTORY)[["epoch", "train/loss"]]
-    assert len(nll_curve(without_validation, 2).axes) == 1
+    assert len(class_loss_curve(without_validation, 2).axes) == 1
+
+
+def test_a_loss_of_ones_own_has_its_name_and_no_guessing() -> None:
+    figure = class_loss_curve(pd.DataFrame(HISTORY), 2, "FocalLoss")
+    assert figure.axes[0].get_ylabel() == "FocalLoss"
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["training loss", "validation loss", "validation accuracy (right)"]
 
 
 def test_the_console_has_the_tables_below_the_headline(tmp_path: Path) -> None:
