@@ -153,7 +153,8 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
             return f"the group {key} is not in the defaults list: write +{key}=OPTION to add it"
         return f"{key} is not a group of the chosen data or task: leave it out"
     if "/" in key:
-        return f"there is no group {key}{did_you_mean(key, all_groups())}"
+        keys = {one for one in keys_of(config) if one == key.replace("/", ".")}
+        return f"there is no group {key}{did_you_mean(key, keys or all_groups())}"
     if key.startswith("hydra."):
         return _unknown_hydra_key(key)
     start = f"the config has no key {key}"

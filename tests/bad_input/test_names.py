@@ -135,7 +135,7 @@ SETTINGS = {
     ),
     "words": (
         ["data/tokenization=words"],
-        r"the group data/tokenization is not one of the data or the task that are chosen",
+        r"data/tokenization is not a group of the chosen data or task: leave it out",
     ),
     "unknown token": (
         ["model.token_dropout=0.1"],

@@ -231,7 +231,7 @@ TRAININGS = {
     ),
     "cleaning": (
         ["data/cleaning=careful"],
-        r"the group data/cleaning is not one of the data or the task that are chosen: leave it",
+        r"data/cleaning is not a group of the chosen data or task: leave it out",
     ),
 }
 

@@ -111,7 +111,7 @@ def test_monitor_is_declared_once(compose: Compose) -> None:
         ("modle=gru", "the config has no key modle; did you mean model?"),
         ("optimiser=adam", "the config has no key optimiser; did you mean optimizer?"),
         ("trainer/debug=overfitt", "trainer/debug has no option overfitt; did you mean overfit?"),
-        ("trainer/devices=two", "the config has no key trainer/devices"),
+        ("trainer/devices=two", "there is no group trainer/devices; did you mean trainer.devices?"),
         ("+model=gru", "model is chosen twice"),
         ("sed=1", "the config has no key sed; did you mean seed?"),
         ("+sed=1", "the config has no key sed; did you mean seed?"),
