@@ -18,7 +18,7 @@ matplotlib.use("Agg")  # works without a display
 
 # Grey, vermilion and blue of Okabe and Ito, which colour-blind people tell apart too.
 TARGET, PREDICTION, SECOND = "#4c4c4c", "#d55e00", "#0072b2"
-LEGEND = 30  # most characters of a line of a legend
+LEGEND = 34  # most characters of a line of a legend
 
 
 class Figures(Callback):
