@@ -27,13 +27,13 @@ from rnnexp import console
 from rnnexp.config import check, compose, targets
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
-from rnnexp.runs.build import build_data
+from rnnexp.runs.build import build_data, task_class
 from rnnexp.runs.comparison.leaderboard import Entry, find_runs, tables
 from rnnexp.runs.comparison.leaderboard_texts import to_markdown
 from rnnexp.runs.comparison.statistics import check as compare_with_expected
 from rnnexp.runs.folder.reading import read_config, read_run
 from rnnexp.runs.hyperparameters import hyperparameters
-from rnnexp.runs.settings import resolve
+from rnnexp.runs.settings import resolve, with_monitor
 
 SEEDS = [0, 1, 2]
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
@@ -125,14 +125,18 @@ def jobs_of(trainings: Sequence[tuple[str, ...]], seeds: Sequence[int]) -> list[
     Raises:
         UserError: a config or its data are wrong.
     """
-    jobs, fingerprints = [], dict[str, str]()
+    jobs, known = [], dict[str, tuple[str, str]]()
     for asked in trainings:
-        config = resolve(compose(asked))
+        composed = compose(asked)
+        config = resolve(composed)
         check(config)
-        described = OmegaConf.to_yaml(config.data)
-        if described not in fingerprints:  # the same data are read once
-            fingerprints[described] = build_data(config).facts()["fingerprints"]["data"]
-        data = fingerprints[described]
+        described = OmegaConf.to_yaml({"task": config.task, "data": config.data})
+        if described not in known:  # the same data are read once
+            read = build_data(config)
+            fingerprint = read.facts()["fingerprints"]["data"]
+            known[described] = fingerprint, task_class(config).auto_monitor(read)[0]
+        data, monitor = known[described]
+        config = with_monitor(composed, config, monitor)
         for seed in seeds:
             config.seed = seed
             jobs.append(Job((*asked, f"seed={seed}"), identity(config, data)))

@@ -6,7 +6,6 @@ what is missing; 4 repeated in a different environment, with different results; 
 """
 
 import ast
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,19 +14,23 @@ from pathlib import Path
 from rnnexp import __version__
 from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.nearest import did_you_mean
+from rnnexp.streams import guarded
+
+RESULT_IS_A_FOLDER = ("train", "test", "rerun")  # their exit code is not about what was printed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit code. A mistake of the user is one line on stderr."""
-    try:
-        try:
-            return _answer(*(list(sys.argv[1:] if argv is None else argv) or ["--help"]))
-        finally:
-            if sys.stdout:  # None without a console
-                sys.stdout.flush()
-    except BrokenPipeError:  # the reader is gone, as with `| head`; also silence the flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    with guarded() as output:
+        code = _answer(name, *arguments)
+        output.flush()
+        if output.lost is None:
+            return code
+        if isinstance(output.lost, BrokenPipeError):  # the reader is gone, as with `| head`
+            return code if name in RESULT_IS_A_FOLDER else code or 141
+        _say(f"the output could not be written: {output.lost.strerror}", code=1)
+        return code if name in RESULT_IS_A_FOLDER else code or 1
 
 
 def _answer(name: str, *arguments: str) -> int:

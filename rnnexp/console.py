@@ -1,10 +1,14 @@
 """Console output other than the progress bar. No other module imports Rich."""
 
+import os
+import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.box import HEAVY_HEAD, SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.status import Status
@@ -13,22 +17,20 @@ from rich.text import Text
 
 from rnnexp.tables import Table
 
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Raise the BrokenPipeError again: the command handles it."""
-        raise
-
-
-console = _Console(highlight=False)
-if not console.is_terminal:
+console = Console(highlight=False)
+if not (console.is_terminal or "COLUMNS" in os.environ):
     console.width = 120  # characters, for files and pipes, which have no width
+MIN_LABEL_WIDTH, MAX_WORD_WIDTH = 8, 24  # characters
 
 
 def show(*things: Table | str) -> None:
     """Print tables and sentences, one below the other."""
     for thing in things:
-        console.print(thing if isinstance(thing, str) else rich_table(thing), markup=False)
+        if isinstance(thing, str):
+            console.print(thing, markup=False)
+            continue
+        for part in parts(thing, console.width):
+            console.print(rich_table(part, console.width))
 
 
 def show_markdown(text: str) -> None:
@@ -41,18 +43,92 @@ def show_line(text: str) -> None:
     console.print(text, soft_wrap=True, markup=False)
 
 
-def rich_table(table: Table) -> RichTable:
-    """The Rich table of a table."""
+def parts(table: Table, width: int) -> list[Table]:
+    """The table, or, if it is wider than `width` characters, several with some of its columns each,
+    to be printed one below the other. Each begins with the first column."""
+    first, *others = (_least_width(table, index) for index in range(len(table.columns)))
+    # A long label may be folded, a number may not.
+    first = min(first, max(MIN_LABEL_WIDTH, width - _frame(2) - max(others, default=0)))
+    chosen: list[list[int]] = [[0]]
+    for index, least in enumerate(others, start=1):
+        wide = sum(others[one - 1] for one in chosen[-1][1:]) + first + least
+        if len(chosen[-1]) > 1 and wide + _frame(len(chosen[-1]) + 1) > width:
+            chosen.append([0])
+        chosen[-1].append(index)
+    if len(chosen) == 1:
+        return [table]
+    last = len(chosen) - 1
+    return [
+        replace(
+            table,
+            title=table.title if number == 0 else "",
+            caption=table.caption if number == last else "",
+            columns=[table.columns[index] for index in columns],
+            rows=[[row[index] for index in columns] for row in table.rows],
+        )
+        for number, columns in enumerate(chosen)
+    ]
+
+
+def _lines(table: Table, index: int) -> list[str]:
+    cells = [table.columns[index].heading, *(row[index] for row in table.rows)]
+    return [line for cell in cells for line in cell.split("\n")]
+
+
+def _width(table: Table, index: int) -> int:
+    """Width in characters of a column whose cells are not wrapped."""
+    return max(map(cell_len, _lines(table, index)))
+
+
+def _least_width(table: Table, index: int) -> int:
+    """Width in characters of a column whose cells are wrapped as far as they may be: numbers are
+    not, headings and texts are wrapped between words."""
+    column = table.columns[index]
+    if not (column.wraps or column.numbers):
+        return _width(table, index)
+    words = [cell_len(word) for line in _lines(table, index) for word in line.split()]
+    if not column.numbers:
+        words = [min(word, MAX_WORD_WIDTH) for word in words]
+    numbers = [cell_len(row[index]) for row in table.rows] if column.numbers else []
+    return max([1, *words, *numbers])
+
+
+def _frame(columns: int) -> int:
+    """Characters of the lines and blanks between and beside the columns."""
+    return 3 * columns + 1
+
+
+def _widths(table: Table, width: int) -> list[int | None]:
+    """The width of each column; None if all fit as they are."""
+    columns = range(len(table.columns))
+    wanted = [_width(table, index) for index in columns]
+    spare = width - _frame(len(wanted))
+    if sum(wanted) <= spare:
+        return [None for _ in columns]
+    widths = [_least_width(table, index) for index in columns]
+    widths[0] = min(widths[0], max(MIN_LABEL_WIDTH, spare - sum(widths[1:])))
+    spare -= sum(widths)
+    # The labels come first, since a wrapped one makes its row higher.
+    for index in sorted(columns, key=lambda index: (index > 0, wanted[index] - widths[index])):
+        more = max(0, min(spare, wanted[index] - widths[index]))
+        widths[index] += more
+        spare -= more
+    return list(widths)
+
+
+def rich_table(table: Table, width: int) -> RichTable:
+    """The Rich table of a table, at most `width` characters wide if its numbers fit."""
     found = RichTable(box=SIMPLE_HEAD if table.plain else HEAVY_HEAD)
     found.title_justify = found.caption_justify = "left"
     found.title = Text(table.title, "table.title") if table.title else None
     found.caption = Text(table.caption, "table.caption") if table.caption else None
-    for column in table.columns:
+    for column, own in zip(table.columns, _widths(table, width), strict=True):
         found.add_column(
             Text(column.heading),
             justify="right" if column.numbers else "left",
             no_wrap=not column.wraps,
             overflow="fold",
+            width=own,
         )
     for number, row in enumerate(table.rows):
         style = "bold" if number in table.strong else None
@@ -70,6 +146,8 @@ def from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def programs() -> str:
-    """The path to type before this environment's programs; empty if they are on the PATH."""
-    return "" if shutil.which("rnnexp") else f"{from_here(Path(sys.executable).parent)}/"
+def command(program: str, *arguments: object) -> str:
+    """What to type in a shell to call a program of this environment, with quotes where needed."""
+    if not shutil.which("rnnexp"):
+        program = str(from_here(Path(sys.executable).parent / program))
+    return shlex.join([program, *map(str, arguments)])

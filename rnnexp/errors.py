@@ -15,3 +15,8 @@ class CannotRerun(Exception):
 
 class RunFailed(Exception):
     """A run cannot continue, for example because its training diverged. Exit code 1."""
+
+
+def unimplemented(owner: object, method: str) -> UserError:
+    """The error of a base class whose subclass lacks a method that it must have."""
+    return UserError(f"{type(owner).__name__} must implement {method}")

@@ -1,16 +1,46 @@
-"""Writes files atomically."""
+"""Writes files atomically: JSON that every program reads, and tables with exact numbers."""
+
+from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any, ensure_ascii: bool = True) -> str:
+    """Indented JSON, with all digits. JSON has no NaN and no infinity: they become null."""
+    plain = _finite(content)
+    return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=ensure_ascii) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV whose numbers are read back exactly: nine significant digits for a float32,
+    the fewest that are enough for a float64 (and no `.0`). NaN is an empty cell."""
+    table = table.copy()
+    for name in table.select_dtypes("float64"):
+        table[name] = table[name].map(lambda x: repr(x).removesuffix(".0"), na_action="ignore")
+    return table.to_csv(index=False, float_format="%.9g")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -30,3 +60,8 @@ def written_beside(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     yield beside
     beside.replace(path)
+
+
+def file_name(name: str) -> str:
+    """A name as the name of a file: signs that a file system may refuse, as %XX."""
+    return re.sub(r'[%/\\:*?"<>|\x00-\x1f]|^\.', lambda sign: f"%{ord(sign[0]):02X}", name)

@@ -51,8 +51,10 @@ def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, flo
 
     def compute() -> dict[str, dict[str, float]]:
         prediction, seconds = lightgbm_prediction(data, VARIANTS[variant])
-        target = data.windows("test").target
-        metrics = forecast_metrics(torch.from_numpy(prediction), target, data.source.unit)
+        windows = data.windows("test")
+        metrics = forecast_metrics(
+            torch.from_numpy(prediction), windows.target, windows.scale, data.source.unit
+        )
         return {"metrics": metrics, "seconds": {"train": seconds}}
 
     found = cached(identity, compute)
@@ -78,7 +80,7 @@ def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.nd
         training = torch.arange(first + source.look_back, end)
         training = training[source.store.observed[training]]
         inputs, last = _inputs(data, training, differences)
-        change = source.store.values[training, 0].double().numpy() - last
+        change = source.store.values[training, 0].numpy() - last
         model = LGBMRegressor(**TREES, n_jobs=cores.free(), verbosity=-1)
         started = time.perf_counter()
         model.fit(inputs, change)
@@ -98,7 +100,7 @@ def _inputs(
     """
     source = data.source
     start = following - source.look_back
-    lags = source.store.values[:, 0].unfold(0, source.look_back, 1)[start].double().numpy()
+    lags = source.store.values[:, 0].unfold(0, source.look_back, 1)[start].numpy()
     last = lags[:, -1]
     week = [lagged(data, following, lag) for lag in (7 * source.season, 7 * source.season + 1)]
     hours = np.column_stack([lags[:, :-1], *week])

@@ -3,19 +3,38 @@
 import argparse
 import importlib.util
 import os
-import sys
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from rnnexp.config.targets import added_packages
+from rnnexp.config.targets import added_packages, search_current_folder
 from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one sentence with the nearest right word."""
+
+    def error(self, message: str) -> NoReturn:
+        offer = ""
+        if unknown := re.search(r"unrecognized arguments: (.*)", message):
+            words = unknown[1].split()
+            options = [word for word in words if word.startswith("-")]
+            message = f"{self.prog} does not know {(options or words)[0]}"
+            if options:
+                offer = did_you_mean(options[0].partition("=")[0], self._option_string_actions)
+        elif choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            known = re.findall(r"[\w-]+", choice[2])
+            message = f"{self.prog} does not know {choice[1]}"
+            offer = did_you_mean(choice[1], known)
+        raise UserError(f"{message}{offer}; see {self.prog} --help")
 
 
 def command_parser(module: str, doc: str | None, **settings: Any) -> argparse.ArgumentParser:
     """The parser of a command; `module` and `doc` are the name and the docstring of its module."""
     name = module.rpartition(".")[2]
     summary, _, more = (doc or "").partition("\n")
-    return argparse.ArgumentParser(
+    return _Parser(
         f"rnnexp {name}",
         description=summary.rstrip("."),
         epilog=" ".join(more.split()),
@@ -27,13 +46,7 @@ def folder_parser(module: str, doc: str | None, **settings: Any) -> argparse.Arg
     """The parser of a command that loads a run folder."""
     found = command_parser(module, doc, **settings)
     found.add_argument("folder", metavar="DIR", type=Path, help="a run folder")
-    found.add_argument(
-        "--allow",
-        metavar="PACKAGE",
-        action="append",
-        default=[],
-        help="allow configs to name classes of this package; its code is executed",
-    )
+    add_allow(found)
     return found
 
 
@@ -42,12 +55,17 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-cd", "--config-dir", metavar="DIR", type=Path, help="add a folder of configs"
     )
+    add_allow(parser)
+
+
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """The option --allow, for `allow`."""
     parser.add_argument(
         "--allow",
         metavar="PACKAGE",
         action="append",
         default=[],
-        help="let configs name classes of this package",
+        help="let configs name classes of this package; its code is executed",
     )
 
 
@@ -61,8 +79,8 @@ def allow(packages: list[str]) -> None:
     if packages:
         before = [os.environ["RNNEXP_ALLOW"]] if "RNNEXP_ALLOW" in os.environ else []
         os.environ["RNNEXP_ALLOW"] = ",".join(before + packages)
-    if added_packages() and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    if added_packages():
+        search_current_folder()
     for name in [name.strip() for one in packages for name in one.split(",")]:
         if not _is_there(name):
             raise UserError(

@@ -1,21 +1,22 @@
 """List the data sources, or check, fetch or convert one of them."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnexp import console
-from rnnexp.commands._options import command_parser
+from rnnexp.commands._options import add_allow, allow, command_parser
 from rnnexp.config import check, compose, options
-from rnnexp.data.fetching.downloads import DOWNLOADS, Download
-from rnnexp.data.fetching.fetch import fetch, where
-from rnnexp.data.folders import data_folder
-from rnnexp.data.loading.module import DataModule
-from rnnexp.data.sources.lecture_reviews import as_archives, write_archive_pair
-from rnnexp.data.text.review_archives import write_converted
-from rnnexp.data.text.source import DocumentSource
 from rnnexp.errors import UserError
-from rnnexp.runs.build import build_data
 from rnnexp.tables import Column, Table
+
+if TYPE_CHECKING:
+    from rnnexp.data.fetching.downloads import Download
+    from rnnexp.data.loading.module import DataModule
+
+WHEN = "data.datetime_column="
 
 
 def main(argv: list[str]) -> int:
@@ -27,6 +28,7 @@ def main(argv: list[str]) -> int:
     check = actions.add_parser("check", help="read a source like a run, and report on it")
     check.add_argument("name", metavar="NAME", help="an option of the config group data")
     check.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
+    add_allow(check)
     fetch = actions.add_parser("fetch", help="download a source")
     fetch.add_argument("name", metavar="NAME", help="a source of `rnnexp data list`")
     fetch.add_argument("--url", help="download the archive from this URL")
@@ -37,10 +39,12 @@ def main(argv: list[str]) -> int:
     convert.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder to write to")
     convert.add_argument("overrides", metavar="data.KEY=VALUE", nargs="*", help="as for train")
     convert.add_argument("--to", choices=("json", "lecture"), default="json", help="default: json")
+    add_allow(convert)
     # argparse rejects overrides that follow another option.
     overrides = [argument for argument in argv if re.match(r"data[\w./]*=", argument)]
     arguments = parser.parse_args([argument for argument in argv if argument not in overrides])
 
+    allow(getattr(arguments, "allow", []))
     match arguments.action:
         case "check":
             return check_source(arguments.name, [*arguments.overrides, *overrides])
@@ -54,23 +58,38 @@ def main(argv: list[str]) -> int:
 
 def list_sources() -> int:
     """Print every source that can be fetched or placed by hand, and where it is."""
+    from rnnexp.data.fetching.downloads import DOWNLOADS
+    from rnnexp.data.folders import place_of
+    from rnnexp.data.vectors.word_vectors import vector_files
+
     columns = [Column(name) for name in ("name", "description", "licence", "location")]
     rows = []
     for one in DOWNLOADS.values():
         place = _place(one) or f"not found: rnnexp data fetch {one.name}"
-        rows.append([one.name, one.description, one.licence, place])
+        size = f" ({one.size})" if one.size else ""
+        rows.append([one.name, f"{one.description}{size}", one.licence, place])
+    folder = place_of("embeddings", None)
+    known = [pattern for one in DOWNLOADS.values() for pattern in one.family]
+    others = set(vector_files(folder)) - set(vector_files(folder, known))
     embedded = [name for name in options("data") if name.startswith("synthetic_")]
     console.show(
         Table("Data sources", columns, rows),
         f"embedded: {', '.join(embedded)} (SYNTHETIC: from seeded generators, always available)",
+        *[f"word vectors of your own: data.vectors.file={path}" for path in sorted(others)],
     )
     return 0
 
 
 def _place(download: Download) -> str | None:
-    """Where a source is, or None. One placed by hand in its own folder may be incomplete."""
+    """Where a source is, or None. One placed by hand may be incomplete, or have another name in a
+    folder that it shares."""
+    from rnnexp.data.folders import data_folder, place_of
+    from rnnexp.data.vectors.word_vectors import vector_files
+
     if download.folder:
-        return str(found) if (found := where(download.name)) else None
+        folder = place_of(download.folder, None)
+        names = [path.name for path in vector_files(folder, download.family)]
+        return f"{folder}: {', '.join(names)}" if names else None
     try:
         return str(data_folder(download.name, None))
     except UserError:
@@ -78,14 +97,27 @@ def _place(download: Download) -> str | None:
 
 
 def check_source(name: str, overrides: list[str]) -> int:
-    """Read a source like a run, and print a report.
+    """Read a source like a run, and print a report. A CSV file without data.datetime_column is
+    looked at first, and the command is printed that trains on it.
 
     Raises:
         UserError: the source cannot be read.
     """
+    if name == "series_csv" and not any(one.startswith(WHEN) for one in overrides):
+        return _look_and_check(overrides)
     data = _read(name, overrides)
     console.show(*data.report(), f"{data.place}: {data.spec.title} in the test set")
     return 0
+
+
+def _look_and_check(overrides: list[str]) -> int:
+    from rnnexp.commands._look import show_training, with_proposals
+
+    proposed = with_proposals(overrides)
+    try:
+        return check_source("series_csv", proposed)
+    finally:
+        show_training("series_csv", proposed)
 
 
 def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> int:
@@ -97,6 +129,10 @@ def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> 
     Raises:
         UserError: the source cannot be read or has no reviews, or the folder cannot be written.
     """
+    from rnnexp.data.sources.lecture_reviews import as_archives, write_archive_pair
+    from rnnexp.data.text.review_archives import write_converted
+    from rnnexp.data.text.source import DocumentSource
+
     source = _read(name, overrides).source
     if not isinstance(source, DocumentSource) or not source.things.endswith("reviews"):
         raise UserError(f"{name} has no reviews to convert: choose a source of reviews")
@@ -115,6 +151,8 @@ def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> 
 
 def _read(name: str, overrides: list[str]) -> DataModule:
     """A source's data module, set up as for a run."""
+    from rnnexp.runs.build import build_data  # late: it imports torch, and --help does without
+
     config = compose([f"data={name}", *overrides])
     check(config, "data")
     return build_data(config)
@@ -122,5 +160,7 @@ def _read(name: str, overrides: list[str]) -> DataModule:
 
 def fetch_source(name: str, url: str | None = None) -> int:
     """Download a source from its home page, or from `url`, to the folder where runs expect it."""
+    from rnnexp.data.fetching.fetch import fetch
+
     console.show(f"{name} is in {fetch(name, url=url)}")
     return 0

@@ -4,13 +4,8 @@ import os
 import platform
 from pathlib import Path
 
-import torch
-
 from rnnexp.commands._options import command_parser
 from rnnexp.config import config_dir
-from rnnexp.process import cores
-from rnnexp.process.machine import cpu_name
-from rnnexp.runs.folder.provenance import PACKAGE, code_state, versions
 
 SOURCES = ("power_load", "reviews", "names", "embeddings")  # folders in RNNEXP_DATA
 
@@ -23,6 +18,12 @@ def main(argv: list[str]) -> int:
 
 def report() -> str:
     """One `name  value` line for each fact about this installation."""
+    import torch  # late, as the next lines: --help does without
+
+    from rnnexp.process import cores
+    from rnnexp.process.machine import cpu_name
+    from rnnexp.runs.folder.provenance import PACKAGE, code_state, versions
+
     code = code_state()
     changed = ", with local changes" if code.get("dirty") else ""
     facts = {
@@ -42,6 +43,8 @@ def report() -> str:
 
 
 def _cuda() -> str:
+    import torch
+
     if not torch.cuda.is_available():
         return "none" if torch.version.cuda else "none (torch without CUDA)"
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

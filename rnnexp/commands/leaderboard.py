@@ -1,14 +1,18 @@
 """Show all runs in tables, best first, with means over the seeds."""
 
+from __future__ import annotations
+
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import command_parser
-from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
-from rnnexp.runs.comparison.leaderboard_texts import fitted, to_markdown
-from rnnexp.runs.comparison.statistics import check, compare
+from rnnexp.files import json_text
+
+if TYPE_CHECKING:
+    from rnnexp.runs.comparison.leaderboard import Entry
 
 
 def main(argv: list[str]) -> int:
@@ -38,6 +42,12 @@ def main(argv: list[str]) -> int:
         help="compare two groups of runs, each KEY=VALUE[,KEY=VALUE], paired by seed",
     )
     arguments = parser.parse_args(argv)
+
+    # Late: they import pandas and torch, and --help does without.
+    from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
+    from rnnexp.runs.comparison.leaderboard_texts import to_markdown
+    from rnnexp.runs.comparison.statistics import check, compare
+
     folders = arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))]
     entries = find_runs(folders, arguments.metric)
     for entry in entries:
@@ -54,11 +64,32 @@ def main(argv: list[str]) -> int:
         case "csv":
             print(whole_table(entries).to_csv(index=False), end="")
         case "json":
-            print(whole_table(entries).to_json(orient="records", indent=2, double_precision=15))
+            print(json_text(whole_table(entries).to_dict(orient="records")), end="")
         case "markdown":
             for title, table in tables(entries).items():
                 print(to_markdown(title, table))
         case _:
-            for title, table in tables(entries).items():
-                console.show(fitted(title, table, console.console.width))
+            show_tables(entries)
     return 0
+
+
+def show_tables(entries: list[Entry]) -> None:
+    """Print the tables of runs, as wide as the console."""
+    from rnnexp.runs.comparison.leaderboard import tables
+    from rnnexp.runs.comparison.leaderboard_texts import fitted
+
+    for title, table in tables(entries).items():
+        console.show(fitted(title, table, console.console.width))
+
+
+def show_sweep(folder: Path) -> None:
+    """Print the tables of the runs of a sweep, and what to type to see them again."""
+    from rnnexp.runs.comparison.leaderboard import find_runs
+
+    entries = find_runs([folder])
+    if not any(entry.status == "completed" for entry in entries):
+        return
+    show_tables(entries)
+    place = console.from_here(folder)
+    console.show_line(f"the table    {console.command('rnnexp', 'leaderboard', place)}")
+    console.show_line(f"look at it   {console.command('tensorboard', '--logdir', place)}")

@@ -1,15 +1,23 @@
 """Predict the classes of new texts, or the next values of series, with a finished run."""
 
+from __future__ import annotations
+
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
+from rnnexp.data.lines import decoded, lines
 from rnnexp.errors import UserError
-from rnnexp.files import write_text
-from rnnexp.runs.loading import LoadedRun, load, restore_data
-from rnnexp.tasks.answers import Answers
+from rnnexp.files import csv_text, json_text, write_text
+from rnnexp.runs.locations import is_location
+
+if TYPE_CHECKING:
+    from rnnexp.runs.loading import LoadedRun
+    from rnnexp.tasks.answers import Answers
 
 STDIN = "-"
 # Settings of how a file is read. Others would not fit the trained network.
@@ -17,7 +25,14 @@ FILE_SETTINGS = (
     "data.cleaning.",
     "data.datetime_column=",
     "data.datetime_format=",
+    "data.decimal=",
+    "data.encoding=",
     "data.frequency=",
+    "data.input_columns=",
+    "data.missing=",
+    "data.separator=",
+    "data.series_column=",
+    "data.thousands=",
     "data.value_column=",
 )
 
@@ -71,11 +86,13 @@ def predict(
 
     texts: for classification; `-`, or no text at all, reads one text per line from standard input.
     files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
-    files. Returns the exit code, 0.
+    files. Returns the exit code: 0, or 1 if some of several inputs have no prediction.
 
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
     """
+    from rnnexp.runs.loading import load  # late: it imports torch, and --help does without
+
     if texts and files:
         raise UserError("give either --text or --csv: a run is trained on texts or on series")
     _check_overrides(overrides, files)
@@ -85,17 +102,24 @@ def predict(
     if run.record.get("status") != "completed":
         _note(f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far")
     answers = _answers(run, texts, files)
-    for note in answers.notes:
+    failed: list[str] = getattr(answers, "failed", [])
+    for note in [*answers.notes, *failed]:
         _note(note)
     if output is None:
         console.show(answers.table())
     else:
         _write(answers, output)
-        console.show(f"predictions in {output}: {len(answers.frame()):,}")
-    return 0
+        console.show(f"predictions in {output}: {len(answers.frame()) - len(failed):,}")
+    if not failed:
+        return 0
+    where = f"; their rows in {output} have an error in the place of it" if output else ""
+    _note(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
+    return 1
 
 
 def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Answers:
+    from rnnexp.runs.loading import restore_data
+
     if run.task.new_data == "series":
         if not files:
             raise UserError(f"{run.folder} was trained on series: give them with --csv FILE")
@@ -119,7 +143,7 @@ def _note(sentence: str) -> None:
 
 def _check_overrides(overrides: Sequence[str], files: Sequence[Path]) -> None:
     for line in overrides:
-        if not files or not line.startswith(FILE_SETTINGS):
+        if not is_location(line) and not (files and line.startswith(FILE_SETTINGS)):
             settings = ", ".join(key.rstrip("=.") for key in FILE_SETTINGS)
             raise UserError(
                 f"{line}: predict can only change how the file of --csv is read ({settings})"
@@ -127,17 +151,11 @@ def _check_overrides(overrides: Sequence[str], files: Sequence[Path]) -> None:
 
 
 def _read_texts(given: Sequence[str]) -> list[str]:
-    """The texts of --text, and the lines of standard input if `-` or nothing is given."""
+    """The texts of --text, and the lines of standard input if `-` or nothing is given. In both,
+    undecodable bytes are surrogates."""
     texts = []
     for text in given or [STDIN]:
-        if text == STDIN:
-            texts += _lines_of_stdin()
-        elif not text.strip():
-            raise UserError("--text is empty: give at least one character")
-        elif any("\ud800" <= one <= "\udfff" for one in text):  # undecodable bytes
-            raise UserError(f"--text {text!r} is not UTF-8 text")
-        else:
-            texts.append(text)
+        texts += _lines_of_stdin() if text == STDIN else [text]
     return texts
 
 
@@ -145,18 +163,14 @@ def _lines_of_stdin() -> list[str]:
     if sys.stdin.isatty():
         raise UserError("give a text with --text TEXT, or one per line on standard input")
     content = sys.stdin.buffer.read()
-    try:
-        read = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"standard input, line {line}: this is not UTF-8 text") from error
-    if not read.strip():
+    texts = []
+    for _, line in lines(io.BytesIO(content), "standard input", longest=len(content)):
+        text = decoded(line)
+        kept = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        texts.append(kept if text is None else text)
+    if not any(text.strip() for text in texts):
         raise UserError("standard input is empty: give a text on each line, or --text TEXT")
-    lines = [line.removesuffix("\r") for line in read.removesuffix("\n").split("\n")]
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            raise UserError(f"standard input, line {number} is empty: remove it")
-    return lines
+    return texts
 
 
 # Output -----------------------------------------------------------------------------------------
@@ -175,13 +189,12 @@ def _check_output(output: Path, files: Sequence[Path]) -> None:
 
 
 def _write(answers: Answers, output: Path) -> None:
-    """Write CSV or JSON, by the suffix. CSV has nine significant digits: a float32 stays exact."""
+    """Write CSV or JSON, by the suffix."""
     frame = answers.frame()
     if output.suffix == ".csv":
-        text = frame.to_csv(index=False, float_format="%.9g")
+        text = csv_text(frame)
     else:
-        text = frame.to_json(orient="records", indent=2, force_ascii=False, double_precision=15)
-        text += "\n"
+        text = json_text(frame.to_dict(orient="records"), ensure_ascii=False)
     try:
         write_text(output, text)
     except OSError as error:

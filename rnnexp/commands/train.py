@@ -5,6 +5,7 @@ import sys
 import traceback
 
 from rnnexp.commands._options import add_config_options, allow, command_parser
+from rnnexp.commands.leaderboard import show_sweep
 from rnnexp.config import help_text
 from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError
@@ -18,7 +19,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_intermixed_args(argv)
     _check_options(options)
     allow(options.allow)
-    if options.hydra_help or options.shell_completion:
+    if options.hydra_help:
         return _ask_hydra(parser, options)
     planned = plan(options.overrides, options.multirun, options.config_dir)
     if options.help:
@@ -32,11 +33,13 @@ def main(argv: list[str]) -> int:
 
     try:
         failed = launch(planned, options.config_dir)
-    except (UserError, RunFailed, BrokenPipeError):
+    except (UserError, RunFailed):
         raise
     except Exception:
         traceback.print_exc()
         return 1
+    if planned.sweep and len(failed) < len(planned.jobs):
+        show_sweep(planned.folder)
     if failed:
         sentence = f"{len(failed)} of {len(planned.jobs)} jobs failed:"
         print(f"rnnexp: {sentence}", *failed, sep="\n  ", file=sys.stderr)
@@ -66,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_config_options(parser)
     parser.add_argument("--hydra-help", action="store_true", help="show Hydra's own help")
-    parser.add_argument("-sc", "--shell-completion", action="store_true", help="see --hydra-help")
+    parser.add_argument("-sc", "--shell-completion", action="store_true", help=argparse.SUPPRESS)
     for name in ("--experimental-rerun", "--config-path", "--config-name"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     return parser
@@ -76,6 +79,8 @@ def _check_options(options: argparse.Namespace) -> None:
     for name in ("experimental_rerun", "config_path", "config_name"):
         if getattr(options, name) is not None:
             raise UserError(f"rnnexp does not support Hydra's --{name.replace('_', '-')}")
+    if options.shell_completion:
+        raise UserError('for completion in bash, type eval "$(rnnexp completion bash)"')
     if options.multirun and (options.cfg or options.info):
         raise UserError("--cfg and --info show one config: remove --multirun")
     if options.resolve and not (options.cfg or options.help):
@@ -83,15 +88,13 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    """Let Hydra answer: its help, shell completion, and how a config is composed."""
+    """Let Hydra answer: its help, and how a config is composed."""
     from rnnexp.launching.engine import engine
 
     with initialised(options.config_dir):
         hydra = engine()
         if options.hydra_help:
             hydra.hydra_help(config_name="train", args_parser=parser, args=options)
-        elif options.shell_completion:
-            hydra.shell_completion(config_name="train", overrides=options.overrides)
         elif options.cfg:
             hydra.show_cfg(
                 config_name="train",

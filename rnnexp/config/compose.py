@@ -18,7 +18,7 @@ from packaging.version import Version
 from yaml import YAMLError
 
 from rnnexp.config import groups
-from rnnexp.config.explain import explain, keys_of, no_network
+from rnnexp.config.explain import explain, keys_of, no_network, refuse_removals
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import check_top_level
 from rnnexp.config.search_path import UserFolders, config_dir
@@ -121,12 +121,17 @@ def _put_aside() -> Iterator[None]:
 def compose_whole(overrides: Sequence[str]) -> DictConfig:
     """The config with its node `hydra`; all is checked that can be without any class."""
     parsed = parse(overrides)
+    refuse_removals(parsed)
     try:
         config = hydra.compose("train", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(explain(error, parsed)) from error
     HydraConfig.instance().set_config(config)  # ${hydra:...} reads it
     check_top_level(config)
+    if not config.paths.outputs:
+        raise UserError("RNNEXP_OUTPUTS or paths.outputs is empty: name a folder, or unset it")
+    if config.seed < 0:  # elsewhere this often means a random seed
+        raise UserError(f"seed is {config.seed}: it must be 0 or more")
     if OmegaConf.is_dict(config.model) and "_target_" not in config.model:
         raise UserError(no_network(config.hydra.runtime.choices.get("task")))
     return config

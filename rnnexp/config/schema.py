@@ -19,7 +19,8 @@ class Schema:
 
     name: of the experiment; run folders lie in a folder of this name.
     seed: of everything random; 0 is a seed.
-    monitor: the metric that chooses the best checkpoint; null: the last one is the best.
+    monitor: the metric that chooses the best checkpoint; null: the last one is the best; auto: the
+        task chooses it by the data, and config.yaml holds what it became.
     mode: of the monitored metric, min or max.
     task: what is learnt: the loss, the metrics, the figures.
     model: the network: representation, recurrence, readout and sizes.
@@ -69,7 +70,8 @@ def check_top_level(config: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
     if missing:
-        raise UserError(f"{', '.join(missing)} must be given: add {missing[0]}=VALUE")
+        added = " ".join(f"{key}=VALUE" for key in missing)
+        raise UserError(f"{', '.join(missing)} must be given: add {added}")
     if own.mode not in MODES:
         raise UserError(f"mode is {own.mode!r}, it must be 'min' or 'max'")
     if own.name in (None, "", ".", "..") or PurePath(own.name).name != own.name:

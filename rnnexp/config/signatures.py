@@ -28,7 +28,8 @@ def check_node(node: dict[str, Any], key: str) -> None:
         if name in known:
             hint = known[name].annotation
             if not accepts(hint, value):
-                raise UserError(f"{key}.{name} is {value!r}, it must be {_describe(hint)}")
+                found = "has no value" if value == "" else f"is {value!r}"
+                raise UserError(f"{key}.{name} {found}, it must be {_describe(hint)}")
         elif not is_open:
             offer = did_you_mean(name, known, prefix=f"{key}.")
             if is_added(constructor) and "did you mean" not in offer:

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import os
 import re
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -63,6 +64,12 @@ def added_packages() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
+def search_current_folder() -> None:
+    """Let Python import modules of the current folder, where a user's own often are."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def allowed_pattern() -> str:
     """A regular expression of the names that `locate` does not refuse before it looks."""
     ours = rf"({'|'.join(map(re.escape, allowed_packages()))})(\.\w+)+"
@@ -85,6 +92,8 @@ def locate(node: dict[str, Any], key: str) -> type:
             f"{key}._target_: {target!r} is not on the allow-list"
             f"; a class of your own package needs --allow PACKAGE, or from Python RNNEXP_ALLOW"
         )
+    if _is_inside(module_name, added_packages()):
+        search_current_folder()
     module = _imported(module_name, key)
     found = getattr(module, class_name, None)
     if inspect.isfunction(found) and _is_inside(module_name, added_packages()):

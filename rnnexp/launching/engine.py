@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 
 
 def engine() -> Any:
-    """The object behind hydra.main, with the methods run, show_cfg, show_info, hydra_help and
-    shell_completion."""
+    """The object behind hydra.main, with the methods run, show_cfg, show_info and
+    hydra_help."""
     return GlobalHydra.instance().hydra
 
 

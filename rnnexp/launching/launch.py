@@ -20,9 +20,11 @@ from omegaconf import DictConfig
 from rnnexp.config.compose import initialised
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.engine import engine, launch_jobs
-from rnnexp.launching.plan import Plan
+from rnnexp.launching.plan import JOB_NAME, Job, Plan, chosen
 from rnnexp.runs import experiment
 from rnnexp.runs.folder.reading import read_run
+from rnnexp.runs.folder.record import make_folder
+from rnnexp.streams import guarded
 
 
 def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
@@ -33,12 +35,14 @@ def launch(plan: Plan, config_dir: Path | None) -> list[Failure]:
     Raises:
         UserError, RunFailed: a single run failed. A failed job of a sweep raises nothing.
     """
+    # Hydra's error would be a traceback. A single run gets its folder, with its time, from Hydra.
+    make_folder(plan.folder if plan.sweep else plan.folder.parent)
     with initialised(config_dir):
         if plan.sweep is None:
-            run_one(plan.jobs[0].overrides)
+            run_one(_named(plan.jobs[0], plan.jobs[0].overrides))
             return []
         before = set(plan.folder.rglob("run.json"))
-        launch_jobs(plan.sweep, [_ours(job.overrides) for job in plan.jobs], job)
+        launch_jobs(plan.sweep, [_named(one, _ours(one.overrides)) for one in plan.jobs], job)
     return failures(plan, before)
 
 
@@ -58,6 +62,7 @@ def run_one(overrides: Sequence[str]) -> None:
         raise error
 
 
+@guarded()
 def job(config: DictConfig) -> float | None:
     """One job of a sweep, in any process. An error is printed at once and recorded in the run
     folder; Hydra never sees an exception."""
@@ -73,7 +78,12 @@ def job(config: DictConfig) -> float | None:
 def _run(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    return experiment.run(config, folder, overrides=list(hydra.overrides.task))
+    facts = {"choices": chosen(hydra.runtime.choices), "label": hydra.job.name}
+    return experiment.run(config, folder, overrides=list(hydra.overrides.task), **facts)
+
+
+def _named(planned: Job, overrides: Sequence[str]) -> list[str]:
+    return [*overrides, f"{JOB_NAME}='{planned.label}'"]
 
 
 # Outcome of the jobs ----------------------------------------------------------------------------

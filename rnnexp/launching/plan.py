@@ -1,8 +1,8 @@
 """Plans what `rnnexp train` runs: one job, or every combination of a sweep."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override, ValueType
@@ -18,14 +18,23 @@ from rnnexp.config.compose import (
     without_hydra,
 )
 from rnnexp.errors import UserError
+from rnnexp.launching.labels import label
+
+JOB_NAME = "hydra.job.name"  # carries the label to the process of a job
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: its overrides as Hydra passes them, and the composed config."""
+    """One run.
+
+    overrides: as Hydra passes them. config: the composed one. choices: the option of each config
+    group. label: names the run in TensorBoard and, in a sweep, its folder.
+    """
 
     overrides: tuple[str, ...]
     config: DictConfig
+    choices: dict[str, str] = field(default_factory=dict)
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,9 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
         check(base, "hydra.callbacks")
         if multirun or base.hydra.mode == RunMode.MULTIRUN:
             folder = Path(base.hydra.sweep.dir).absolute()
-            jobs = [Job(job, without_hydra(compose_whole(job))) for job in _product(base, parsed)]
-            return Plan(jobs, folder, sweep=base)
+            product = _product(base, parsed)
+            fixed = set.intersection(*map(set, product))
+            return Plan([_job(job, compose_whole(job), fixed) for job in product], folder, base)
         if sweeps := [one for one in parsed if one.is_sweep_override()]:
             key, line = sweeps[0].get_key_element(), sweeps[0].input_line
             raise UserError(
@@ -64,7 +74,25 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
                 f"rnnexp.run for each), or write {key}=[a,b] for a list"
             )
         folder = Path(base.hydra.run.dir).absolute()
-        return Plan([Job(tuple(given), without_hydra(base))], folder)
+        return Plan([_job(tuple(given), base)], folder)
+
+
+def chosen(choices: Mapping[str, str | None]) -> dict[str, str]:
+    """The option of each config group, from Hydra's; without Hydra's own and empty groups."""
+    return {
+        str(group): str(option)
+        for group, option in choices.items()
+        if option is not None and str(group).partition("/")[0] != "hydra"
+    }
+
+
+def _job(overrides: tuple[str, ...], whole: DictConfig, fixed: Set[str] = frozenset()) -> Job:
+    """fixed: overrides that all jobs of a sweep have, which the label leaves out."""
+    choices = chosen(whole.hydra.runtime.choices)
+    told = [one for one in overrides if one not in fixed]
+    own = next((one for one in overrides if one.startswith(f"{JOB_NAME}=")), None)
+    name = whole.hydra.job.name if own else label(choices.get("model"), told, whole.seed)
+    return Job(overrides, without_hydra(whole), choices, name)
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:

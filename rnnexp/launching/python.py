@@ -31,5 +31,6 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
     check_jobs([job])
     with preserved():
         argv = ["rnnexp.run", *overrides]
-        experiment.run(job.config, planned.folder, overrides=list(job.overrides), argv=argv)
+        facts = {"choices": job.choices, "label": job.label, "argv": argv}
+        experiment.run(job.config, planned.folder, overrides=list(job.overrides), **facts)
         return load(planned.folder)

@@ -44,6 +44,11 @@ class Cell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__()
+        if not isinstance(getattr(self, "projections", None), int):
+            raise TypeError(
+                f"{type(self).__name__} must set `projections`, the number of input projections "
+                "W x_t + b in its equations"
+            )
         self.input_size, self.hidden_size, self.initial = input_size, hidden_size, initial
         self.input_weight = nn.Parameter(torch.empty(input_size, self.projections * hidden_size))
         self.bias = nn.Parameter(torch.empty(self.projections * hidden_size))
@@ -74,7 +79,7 @@ class Cell(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> State:
         """x: input projection (B, projections * H), state: tensors (B, H) -> the next state."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement forward(x, state)")
 
 
 def recurrent(hidden_size: int, projections: int = 1) -> nn.Parameter:

@@ -32,6 +32,8 @@ def run_steps(
     # Unbind once: indexing one step inside the loop would make the backward pass O(T^2).
     for t, x_t in enumerate(projected.unbind(0)):
         following = cell(x_t, state)
+        if t == 0:
+            _check_state(cell, following, state)
         if padding is not None:
             is_padding = padding[t].unsqueeze(1)  # (B, 1)
             following = tuple(
@@ -40,6 +42,22 @@ def run_steps(
         state = following
         hidden.append(state[0])
     return hidden, state
+
+
+def _check_state(cell: Cell, following: State, state: State) -> None:
+    """Check what a cell returned at the first step.
+
+    Raises:
+        TypeError: it is not a state of the same shapes.
+    """
+    expected = [tuple(tensor.shape) for tensor in state]
+    is_tuple = isinstance(following, tuple)
+    found = [tuple(tensor.shape) for tensor in following] if is_tuple else type(following).__name__
+    if found != expected:
+        raise TypeError(
+            f"{type(cell).__name__}.forward returned {found}: it must return a tuple of tensors of "
+            f"the shapes {expected}, as many as `states` says"
+        )
 
 
 def stack_states(hidden: list[Tensor], state: State, every_step: bool) -> tuple[Tensor, State]:

@@ -50,7 +50,22 @@ class Readout(nn.Module):
     def forward(self, x: Sequences, hidden: Tensor, final: State) -> Tensor:
         """x: all steps of the representation, hidden: (T, B, H), or (0, B, H) unless
         reads_every_step -> (B, K, O), where K is T or 1."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement forward")
+
+
+def outputs_of(readout: Readout, x: Sequences, hidden: Tensor, final: State) -> Tensor:
+    """The outputs of a readout, (B, K, O).
+
+    Raises:
+        TypeError: it gives a tensor of another number of dimensions.
+    """
+    outputs = readout(x, hidden, final)
+    if outputs.dim() != 3:
+        raise TypeError(
+            f"{type(readout).__name__} gave outputs of the shape {tuple(outputs.shape)}: a readout "
+            "gives (B, 1, O), or (B, T, O) if it says every_step = True"
+        )
+    return outputs
 
 
 class LastHidden(Readout):

@@ -82,7 +82,9 @@ class CellRecurrence(Recurrence):
             cell(size, hidden_size) for size in (sizes if bidirectional else [])
         )
         for own in [*self.layers, *self.backward_layers]:
-            cast(Cell, own).add_forget_bias(forget_bias)
+            if not isinstance(own, Cell):
+                raise TypeError(f"{type(own).__name__} is not a cell (rnnexp.nn.cells.Cell)")
+            own.add_forget_bias(forget_bias)
         first = cast(Cell, self.layers[0])
         self.states, self.path = first.states, self._path_of(first)
         self.dropout = nn.Dropout(dropout)

@@ -1,5 +1,6 @@
 """Min-max scaling of each series, and its inverse. The limits are buffers of the network."""
 
+from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -11,9 +12,13 @@ class Scaling(nn.Module):
 
     minimum, range: (S, C), in original units; column 0 is the target. change: (S,), the standard
     deviation of the difference between successive values of the target, in original units.
+
+    Values in original units are float64, and so is `minimum`: float32 has seven digits, and a meter
+    that reads 1,000,000,103 would lose its last two. Values are subtracted before they are rounded
+    to the precision of the network, and predictions are added to a value in float64.
     """
 
-    minimum: Tensor
+    minimum: Tensor  # float64, whatever the precision of the network
     range: Tensor
     change: Tensor
 
@@ -21,7 +26,7 @@ class Scaling(nn.Module):
         self, minimum: list[list[float]], range: list[list[float]], change: list[float]
     ) -> None:
         super().__init__()
-        self.register_buffer("minimum", torch.tensor(minimum))
+        self.register_buffer("minimum", torch.tensor(minimum, dtype=torch.float64))
         self.register_buffer("range", torch.tensor(range))
         self.register_buffer("change", torch.tensor(change))
 
@@ -35,12 +40,30 @@ class Scaling(nn.Module):
     def forward(self, values: Tensor, series: Tensor) -> Tensor:
         """values (B, T, C) in original units, series (B,), their indices -> (B, T, C), scaled so
         that the values of the fit lie between 0 and 1."""
-        return (values - self.minimum[series].unsqueeze(1)) / self.range[series].unsqueeze(1)
+        above = (values - self.minimum[series].unsqueeze(1)).to(self.range.dtype)
+        return above / self.range[series].unsqueeze(1)
 
     def scale_target(self, target: Tensor, series: Tensor) -> Tensor:
         """Values of the target column: (B, K) in original units -> scaled."""
-        return (target - self.minimum[series, :1]) / self.range[series, :1]
+        above = (target - self.minimum[series, :1]).to(self.range.dtype)
+        return above / self.range[series, :1]
 
     def invert_target(self, scaled: Tensor, series: Tensor) -> Tensor:
-        """The inverse of `scale_target`: (B, K) scaled -> original units."""
+        """The inverse of `scale_target`: (B, K) scaled -> original units, float64."""
         return scaled * self.range[series, :1] + self.minimum[series, :1]
+
+    def scale_change(self, change: Tensor, series: Tensor) -> Tensor:
+        """Differences between values of the target column: (B, K) in original units -> scaled."""
+        return change.to(self.change.dtype) / self.change[series].unsqueeze(1)
+
+    def invert_change(self, scaled: Tensor, series: Tensor) -> Tensor:
+        """The inverse of `scale_change`: (B, K) scaled -> original units."""
+        return scaled * self.change[series].unsqueeze(1)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """`to`, `float`, and Lightning's precisions move `minimum`, but do not cast it."""
+        exact = self.minimum
+        super()._apply(fn, recurse)
+        if self.minimum.dtype != exact.dtype:
+            self.minimum = exact.to(self.minimum.device)
+        return self

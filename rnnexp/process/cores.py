@@ -23,14 +23,17 @@ def available() -> set[int]:
 
 
 def free() -> int:
-    """The number of available cores that no other run has claimed; at least 1."""
+    """The number of available cores that no other run has claimed, at most OMP_NUM_THREADS where
+    it is set; at least 1."""
     mine, taken = available(), 0
     for path in _folder().glob("*.json"):
         with suppress(OSError, ValueError, KeyError):  # a run that ends deletes its file
             claim = json.loads(path.read_text())
             if int(path.stem) != os.getpid() and _is_alive(int(path.stem)):
                 taken += min(claim["threads"], len(mine & set(claim["cores"])))
-    return max(1, len(mine) - taken)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(limit) if limit.isdecimal() else len(mine)
+    return max(1, min(len(mine) - taken, most))
 
 
 @contextmanager

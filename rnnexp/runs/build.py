@@ -1,12 +1,12 @@
 """Builds the objects of a run from its resolved config."""
 
 from pathlib import Path
-from typing import cast
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
 from rnnexp.config import instantiate, targets
@@ -83,25 +83,33 @@ def build_task(config: DictConfig, data: DataModule) -> Task:
     with determinism.global_stream(config.seed, "weights"):
         network = instantiate(config, "model", spec=data.spec)
     data.initialize(network)
-    return cast(
-        Task,
-        instantiate(
-            config,
-            "task",
-            network=network,
-            spec=data.spec,
-            optimizer=instantiate(config, "optimizer"),
-            scheduler=instantiate(config, "scheduler") if config.scheduler else None,
-        ),
+    task: Task = instantiate(
+        config,
+        "task",
+        network=network,
+        spec=data.spec,
+        optimizer=instantiate(config, "optimizer"),
+        scheduler=instantiate(config, "scheduler") if config.scheduler else None,
     )
+    task.monitor = config.monitor
+    return task
 
 
-def build_trainer(config: DictConfig, folder: Path, *callbacks: Callback) -> pl.Trainer:
-    """Lightning's Trainer with the configured logger and callbacks, and with `callbacks`."""
+def build_trainer(
+    config: DictConfig, folder: Path, *callbacks: Callback, label: str | None = None
+) -> pl.Trainer:
+    """Lightning's Trainer with the configured logger and callbacks, and with `callbacks`.
+
+    label: the name of the run in TensorBoard, which names a run after its folder.
+    """
     configured = [
         instantiate(config, f"callbacks.{name}") for name, node in config.callbacks.items() if node
     ]
-    logger = instantiate(config, "logger")(save_dir=str(folder)) if config.logger else False
+    logger: Logger | bool = False
+    if config.logger:
+        with_label = issubclass(targets.locate(config.logger, "logger"), TensorBoardLogger)
+        sub_dir = {"sub_dir": label} if with_label and label else {}
+        logger = instantiate(config, "logger")(save_dir=str(folder), **sub_dir)
     return instantiate(
         config,
         "trainer",
@@ -156,6 +164,13 @@ def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
     if config.monitor not in task.monitors:
         offer = did_you_mean(config.monitor, task.monitors)
         raise UserError(f"monitor={config.monitor} is not a validation metric{offer}")
+    directions = {f"val/{metric.name}": metric.lower_is_better for metric in task.all_metrics}
+    mode = "min" if directions.get(config.monitor, True) else "max"
+    if config.mode != mode:
+        raise UserError(
+            f"mode is {config.mode}, but of {config.monitor} the best value is the {mode}imum: set "
+            f"mode={mode}"
+        )
 
 
 def load_best(task: Task, folder: Path) -> None:

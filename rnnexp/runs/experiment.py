@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import TensorBoardLogger
+from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.callbacks.checkpoint import Checkpoint
@@ -28,17 +27,26 @@ from rnnexp.runs.build import (
     count_parameters,
     load_best,
     path_of,
+    task_class,
 )
 from rnnexp.runs.folder.digest import hash_tensors
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.record import recording
-from rnnexp.runs.hyperparameters import hyperparameters
-from rnnexp.runs.results import results
-from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+from rnnexp.runs.results import results, tested
+from rnnexp.runs.settings import (
+    AUTO,
+    facts_of_this_process,
+    resolve,
+    set_up_process,
+    with_monitor,
+)
+from rnnexp.runs.summary import log_summary
+from rnnexp.streams import guarded
 from rnnexp.tasks.baseline_cache import baseline_metrics
 from rnnexp.tasks.task import Task
 
 
+@guarded()
 def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
     """Run one experiment and record it in `folder`, which must not hold a run yet.
 
@@ -54,7 +62,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
     with recording(folder, sys.argv) as record, ExitStack() as held:
         record.save(**facts)
         record.asked(config)
-        config = resolve(config)
+        asked, config = config, resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
         record.config(config)
@@ -66,11 +74,18 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         record.save(**data.facts())
         record.kept(data.kept())
         console.show(*data.report())
+        if config.monitor == AUTO:
+            monitor, why = task_class(config).auto_monitor(data)
+            config = with_monitor(asked, config, monitor)
+            record.config(config)
+            console.show(*filter(None, [why]))
 
         task = build_task(config, data)
-        history = History(f"{config.name}, seed {config.seed}")
+        label = facts.get("label") or f"seed {config.seed}"
+        history = History(f"{config.name}, {label}")
         checkpoint = Checkpoint(config.monitor, config.mode)
-        trainer = build_trainer(config, folder, history, StepLoss(history), checkpoint)
+        callbacks = [history, StepLoss(history), checkpoint]
+        trainer = build_trainer(config, folder, *callbacks, label=facts.get("label"))
         parameters = count_parameters(task.network)
         record.save(
             spec=data.spec.to_plain(),
@@ -112,10 +127,10 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))
-        log_summary(trainer, config, metrics)
+        log_summary(trainer, config, task, metrics, record.run)
         record.metrics(metrics | baselines)
         record.save(status="completed", finished=now(), seconds=seconds)
-    console.show(*results(task, metrics, baselines))
+    console.show(*results(task, metrics, baselines, tested(config)))
     show_end(seconds, folder)
     return metrics[config.monitor] if config.monitor else None
 
@@ -136,17 +151,6 @@ def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str,
     return dict(sorted({**metrics, **task.results}.items()))
 
 
-def log_summary(trainer: pl.Trainer, config: DictConfig, metrics: dict[str, float]) -> None:
-    """Log the config and the hyperparameters with the final metrics to TensorBoard."""
-    if not isinstance(trainer.logger, TensorBoardLogger):
-        return
-    text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
-    trainer.logger.experiment.add_text("config", f"    {text}")
-    final = {name: value for name, value in metrics.items() if name.count("/") == 1}
-    trainer.logger.log_hyperparams(hyperparameters(config), final)
-    trainer.logger.finalize("success")
-
-
 # Console output ---------------------------------------------------------------------------------
 
 
@@ -162,9 +166,11 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
         f"training {seconds['train']:.1f} s, validation {seconds['validation']:.1f} s, "
         f"evaluation {seconds['evaluation']:.1f} s"
     )
-    place, programs = console.from_here(folder), console.programs()
-    allow = "".join(f" --allow {package}" for package in added_packages())
+    place = console.from_here(folder)
+    allow = [word for package in added_packages() for word in ("--allow", package)]
     console.show_line(f"run folder   {place}")
-    console.show_line(f"look at it   {programs}tensorboard --logdir {place}")
-    console.show_line(f"test again   {programs}rnnexp test {place}{allow}")
-    console.show_line(f"repeat it    {programs}rnnexp rerun {place}{allow}")
+    if (folder / "tensorboard").exists():
+        logdir = place / "tensorboard"
+        console.show_line(f"look at it   {console.command('tensorboard', '--logdir', logdir)}")
+    console.show_line(f"test again   {console.command('rnnexp', 'test', place, *allow)}")
+    console.show_line(f"repeat it    {console.command('rnnexp', 'rerun', place, *allow)}")

@@ -1,6 +1,7 @@
 """The hyperparameters by which runs are compared."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,29 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
         by_itself = Path(name).match(str(found.get("data.vectors.pattern")))
         found["data.vectors.file"] = None if by_itself else name
     return found
+
+
+def by_option(
+    found: dict[str, Any], choices: dict[str, str], overrides: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Hyperparameters with classes by the option that was chosen: {"model": "pmgru", ...}.
+
+    choices: the option of each config group; empty for runs that did not record them. overrides: a
+    class that one of them names is not that of the option.
+    """
+    named = {one.partition("=")[0].lstrip("+") for one in overrides}
+    options = {
+        group.replace("/", "."): option
+        for group, option in choices.items()
+        if f"{group.replace('/', '.')}._target_" not in named
+    }
+    return {key: options.get(key, value) for key, value in found.items()}
+
+
+def typed_keys(overrides: Iterable[str]) -> list[str]:
+    """The keys of overrides, as of hyperparameters: model/recurrence=mgu -> model.recurrence."""
+    keys = (re.split("[@=]", str(one).lstrip("+~"))[0] for one in overrides)
+    return [key.replace("/", ".").removesuffix("._target_") for key in keys]
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -24,6 +24,7 @@ from rnnexp.runs.folder.reading import (
     read_run,
     read_state_dict,
 )
+from rnnexp.runs.locations import check_same_data, find_data, if_moved
 from rnnexp.tasks.task import Task
 
 
@@ -64,7 +65,8 @@ class LoadedRun:
         return read_predictions(self.folder)
 
     def predict(self, given: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-        """Predict new texts, or new series in CSV files. Returns a row for each.
+        """Predict new texts, or new series in CSV files. Returns a row for each; a series that
+        cannot be predicted beside others has the reason as `error`.
 
         given: one text or path, or several.
 
@@ -74,6 +76,8 @@ class LoadedRun:
         one_or_more = [given] if isinstance(given, str | Path) else given
         kind = Path if self.task.new_data == "series" else str
         answers = self.task.answer(self.network, restore_data(self), list(map(kind, one_or_more)))
+        for failure in getattr(answers, "failed", []):
+            raise UserError(failure)
         return answers.frame()
 
 
@@ -89,10 +93,11 @@ def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
     """
     folder = Path(folder)
     run, config = read_run(folder), read_config(folder)
-    if overrides:
-        config = override(config, overrides)
     check(config)
     find_data(config, run)
+    if overrides:
+        config = override(config, overrides)
+        check(config)
     if not isinstance(run.get("spec"), dict):
         raise UserError(
             f"{folder} has the status {run.get('status')!r} and no network: the run ended before "
@@ -137,45 +142,10 @@ def restore_data(run: LoadedRun) -> DataModule:
     except KeyError as lacking:
         try:
             data.setup("fit")
-            check_same_data(run.record, data.facts())
+            check_same_data(run.record, data.facts(), run.config)
         except UserError as error:
             raise UserError(
                 f"{folder} has no {lacking.args[0]}, and it cannot be made from the training data: "
-                f"{error}"
+                f"{error}{if_moved(run.config)}"
             ) from error
     return data
-
-
-# The data of a recorded run ---------------------------------------------------------------------
-
-
-def find_data(config: DictConfig, run: dict[str, Any]) -> None:
-    """Set the paths of a recorded config to where the run found its data, if they still exist."""
-    place = run.get("data")
-    paths = place if isinstance(place, list) else [place]
-    if "root" in config.data and all(isinstance(p, str) and Path(p).exists() for p in paths):
-        config.data.root = place
-    vectors = run.get("vectors")
-    if config.data.get("vectors") and isinstance(vectors, str) and Path(vectors).exists():
-        config.data.vectors.file = vectors
-
-
-def check_same_data(run: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Check that the data just read have the fingerprints that the run recorded.
-
-    Raises:
-        UserError: a fingerprint differs.
-    """
-    recorded = run.get("fingerprints", {})
-    differing = [kind for kind, now in facts["fingerprints"].items() if recorded.get(kind) != now]
-    for kind in ("data", "vectors"):  # read from files; everything else follows from them
-        if kind in differing:
-            raise UserError(
-                f"the {kind} of this run have changed: {facts[kind]} is not what the run read from "
-                f"{run.get(kind)}"
-            )
-    if differing:
-        raise UserError(
-            f"the {differing[0]} of this run cannot be reproduced from the same data: config.yaml "
-            "was edited, or the code has changed"
-        )

@@ -1,29 +1,66 @@
 """The results of a test as tables for the console."""
 
+from typing import Literal
+
+from omegaconf import DictConfig
+
 from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.task import Task
 
 
 def results(
-    task: Task, metrics: dict[str, float], baselines: dict[str, float]
+    task: Task,
+    metrics: dict[str, float],
+    baselines: dict[str, float],
+    checkpoint: Literal["best", "last"] = "best",
 ) -> list[Table | str]:
     """A table of the test metrics of the run and of the baselines, followed by the task's own
-    tables. The cell of a metric that a baseline lacks is empty."""
+    tables. The cell of a metric that a baseline lacks is empty.
+
+    checkpoint: the one that was tested; the last one if no metric is monitored.
+    """
     names = [metric.name for metric in task.headline]
-    rows = [["this run, best checkpoint", *(number(metrics[f"test/{name}"]) for name in names)]]
+    own = [number(metrics[f"test/{name}"]) for name in names]
+    rows = [[f"this run, {checkpoint} checkpoint", *own]]
     for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
-        own = [baselines.get(f"baseline/{baseline}/{name}") for name in names]
-        values = ["" if value is None else number(value) for value in own]
-        rows.append([baseline.replace("_", " "), *values])
+        values = [baselines.get(f"baseline/{baseline}/{name}") for name in names]
+        texts = ["" if value is None else number(value) for value in values]
+        rows.append([baseline.replace("_", " "), *texts])
     columns = [Column(""), *(Column(name, numbers=True) for name in names)]
     first = frozenset({0})
     found: list[Table | str] = [
         Table(f"Test: {task.spec.title}", columns, rows, strong=first, rules=first)
     ]
-    tested = len(next(iter(task.predictions.values())))
-    if tested < task.spec.tested:
+    number_tested = len(next(iter(task.predictions.values())))
+    if number_tested < task.spec.tested:
         found.append(
-            f"only {tested:,} of {task.spec.tested:,} {task.spec.things} were tested "
+            f"only {number_tested:,} of {task.spec.tested:,} {task.spec.things} were tested "
             "(trainer.limit_test_batches); the baselines use all of them"
         )
+    else:
+        found += _beaten(task, metrics, baselines)
     return [*found, *task.tables()]
+
+
+def tested(config: DictConfig) -> Literal["best", "last"]:
+    """The checkpoint that a run tests."""
+    return "best" if config.monitor else "last"
+
+
+def _beaten(task: Task, metrics: dict[str, float], baselines: dict[str, float]) -> list[str]:
+    """A sentence on the best baseline if it is better than the run by the first metric."""
+    first = task.headline[0]
+    own, sign = metrics[f"test/{first.name}"], 1 if first.lower_is_better else -1
+    values = {
+        key.split("/")[1]: value
+        for key, value in baselines.items()
+        if key.split("/", 2)[2] == first.name and key.split("/")[1] not in task.ceilings
+    }
+    better = {name: value for name, value in values.items() if sign * value < sign * own}
+    if not better:
+        return []
+    best = min(better, key=lambda name: sign * better[name])
+    return [
+        f"a baseline is better than this run: {best.replace('_', ' ')}, {first.name} "
+        f"{number(better[best])} against {number(own)}"
+    ]

@@ -1,4 +1,5 @@
-"""The process settings of a run, decided before its data are read."""
+"""The settings of a run that are decided when it starts: those of its process before the data are
+read, and the monitored metric after."""
 
 import logging
 import warnings
@@ -14,9 +15,12 @@ from rnnexp.process import cores, determinism
 from rnnexp.process.machine import device_name
 from rnnexp.runs.folder.provenance import code_state, versions
 
+AUTO = "auto"
+
 
 def resolve(config: DictConfig) -> DictConfig:
-    """The config with its interpolations resolved and every `auto` replaced by a value.
+    """The config with its interpolations resolved and every `auto` replaced by a value, but for the
+    monitored metric, which depends on the data: `with_monitor` replaces it.
 
     Raises:
         UserError: an interpolation, or a setting of the trainer or of determinism, is wrong.
@@ -24,7 +28,7 @@ def resolve(config: DictConfig) -> DictConfig:
     config = config.copy()
     try:
         OmegaConf.resolve(config)
-        if config.trainer.accelerator == "auto":
+        if config.trainer.accelerator == AUTO:
             config.trainer.accelerator = "gpu" if torch.cuda.is_available() else "cpu"
         if config.trainer.accelerator not in ("cpu", "gpu"):
             raise UserError(
@@ -38,8 +42,11 @@ def resolve(config: DictConfig) -> DictConfig:
                 f"trainer.devices is {config.trainer.devices!r}: it must be 1, because a run "
                 "with several devices could not be repeated; start several runs with -m"
             )
+        for length in ("max_epochs", "max_steps"):
+            if config.trainer.get(length) == 0:
+                raise UserError(f"trainer.{length} is 0: it must be at least 1, for a run trains")
         settings = config.determinism
-        if settings.threads == "auto":
+        if settings.threads == AUTO:
             settings.threads = cores.free()
         if type(settings.threads) is not int or settings.threads < 1:
             raise UserError(
@@ -58,6 +65,22 @@ def resolve(config: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         raise UserError(f"the config cannot be resolved: {str(error).splitlines()[0]}") from error
     return config
+
+
+def with_monitor(asked: DictConfig, config: DictConfig, monitor: str) -> DictConfig:
+    """The resolved `config` with this metric in place of monitor=auto, also where the config that
+    was asked for refers to it, as early stopping does. Any other monitor stays."""
+    if config.monitor != AUTO:
+        return config
+    decided = asked.copy()
+    decided.monitor = monitor
+    decided.trainer.accelerator = config.trainer.accelerator
+    decided.determinism.threads = config.determinism.threads
+    OmegaConf.resolve(decided)
+    for callback in decided.callbacks.values():  # from the record of a run that never read its data
+        if callback and callback.get("monitor") == AUTO:
+            callback.monitor = monitor
+    return decided
 
 
 def facts_of_this_process(config: DictConfig) -> dict[str, Any]:

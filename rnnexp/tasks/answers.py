@@ -14,7 +14,8 @@ QUOTED = 40  # most characters of a quoted text
 
 
 class Answers(Protocol):
-    """The predictions of a task for new data."""
+    """The predictions of a task for new data. They may have `failed: list[str]` besides, a sentence
+    for each input without a prediction."""
 
     @property
     def notes(self) -> list[str]:

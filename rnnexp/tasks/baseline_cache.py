@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ def cached(identity: Any, compute: Callable[[], Baselines]) -> Baselines:
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
     path: Path = cache_folder() / "baselines" / f"{key}.json"
     try:
-        return json.loads(path.read_text())["baselines"]
-    except (OSError, ValueError, KeyError):
+        return _with_nan(json.loads(path.read_text())["baselines"])
+    except (OSError, ValueError, KeyError, AttributeError):
         pass
     baselines = compute()
     try:
@@ -48,3 +49,11 @@ def cached(identity: Any, compute: Callable[[], Baselines]) -> Baselines:
     except OSError:
         pass  # without a writable cache they are computed again next time
     return baselines
+
+
+def _with_nan(baselines: Any) -> Baselines:
+    """JSON has no NaN: a metric without a value is null there."""
+    return {
+        name: {metric: math.nan if value is None else value for metric, value in metrics.items()}
+        for name, metrics in baselines.items()
+    }

@@ -42,10 +42,10 @@ class AddedMetric:
     def __call__(self, prediction: Tensor, target: Tensor) -> Any:
         """One number, of all that was validated or tested.
 
-        A forecast: prediction and target (n,), in original units. A classification: prediction
-        (n, C), log-probabilities, and target (n,), numbers of the classes.
+        A forecast: prediction and target (n,) float64, in original units. A classification:
+        prediction (n, C), log-probabilities, and target (n,), numbers of the classes.
         """
-        raise NotImplementedError
+        raise UserError(f"{type(self).__name__} must implement __call__(prediction, target)")
 
 
 class AddedMetrics:
@@ -56,6 +56,11 @@ class AddedMetrics:
     """
 
     def __init__(self, metrics: Mapping[str, AddedMetric | None]) -> None:
+        if not isinstance(metrics, Mapping):
+            raise UserError(
+                "task.metrics must map names to metrics: write `NAME: {_target_: CLASS}` in the "
+                "YAML of the metric, where NAME is the name in metrics.json"
+            )
         self.metrics = {name: one for name, one in metrics.items() if one is not None}
         for name, metric in self.metrics.items():
             kind = type(metric).__name__

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.data.source import Source
-from rnnexp.errors import RunFailed, UserError
+from rnnexp.errors import RunFailed, UserError, unimplemented
 from rnnexp.nn.representations import has_sparse_gradients
 from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
@@ -38,7 +38,9 @@ class Task(pl.LightningModule):
     sources, spec_class, data_module: the classes of its data source, spec and data module.
     new_data: the input of `rnnexp predict`, texts or series.
     added_metrics: the metrics that the config adds (`task.metrics`), if the task accepts any.
+    monitor: the validation metric that chooses the best checkpoint; None if none does.
     baselines_version: part of the cache key of the baselines; raise it when a baseline changes.
+    ceilings: baselines that know the test set, which no run can be asked to beat.
     """
 
     sources: ClassVar[type[Source]]
@@ -46,6 +48,7 @@ class Task(pl.LightningModule):
     data_module: ClassVar[type[DataModule]]
     new_data: ClassVar[Literal["texts", "series"]] = "texts"
     baselines_version: ClassVar[int] = 1
+    ceilings: ClassVar[tuple[str, ...]] = ()
 
     network: nn.Module
 
@@ -61,6 +64,7 @@ class Task(pl.LightningModule):
         self.spec = spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.added_metrics = NONE_ADDED
+        self.monitor: str | None = None
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 
@@ -69,15 +73,15 @@ class Task(pl.LightningModule):
     @property
     def metrics(self) -> list[Metric]:
         """The metrics of validation, test and baselines; the first one compares runs."""
-        raise NotImplementedError
+        raise unimplemented(self, "metrics")
 
     def batch_loss(self, batch: Any) -> Tensor:
         """The loss of a training batch: a scalar tensor. Must not log anything."""
-        raise NotImplementedError
+        raise unimplemented(self, "batch_loss(batch)")
 
     def predictions_table(self, data: Any) -> pd.DataFrame:
         """One row per prediction of the last test."""
-        raise NotImplementedError
+        raise unimplemented(self, "predictions_table(data)")
 
     # What a task may override -------------------------------------------------------------------
 
@@ -88,6 +92,12 @@ class Task(pl.LightningModule):
     def baselines(self, data: Any) -> dict[str, dict[str, float]]:
         """The metrics of simple baselines on the test set: name -> metric -> value."""
         return {}
+
+    @classmethod
+    def auto_monitor(cls, data: Any) -> tuple[str, str]:
+        """What `monitor=auto` is on these data, and a sentence on the choice, empty if it needs
+        none."""
+        return "val/loss", ""
 
     @classmethod
     def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:

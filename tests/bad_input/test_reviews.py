@@ -98,8 +98,8 @@ FILES: dict[str, tuple[Plant, str]] = {
         lambda folder: (folder / "reviews/lamps/negative.review").unlink(),
         FILE + r": this file is missing, and a category needs both kinds: add the file, or choose",
     ),
-    "UTF-16": (
-        content(lambda text: text.decode().encode("utf-16")),
+    "UTF-16 without a mark": (
+        content(lambda text: text.decode().encode("utf-16-le")),
         FILE + r", line 1: this is not text .*; save the file as UTF-8 or Latin-1",
     ),
 }
@@ -250,14 +250,14 @@ def test_what_does_not_go_together(name: str, capfd: Capture) -> None:
         (
             "classification",
             "synthetic_load",
-            "task Classification cannot use the data SyntheticLoad: omit task=..., which follows from "
-            "the data (here forecasting), or choose other data",
+            "task Classification cannot use the data SyntheticLoad: omit task=..., "
+            "which follows from the data (here forecasting), or choose other data",
         ),
         (
             "forecasting",
             "synthetic_reviews",
-            "task Forecasting cannot use the data SyntheticReviews: omit task=..., which follows from "
-            "the data (here classification), or choose other data",
+            "task Forecasting cannot use the data SyntheticReviews: omit task=..., "
+            "which follows from the data (here classification), or choose other data",
         ),
     ],
 )
@@ -297,7 +297,7 @@ VECTOR_FILES: dict[str, tuple[Plant, list[str], str]] = {
     "torn last line": (
         vectors(lambda text: text[:-3]),
         [],
-        r"vectors\.txt, line 6: the last line is incomplete \(it has no line end\): download",
+        r"vectors\.txt, line 6: the last line is incomplete \('.*' is cut off\): download",
     ),
     "no dimension": (
         vectors(lambda text: text),

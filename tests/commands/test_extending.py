@@ -26,7 +26,7 @@ Capture = pytest.CaptureFixture[str]
 
 MODULE = """
 import torch
-from rnnexp.nn.cells import MGU
+from rnnexp.nn.cells import MGU, Cell
 from rnnexp.tasks.forecasting.task import Forecasting
 from rnnexp.tasks.metric import AddedMetric
 from rnnexp.tasks.task import Task
@@ -64,6 +64,16 @@ class Good(AddedMetric):
 class Undecided(AddedMetric):
     def __call__(self, prediction, target):
         return 1.0
+
+class Uncalled(AddedMetric):
+    lower_is_better = True
+
+class Unsaid(Cell):
+    pass
+
+class NoCell(torch.nn.Module):
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
 
 class Several(Good):
     def __call__(self, prediction, target):
@@ -154,13 +164,37 @@ def test_several_packages_at_once(capfd: Capture) -> None:
             "task.metrics.m must give one number, and not tensor([",
         ),
         (
+            "+task.metrics={_target_: owned.things.Good}",
+            "task.metrics must map names to metrics: write `NAME: {_target_: CLASS}`",
+        ),
+        (
+            "+task.metrics={m: {_target_: owned.things.Uncalled}}",
+            "Uncalled must implement __call__(prediction, target)",
+        ),
+        (
+            "monitor=val/mape mode=max",
+            "mode is max, but of val/mape the best value is the minimum: set mode=min",
+        ),
+        (
+            "model.recurrence.cell={_target_: owned.things.Unsaid, _partial_: true}",
+            "model: Unsaid must set `projections`, the number of input projections",
+        ),
+        (
+            "model.recurrence.cell={_target_: owned.things.NoCell, _partial_: true}",
+            "model: NoCell is not a cell (rnnexp.nn.cells.Cell)",
+        ),
+        ("model/recurence=gru", "there is no group model/recurence; did you mean model/recurrence"),
+        ("model.hidden_size=", "model.hidden_size has no value, it must be int"),
+        (
             "+task.metrics={mape: {_target_: owned.things.Good}}",
             "task.metrics.mape: the task already has a metric of this name, choose another name",
         ),
     ],
 )
 def test_a_class_that_is_not_what_it_must_be(override: str, said: str, capfd: Capture) -> None:
-    assert said in said_of(capfd, override)
+    assert said in said_of(
+        capfd, *(override.split(" ") if override.startswith("mon") else [override])
+    )
 
 
 def test_a_task_that_does_not_say_what_it_must(capfd: Capture) -> None:
@@ -191,6 +225,34 @@ def test_losses_that_are_no_class_of_the_users(folder: Path) -> None:
     assert (same / "digest.json").read_text() == (default / "digest.json").read_text()
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "# mine\n# @package _global_\ndefaults: [override /data: names]\n",
+            "experiment/mine.yaml: its first line must be `# @package _global_`",
+        ),
+        (
+            "# @package _global_\ndefaults: [override /task/loss: pinball]\n",
+            "experiment/mine.yaml: nothing chose an option of task/loss to override: add it with "
+            "`- /task/loss: OPTION`, above all entries with `override`",
+        ),
+        (
+            "# @package _global_\ndefaults: [override /task/los: pinball]\n",
+            "of task/los to override: there is no such group; did you mean task/loss?",
+        ),
+        (
+            "# @package _global_\ndefaults: [override /data: names, /task/loss: pinball]\n",
+            "experiment/mine.yaml: move `task/loss: pinball` above `override data` in the defaults",
+        ),
+    ],
+)
+def test_a_wrong_defaults_list(content: str, said: str, folder: Path, capfd: Capture) -> None:
+    write(folder / "conf/task/loss/pinball.yaml", "_target_: owned.things.Each\n")
+    write(folder / "conf/experiment/mine.yaml", content)
+    assert said in said_of(capfd, "experiment=mine")
+
+
 # Tasks ------------------------------------------------------------------------------------------
 
 TASK = """
@@ -206,7 +268,8 @@ def test_a_task_without_a_readout_and_without_a_network(folder: Path, capfd: Cap
     write(folder / "conf/task/mine.yaml", TASK)
     assert said_of(capfd, "task=mine").endswith(
         "the task mine has no readout: choose one with model/readout=OPTION, or in the task's "
-        "YAML (`- override /model/readout: OPTION`), or put one into "
+        "YAML (`- override /model/readout: OPTION`, if its first line is "
+        "`# @package _global_`), or put one into "
         "conf/model/readout/mine.yaml\n"
     )
     assert said_of(capfd, "task=mine", "model/readout=every_step").endswith(
@@ -243,7 +306,9 @@ def test_sources_that_do_not_read_new_data() -> None:
         def __init__(self) -> None:
             pass
 
-    with pytest.raises(UserError, match=r"Made cannot read a file: implement SeriesSource.read_files"):
+    with pytest.raises(
+        UserError, match=r"Made cannot read a file: implement SeriesSource.read_files"
+    ):
         Made().read_files([Path("a.csv")])
     with pytest.raises(UserError, match=r"Written cannot tokenise a text"):
         Written().tokens_of("a text")
@@ -261,6 +326,7 @@ def test_a_baseline_without_one_of_the_metrics_leaves_its_place_empty() -> None:
     class Tested:
         headline: Sequence[Metric] = [Metric("a", "", True), Metric("b", "", True)]
         predictions: ClassVar = {"prediction": torch.zeros(3)}
+        ceilings = ()
 
         class spec:
             title, tested, things = "3 things", 3, "things"
@@ -298,7 +364,10 @@ def test_the_leaderboard_by_a_metric_of_the_users(folder: Path, capfd: Capture) 
 
     compare = ["leaderboard", "--metric", "worst", "--compare", "model.recurrence.cell=MGU"]
     assert main([*compare, "model.recurrence.backend=GRU"]) == 0
-    assert "worst, model.recurrence.backend=GRU minus model.recurrence.cell=MGU: " in capfd.readouterr().out
+    assert (
+        "worst, model.recurrence.backend=GRU minus model.recurrence.cell=MGU: "
+        in capfd.readouterr().out
+    )
     assert main([*compare, "model.recurrence.cell=Vanilla"]) == 2
     said = capfd.readouterr().err
     assert "that are model.recurrence.cell=Vanilla do not all have the metric worst" in said

@@ -281,7 +281,7 @@ def test_what_is_not_read_as_it_stands_is_said(
     assert main(["predict", str(folder), "--text", text, "--text", "it works"]) == 0
     assert capfd.readouterr().err.splitlines() == [
         "rnnexp: unknown words, read as <unknown>: 'xyzzy'",
-        "rnnexp: texts cut to 9 words (data.max_tokens), first and last half: 1",
+        "rnnexp: texts cut to 9 words (data.max_tokens), first and last half: 1 (text 1)",
     ]
 
 
@@ -527,14 +527,13 @@ def test_a_run_folder_that_is_not_whole(
 
 
 TEXTS: dict[str, tuple[str, list[str], bytes, str]] = {
-    "empty": ("one-hot", ["--text", ""], b"", "--text is empty"),
-    "blank": ("one-hot", ["--text", " \t"], b"", "--text is empty"),
+    "empty": ("one-hot", ["--text", ""], b"", "the text is empty: give another"),
+    "blank": ("one-hot", ["--text", " \t"], b"", "the text is empty: give another"),
     "nothing piped": ("one-hot", [], b"", "standard input is empty"),
-    "an empty line": ("one-hot", ["--text", "-"], b"good\n\nbad\n", "input, line 2 is empty"),
-    "bytes": ("one-hot", [], b"good\nb\xffd\n", "standard input, line 2: this is not UTF-8"),
+    "bytes": ("one-hot", [], b"b\xffd\n", "the text is not UTF-8 text"),
     "an argument of bytes": ("one-hot", ["--text", "b\udcffd"], b"", "is not UTF-8 text"),
     "no known word": ("closed", ["--text", "xyzzy"], b"", "the text has no word that the network"),
-    "no word in a line": ("closed", [], b"it works\n!?\n", "text 2, '!?', has no word that the"),
+    "no word in a line": ("closed", [], b"!?\n", "the text has no word that the network"),
     "a series": ("one-hot", ["--csv", "x.csv"], b"", "was trained on reviews, not on series"),
     "both": ("one-hot", ["--text", "a", "--csv", "x.csv"], b"", "give either --text or --csv"),
     "a setting": (

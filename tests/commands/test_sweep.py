@@ -51,7 +51,9 @@ def test_two_of_six_jobs_fail(empty_folder: Path, capfd: pytest.CaptureFixture[s
     assert answer.returncode == 1
 
     [launch] = (empty_folder / "outputs/multirun").iterdir()
-    folders = [launch / f"{number}_quickstart" for number in range(6)]
+    rates = ["0.1", "13", "0.01", "1e+39", "0.001", "0.0001"]
+    labels = [f"pmgru_lr{rate}_seed0" for rate in rates]
+    folders = [launch / f"{number}_quickstart_{label}" for number, label in enumerate(labels)]
     assert sorted(path for path in launch.iterdir() if path.is_dir()) == folders
     runs = [json.loads((folder / "run.json").read_text()) for folder in folders]
     good, bad = "completed", "failed"

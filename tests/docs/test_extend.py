@@ -19,7 +19,9 @@ from tests.support import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "extend.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
-FILES = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+NAME = re.compile(r"^# (\S+\.(?:py|yaml))$", re.MULTILINE)
+BLOCKS = re.findall(r"```(?:python|yaml)\n(.*?)```", PAGE, re.DOTALL)
+FILES = {name[1]: block for block in BLOCKS if (name := NAME.search(block))}
 
 Capture = pytest.CaptureFixture[str]
 

@@ -18,11 +18,11 @@ from experiments import study
 from experiments.speed.fresh_process import Make
 from experiments.speed.timing import Stopwatch, Work
 from rnnexp.config import compose
-from rnnexp.runs.build import build_data
+from rnnexp.runs.build import build_data, task_class
 from rnnexp.runs.comparison import leaderboard
 from rnnexp.runs.folder.reading import read_config
 from rnnexp.runs.folder.record import RunRecord
-from rnnexp.runs.settings import resolve
+from rnnexp.runs.settings import resolve, with_monitor
 from rnnexp.tasks.metric import Metric
 from tests.support import REPOSITORY
 
@@ -132,6 +132,8 @@ class Recorder:
         if key not in self._known:
             config = resolve(composed(others))
             data = build_data(config)
+            monitor, _ = task_class(config).auto_monitor(data)
+            config = with_monitor(composed(others), config, monitor)
             self._known[key] = config, {**data.facts(), "spec": data.spec.to_plain()}
         config, facts = self._known[key] if key else self._known.pop(key)
         config = config.copy()

@@ -43,7 +43,7 @@ def test_both_read_the_same_windows() -> None:
     assert feed.singly(data) == len(windows) == feed.hours_of(data) - data.source.look_back
     # Of an epoch the test and the validation span are missing.
     assert 0.7 * len(windows) < feed.epoch(data) < len(windows)
-    assert feed.megabytes(data) == pytest.approx(feed.hours_of(data) * (4 + 4 * 2 + 1) / 1e6)
+    assert feed.megabytes(data) == pytest.approx(feed.hours_of(data) * (8 + 4 * 2 + 1) / 1e6)
 
 
 def test_table_and_figure(here: Path) -> None:

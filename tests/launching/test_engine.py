@@ -14,7 +14,6 @@ METHODS = {
     "show_cfg": {"config_name", "overrides", "cfg_type", "package", "resolve"},
     "show_info": {"info", "config_name", "overrides"},
     "hydra_help": {"config_name", "args_parser", "args"},
-    "shell_completion": {"config_name", "overrides"},
 }
 
 

@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.readouts import EveryStep, LastHidden, LastInputAndPreviousHidden, Pooled
+from rnnexp.nn.readouts import (
+    EveryStep,
+    LastHidden,
+    LastInputAndPreviousHidden,
+    Pooled,
+    Readout,
+    outputs_of,
+)
 from rnnexp.nn.representations import Features, OneHot
 
 LENGTHS = torch.tensor([4, 1, 3])
@@ -139,3 +146,15 @@ def test_more_than_one_layer_and_direction_are_refused(layers: int, bidirectiona
     readout.check(num_layers=1, bidirectional=False, states=1)
     with pytest.raises(ValueError, match="set num_layers=1 and bidirectional=False, or choose"):
         readout.check(layers, bidirectional, states=1)
+
+
+def test_outputs_of_a_readout_have_three_axes() -> None:
+    class Flat(Readout):
+        def forward(self, x: Any, hidden: Tensor, final: Any) -> Tensor:
+            return hidden[-1]
+
+    hidden = torch.zeros(5, 2, 3)
+    with pytest.raises(
+        TypeError, match=r"Flat gave outputs of the shape \(2, 3\): a readout gives"
+    ):
+        outputs_of(Flat(1, 3, 3), None, hidden, (hidden[-1],))  # type: ignore[arg-type]

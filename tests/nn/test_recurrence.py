@@ -167,6 +167,23 @@ def test_the_path_is_told_and_can_be_chosen() -> None:
     assert has_fused_path(MGU(6, 4).double())
 
 
+class Wide(Vanilla):
+    def forward(self, x: torch.Tensor, state: Any) -> Any:
+        return (torch.cat([x, x], dim=1),)
+
+
+class Bare(Vanilla):
+    def forward(self, x: torch.Tensor, state: Any) -> Any:
+        return x
+
+
+@pytest.mark.parametrize(("cell", "found"), [(Wide, r"\[\(3, 8\)\]"), (Bare, "Tensor")])
+def test_a_cell_that_returns_no_state_is_named(cell: Any, found: str) -> None:
+    expected = rf"forward returned {found}: .* of the shapes \[\(3, 4\)\]"
+    with pytest.raises(TypeError, match=expected):
+        run_plain(cell(6, 4), Features(torch.randn(5, 3, 6)))
+
+
 # Growth -----------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from rnnexp.runs.folder.reading import read_run
 def four_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(cores, "available", lambda: {0, 1, 2, 3})
+    monkeypatch.delenv("OMP_NUM_THREADS")
 
 
 @pytest.fixture
@@ -45,6 +46,12 @@ def test_what_other_runs_have_is_not_free(other: int) -> None:
     assert cores.free() == 1
     claim(other, 2, [3, 4, 5])  # they share one core with this process
     assert cores.free() == 3
+
+
+@pytest.mark.parametrize(("limit", "free"), [("1", 1), ("3", 3), ("8", 4), ("0", 1), ("many", 4)])
+def test_omp_num_threads_is_a_limit(limit: str, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert cores.free() == free
 
 
 def test_a_run_that_is_gone_or_this_process_takes_nothing(other: int) -> None:

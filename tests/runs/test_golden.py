@@ -5,6 +5,7 @@ the package was sorted into rooms: their classes have other names today.
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -43,13 +44,33 @@ def is_the_machine_of(folder: Path) -> bool:
     return all(run[name] == here[name] for name in here)
 
 
+def computes_in_float64(folder: Path) -> bool:
+    """Forecasts were rounded to float32 when the folder was made, and are float64 today: the same
+    training, whose results differ from the eighth digit on."""
+    return "forecasting" in folder.name
+
+
+def check_digits(said: str) -> None:
+    """Every metric that differs has nearly the recorded value."""
+    metrics = re.findall(r"different +\S+: (\S+) then, (\S+) now", said)
+    assert metrics
+    for then, now in metrics:
+        assert float(now) == pytest.approx(float(then), rel=1e-5)
+
+
 def test_a_rerun_is_identical_in_another_environment_and_the_code_is_named(
     kept: Path, capfd: Capture
 ) -> None:
     code = main(["rerun", str(kept)])
     said = capfd.readouterr().out
     assert "environment   code of rnnexp:" in said
-    if is_the_machine_of(kept):
+    if is_the_machine_of(kept) and computes_in_float64(kept):
+        assert code == 4 and "different results in a different environment (" in said
+        assert "training losses differ" not in said and "order of the batches" not in said
+        tensors = re.findall(r"weights: (\d+) of \d+ tensors differ, first (\S+)", said)
+        assert tensors == [("1", "network.scaling.minimum")] * 2
+        check_digits(said)
+    elif is_the_machine_of(kept):
         assert code == 0 and "verdict       identical, also in another environment" in said
     else:  # another processor may round differently; the verdict names it
         assert code in (0, 4)
@@ -58,7 +79,10 @@ def test_a_rerun_is_identical_in_another_environment_and_the_code_is_named(
 def test_a_test_gives_the_recorded_metrics(kept: Path, capfd: Capture) -> None:
     code = main(["test", str(kept)])
     said = capfd.readouterr().out
-    if is_the_machine_of(kept):
+    if is_the_machine_of(kept) and computes_in_float64(kept):
+        assert code == 4
+        check_digits(said)
+    elif is_the_machine_of(kept):
         assert code == 0 and "to the bit" in said
     else:
         assert code in (0, 4)

@@ -44,7 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def run(place: Path) -> Path:
     """The run of pmGRU."""
-    return next((place / "outputs" / "multirun").glob("*/0_next"))
+    return next((place / "outputs" / "multirun").glob("*/0_next_pmgru_*"))
 
 
 def test_it_trains_and_beats_its_own_baseline(run: Path) -> None:

@@ -27,7 +27,9 @@ class Download:
     checksum: ALGORITHM:SUM of the download; None if the publisher gives none.
     read: reads the folder, and raises UserError if the files are not as expected.
     by_hand: how to download the data by hand, as the end of a sentence.
-    folder: a folder shared by several sources; None: a folder named after the source.
+    size: of the download, if it is known. folder: a folder shared by several sources; None: a
+        folder named after the source.
+    family: patterns of the files in a shared folder that hold such data, under other names too.
     """
 
     name: str
@@ -41,7 +43,9 @@ class Download:
     largest: int
     read: Callable[[Path], object]
     by_hand: str
+    size: str = ""
     folder: str | None = None
+    family: tuple[str, ...] = ()
 
 
 def _read_reviews(folder: Path) -> None:
@@ -81,7 +85,8 @@ DOWNLOADS = {
         ),
         Download(
             name="reviews",
-            description="Multi-Domain Sentiment Dataset: product reviews, 25 categories (1.5 GB)",
+            description="Multi-Domain Sentiment Dataset: product reviews, 25 categories",
+            size="1.5 GB",
             licence="none stated; cite Blitzer et al. 2007",
             home="https://www.cs.jhu.edu/~mdredze/datasets/sentiment/",
             url="https://www.cs.jhu.edu/~mdredze/datasets/sentiment/unprocessed.tar.gz",
@@ -94,7 +99,8 @@ DOWNLOADS = {
         ),
         Download(
             name="names",
-            description="20,074 last names of 18 languages (3 MB)",
+            description="20,074 last names of 18 languages",
+            size="3 MB",
             licence="none stated; from S. Robertson's tutorial on character RNNs",
             home="https://docs.pytorch.org/tutorials/intermediate/"
             "char_rnn_classification_tutorial.html",
@@ -109,7 +115,8 @@ DOWNLOADS = {
         ),
         Download(
             name="glove",
-            description="GloVe word vectors, 400,000 words, 100 dimensions (0.9 GB)",
+            description="GloVe word vectors, 400,000 words, 100 dimensions",
+            size="0.9 GB",
             licence="PDDL",
             home="https://nlp.stanford.edu/projects/glove/",
             url="https://nlp.stanford.edu/data/glove.6B.zip",
@@ -120,10 +127,12 @@ DOWNLOADS = {
             read=_reads_vectors("glove.6B.100d.txt", 100),
             by_hand="download glove.6B.zip and unpack its glove.6B.100d.txt",
             folder="embeddings",
+            family=("glove*",),
         ),
         Download(
             name="word2vec",
-            description="word2vec vectors, 3 million words of news, 300 dimensions (1.7 GB)",
+            description="word2vec vectors, 3 million words of news, 300 dimensions",
+            size="1.7 GB",
             licence="Apache 2.0",
             home="https://code.google.com/archive/p/word2vec/",
             url="https://github.com/RaRe-Technologies/gensim-data/releases/download/"
@@ -135,6 +144,7 @@ DOWNLOADS = {
             read=_reads_vectors("GoogleNews-vectors-negative300.bin.gz", 300),
             by_hand="put GoogleNews-vectors-negative300.bin.gz, which is linked there,",
             folder="embeddings",
+            family=("GoogleNews*", "word2vec*"),
         ),
     )
 }

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from rnnexp.data.source import Source
+from rnnexp.errors import unimplemented
 from rnnexp.tables import Table
 
 
@@ -74,7 +75,7 @@ class DataModule(pl.LightningDataModule):
         Raises:
             UserError: a setting is wrong.
         """
-        raise NotImplementedError
+        raise unimplemented(self, "specify()")
 
     def initialize(self, network: nn.Module) -> None:
         """Set the parts of a new network that come from the data: a fitted scaling, pretrained word
@@ -83,7 +84,7 @@ class DataModule(pl.LightningDataModule):
     @property
     def batch_order(self) -> str:
         """Hash (hex) of all training batches so far."""
-        raise NotImplementedError
+        raise unimplemented(self, "batch_order")
 
     def identity(self) -> dict[str, Any]:
         """All that the baselines on the test set depend on, as plain values: the cache key."""

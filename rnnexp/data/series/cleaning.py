@@ -15,11 +15,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 
+from rnnexp.data.series.frequency import Frequency
+from rnnexp.data.series.grid import (
+    absent_steps,
+    check_calendar,
+    check_duplicates,
+    check_grid,
+    check_runs,
+    insert_absent_steps,
+)
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
@@ -39,6 +47,8 @@ class Cleaning:
     outliers: values near zero, i.e. below near_zero * median of the training rows, are repaired or
         kept. A series whose median is not positive has no outliers.
     longest_gap: most consecutive steps that may be missing; a longer gap is an error.
+    most_duplicates: largest share of rows that may have the time of another row (always the steps
+        of one hour, which a clock change repeats); more are an error.
 
     Raises:
         UserError: a policy does not exist, or a number is out of range.
@@ -50,6 +60,7 @@ class Cleaning:
     outliers: Literal["keep", "fill"] = "fill"
     near_zero: float = 0.2
     longest_gap: int = 168
+    most_duplicates: float = 1.0
 
     def __post_init__(self) -> None:
         for policy, kind in get_type_hints(Cleaning).items():
@@ -64,6 +75,11 @@ class Cleaning:
         if self.longest_gap < 0:
             raise UserError(
                 f"data.cleaning.longest_gap is {self.longest_gap}: it must be at least 0"
+            )
+        if not 0 <= self.most_duplicates <= 1:
+            raise UserError(
+                f"data.cleaning.most_duplicates is {self.most_duplicates}: it must be at least 0 "
+                "and at most 1"
             )
 
 
@@ -100,69 +116,72 @@ class CleaningReport:
     outliers: int  # target values near zero
     steps: int  # steps after cleaning
     repaired: int  # steps with a repaired target
+    utc: bool  # times were written with a UTC offset, and are UTC
 
 
 def clean(
     raw: RawSeries,
     cleaning: Cleaning,
     *,
-    step: np.timedelta64,
+    frequency: Frequency,
     season: int,
     training_rows: int,
 ) -> tuple[Series, CleaningReport]:
     """Clean one series.
 
     Args:
-        step: time between consecutive steps.
+        frequency: the time between consecutive steps.
         season: steps in one period of the series, 24 for hourly load.
         training_rows: the median of the first `training_rows` rows sets the near-zero threshold.
 
     Raises:
-        UserError: the rows are not equally spaced, a gap is too long to be filled, or every row
-            has an empty cell that the policy would drop.
+        UserError: too many rows have the same time, the rows are not equally spaced, a gap is too
+            long to be filled, or every row has an empty cell that the policy would drop.
     """
-    step = step.astype("timedelta64[s]")
-    near_zero = _near_zero(raw.values[:, 0], cleaning.near_zero, training_rows)
+    duplicates = check_duplicates(raw, cleaning.most_duplicates, frequency)
+    check_calendar(raw, frequency)
+    low = near_zero(raw.values[:, 0], cleaning.near_zero, training_rows)
     empty = np.isnan(raw.values)
 
     values = raw.values.copy()
     if cleaning.outliers == "fill":
-        values[near_zero, 0] = np.nan
+        values[low, 0] = np.nan
     rows = np.full(len(values), True)
     if cleaning.missing == "drop":
         rows = ~empty.any(axis=1)
         if not rows.any():
             raise UserError(
-                f"{raw.path}: every row has an empty cell; set data.cleaning.missing=fill"
+                f"{raw.place}: every row has an empty cell; set data.cleaning.missing=fill"
             )
 
     time, values, merged = _merge_duplicates(raw.time[rows], values[rows], cleaning.duplicates)
     if cleaning.gaps == "fill":
-        _check_grid(raw, time, step, cleaning.longest_gap)
-        time, values, placed = _insert_absent_steps(time, values, step)
+        check_grid(raw, time, frequency, cleaning.longest_gap)
+        time, values, placed = insert_absent_steps(time, values, frequency)
         merged = placed[merged]
     observed = ~np.isnan(values[:, 0])
-    _check_runs(raw, time, observed, cleaning.longest_gap)
+    check_runs(raw, time, observed, cleaning.longest_gap)
     values[:, 0] = _repair_target(values[:, 0], season)
     values[:, 1:] = _carry_forward(values[:, 1:])
 
     row_step = np.searchsorted(time, raw.time)
     row_step[rows] = merged
     series = Series(raw.name, time, values, observed, row_step, raw.values[:, 0], raw.time)
-    absent = _absent_steps(raw.time, step)
+    absent = absent_steps(raw.time, frequency)
     report = CleaningReport(
         name=raw.name,
         rows=len(raw.time),
         first=raw.time[0],
         last=raw.time[-1],
-        duplicates=int((np.diff(raw.time) == np.timedelta64(0, "s")).sum()),
+        duplicates=duplicates,
         gaps=int((absent > 0).sum()),
         absent=int(absent.sum()),
         longest_gap=int(absent.max(initial=0)),
         missing=int(empty.sum()),
-        outliers=int(near_zero.sum()),
+        outliers=int(low.sum()),
         steps=len(time),
         repaired=int((~observed).sum()),
+        utc=raw.utc,
     )
     return series, report
 
@@ -185,13 +204,15 @@ def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
         found = dataclasses.asdict(report)
         days = [np.datetime_as_string(time, unit="D") for time in (report.first, report.last)]
         rows.append([report.name, *days, *(f"{found[count]:,}" for count in counts)])
+    if any(report.utc for report in reports):
+        caption = "; ".join([*([caption] if caption else []), "times are UTC"])
     return Table("Series summary", columns, rows, caption, plain=True)
 
 
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def _near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.ndarray:
+def near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.ndarray:
     """bool (N,): which values are near zero. The threshold depends on the training rows only."""
     training = target[:training_rows]
     training = training[~np.isnan(training)]
@@ -217,73 +238,6 @@ def _merge_duplicates(
         total = np.add.reduceat(np.nan_to_num(values), first, axis=0)
         merged = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return time[first], merged, np.cumsum(begins) - 1
-
-
-# --- the grid of steps --------------------------------------------------------------------------
-
-
-def _absent_steps(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
-    """(N - 1,): how many steps are missing between each row and the next."""
-    return np.maximum(np.diff(time) // step - 1, 0)
-
-
-def usual_distance(time: np.ndarray) -> np.timedelta64 | None:
-    """The median time between consecutive distinct times; None if all times are equal."""
-    distance = np.diff(time)
-    apart = np.sort(distance[distance > np.timedelta64(0, "s")])
-    return apart[(len(apart) - 1) // 2] if len(apart) else None
-
-
-def _check_grid(raw: RawSeries, time: np.ndarray, step: np.timedelta64, longest_gap: int) -> None:
-    distance, usual = np.diff(time), usual_distance(time)
-    if usual is not None and usual != step:
-        raise UserError(
-            f"{raw.path}: most rows are {span(usual)} apart, but data.frequency is "
-            f"{span(step)}: set data.frequency, or data.cleaning.gaps=keep to take "
-            "the rows as they are"
-        )
-    off_grid = distance % step != np.timedelta64(0, "s")
-    if off_grid.any():
-        at = int(off_grid.argmax())
-        raise UserError(
-            f"{raw.path}: {_show(time[at + 1])} is not a whole number of steps of "
-            f"{span(step)} after {_show(time[at])}: correct the file, or set "
-            "data.cleaning.gaps=keep to take the rows as they are"
-        )
-    absent = _absent_steps(time, step)
-    if len(absent) and absent.max() > longest_gap:
-        at = int(absent.argmax())
-        raise UserError(
-            f"{raw.path}: {absent[at]} steps are missing between {_show(time[at])} and "
-            f"{_show(time[at + 1])}, more than data.cleaning.longest_gap={longest_gap}: set "
-            "data.cleaning.gaps=keep to ignore gaps"
-        )
-
-
-def _check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: int) -> None:
-    """Missing steps, empty cells and outliers may adjoin: `longest_gap` also limits such a run."""
-    edges = np.flatnonzero(np.diff(~observed, prepend=False, append=False)).reshape(-1, 2)
-    lengths = edges[:, 1] - edges[:, 0]
-    if lengths.max(initial=0) > longest_gap:
-        at = int(lengths.argmax())
-        raise UserError(
-            f"{raw.path}: {lengths[at]} consecutive values from {_show(time[edges[at, 0]])} on "
-            f"need a repair, more than data.cleaning.longest_gap={longest_gap}: "
-            "remove these rows, or raise data.cleaning.longest_gap"
-        )
-
-
-def _insert_absent_steps(
-    time: np.ndarray, values: np.ndarray, step: np.timedelta64
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times (M,) and values (M, C), NaN at inserted steps, and the new index (G,) of each step."""
-    absent = _absent_steps(time, step)
-    place = np.arange(len(time)) + np.concatenate([[0], np.cumsum(absent)])
-    steps = np.arange(place[-1] + 1)
-    before = np.searchsorted(place, steps, side="right") - 1  # the last original step so far
-    filled = np.full((len(steps), values.shape[1]), np.nan)
-    filled[place] = values
-    return time[before] + (steps - place[before]) * step, filled, place
 
 
 # --- repairs ------------------------------------------------------------------------------------
@@ -320,12 +274,3 @@ def _carry_forward(inputs: np.ndarray) -> np.ndarray:
     source = np.maximum.accumulate(np.where(known, steps, -1), axis=0)
     source = np.where(source < 0, known.argmax(axis=0), source)
     return np.take_along_axis(inputs, source, axis=0)
-
-
-def _show(time: np.datetime64) -> str:
-    return str(time).replace("T", " ")
-
-
-def span(length: np.timedelta64) -> str:
-    """A length of time in words, e.g. `1 day` or `1:00:00`."""
-    return str(timedelta(seconds=int(length / np.timedelta64(1, "s")))).removesuffix(", 0:00:00")

@@ -36,7 +36,7 @@ class MinMax:
                     "so there is nothing to learn from it: remove its file"
                 )
             change = float(np.diff(seen[:, 0]).std())
-            if change == 0:
+            if change < np.spacing(np.abs(seen[:, 0]).max()):  # 0, but for the values' rounding
                 raise UserError(
                     f"series {one.name!r} changes by the same amount at every step of the span "
                     "that its scaler is fitted on, so there is nothing to learn from it: remove "

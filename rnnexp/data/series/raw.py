@@ -1,4 +1,4 @@
-"""Reads one series from a CSV file: a datetime column, a value column, and optional extra inputs.
+"""Reads the series of a CSV file: times, a value column, and optional extra inputs.
 
 The reader neither guesses nor repairs: an ambiguous or malformed cell is an error that names the
 file and the line. `rnnexp.data.series.cleaning` makes the repairs.
@@ -6,22 +6,21 @@ file and the line. `rnnexp.data.series.cleaning` makes the repairs.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rnnexp.data.series.reading import numbers
+from rnnexp.data.series.reading.dialect import Dialect
+from rnnexp.data.series.reading.repeats import Apart, what_tells_apart
+from rnnexp.data.series.reading.table import CsvTable
+from rnnexp.data.series.reading.text import decode, read_bytes
+from rnnexp.data.series.reading.times import Times, joined, parse_times
 from rnnexp.errors import UserError
-from rnnexp.nearest import did_you_mean
-
-MISSING = ("", "NA", "NaN", "nan")  # the texts of a cell that count as empty
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,14 @@ class RawSeries:
     time: np.ndarray  # datetime64[s], (N,), non-decreasing
     values: np.ndarray  # float64, (N, C): the target first, then extra inputs; NaN: empty cell
     fingerprint: str  # sha256 of the file's bytes
+    utc: bool = False  # the file says how its times lie to UTC; then they are UTC
+    alone: bool = True  # False: one of the series of a file
+    apart: Apart | None = None  # what tells rows of equal time apart, for a message
+
+    @property
+    def place(self) -> str:
+        """Where the series stands, for a message."""
+        return str(self.path) if self.alone else f"{self.path}, series {self.name!r}"
 
     @classmethod
     def from_arrays(cls, name: str, time: np.ndarray, values: np.ndarray) -> RawSeries:
@@ -51,36 +58,50 @@ def read_series(
     path: Path,
     *,
     name: str,
-    datetime_column: str,
+    datetime_column: str | Sequence[str],
     columns: Sequence[str] | None,
     datetime_format: str | None = None,
-) -> RawSeries:
-    """Read one comma-separated UTF-8 file with a header.
+    series_column: str | Sequence[str] | None = None,
+    dialect: Dialect | None = None,
+) -> list[RawSeries]:
+    """Read the series of one file with a header.
 
     Args:
-        columns: the value column, then extra input columns. None: the file has exactly two
-            columns, and the value column is the one that is not `datetime_column`.
+        name: of the series, if the file has one.
+        datetime_column: the column with date and time, or two: a date, and an hour or clock time.
+        columns: the value column, then extra input columns. None: the value column is the only
+            one that is left.
         datetime_format: a strptime format. None: ISO, day-first or month-first, inferred from
             the whole column.
+        series_column: the columns whose cells name the series of a row. None: the file has one
+            series.
 
     Raises:
         UserError: the file cannot be read, or a cell is malformed or ambiguous (with its line).
     """
-    content = _read_bytes(path)
-    text = _decode(path, content)
-    header = _header(path, text)
-    chosen = _choose_columns(path, header, datetime_column, columns)
-    _check_width(path, text, len(header))
+    dialect = dialect or Dialect()
+    content = read_bytes(path)
+    table = CsvTable(path, decode(path, content, dialect.encoding), dialect)
+    when, which = _listed(datetime_column), _listed(series_column)
+    times, values = _choose_columns(table, when, which, columns)
+    groups = [table.position(name) for name in which]
+    table.check_width()
 
-    table = _read_table(path, text, len(header), chosen)
-    if table.empty:
+    cells = table.read([*times, *groups], values)
+    if cells.empty:
         raise UserError(f"{path}: the file has a header and no rows")
-    time = _parse_times(path, text, table[chosen[0]], chosen[0], datetime_format)
-    numbers = [_parse_numbers(path, text, table[i], i, header[i]) for i in chosen[1:]]
-
-    order = np.argsort(time, kind="stable")
-    values = np.column_stack(numbers)[order]
-    return RawSeries(name, path, time[order], values, hashlib.sha256(content).hexdigest())
+    time = _read_times(table, cells, times, datetime_format)
+    data = np.column_stack([_read_numbers(table, cells[i], i) for i in values])
+    fingerprint = hashlib.sha256(content).hexdigest()
+    apart = what_tells_apart(table, time.seconds, times, values, groups)
+    found = []
+    for own_name, rows in _rows_by_series(table, cells, groups, name):
+        order = rows[np.argsort(time.seconds[rows], kind="stable")]
+        seconds, own = time.seconds[order], data[order]
+        one = RawSeries(own_name, path, seconds, own, fingerprint, time.utc, not groups, apart)
+        _check_values(one, [table.header[i] for i in values])
+        found.append(one)
+    return found
 
 
 def unique_names(series: Sequence[RawSeries]) -> list[RawSeries]:
@@ -88,224 +109,113 @@ def unique_names(series: Sequence[RawSeries]) -> list[RawSeries]:
     seen: dict[str, RawSeries] = {}
     for one in series:
         if one.name in seen:
+            what = "one of the two files" if one.alone else f"the series in {one.path}"
             raise UserError(
                 f"{one.path}: the series name {one.name!r} is already taken by "
-                f"{seen[one.name].path}; rename one of the two files"
+                f"{seen[one.name].path}; rename {what}"
             )
         seen[one.name] = one
     return list(seen.values())
 
 
-# --- the file -----------------------------------------------------------------------------------
+def refuse_constant(raw: RawSeries) -> None:
+    """Refuse a series that nothing can be learnt from.
 
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None
-    if not content.strip():
-        raise UserError(f"{path}: the file is empty")
-    return content
-
-
-def _decode(path: Path, content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
+    Raises:
+        UserError: the target has one value, or is constant.
+    """
+    known = raw.values[~np.isnan(raw.values[:, 0]), 0]
+    if len(known) == 1:
+        raise UserError(f"{raw.place}: the series has one value: there is no next value to predict")
+    if known.min() == known.max():
         raise UserError(
-            f"{path}, line {line}: the file is not UTF-8 text; save it as UTF-8"
-        ) from None
+            f"{raw.place}: the series is constant ({known[0]:g}): there is nothing to predict, and "
+            "it cannot be scaled"
+        )
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number (from 1) and cells of each row, the header first. Blank lines are skipped."""
-    reader = csv.reader(io.StringIO(text, newline=""))
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: this is not CSV ({error})") from None
-
-
-def _cell(path: Path, text: str, row: int, column: int) -> tuple[str, str]:
-    """`FILE, line N` and the text of a cell, for a message. Row 0 is the first after the header."""
-    for number, (line, cells) in enumerate(_rows(path, text), start=-1):
-        if number == row:
-            return f"{path}, line {line}", cells[column]
-    raise IndexError(row)
-
-
-def _header(path: Path, text: str) -> list[str]:
-    _, header = next(_rows(path, text))
-    return [name.strip() for name in header]
+def _listed(names: str | Sequence[str] | None) -> list[str]:
+    if names is None:
+        return []
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _choose_columns(
-    path: Path, header: list[str], datetime_column: str, columns: Sequence[str] | None
-) -> list[int]:
-    """Indices of the datetime column, the value column and the extra inputs."""
-    if columns is None and len(header) != 2:
+    table: CsvTable, when: list[str], which: list[str], columns: Sequence[str] | None
+) -> tuple[list[int], list[int]]:
+    """Indices of the datetime columns, and of the value column and the extra inputs."""
+    header = table.header
+    if columns is None and len(header) != len(when) + len(which) + 1:
+        if other := table.other_separator():
+            raise UserError(f"{table.path}: the header has another separator: set {other}")
+        if len(header) > 2:
+            hint = "; say with data.value_column which one to predict"
+            hint += " (and with data.series_column which one names the series, if one does)"
+        else:
+            hint = ""
+        expected = "two columns" if len(when) + len(which) == 1 else "one more column"
         raise UserError(
-            f"{path}: expected two columns, separated by a comma, and found "
-            f"{len(header)}: {', '.join(header)}"
+            f"{table.path}: expected {expected}, separated by a {table.dialect.separator}, and "
+            f"found {len(header)}: {', '.join(header)}{hint}"
         )
-    time = _position(path, header, datetime_column)
+    times = [table.position(name) for name in when]
     if columns is None:
-        return [time, 1 - time]
-    return [time, *(_position(path, header, name) for name in columns)]
+        used = {*times, *(table.position(name) for name in which)}
+        return times, [i for i in range(len(header)) if i not in used]
+    return times, [table.position(name) for name in columns]
 
 
-def _position(path: Path, header: list[str], name: str) -> int:
-    if header.count(name) > 1:
-        raise UserError(f"{path}: {header.count(name)} columns are called {name!r}; rename them")
-    if name not in header:
-        raise UserError(f"{path}: there is no column {name!r}{did_you_mean(name, header)}")
-    return header.index(name)
+def _read_times(
+    table: CsvTable, cells: pd.DataFrame, columns: list[int], form: str | None
+) -> Times:
+    written, form = joined([cells[i] for i in columns], form)
+
+    def refuse(wrong: np.ndarray, why: str) -> UserError:
+        row = int(wrong.argmax())
+        place, cell = table.cell(row, columns[0])
+        if len(columns) > 1:
+            cell = " ".join([cell, *(table.cell(row, i)[1] for i in columns[1:])])
+        return UserError(f"{place}: {cell!r} {why}")
+
+    return parse_times(table.path, written, form, refuse)
 
 
-def _check_width(path: Path, text: str, width: int) -> None:
-    """Refuse rows of another length than the header; pandas would silently fill or cut them."""
-    with suppress(csv.Error):  # a fast check first; only a bad file is read again, for its line
-        if set(map(len, csv.reader(io.StringIO(text, newline="")))) <= {0, width}:
-            return
-    for line, row in _rows(path, text):
-        if len(row) != width:
-            raise UserError(
-                f"{path}, line {line}: this row has {len(row)} columns, the header has {width}"
-            )
-
-
-def _read_table(path: Path, text: str, width: int, chosen: list[int]) -> pd.DataFrame:
-    try:
-        return pd.read_csv(
-            io.StringIO(text),
-            header=0,
-            names=list(range(width)),
-            usecols=chosen,
-            dtype={chosen[0]: str},
-            index_col=False,
-            keep_default_na=False,
-            na_values=list(MISSING),
-            skipinitialspace=True,
-            low_memory=False,
-        )
-    except pd.errors.ParserError as error:
-        raise UserError(f"{path}: this is not CSV ({str(error).strip()})") from None
-
-
-# --- numbers ------------------------------------------------------------------------------------
-
-
-def _parse_numbers(
-    path: Path, text: str, column: pd.Series, position: int, name: str
-) -> np.ndarray:
+def _read_numbers(table: CsvTable, column: pd.Series, position: int) -> np.ndarray:
     """float64 (N,), NaN where the cell is empty."""
-    if column.dtype.kind not in "iuf":  # pandas left the column as text: a cell is no number
-        written = column.astype(str).where(column.notna())
-        numbers = pd.to_numeric(written, errors="coerce")
-    else:
-        numbers = column
-    values = numbers.to_numpy(np.float64)
-    wrong = np.isinf(values) | (np.isnan(values) & column.notna().to_numpy())
+    values, wrong = numbers.parse_numbers(column, table.dialect)
     if wrong.any():
-        place, cell = _cell(path, text, int(wrong.argmax()), position)
+        place, cell = table.cell(int(wrong.argmax()), position)
+        texts = table.read([position])[position].fillna("")
+        offer = numbers.offers(texts.tolist(), table.dialect)
+        hint = f"set {offer}" if offer else "leave the cell empty where the value is missing"
         raise UserError(
-            f"{place}: {cell!r} in column {name!r} is not a finite number; "
-            "leave the cell empty where the value is missing"
-        )
-    if np.isnan(values).all():
-        raise UserError(f"{path}: column {name!r} has no values")
-    if (~np.isnan(values)).sum() == 1:
-        raise UserError(f"{path}: column {name!r} has one value: there is no next value to predict")
-    if np.nanmin(values) == np.nanmax(values):
-        raise UserError(
-            f"{path}: column {name!r} is constant ({np.nanmin(values):g}): there is nothing to "
-            "predict, and it cannot be scaled"
+            f"{place}: {cell!r} in column {table.header[position]!r} is not a finite number; {hint}"
         )
     return values
 
 
-# --- times --------------------------------------------------------------------------------------
+def _rows_by_series(
+    table: CsvTable, cells: pd.DataFrame, groups: list[int], name: str
+) -> list[tuple[str, np.ndarray]]:
+    """The name of each series, in the order of the file, and its rows."""
+    if not groups:
+        return [(name, np.arange(len(cells)))]
+    for column in groups:
+        if (empty := cells[column].isna().to_numpy()).any():
+            place, _ = table.cell(int(empty.argmax()), column)
+            raise UserError(
+                f"{place}: the cell in column {table.header[column]!r}, which names the series, "
+                "is empty"
+            )
+    named = cells[groups[0]].str.strip()
+    for column in groups[1:]:
+        named = named + " " + cells[column].str.strip()
+    codes, names = pd.factorize(named)
+    by_series = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    return list(zip(map(str, names), by_series, strict=True))
 
 
-def _parse_times(
-    path: Path, text: str, column: pd.Series, position: int, datetime_format: str | None
-) -> np.ndarray:
-    """datetime64[s] (N,), in the order of the file."""
-
-    def refuse(wrong: np.ndarray, why: str) -> UserError:
-        place, cell = _cell(path, text, int(wrong.argmax()), position)
-        return UserError(f"{place}: {cell!r} {why}")
-
-    empty = column.isna().to_numpy()
-    if empty.any():
-        raise refuse(empty, "is not a date and time")
-    if datetime_format is not None:
-        times = _parse_exactly(column, datetime_format)
-        shape = f"data.datetime_format={datetime_format!r}"
-    else:
-        times, shape = _parse_by_shape(path, column)
-    wrong = times.isna().to_numpy()
-    if wrong.any():
-        if re.search(r":.*(Z|[+-]\d\d:?\d\d)\s*$", str(column.iloc[int(wrong.argmax())])):
-            raise refuse(wrong, "has a time zone; write local times without an offset")
-        raise refuse(wrong, f"is not a date and time in the format {shape}")
-    seconds = times.to_numpy().astype("datetime64[s]")
-    finer = seconds != times.to_numpy()
-    if finer.any():
-        raise refuse(finer, "has fractions of a second; write whole seconds")
-    return seconds
-
-
-def _parse_exactly(column: pd.Series, datetime_format: str) -> pd.Series:
-    if "%" not in datetime_format or "%z" in datetime_format.lower():
-        raise UserError(
-            f"data.datetime_format={datetime_format!r} must be a strptime format without a time "
-            'zone, such as "%d/%m/%Y %H:%M"'
-        )
-    try:
-        return pd.to_datetime(column, format=datetime_format, errors="coerce")
-    except ValueError as error:
-        raise UserError(f"data.datetime_format={datetime_format!r}: {error}") from None
-
-
-def _parse_by_shape(path: Path, column: pd.Series) -> tuple[pd.Series, str]:
-    """The times (NaT where a row does not match) and their format, for a message.
-
-    The first cell decides whether the year comes first, and the separator. If the year comes last,
-    day-first and month-first are both tried on all rows. The file is refused if both match.
-    """
-    first = str(column.iloc[0])
-    match = re.match(r"(\d+)([-/.])\d+\2\d+(T?)", first)
-    if match is None:
-        form = "2004-12-31 01:00:00 or 31.12.2004 01:00 (for others, set data.datetime_format)"
-        return pd.Series(pd.NaT, index=column.index), form
-    joint = match[3] or " "
-    dates = ["%Y-%m-%d"] if len(match[1]) == 4 else ["%d-%m-%Y", "%m-%d-%Y"]
-    dates = [date.replace("-", match[2]) for date in dates]
-
-    readings = [_parse_date_and_clock(column, date, joint) for date in dates]
-    unread = [int(times.isna().sum()) for times in readings]
-    if unread == [0, 0]:
-        clock = joint + "%H:%M:%S"[: 3 * first.count(":") + 2] if ":" in first else ""
-        offers = " or ".join(f'data.datetime_format="{date}{clock}"' for date in dates)
-        raise UserError(
-            f"{path}: the dates (such as {first!r}) may be day-first or month-first; set {offers}"
-        )
-    best = int(np.argmin(unread))
-    shape = f"{dates[best]!r} with or without a clock time, as the rest of the column"
-    return readings[best], f"{shape} (for other formats, set data.datetime_format)"
-
-
-def _parse_date_and_clock(column: pd.Series, date: str, joint: str) -> pd.Series:
-    """Parse date and time; files often write midnight as a bare date, and omit the seconds."""
-    times = pd.to_datetime(column, format=f"{date}{joint}%H:%M:%S", errors="coerce")
-    for clock in (f"{joint}%H:%M", ""):
-        left = column[times.isna()]
-        if left.empty:
-            break
-        times = times.fillna(pd.to_datetime(left, format=date + clock, errors="coerce"))
-    return times
+def _check_values(raw: RawSeries, names: Sequence[str]) -> None:
+    for column, name in enumerate(names):
+        if np.isnan(raw.values[:, column]).all():
+            raise UserError(f"{raw.place}: column {name!r} has no values")

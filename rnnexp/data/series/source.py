@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.series.conditioning import Conditioning
+from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.normalization import MinMax
-from rnnexp.data.series.raw import RawSeries
+from rnnexp.data.series.raw import RawSeries, refuse_constant
 from rnnexp.data.series.windows import Store
 from rnnexp.data.source import Source, fingerprint
-from rnnexp.errors import UserError
+from rnnexp.errors import UserError, unimplemented
 from rnnexp.tables import Table
 
 
@@ -42,8 +42,10 @@ def split_by_time(
 class SeriesSource(Source):
     """One or many equally spaced series, split by time. Subclasses implement `read`.
 
-    look_back: steps of an evaluation window. frequency: the time between steps, e.g. `1h`.
-    season: steps in one period of the series; None: a day, or a week for daily series.
+    look_back: steps of an evaluation window. frequency: the time between steps, e.g. `1h`, or of
+    the calendar, e.g. `MS` (`rnnexp.data.series.frequency`).
+    season: steps in one period of the series; None: a day, or a week for daily series, or a year
+    for steps of weeks, months and quarters.
     validation_stride: stride, in rows, of the evaluation windows of the validation span.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
     skip_short: leave out series that are too short for a window; False: refuse them.
@@ -56,6 +58,7 @@ class SeriesSource(Source):
     task = "forecasting"
     test_fraction = 0.1
     unit = ""
+    named = "a series is named after its file"
 
     def __init__(
         self,
@@ -92,8 +95,8 @@ class SeriesSource(Source):
         self.cleaning, self.conditioning = cleaning, conditioning
         self.normalization, self.chunking = normalization, chunking
         self.seed, self.look_back = seed, look_back
-        self.step, self.datetime_format = _step(frequency), datetime_format
-        self.season = season or steps_in_a_season(self.step)
+        self.frequency, self.datetime_format = Frequency(frequency), datetime_format
+        self.season = season or self.frequency.season
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
         self.skip_short = skip_short
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -104,7 +107,7 @@ class SeriesSource(Source):
 
     def read(self) -> list[RawSeries]:
         """The raw series, one per file."""
-        raise NotImplementedError
+        raise unimplemented(self, "read()")
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
         """Series from other files in the format of this source, for `rnnexp predict`.
@@ -115,6 +118,15 @@ class SeriesSource(Source):
         raise UserError(
             f"{type(self).__name__} cannot read a file: implement SeriesSource.read_files"
         )
+
+    def files_in(self, path: Path) -> list[Path]:
+        """The files that stand for a path: itself, or those of a folder that `read_files` reads."""
+        return [path]
+
+    @property
+    def step(self) -> np.timedelta64:
+        """The time between steps; for steps of the calendar, the shortest."""
+        return self.frequency.step
 
     @property
     def columns(self) -> list[str]:
@@ -136,6 +148,7 @@ class SeriesSource(Source):
         self.reports: list[CleaningReport] = []
         self.left_out: list[str] = []
         for one in self.read():
+            refuse_constant(one)
             split, cleaned = self._split_and_clean(one)
             if cleaned:
                 raw.append(one)
@@ -146,7 +159,7 @@ class SeriesSource(Source):
                 self.left_out.append(one.name)
             else:
                 raise UserError(
-                    f"{one.path} has {len(one.time)} rows, too few for windows of "
+                    f"{one.place} has {len(one.time)} rows, too few for windows of "
                     f"data.look_back={self.look_back} steps, a test span and a training span of "
                     f"{self.chunking.least_steps(self.look_back)} steps: lower data.look_back or "
                     "data.chunking.length, or set data.skip_short=true to leave such files out"
@@ -169,7 +182,11 @@ class SeriesSource(Source):
         if split.validation >= rows or split.train <= 0:
             return split, None
         cleaned = clean(
-            raw, self.cleaning, step=self.step, season=self.season, training_rows=split.train
+            raw,
+            self.cleaning,
+            frequency=self.frequency,
+            season=self.season,
+            training_rows=split.train,
         )
         # Counted in steps, not rows: merging duplicates leaves fewer steps than rows.
         steps = _training_steps(cleaned[0], split)
@@ -222,21 +239,3 @@ class SeriesSource(Source):
 
 def _training_steps(series: Series, split: SeriesSplit) -> int:
     return int(series.row_step[split.train])
-
-
-def steps_in_a_season(step: np.timedelta64) -> int:
-    """The steps in a day for steps shorter than a day, in a week for longer ones; at least 1."""
-    day, week = np.timedelta64(1, "D"), np.timedelta64(7, "D")
-    return int(day // step) if step < day else max(int(week // step), 1)
-
-
-def _step(frequency: str) -> np.timedelta64:
-    try:
-        step = pd.Timedelta(frequency).to_timedelta64()
-    except ValueError as error:
-        raise UserError(
-            f"data.frequency={frequency!r} is not a length of time: use e.g. 1h, 30min or 1D"
-        ) from error
-    if not step > np.timedelta64(0, "s"):
-        raise UserError(f"data.frequency={frequency!r} must be positive: use e.g. 1h, 30min or 1D")
-    return step

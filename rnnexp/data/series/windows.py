@@ -15,13 +15,14 @@ from rnnexp.data.series.conditioning import Conditioning, calendar_of
 
 
 class SeriesBatch(NamedTuple):
-    """B windows of T steps of C columns; values and targets in original units."""
+    """B windows of T steps of C columns; values and targets in original units, as in the file."""
 
-    values: Tensor  # (B, T, C) float32
+    values: Tensor  # (B, T, C) float64
     calendar: Tensor  # (B, T, K) float32, K time features
     series: Tensor  # (B,) int64
-    target: Tensor  # (B, T) or (B, 1) float32: the value after each step, or after the last step
+    target: Tensor  # (B, T) or (B, 1) float64: the value after each step, or after the last step
     weight: Tensor  # bool, the shape of `target`: which targets count in the loss
+    scale: Tensor | None = None  # (B,) float64, as in `Windows`; None in training
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Windows:
     """n evaluation windows: their positions in the store, and their targets."""
 
     start: Tensor  # (n,) int64, the first step of each window in the store
-    target: Tensor  # (n,) float32, original units
+    target: Tensor  # (n,) float64, original units
     time: np.ndarray  # (n,) datetime64[s], the time of the target
+    scale: Tensor  # (n,) float64, `seasonal_change` of the series before the evaluated span
 
     def __len__(self) -> int:
         return len(self.start)
@@ -39,15 +41,14 @@ class Windows:
 class Store:
     """All series of a data set, concatenated: M steps.
 
-    values (M, C) float32, calendar (M, 4) int16, observed (M,) bool. Series s consists of the steps
+    values (M, C) float64, calendar (M, 4) int16, observed (M,) bool. Series s consists of the steps
     first[s] .. first[s + 1] - 1.
     """
 
     def __init__(self, series: list[Series], conditioning: Conditioning) -> None:
         lengths = [len(one.time) for one in series]
         self.first = torch.tensor([0, *np.cumsum(lengths)])
-        values = np.concatenate([one.values.astype(np.float32) for one in series])
-        self.values = torch.from_numpy(values)
+        self.values = torch.from_numpy(np.concatenate([one.values for one in series]))
         self.calendar = torch.cat([calendar_of(one.time) for one in series])
         self.observed = torch.from_numpy(np.concatenate([one.observed for one in series]))
         self.conditioning = conditioning
@@ -81,4 +82,15 @@ class Store:
         """Windows with the values of original rows as targets, never repaired values."""
         target = windows.target[chosen].unsqueeze(1)
         inputs = self.inputs(windows.start[chosen], length)
-        return SeriesBatch(*inputs, target, torch.ones_like(target, dtype=torch.bool))
+        weight = torch.ones_like(target, dtype=torch.bool)
+        return SeriesBatch(*inputs, target, weight, windows.scale[chosen])
+
+
+def seasonal_change(series: Series, rows: int, season: int) -> float:
+    """The mean of |y(t) - y(t-season)| over the first `rows` rows of a series, as they are in the
+    file: the scale of MASE. NaN if they hold no two values a season apart."""
+    step, value = series.row_step[:rows], series.row_value[:rows]
+    earlier = np.searchsorted(step, step - season)  # the first row of that step, if there is one
+    change = np.abs(value - value[earlier])[step[earlier] == step - season]
+    change = change[~np.isnan(change)]
+    return float(change.mean()) if len(change) else np.nan

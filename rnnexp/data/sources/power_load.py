@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,9 @@ class PowerLoad(SeriesSource):
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
         return read_load_files(paths, datetime_format=self.datetime_format)
 
+    def files_in(self, path: Path) -> list[Path]:
+        return load_files(path)
+
 
 def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[RawSeries]:
     """All series of a folder, sorted by file name. Loads are in MW, times are local.
@@ -64,19 +66,26 @@ def read_load_files(
     """
     return unique_names(
         [
-            read_series(
-                path,
-                name=path.name.removesuffix(SUFFIX).removesuffix(".csv"),
+            one
+            for path in paths
+            for file in load_files(path)
+            for one in read_series(
+                file,
+                name=file.name.removesuffix(SUFFIX).removesuffix(".csv"),
                 datetime_column="Datetime",
                 columns=None,
                 datetime_format=datetime_format,
             )
-            for path in chain.from_iterable(map(_files, paths))
         ]
     )
 
 
-def _files(path: Path) -> list[Path]:
+def load_files(path: Path) -> list[Path]:
+    """The file itself, or every NAME_hourly.csv of a folder.
+
+    Raises:
+        UserError: the folder has no such file.
+    """
     if not path.is_dir():
         return [path]
     files = sorted(path.glob(f"?*{SUFFIX}"))

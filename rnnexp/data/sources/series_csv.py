@@ -1,4 +1,4 @@
-"""Any equally spaced series from CSV files: one series per file, named after the file."""
+"""Any equally spaced series from CSV files: one series per file, or many (`series_column`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnexp.data.series.raw import RawSeries, read_series, unique_names
+from rnnexp.data.series.reading.dialect import Decimal, Dialect, Thousands
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.errors import UserError
 
@@ -15,22 +16,40 @@ class SeriesCsv(SeriesSource):
     """Windows of the series in CSV files.
 
     root: a CSV file, a folder of CSV files, or a list of these.
-    value_column: the column to predict; None: the only column beside `datetime_column`.
+    datetime_column: the column with date and time, or two: a date, and an hour or clock time.
+    value_column: the column to predict; None: the only column that is left.
     input_columns: extra input columns. unit: unit of the values, part of the names of metrics.
+    series_column: the column, or columns, whose cells name the series of a row; None: each file
+    has one series, which is named after it.
+    separator: between the cells: comma, semicolon, tab, pipe, blanks, or the character itself.
+    decimal: the decimal sign, point or comma.
+    thousands: what groups digits: comma, point, blank, apostrophe; None: nothing does.
+    missing: texts of a cell that count as empty, besides NA and NaN.
+    encoding: of the files, a Python name; a byte-order mark wins over it.
     """
 
     def __init__(
         self,
         root: str | list[str],
-        datetime_column: str,
+        datetime_column: str | list[str],
         value_column: str | None = None,
         input_columns: Sequence[str] = (),
         unit: str = "",
+        series_column: str | list[str] | None = None,
+        separator: str = "comma",
+        decimal: Decimal = "point",
+        thousands: Thousands | None = None,
+        missing: Sequence[str | int | float | None] = (),
+        encoding: str = "utf-8",
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
         self.root, self.datetime_column = root, datetime_column
         self.value_column, self.input_columns = value_column, list(input_columns)
+        self.series_column = series_column
+        if series_column is not None:
+            self.named = "data.series_column names a series"
+        self.dialect = Dialect(separator, decimal, thousands, tuple(missing), encoding)
         self.unit = unit
 
     @property
@@ -56,22 +75,31 @@ class SeriesCsv(SeriesSource):
             value_column=self.value_column,
             input_columns=self.input_columns,
             datetime_format=self.datetime_format,
+            series_column=self.series_column,
+            dialect=self.dialect,
         )
+
+    def files_in(self, path: Path) -> list[Path]:
+        return csv_files(path)
 
 
 def read_series_csv(
     paths: Sequence[Path],
     *,
-    datetime_column: str,
+    datetime_column: str | Sequence[str],
     value_column: str | None = None,
     input_columns: Sequence[str] = (),
     datetime_format: str | None = None,
+    series_column: str | Sequence[str] | None = None,
+    dialect: Dialect | None = None,
 ) -> list[RawSeries]:
     """Read files, and the `*.csv` files of folders, in the order given.
 
     Args:
-        value_column: the column to predict; None: the only column beside `datetime_column`.
+        datetime_column: one column, or two: a date, and an hour or clock time.
+        value_column: the column to predict; None: the only column that is left.
         input_columns: extra input columns, which are not predicted.
+        series_column: the columns that name the series of a row; None: one series per file.
 
     Raises:
         UserError: there is no file, a file cannot be read, or two series share a name.
@@ -79,31 +107,39 @@ def read_series_csv(
     if value_column is None and input_columns:
         raise UserError("data.input_columns needs data.value_column, the column to predict")
     columns = None if value_column is None else [value_column, *input_columns]
-    files = [file for path in paths for file in _files(path)]
+    files = [file for path in paths for file in csv_files(path)]
     if not files:
         raise UserError("data.root is an empty list: give a CSV file or a folder")
     return unique_names(
         [
-            read_series(
+            one
+            for file in files
+            for one in read_series(
                 file,
                 name=file.stem,
                 datetime_column=datetime_column,
                 columns=columns,
                 datetime_format=datetime_format,
+                series_column=series_column,
+                dialect=dialect,
             )
-            for file in files
         ]
     )
 
 
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
+def csv_files(path: Path) -> list[Path]:
+    """The file itself, or the `*.csv` files of a folder.
 
-
-def _files(path: Path) -> list[Path]:
+    Raises:
+        UserError: the folder has none.
+    """
     if not path.is_dir():
         return [path]
     files = sorted(path.glob("*.csv"))
     if not files:
         raise UserError(f"{path}: the folder has no CSV file")
     return files
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())

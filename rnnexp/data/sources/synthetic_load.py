@@ -16,7 +16,7 @@ import numpy as np
 
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
-from rnnexp.data.sources.power_load import SUFFIX, read_load_files, read_power_load
+from rnnexp.data.sources.power_load import SUFFIX, load_files, read_load_files, read_power_load
 from rnnexp.errors import UserError
 
 FIRST_HOUR = np.datetime64("2015-01-01T01:00:00")
@@ -60,6 +60,9 @@ class SyntheticLoad(SeriesSource):
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
         return read_load_files(paths, datetime_format=self.datetime_format)
+
+    def files_in(self, path: Path) -> list[Path]:
+        return load_files(path)
 
 
 def write_synthetic_load(

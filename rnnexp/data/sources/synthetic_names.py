@@ -65,6 +65,8 @@ class SyntheticNames(Names):
 
     def __init__(self, generator_seed: int = 0, number: int = 500, **settings: Any) -> None:
         super().__init__(**settings)
+        if self.root is not None:
+            raise UserError("data.root: SYNTHETIC names are generated, leave it out")
         if number < 1:
             raise UserError(f"data.number is {number}: it must be at least 1")
         self.generator_seed, self.number = generator_seed, number

@@ -95,6 +95,8 @@ class SyntheticReviews(Reviews):
         if per_class is None or per_class < 1:
             raise UserError(f"data.per_class is {per_class}: it must be at least 1")
         super().__init__(per_class=per_class, **settings)
+        if self.root is not None:
+            raise UserError("data.root: SYNTHETIC reviews are generated, leave it out")
         self.generator_seed, self.number = generator_seed, per_class
 
     @property

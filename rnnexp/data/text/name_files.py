@@ -1,12 +1,12 @@
-"""Reads a folder of names: a file `Language.txt` for each language, one name a line, UTF-8."""
+"""Reads a folder of names: a file `Language.txt` for each language, one name a line."""
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnexp.data.lines import decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
@@ -26,8 +26,8 @@ def read_names(root: Path, wanted: Sequence[str] | None = None) -> dict[str, lis
     wanted: the languages to read; None: all of the folder.
 
     Raises:
-        UserError: `languages` refuses the folder, or a file cannot be read, has no name, or is not
-            UTF-8.
+        UserError: `languages` refuses the folder, or a file cannot be read, has no name, or is
+            neither UTF-8 nor UTF-16 with a byte-order mark.
     """
     return {language: _read(root, language) for language in languages(root, wanted)}
 
@@ -41,7 +41,7 @@ def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
-    found = sorted(path.stem for path in root.glob("*.txt") if path.is_file())
+    found = sorted(path.stem for path in root.glob("[!.]*.txt") if path.is_file())
     if not found:
         below = sorted(root.glob("*/*.txt")) or sorted(root.glob("*/*/*.txt"))
         offer = f"; did you mean {below[0].parent}?" if below else ""
@@ -61,25 +61,19 @@ def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
 
 def _read(root: Path, language: str) -> list[Name]:
     path = root / f"{language}.txt"
+    names = []
     try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        with path.open("rb") as file:
+            for number, line in lines(file, str(path), what="names"):
+                text = decoded(line)
+                if text is None:
+                    raise UserError(
+                        f"{path}, line {number}: this is not UTF-8 text; save the file as UTF-8"
+                    )
+                if text.strip():
+                    names.append(Name(text, language, number))
     except OSError as error:
         raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None
-    names = []
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        text = _decode(path, number, line.removesuffix(b"\r"))
-        if text.strip():
-            names.append(Name(text, language, number))
     if not names:
         raise UserError(f"{path}: the file has no name: add some, or remove the file")
     return names
-
-
-def _decode(path: Path, number: int, line: bytes) -> str:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise UserError(f"{path}, line {number}: this is not UTF-8 text; save the file as UTF-8")
-    return text

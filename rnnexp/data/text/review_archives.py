@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
+from rnnexp.data.lines import lines
 from rnnexp.data.text import safe_pickle
 from rnnexp.data.text.safe_pickle import PickleRefused
 from rnnexp.errors import UserError
@@ -252,7 +253,7 @@ def _read_reviews(path: Path) -> tuple[Reviews, Reviews]:
     """The positive and the negative reviews."""
     kinds: dict[str, Reviews] = {"positive": {}, "negative": {}}
     known: dict[str, str] = {}  # equal words become one object, which saves memory
-    for number, line in enumerate(_read(path).splitlines(keepends=True), start=1):
+    for number, line in _lines(path):
         match _parsed(line):
             case {
                 "category": str(category),
@@ -272,16 +273,17 @@ def _read_reviews(path: Path) -> tuple[Reviews, Reviews]:
 
 
 def _read_vocabulary(path: Path) -> list[str]:
-    match _parsed(_read(path)):
+    match _parsed(b"".join(line for _, line in _lines(path))):
         case list(words) if all(isinstance(word, str) for word in words):
             if len(set(words)) == len(words):
                 return words
     raise UserError(f"{path}: expected a list of different words; convert the archives again")
 
 
-def _read(path: Path) -> bytes:
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield from lines(file, str(path), longest=MAX_UNPACKED, what="reviews")
     except OSError as error:
         raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None
 

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
+from rnnexp.data.lines import decoded, lines, mark
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
@@ -25,7 +26,6 @@ LABELS = ("negative", "positive")
 
 _OPENING = re.compile(r"<([A-Za-z_]\w*)>")
 _CLOSING = re.compile(r"</[A-Za-z_]\w*>")
-_LONGEST_LINE = 2**24  # bytes; bounds the memory for a file without line ends
 # C1 control characters are Windows-1252 bytes that were decoded as Latin-1: undo this.
 _MEANT = str.maketrans(
     {chr(code): bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
@@ -127,9 +127,10 @@ def read_reviews(
     """Read the reviews of a file lazily, one by one.
 
     Args:
-        encoding: an encoding in which lines end with the byte 10. None: UTF-8 if the whole file is
-            valid UTF-8 (which takes an extra pass), else Latin-1. In every encoding, characters
-            128 to 159 are read as in Windows-1252, e.g. as curly quotes.
+        encoding: an encoding in which lines end with the byte 10 or 13. None: UTF-8 if the whole
+            file is valid UTF-8 (which takes an extra pass), else Latin-1. A byte-order mark, of
+            UTF-8 or UTF-16, has priority. In every encoding, characters 128 to 159 are read as in
+            Windows-1252, e.g. as curly quotes.
         decode_entities: whether `&quot;` becomes `"`.
 
     Raises:
@@ -137,8 +138,7 @@ def read_reviews(
     """
     try:
         with path.open("rb") as file:
-            lines = _lines(path, file, encoding or _find_encoding(file))
-            for start, fields in _blocks(path, lines):
+            for start, fields in _blocks(path, _lines(path, file, encoding)):
                 if decode_entities:
                     fields = {tag: html.unescape(held).strip() for tag, held in fields.items()}
                 if not fields.get("review_text"):
@@ -184,32 +184,42 @@ def _find_encoding(file: BinaryIO) -> str:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return "latin-1"
-    finally:
-        file.seek(0)
     return "utf-8"
 
 
-def _lines(path: Path, file: BinaryIO, encoding: str) -> Lines:
-    for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
-        if len(line) == _LONGEST_LINE:
-            raise UserError(f"{path}, line {number}: this line is too long for a review file")
-        if b"\0" in line:
+def _lines(path: Path, file: BinaryIO, encoding: str | None) -> Lines:
+    encoding = "utf-8" if mark(file) else encoding or _find_encoding(file)
+    for number, line in _whole_lines(lines(file, str(path), what="reviews")):
+        try:
+            text = decoded(line, encoding)
+        except LookupError:
+            raise UserError(f"{path}: there is no encoding {encoding!r} (data.encoding)") from None
+        if text is None and b"\0" in line:
             raise UserError(
                 f"{path}, line {number}: this is not text (a byte is 0); save the file as UTF-8 or "
                 "Latin-1"
             )
-        try:
-            text = line.decode(encoding)
-        except LookupError:
-            raise UserError(f"{path}: there is no encoding {encoding!r} (data.encoding)") from None
-        except UnicodeError:
+        if text is None:
             raise UserError(
                 f"{path}, line {number}: this is not {encoding} text; set data.encoding to the "
                 "right encoding, or to null to detect it"
-            ) from None
+            )
         if not text.isascii():
             text = text.removeprefix("\ufeff").translate(_MEANT)
-        yield number, text.replace("\r\n", "\n")
+        yield number, f"{text}\n" if line.endswith((b"\n", b"\r")) else text
+
+
+def _whole_lines(pieces: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Lines as they are, unless the first one ends with an LF: then a CR without an LF is a
+    character of the text, and ends no line."""
+    _, first = next(pieces, (1, b""))
+    number, held = 1, [first]
+    for _, line in pieces:
+        if not (first.endswith(b"\n") and held[-1].endswith(b"\r")):
+            yield number, b"".join(held)
+            number, held = number + 1, []
+        held.append(line)
+    yield number, b"".join(held)
 
 
 # --- from lines to tags -------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from rnnexp.data.text.splits import stratified_split
 from rnnexp.data.text.tokens import TokenStore
 from rnnexp.data.text.vocabulary import UNKNOWN, Vocabulary, count_tokens
 from rnnexp.data.vectors.word_vectors import Loaded, WordVectors
-from rnnexp.errors import UserError
+from rnnexp.errors import UserError, unimplemented
 from rnnexp.tables import Column, Table
 
 PARTS = ("training", "validation", "test")
@@ -94,7 +94,7 @@ class DocumentSource(Source):
 
     def read(self) -> tuple[list[Document], list[Document]]:
         """The training documents (validation documents included), and the test documents."""
-        raise NotImplementedError
+        raise unimplemented(self, "read()")
 
     @property
     def notes(self) -> list[str]:
@@ -127,6 +127,18 @@ class DocumentSource(Source):
         strata = [(document.group, document.label) for document in documents]
         return stratified_split(strata, fraction, self.split_seed, name)
 
+    def _read_and_check(self) -> tuple[list[Document], list[Document]]:
+        found, kind = self.read(), type(self).__name__
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise UserError(f"{kind}.read must return two lists of documents: training and test")
+        for document in [*found[0], *found[1]]:
+            if not isinstance(document.label, int):
+                raise UserError(
+                    f"{kind}.read gave a document the label {document.label!r}: it must be the "
+                    "index of its class in `classes`"
+                )
+        return found
+
     # From documents to numbers ------------------------------------------------------------------
 
     def setup(self) -> None:
@@ -137,7 +149,7 @@ class DocumentSource(Source):
         """
         if self.documents:
             return
-        rest, test = self.read()
+        rest, test = self._read_and_check()
         self.not_tested = rest
         kept, validation = self.split_off(rest, self.validation_fraction, "validation")
         documents = {
@@ -288,7 +300,7 @@ class DocumentSource(Source):
             f"median length of {median:,} tokens, at most {longest:,}"
         ]
         if self.loaded_vectors is not None:
-            notes.append(self.loaded_vectors.coverage)
+            notes += [self.loaded_vectors.coverage, *self.loaded_vectors.notes]
         return notes
 
 

@@ -1,40 +1,52 @@
 """Reads word vectors in the common file formats.
 
-    glove           rows `word v1 .. vD`, no header
+    glove           rows `word v1 .. vD`, separated by blanks or tabs, no header
     word2vec_text   a header `words D`, then rows as above; fasttext (`.vec`) is the same
     word2vec_binary a header `words D`, then each word, a space and D little-endian float32
     gensim          KeyedVectors, as written by gensim's `save`
 
 A file is read as a stream, with or without gzip, and only the rows of the vocabulary are kept. The
-other rows get cheap checks only: the number of rows, and that no row has too few values.
+other rows get cheap checks only: the number of rows, and that no row has too few values. A word may
+contain blanks: the last D fields of a row are its values.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
-import re
 import zlib
-from collections.abc import Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from rnnexp.data.lines import lines
 from rnnexp.data.vectors.gensim import read_keyed_vectors
+from rnnexp.data.vectors.recognising import HEADER, LONGEST, Format, recognise
 from rnnexp.errors import UserError
-
-Format = Literal["glove", "word2vec_text", "word2vec_binary", "fasttext", "gensim"]
 
 GZIP = b"\x1f\x8b"
 CHUNK = 1 << 18  # bytes read at once
-LONGEST = 1 << 20  # bytes of a line or a word; a longer one is an error, and bounds the memory
+SAMPLE = 20  # rows that tell the dimension of a text file
+
+
+class Found(NamedTuple):
+    """The vectors of V words in a file.
+
+    notes: sentences on what is unusual in the file, and how it was read.
+    """
+
+    vectors: np.ndarray  # (V, D) float32; zeros for words that are not in the file
+    known: np.ndarray  # (V,) bool: whether the word is in the file
+    notes: list[str]
 
 
 def read_vectors(
     path: Path, vocabulary: Sequence[str], dimension: int, format: Format | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Found:
     """The vectors of the words of a vocabulary.
 
     Args:
@@ -42,24 +54,23 @@ def read_vectors(
         dimension: D; the file must have vectors of this dimension.
         format: the format of the file; None: inferred from the content.
 
-    Returns:
-        vectors (V, D) float32, zeros for words that are not in the file, and known (V,) bool. If
-        the file has a word twice, its first row counts.
+    If the file has a word twice, its first row counts.
 
     Raises:
-        UserError: the file cannot be read or is malformed (with the line, in text formats), its
-            dimension is not D, or it has none of the words.
+        UserError: the file cannot be read, is something else, or is malformed (with the line, in
+            text formats), its dimension is not D, or it has none of the words.
     """
     wanted = _Wanted(vocabulary, dimension)
     try:
         with _open(path) as file:
-            match format or _recognise(path, file):
+            match _agreed(path, format, recognise(path, file)):
                 case "glove":
-                    _read_text(path, file, wanted)
+                    _read_text(path, file, wanted, has_header=False)
                 case "word2vec_text" | "fasttext":
-                    _read_text(path, file, wanted, _read_header(path, file, dimension))
+                    _read_text(path, file, wanted, has_header=True)
                 case "word2vec_binary":
-                    _read_binary(path, file, wanted, _read_header(path, file, dimension))
+                    announced = _header(path, file.readline(LONGEST), dimension)
+                    _read_binary(path, file, wanted, announced)
                 case "gensim":
                     _read_gensim(path, file, wanted)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -71,7 +82,22 @@ def read_vectors(
             f"{path}: the file has none of the {len(vocabulary):,} words of the vocabulary: use a "
             "file of the same language and the same tokenisation"
         )
-    return wanted.vectors, wanted.known
+    return Found(wanted.vectors, wanted.known, wanted.notes)
+
+
+def _agreed(path: Path, given: Format | None, recognised: Format) -> Format:
+    """The given format, unless the content is certainly of another."""
+    wrong = {
+        "glove": recognised != "glove",
+        "word2vec_binary": recognised != "word2vec_binary",
+        "gensim": recognised != "gensim",
+    }
+    if given is not None and wrong.get(given, recognised == "gensim"):
+        raise UserError(
+            f"data.vectors.format is {given}, but {path} looks like {recognised}: set "
+            "data.vectors.format=null, to have it detected"
+        )
+    return given or recognised
 
 
 class _Wanted:
@@ -84,6 +110,8 @@ class _Wanted:
         self.beginnings = {word.split(b" ", 1)[0] for word in encoded}
         self.vectors = np.zeros((len(vocabulary), dimension), np.float32)
         self.known = np.zeros(len(vocabulary), dtype=bool)
+        self.notes: list[str] = []
+        self.decimals: set[int] = set()  # of the values in the first rows of a text file
 
     def take(self, word: bytes, values: np.ndarray, place: str) -> None:
         """Keep the first vector of a word. values: (D,), of any precision."""
@@ -107,24 +135,9 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb", buffering=CHUNK)
 
 
-def _recognise(path: Path, file: BinaryIO) -> Format:
-    """The format, inferred from the first bytes of the content."""
-    beginning = file.read(4096)
-    file.seek(0)
-    if not beginning.strip():
-        raise UserError(f"{path}: the file is empty")
-    if beginning.startswith(b"\x80"):
-        return "gensim"
-    first, _, rest = beginning.partition(b"\n")
-    if not re.fullmatch(rb"\d{1,9} \d{1,9}\s*", first):
-        return "glove"
-    is_text = all(byte >= 32 or byte in b"\t\r\n" for byte in rest)
-    return "word2vec_text" if is_text else "word2vec_binary"
-
-
-def _read_header(path: Path, file: BinaryIO, dimension: int) -> int:
+def _header(path: Path, line: bytes, dimension: int) -> int:
     """The number of words according to the header, whose dimension is checked."""
-    header = re.fullmatch(rb"(\d{1,9}) (\d{1,9})\s*", file.readline(LONGEST))
+    header = HEADER.fullmatch(line)
     if header is None:
         raise UserError(f"{path}, line 1: expected a header of two integers, `words dimension`")
     _compare(path, int(header[2]), dimension)
@@ -146,47 +159,129 @@ def _show(word: bytes) -> str:
 # --- text ---------------------------------------------------------------------------------------
 
 
-def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, announced: int | None = None) -> None:
-    """Read rows `word v1 .. vD`, split from the right, since a word may contain spaces."""
-    dimension, rows = wanted.dimension, 0
-    lines = iter(partial(file.readline, LONGEST), b"")
-    for number, line in enumerate(lines, start=1 if announced is None else 2):
-        place = f"{path}, line {number}"
-        if not line.endswith(b"\n"):
-            raise UserError(f"{place}: {_unended(line)}")
-        line = line.rstrip()
-        if not line:
+def _read_text(path: Path, file: BinaryIO, wanted: _Wanted, has_header: bool) -> None:
+    """Read rows `word v1 .. vD`, split from the right, since a word may contain blanks."""
+    dimension, rows, last = wanted.dimension, 0, b"\n"
+    number = 0
+    numeric, example = 0, ""  # rows whose word ends in a number, and the first of them
+    numbered = lines(file, str(path), LONGEST, "word vectors")
+    announced = _header(path, next(numbered)[1], dimension) if has_header else None
+    for number, line in _of_dimension(path, numbered, wanted):
+        last = line
+        first, _, _ = line.partition(b" ")
+        if line.count(b" ") == dimension and b"\t" not in line and first not in wanted.beginnings:
+            rows += 1  # the fast way for most rows
             continue
-        spaces = line.count(b" ")
-        if announced is None and rows == 0:
-            if not _is_number(line.rpartition(b" ")[2]):
-                raise UserError(f"{place}: expected a word and its values, or a header")
-            _compare(path, spaces, dimension)
+        fields = line.split()
+        if not fields:
+            continue
         rows += 1
-        if spaces < dimension:
-            raise UserError(
-                f"{place}: {spaces} values, expected {dimension}: download the file again"
-            )
-        if spaces == dimension and line[: line.index(b" ")] not in wanted.beginnings:
-            continue
-        word, *values = line.rsplit(b" ", dimension)
-        if spaces > dimension and _is_number(word.rpartition(b" ")[2]):
-            raise UserError(
-                f"{place}: more than the expected {dimension} values: download the file again"
-            )
+        place = f"{path}, line {number}"
+        if len(fields) <= dimension:
+            if len(fields) == dimension and line[:1].isspace():  # the word is a blank
+                continue
+            raise UserError(f"{place}: {_too_few(line, len(fields) - 1, dimension)}")
+        word, *values = line.strip().rsplit(None, dimension)
+        if len(fields) > dimension + 1 and _ends_in_number(fields[:-dimension], dimension, place):
+            example = example or f"{_show(word)} (line {number})"
+            numeric += 1
         if word in wanted.rows:
             wanted.take(word, _numbers(values, place), place)
+    if numeric:
+        wanted.notes.append(
+            f"{path.name}: the words of {numeric:,} rows end in a number after a blank, such as "
+            f"{example}; the last {dimension} numbers of a row are its values"
+        )
     if announced is not None and rows != announced:
-        raise UserError(
-            f"{path}: the file has {rows:,} words, but its header says {announced:,}: download the "
-            "file again"
+        _note_header(path, announced, rows, wanted)
+    if last.strip() and not last.endswith((b"\n", b"\r")):
+        _check_end(last.split()[-1], wanted.decimals, f"{path}, line {number}")
+        wanted.notes.append(
+            f"{path.name}: the last line has no line end; if the download was interrupted, fetch "
+            "the file again"
         )
 
 
-def _unended(line: bytes) -> str:
-    if len(line) == LONGEST:
-        return f"the line is longer than {LONGEST:,} bytes: this is not a file of word vectors"
-    return "the last line is incomplete (it has no line end): download the file again"
+def _of_dimension(
+    path: Path, rows: Iterator[tuple[int, bytes]], wanted: _Wanted
+) -> Iterator[tuple[int, bytes]]:
+    """The rows, after a check that the first ones have the right dimension."""
+    dimension, sample = wanted.dimension, list(islice(rows, SAMPLE))
+    whole = [line.split() for _, line in sample if line.endswith((b"\n", b"\r"))]
+    wanted.decimals = {_decimals(value) for fields in whole for value in fields[-dimension:]}
+    counts = Counter(_count_values(line.split()) for _, line in sample if line.strip())
+    if sample and not sample[-1][1].endswith((b"\n", b"\r")):  # it may be cut off
+        found = _count_values(sample[-1][1].split())
+        counts[found] -= found < dimension
+    if counts[dimension] < max(counts.values(), default=0):
+        [(found, _)] = counts.most_common(1)
+        if found < 1:
+            number = next(number for number, line in sample if line.strip())
+            raise UserError(f"{path}, line {number}: expected a word and its values, or a header")
+        _compare(path, found, dimension)
+    return chain(sample, rows)
+
+
+def _count_values(fields: list[bytes]) -> int:
+    """The numbers at the end of a row; its first field is a word in any case."""
+    ends = (place for place in range(len(fields), 1, -1) if not _is_number(fields[place - 1]))
+    return len(fields) - next(ends, 1)
+
+
+def _ends_in_number(word: list[bytes], dimension: int, place: str) -> bool:
+    """Whether a word with blanks ends in a number, such as `Windows 95`.
+
+    Raises:
+        UserError: the number is rather a value too many, or the word holds the values of a row.
+    """
+    runs = (len(list(run)) for numeric, run in groupby(word[1:], _is_number) if numeric)
+    if max(runs, default=0) >= dimension:
+        raise UserError(f"{place}: two rows are in one line: download the file again")
+    if not _is_number(word[-1]):
+        return False
+    if not word[-1].isdigit():
+        raise UserError(
+            f"{place}: more than the expected {dimension} values: download the file again; or, if "
+            f"{_show(b' '.join(word))} is a word, remove the line"
+        )
+    return True
+
+
+def _check_end(last: bytes, decimals: set[int], place: str) -> None:
+    """Check that a value at the end of a file without a line end is not cut off, as far as can be
+    told: it ends in a digit, and has as many decimals as all values if those have equally many."""
+    cut_off = len(decimals) == 1 and _decimals(last) < max(decimals)
+    if cut_off or not last[-1:].isdigit():
+        raise UserError(
+            f"{place}: the last line is incomplete ({_show(last)} is cut off): download the file "
+            "again"
+        )
+
+
+def _decimals(value: bytes) -> int:
+    return len(value.partition(b".")[2])
+
+
+def _note_header(path: Path, announced: int, rows: int, wanted: _Wanted) -> None:
+    """A header that is off by one may count itself, or a word that was left out.
+
+    Raises:
+        UserError: it is off by more.
+    """
+    sentence = f"the file has {rows:,} words, but its header says {announced:,}"
+    if abs(rows - announced) > 1:
+        raise UserError(
+            f"{path}: {sentence}: download the file again, or, if it is whole, write {rows} "
+            f"{wanted.dimension} in its first line"
+        )
+    wanted.notes.append(f"{path.name}: {sentence}")
+
+
+def _too_few(line: bytes, found: int, dimension: int) -> str:
+    values = f"{found} values, expected {dimension}"
+    if line.endswith((b"\n", b"\r")):
+        return f"{values}: download the file again"
+    return f"the last line is incomplete ({values}): download the file again"
 
 
 def _is_number(text: bytes) -> bool:

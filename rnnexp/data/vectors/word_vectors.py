@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +18,13 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.folders import cache_folder, place_of
-from rnnexp.data.vectors.files import Format, read_vectors
+from rnnexp.data.vectors.files import Found, read_vectors
 from rnnexp.data.vectors.gensim import matrix_file
+from rnnexp.data.vectors.recognising import Format
 from rnnexp.errors import UserError
 from rnnexp.files import write_bytes
 
-VERSION = 1  # part of the cache key: raise it when the cache format or the readers change
+VERSION = 2  # part of the cache key: raise it when the cache format or the readers change
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Loaded:
     fingerprint: str  # SHA-256 (hex) of the file
     place: str  # absolute path of the file
     coverage: str  # a sentence: how many of the words have a vector
+    notes: list[str] = field(default_factory=list)  # sentences on what is unusual in the file
 
 
 class WordVectors:
@@ -76,10 +79,7 @@ class WordVectors:
         folder = place_of("embeddings", None)
         found = sorted(folder.glob(self.pattern))
         if not found:
-            raise UserError(
-                f"{folder} has no file {self.pattern}: run `rnnexp data fetch {self.source}`, or "
-                "set data.vectors.file=FILE"
-            )
+            raise UserError(self._missing(folder))
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise UserError(
@@ -87,6 +87,24 @@ class WordVectors:
                 "data.vectors.file=FILE"
             )
         return found[0]
+
+    def _missing(self, folder: Path) -> str:
+        """What to do without a file that matches the pattern, in one sentence."""
+        from rnnexp.data.fetching.downloads import DOWNLOADS  # which itself reads vectors
+
+        sizes = {name: f" ({one.size})" for name, one in DOWNLOADS.items()}
+        ways = [f"run `rnnexp data fetch {self.source}`{sizes.get(self.source, '')}"]
+        there = vector_files(folder)
+        if self.source != "glove":
+            fitting = Path(DOWNLOADS["glove"].members[0]).stem
+            with_glove = [path for path in there if path.name.startswith(fitting)]
+            which = f", which reads {with_glove[0].name}" if with_glove else sizes["glove"]
+            ways.append(f"set data/vectors=glove{which}")
+            there = [path for path in there if path not in with_glove]
+        ways.append(f"set data.vectors.file={there[0] if there else 'FILE'}")
+        if there and (dimension := re.search(r"(\d+)d\b", there[0].name)):
+            ways[-1] += f" data.vectors.dimension={dimension[1]}"
+        return f"{folder} has no file {self.pattern}: {', or '.join(ways)}"
 
     def load(self, vocabulary: Sequence[str]) -> Loaded:
         """Load the vectors of V different words, from the cache if they were read before.
@@ -97,8 +115,8 @@ class WordVectors:
         path = self.path
         fingerprint = _fingerprint(path)
         kept = self._kept(fingerprint, vocabulary)
-        vectors, known = _from_cache(kept, len(vocabulary), self.dimension) or _into_cache(
-            kept, *read_vectors(path, vocabulary, self.dimension, self.format)
+        vectors, known, notes = _from_cache(kept, len(vocabulary), self.dimension) or _into_cache(
+            kept, read_vectors(path, vocabulary, self.dimension, self.format)
         )
         count, size = int(known.sum()), len(vocabulary)
         coverage = (
@@ -112,6 +130,7 @@ class WordVectors:
             fingerprint=fingerprint,
             place=str(path.resolve()),
             coverage=coverage,
+            notes=notes,
         )
 
     def _kept(self, fingerprint: str, vocabulary: Sequence[str]) -> Path:
@@ -119,6 +138,13 @@ class WordVectors:
         identity = [VERSION, fingerprint, list(vocabulary), self.dimension, self.format]
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
         return cache_folder() / "vectors" / f"{key}.npz"
+
+
+def vector_files(folder: Path, patterns: Sequence[str] = ("*",)) -> list[Path]:
+    """The files of word vectors in a folder, sorted. The matrices that gensim writes beside its
+    own files are not among them."""
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if path.name[0] != "." and path.suffix != ".npy")
 
 
 def _standardized(rows: np.ndarray) -> np.ndarray:
@@ -148,11 +174,11 @@ def _sha256(path: Path) -> str:
 DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def _from_cache(kept: Path, size: int, dimension: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Vectors (V, D) and known (V,) from the cache; None if the file is missing or damaged."""
+def _from_cache(kept: Path, size: int, dimension: int) -> Found | None:
+    """The vectors of V words from the cache; None if the file is missing or damaged."""
     try:
         with np.load(kept, allow_pickle=False) as file:
-            known, rows = file["known"], file["vectors"]
+            known, rows, notes = file["known"], file["vectors"], file["notes"]
     except DAMAGED:
         return None
     if (known.dtype, known.shape) != (np.dtype(bool), (size,)):
@@ -161,17 +187,16 @@ def _from_cache(kept: Path, size: int, dimension: int) -> tuple[np.ndarray, np.n
         return None
     vectors = np.zeros((size, dimension), np.float32)
     vectors[known] = rows
-    return vectors, known
+    return Found(vectors, known, list(map(str, notes)))
 
 
-def _into_cache(
-    kept: Path, vectors: np.ndarray, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _into_cache(kept: Path, found: Found) -> Found:
     content = io.BytesIO()
-    np.savez(content, known=known, vectors=vectors[known])
+    notes = np.array(found.notes, dtype=str)
+    np.savez(content, known=found.known, vectors=found.vectors[found.known], notes=notes)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(kept, content.getvalue())
     except OSError:
         pass  # without a writable cache they are read again next time
-    return vectors, known
+    return found

@@ -1,15 +1,15 @@
 """The leaderboard: tables of all runs.
 
 Runs that differ only in the seed share a row, with mean and standard deviation. Runs on the same
-data share a table, best first by the task's first headline metric. Failed, interrupted and damaged
-runs are counted, not hidden. Only the config keys that differ are columns.
+test set share a table, best first by the task's first headline metric. Failed, interrupted and
+damaged runs are counted, not hidden. Only the config keys that differ are columns.
 """
 
 import json
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnexp.data.source import fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.runs.folder.reading import read_config, read_digest, read_metrics, read_run
-from rnnexp.runs.hyperparameters import hyperparameters
+from rnnexp.runs.hyperparameters import by_option, hyperparameters, typed_keys
 
 # Columns beside config keys and metrics. METRIC + DEVIATION is the standard deviation of METRIC.
 SEEDS, NOT_COMPLETED, SECONDS, DEVIATION = "seeds", "not completed", "training s", " sd"
@@ -35,13 +36,26 @@ class Entry:
     damage: str  # why a damaged run cannot be read; else empty
     seed: Any
     config: dict[str, Any]  # name and hyperparameters, without the seed
-    data: str | None  # fingerprint, equal for comparable runs; None if never read
+    data: str | None  # fingerprint of the data; None if never read
     title: str
     headline: list[str]  # names of metrics; the first one ranks the runs
     lower_is_better: bool  # for the first headline metric
     metrics: dict[str, float]
     seconds: float  # of training; NaN if unknown
     started: float = 0.0  # Unix time in seconds
+    test: str = ""  # fingerprint of what was tested of the data; empty if not recorded
+    choices: dict[str, str] = field(default_factory=dict)  # config group -> option
+    overrides: tuple[str, ...] = ()  # those of rerun included
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The config with classes by the word that was typed, if that is recorded."""
+        return by_option(self.config, self.choices, self.overrides)
+
+    @property
+    def tested_on(self) -> tuple[str | None, str]:
+        """Equal for comparable runs."""
+        return self.data, self.test
 
 
 def find_runs(folders: Iterable[Path], metric: str | None = None) -> list[Entry]:
@@ -103,6 +117,27 @@ def _entry(folder: Path, first: str | None) -> Entry:
         metrics=metrics,
         seconds=run.get("seconds", {}).get("train", float("nan")),
         started=_timestamp(run.get("started")),
+        test=_test_set(run),
+        choices={str(group): str(option) for group, option in run.get("choices", {}).items()},
+        overrides=tuple(map(str, [*run.get("overrides", []), *run.get("changes", [])])),
+    )
+
+
+def _test_set(run: dict[str, Any]) -> str:
+    """A fingerprint of what a run tested of its data; empty if the run did not record its split.
+
+    A split has a part `test` of documents, or for each series what begins with `test_`."""
+    split = run.get("split")
+    if not isinstance(split, dict) or not split:
+        return ""
+    if "test" in split:
+        return fingerprint(split["test"])
+    return fingerprint(
+        {
+            name: {key: value for key, value in part.items() if str(key).startswith("test_")}
+            for name, part in split.items()
+            if isinstance(part, dict)
+        }
     )
 
 
@@ -152,7 +187,7 @@ def _status(run: dict[str, Any]) -> str:
 
 
 def tables(entries: list[Entry]) -> dict[str, pd.DataFrame]:
-    """One table per data set, by title.
+    """One table per test set, by title.
 
     Columns: the name and the config keys that differ; `seeds` of the completed runs; `not
     completed`; mean and standard deviation of each headline metric over the seeds (NaN for one
@@ -172,14 +207,17 @@ def whole_table(entries: list[Entry]) -> pd.DataFrame:
 
 
 def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
-    """Runs grouped by their data, by title. A run that ended before it read its data joins the runs
-    with the same class of source."""
+    """Runs grouped by what they were tested on, by title. A run that ended before it read its data
+    joins the runs with the same class of source."""
     found, unread = {}, [entry for entry in entries if entry.data is None]
-    for data in dict.fromkeys(entry.data for entry in entries if entry.data):
-        same = [entry for entry in entries if entry.data == data]
+    sets = list(dict.fromkeys(entry.tested_on for entry in entries if entry.data))
+    for data, test in sets:
+        same = [entry for entry in entries if entry.tested_on == (data, test)]
+        several = sum(data == other for other, _ in sets) > 1
+        which = f"data {str(data)[:8]}" + (f", test set {test[:8] or 'unknown'}" if several else "")
         source = same[0].config.get("data")
         title = max(same, key=lambda entry: entry.status == "completed").title
-        found[f"{title} (data {data[:8]})"] = [
+        found[f"{title} ({which})"] = [
             *same,
             *(entry for entry in unread if entry.config.get("data") == source),
         ]
@@ -189,11 +227,30 @@ def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
 
 
 def differing(entries: list[Entry]) -> list[str]:
-    """`name`, and the config keys in which the runs differ; runs without a config are ignored."""
-    configs = [entry.config for entry in entries if len(entry.config) > 1]
+    """`name`, and the config keys in which the runs differ; runs without a config are ignored.
+
+    A key whose value follows from the chosen option of its group is left out."""
+    known = [entry for entry in entries if len(entry.config) > 1]
+    configs = [entry.shown for entry in known]
     keys = dict.fromkeys(key for config in configs for key in config if key != "name")
     values = {key: {str(config.get(key, "absent")) for config in configs} for key in keys}
-    return ["name", *(key for key in keys if len(values[key]) > 1)]
+    found = [key for key in keys if len(values[key]) > 1]
+    return ["name", *(key for key in found if not _follows(key, known))]
+
+
+def _follows(key: str, entries: list[Entry]) -> bool:
+    """Whether the option of a config group around this key decides its value in all these runs,
+    and nobody has given it."""
+    if any(not entry.choices or key in typed_keys(entry.overrides) for entry in entries):
+        return False
+    if len({entry.choices.get("experiment") for entry in entries}) > 1:  # it may set any key
+        return False
+    parts = key.split(".")
+    for group in ("/".join(parts[:length]) for length in range(1, len(parts))):
+        pairs = {(one.choices.get(group), str(one.shown.get(key, "absent"))) for one in entries}
+        if len(pairs) == len({one.choices.get(group) for one in entries}):
+            return True
+    return False
 
 
 def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
@@ -204,7 +261,7 @@ def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
     for entry in entries:
         groups.setdefault(json.dumps(entry.config, sort_keys=True, default=str), []).append(entry)
     rows = [
-        {key: group[0].config.get(key, np.nan) for key in keys} | _row(group, headline)
+        {key: group[0].shown.get(key, np.nan) for key in keys} | _row(group, headline)
         for group in groups.values()
     ]
     table = pd.DataFrame(rows)

@@ -11,14 +11,14 @@ from rnnexp.tables import Column, Table
 
 def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
     """A table of at most `width` characters, without wrapped cells. Config keys are shortened to
-    their last part. Columns are dropped in the reverse of this order: name, seeds, not completed,
-    first metric, the keys that distinguish most rows, training time, other metrics, other keys."""
+    their last part. Columns are dropped in the reverse of this order: name, first metric, seeds,
+    not completed, the keys that distinguish most rows, training time, other metrics, other keys."""
     texts, keys = _texts(table), _keys(table)
     last = [key.rpartition(".")[2] for key in keys]
     heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}
     metric = next((name for name in texts if f"{name}{DEVIATION}" in table), SECONDS)
     others, keys = texts.columns.drop(keys), _telling(texts[keys])
-    first = [keys[0], SEEDS, NOT_COMPLETED, metric, *keys[1:], SECONDS]
+    first = [keys[0], metric, SEEDS, NOT_COMPLETED, *keys[1:], SECONDS]
     order = dict.fromkeys([*first, *others, *texts])
     shown = [name for name in order if name in texts]
     while len(shown) > 1 and _width(texts[shown].rename(columns=heads)) > width:

@@ -6,6 +6,7 @@ The runs of a group differ only in the seed. Of several runs with one seed, the 
 
 import json
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +24,57 @@ def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:
 
     Raises:
         UserError: the group names an unknown key, has no completed run, or holds several configs or
-            data sets.
+            test sets.
     """
+    found = matching(entries, wanted)
+    if not found:
+        raise UserError(f"no completed run matches {wanted}")
+    return found
+
+
+def matching(entries: list[Entry], wanted: str) -> dict[str, Entry]:
+    """As `select`, but empty if there is no completed run."""
     outside_brackets = r",(?![^\[]*\])"
     conditions = dict(part.partition("=")[::2] for part in re.split(outside_brackets, wanted))
     known = {key for entry in entries for key in entry.config}
-    for key in conditions:
-        if key not in known:
-            raise UserError(f"{wanted}: no run has the key {key}{did_you_mean(key, known)}")
+    conditions = {_whole_key(key, known, wanted): value for key, value in conditions.items()}
     found = [
         entry
         for entry in entries
         if entry.status == "completed"
-        and all(_is(entry.config.get(key), value) for key, value in conditions.items())
+        and all(
+            _is(entry.config.get(key), value) or _is(entry.shown.get(key), value)
+            for key, value in conditions.items()
+        )
     ]
-    if not found:
-        raise UserError(f"no completed run matches {wanted}")
     if len({entry.data for entry in found}) > 1:
         raise UserError(f"the runs with {wanted} use different data: add data.KEY=VALUE")
+    if len({entry.test for entry in found}) > 1:
+        raise UserError(
+            f"the runs with {wanted} have different test sets of the same data: add a condition on "
+            "the split, such as data.split_seed=0"
+        )
     if len({json.dumps(entry.config, sort_keys=True, default=str) for entry in found}) > 1:
         keys = differing(found)
-        several = [key for key in keys if len({str(one.config.get(key)) for one in found}) > 1]
+        several = [key for key in keys if len({str(one.shown.get(key)) for one in found}) > 1]
         raise UserError(f"the runs with {wanted} differ in {', '.join(several)}: add a condition")
     return {str(entry.seed): entry for entry in found}
+
+
+def _whole_key(key: str, known: set[str], wanted: str) -> str:
+    """The config key that a key of a condition means: model/recurrence is model.recurrence, and lr
+    is optimizer.lr if no other key ends so."""
+    key = key.replace("/", ".")
+    if key in known:
+        return key
+    ends = sorted(one for one in known if one.endswith(f".{key}"))
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise UserError(f"{wanted}: {key} may be {' or '.join(ends)}: give the whole key")
+    last = {one.rpartition(".")[2] for one in known}  # also offered, for they are shorter to type
+    offer = did_you_mean(key, last if get_close_matches(key, last) else known)
+    raise UserError(f"{wanted}: no run has the key {key}{offer}")
 
 
 def _is(value: Any, text: str) -> bool:
@@ -77,9 +106,11 @@ def compare(entries: list[Entry], first: str, second: str) -> list[str]:
         )
     if next(iter(a.values())).data != next(iter(b.values())).data:
         raise UserError(f"{first} and {second} were not run on the same data")
+    if next(iter(a.values())).test != next(iter(b.values())).test:
+        raise UserError(f"{first} and {second} have different test sets of the same data")
     metric = a[seeds[0]].headline[0]
     for group, runs in ((first, a), (second, b)):
-        if any(f"test/{metric}" not in runs[seed].metrics for seed in seeds):
+        if any(np.isnan(runs[seed].metrics.get(f"test/{metric}", np.nan)) for seed in seeds):
             raise UserError(f"the runs that are {group} do not all have the metric {metric}")
     difference = np.array(
         [b[seed].metrics[f"test/{metric}"] - a[seed].metrics[f"test/{metric}"] for seed in seeds]
@@ -104,7 +135,8 @@ def check(entries: list[Entry], path: Path) -> tuple[list[str], int]:
     The file is a YAML list of `{runs: KEY=VALUE, metric: smape, expected: 0.73, tolerance: 0.02}`.
 
     Raises:
-        UserError: the file cannot be read, is malformed, or is empty.
+        UserError: the file cannot be read, is malformed or empty, or `runs` names an unknown key or
+            several groups.
     """
     try:
         expectations = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -123,16 +155,17 @@ def check(entries: list[Entry], path: Path) -> tuple[list[str], int]:
     sentences, missed = [], 0
     for runs, metric, expected, tolerance in wanted:
         try:
-            group = select(entries, runs)
-            mean = float(np.mean([entry.metrics[f"test/{metric}"] for entry in group.values()]))
+            group = matching(entries, runs)
         except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+        name = f"test/{metric}"
+        values = [entry.metrics[name] for entry in group.values() if name in entry.metrics]
+        if not group or len(values) < len(group):
             missed += 1
-            sentences.append(f"missed  {error}")
+            what = f"{runs}: there is no metric {metric}" if group else f"no completed run: {runs}"
+            sentences.append(f"missed  {what}")
             continue
-        except KeyError:
-            missed += 1
-            sentences.append(f"missed  {runs}: there is no metric {metric}")
-            continue
+        mean = float(np.mean(values))
         hit = abs(mean - expected) <= tolerance
         missed += not hit
         verdict = "met   " if hit else "missed"

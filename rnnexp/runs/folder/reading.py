@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ ENTRY_TYPES: dict[str, type] = {
     "kept": dict,
     "seconds": dict,
     "headline": list,
+    "choices": dict,
+    "overrides": list,
+    "changes": list,
 }
 
 
@@ -83,14 +87,16 @@ def read_config(folder: Path) -> DictConfig:
 
 
 def read_metrics(folder: Path) -> dict[str, float]:
-    """metrics.json of a completed run.
+    """metrics.json of a completed run. A metric without a value, null, is NaN.
 
     Raises:
         UserError: it is missing or damaged.
     """
     metrics = _read_json(folder / "metrics.json")
     for name, value in metrics.items():
-        if not isinstance(value, (int, float)):
+        if value is None:
+            metrics[name] = math.nan
+        elif not isinstance(value, (int, float)):
             raise UserError(f"{folder / 'metrics.json'} is damaged: {name} is {value!r}")
     return old_names.translated_metrics(metrics)
 

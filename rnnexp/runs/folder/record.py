@@ -19,6 +19,7 @@ import hashlib
 import io
 import logging
 import os
+import shlex
 import socket
 import traceback
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.errors import RunFailed, UserError
-from rnnexp.files import write_bytes, write_json, write_text
+from rnnexp.files import csv_text, write_bytes, write_json, write_text
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, hash_file
 
@@ -89,11 +90,30 @@ class RunRecord:
         write_text(self.folder / "history.csv", pd.DataFrame(rows).to_csv(index=False))
 
     def predictions(self, table: pd.DataFrame) -> None:
-        """Write floats with nine significant digits, which preserve a float32 exactly."""
-        write_text(self.folder / "predictions.csv", table.to_csv(index=False, float_format="%.9g"))
+        """Write the predictions, exactly."""
+        write_text(self.folder / "predictions.csv", csv_text(table))
 
     def digest(self, digest: dict[str, Any]) -> None:
         write_json(self.folder / "digest.json", digest)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for a run or a sweep, if there is none.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"the run cannot be written to {folder}: {error.strerror}; choose another place with "
+        "paths.outputs=FOLDER or the environment variable RNNEXP_OUTPUTS"
+    )
 
 
 @contextmanager
@@ -101,30 +121,30 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
     """Record one run in a new folder. The way in which the block ends sets the run's status.
 
     Raises:
-        UserError: the folder already holds a run.
+        UserError: the folder already holds a run, or cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         (folder / "run.json").touch(exist_ok=False)  # only one of two launches succeeds
     except FileExistsError as error:
         raise UserError(
             f"{folder} already holds a run, which is never overwritten: choose another folder"
         ) from error
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
     record = RunRecord(folder, argv)
     record.save()
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
+    _log_to(handler, f"started: {shlex.join(argv)}", logging.INFO)
     try:
         yield record
     except (KeyboardInterrupt, SystemExit) as stop:
         # Lightning turns Ctrl-C into SystemExit.
         record.save(status="interrupted", finished=now())
         raise KeyboardInterrupt from stop
-    except BrokenPipeError:  # the reader of stdout is gone, as with `| head`
-        record.save(status="interrupted", finished=now())
-        raise
     except (UserError, RunFailed) as error:
         _log_to(handler, str(error))
         record.save(status="failed", finished=now(), error=str(error))
@@ -134,10 +154,11 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
         record.save(status="failed", finished=now(), error=f"{type(error).__name__}: {error}")
         raise
     finally:
+        _log_to(handler, f"ended: {record.run['status']}", logging.INFO)
         root.removeHandler(handler)
         handler.close()
 
 
-def _log_to(handler: logging.Handler, text: str) -> None:
+def _log_to(handler: logging.Handler, text: str, level: int = logging.ERROR) -> None:
     """Write to the log of the run only; the command prints to the console."""
-    handler.handle(logging.LogRecord("rnnexp", logging.ERROR, "", 0, text, None, None))
+    handler.handle(logging.LogRecord("rnnexp", level, "", 0, text, None, None))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnexp.nn.readouts import Readout
+from rnnexp.nn.readouts import Readout, outputs_of
 from rnnexp.nn.recurrence import Recurrence, TorchRecurrence
 from rnnexp.nn.representations import OneHotTokens, Sequences
 from rnnexp.tasks.classification.spec import ClassificationSpec
@@ -93,7 +93,8 @@ class Classifier(nn.Module):
         x = self.represent(tokens, lengths, extra)
         read = self.readout.run_over(x)
         hidden, final = self.recurrence(read, self.readout.reads_every_step)
-        return functional.log_softmax(self.readout(x, hidden, final).squeeze(1), dim=-1)
+        outputs = outputs_of(self.readout, x, hidden, final)
+        return functional.log_softmax(outputs.squeeze(1), dim=-1)
 
     def represent(
         self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None

@@ -1,7 +1,7 @@
 """The classification task: negative log-likelihood loss, and metrics over all classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 import torch
@@ -45,6 +45,7 @@ class Classification(Task):
     spec_class = ClassificationSpec
     data_module = ClassificationData
     baselines_version: ClassVar[int] = 2
+    ceilings = ("perfect_memoriser",)
 
     network: Classifier
     spec: ClassificationSpec
@@ -138,12 +139,12 @@ class Classification(Task):
         rows = self.predictions["row"].tolist()
         log_probability = self.predictions["log_probability"]
         names = self.spec.classes
-        table = {
+        table: dict[str, Any] = {
             "document": rows,
             "group": [data.source.documents["test"][row].group for row in rows],
             "target": [names[label] for label in self.predictions["target"].tolist()],
             "prediction": [names[label] for label in log_probability.argmax(1).tolist()],
         }
         for number, name in enumerate(names):
-            table[f"p_{name}"] = log_probability[:, number].exp().tolist()
+            table[f"p_{name}"] = log_probability[:, number].exp().float().numpy()
         return pd.DataFrame(table)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from rnnexp.data.series.cleaning import Series, clean, span, usual_distance
-from rnnexp.data.series.raw import RawSeries
+from rnnexp.data.series.cleaning import Series, clean, near_zero
+from rnnexp.data.series.frequency import span, usual_distance
+from rnnexp.data.series.grid import after_long_gaps, show
+from rnnexp.data.series.raw import RawSeries, unique_names
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.windows import Store
 from rnnexp.errors import UserError
@@ -27,18 +29,24 @@ from rnnexp.tasks.forecasting.network import Forecaster
 class Forecasts:
     """The next value of each of n series, in original units, and its time.
 
-    notes: sentences on how the series were read.
+    notes: sentences on how the series were read. unread: the file or series that could not be
+    predicted, and why.
     """
 
     series: list[str]
     time: np.ndarray  # datetime64[s], (n,)
-    value: np.ndarray  # float32, (n,)
+    value: np.ndarray  # float64, (n,)
     unit: str
     notes: list[str]
+    unread: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[str]:
+        return list(self.unread.values())
 
     def frame(self) -> pd.DataFrame:
-        """One row per series: series, timestamp, prediction, unit."""
-        return pd.DataFrame(
+        """One row per series: series, timestamp, prediction, unit; and if one failed, error."""
+        frame = pd.DataFrame(
             {
                 "series": self.series,
                 "timestamp": np.datetime_as_string(self.time, unit="s"),
@@ -46,13 +54,18 @@ class Forecasts:
                 "unit": self.unit,
             }
         )
+        if not self.unread:
+            return frame
+        lost = pd.DataFrame({"series": list(self.unread), "error": self.failed})
+        return pd.concat([frame, lost.assign(unit=self.unit)], ignore_index=True)
 
     def table(self) -> Table:
         """One row per series."""
         rows = []
         for name, time, value in zip(self.series, self.time, self.value.tolist(), strict=True):
             in_units = f"{number(value)} {self.unit}".strip()
-            rows.append([printable(name), in_units, str(time).replace("T", " ")])
+            rows.append([printable(name), in_units, show(time)])
+        rows += [[printable(name), "failed", ""] for name in self.unread]
         columns = [Column("series"), Column("next value", numbers=True), Column("for")]
         return Table("", columns, rows)
 
@@ -60,56 +73,122 @@ class Forecasts:
 def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) -> Forecasts:
     """Predict the next value of every series in these files. data: after `setup` or `restore`.
 
+    A file or series that cannot be predicted does not stop the others.
+
     Raises:
-        UserError: a file cannot be read in the format of the run's source, has another frequency,
-            or is too short.
+        UserError: the only file or series cannot be predicted: it cannot be read in the format of
+            the run's source, has another frequency, or is too short.
     """
-    source = data.source
-    series = [_cleaned(raw, source) for raw in source.read_files(paths)]
-    store = Store(series, source.conditioning)
-    network = copy.deepcopy(network)
-    network.scaling = _scaling(data, series)  # indexed by the new series
-    with torch.no_grad():
-        value = network.predict(*store.inputs(store.first[1:] - source.look_back, source.look_back))
+    source, notes = data.source, []
+    raw, failed = _read(source, paths)
+    series: list[Series] = []
+    scalings: list[dict[str, list]] = []
+    for one in raw:
+        try:
+            cleaned, left_out = _cleaned(one, source)
+            scalings.append(_scaling(data, cleaned))
+        except UserError as error:
+            failed[one.name if one.alone else one.place] = str(error)
+            continue
+        series.append(cleaned)
+        if left_out:
+            notes.append(
+                f"{printable(one.name)}: {left_out:,} rows before a long gap were left out"
+            )
+    if utc := [one.name for one in raw if one.utc]:
+        notes.append(f"times written with a UTC offset, or as an epoch, are UTC: {listed(utc)}")
+    if len(failed) == 1 and not series:
+        raise UserError(*failed.values())
     return Forecasts(
         [one.name for one in series],
-        np.array([one.time[-1] + source.step for one in series]).astype("datetime64[s]"),
-        value.numpy(),
+        np.array([source.frequency.after(one.time[-1:], 1)[0] for one in series], "datetime64[s]"),
+        _predicted(network, data, series, scalings),
         data.spec.unit,
-        _how_series_are_read(data, series),
+        notes + _how_series_are_read(data, series),
+        failed,
     )
 
 
-def _cleaned(raw: RawSeries, source: SeriesSource) -> Series:
-    """Apply the run's cleaning; every row counts as training, since the forecast lies after it."""
+def _read(source: SeriesSource, paths: Sequence[Path]) -> tuple[list[RawSeries], dict[str, str]]:
+    """The series of all files, and what could not be read, with the reason."""
+    found: list[RawSeries] = []
+    failed: dict[str, str] = {}
+    for path in paths:
+        try:
+            files = source.files_in(path)
+        except UserError as error:
+            failed[str(path)] = str(error)
+            continue
+        for file in files:
+            try:
+                found = unique_names([*found, *source.read_files([file])])
+            except UserError as error:
+                failed[str(file)] = str(error)
+    return found, failed
+
+
+def _predicted(
+    network: Forecaster,
+    data: ForecastingData,
+    series: Sequence[Series],
+    scalings: Sequence[dict[str, list]],
+) -> np.ndarray:
+    if not series:
+        return np.empty(0, np.float32)
+    source = data.source
+    store = Store(list(series), source.conditioning)
+    network = copy.deepcopy(network)
+    rows = {key: [own[key][0] for own in scalings] for key in scalings[0]}
+    network.scaling = Scaling(**rows)  # indexed by the new series
+    with torch.no_grad():
+        value = network.predict(*store.inputs(store.first[1:] - source.look_back, source.look_back))
+    return value.numpy()
+
+
+def _cleaned(raw: RawSeries, source: SeriesSource) -> tuple[Series, int]:
+    """Apply the run's cleaning to the rows after the last gap that is too long to be filled, if
+    they are enough for a window. Also returns how many rows came before it.
+
+    Every row counts as training, since the forecast lies after it.
+    """
     distance = usual_distance(raw.time)
-    if distance is not None and distance != source.step:
+    if source.frequency.offset is None and distance not in (None, source.step):
         raise UserError(
-            f"{raw.path}: most rows are {span(distance)} apart, but the steps of this run are "
-            f"{span(source.step)} (data.frequency): resample the series"
+            f"{raw.place}: most rows are {span(distance)} apart, but the steps of this run are "
+            f"{source.frequency} (data.frequency): resample the series"
         )
+    recent = _recent(raw, source)
     series, _ = clean(
-        raw, source.cleaning, step=source.step, season=source.season, training_rows=len(raw.time)
+        recent,
+        source.cleaning,
+        frequency=source.frequency,
+        season=source.season,
+        training_rows=len(recent.time),
     )
     if len(series.time) < source.look_back:
         raise UserError(
-            f"{raw.path} has {len(series.time)} steps, but the network reads the last "
+            f"{raw.place} has {len(series.time)} steps, but the network reads the last "
             f"{source.look_back} (data.look_back): give a longer file"
         )
-    return series
+    return series, len(raw.time) - len(recent.time)
 
 
-def _scaling(data: ForecastingData, series: Sequence[Series]) -> Scaling:
-    """The run's scaling of each series; a series that is new is scaled by its own history."""
-    rows: dict[str, list] = {"minimum": [], "range": [], "change": []}
-    for one in series:
-        if one.name in data.spec.series:
-            fitted, place = data.scaling, data.spec.series.index(one.name)
-        else:
-            fitted, place = data.source.normalization.scaling([one], [len(one.time)]), 0
-        for key in rows:
-            rows[key].append(fitted[key][place])
-    return Scaling(**rows)
+def _recent(raw: RawSeries, source: SeriesSource) -> RawSeries:
+    observed = ~np.isnan(raw.values[:, 0])
+    if source.cleaning.outliers == "fill":
+        observed &= ~near_zero(raw.values[:, 0], source.cleaning.near_zero, len(raw.time))
+    frequency = source.frequency if source.cleaning.gaps == "fill" else None
+    recent = after_long_gaps(raw, observed, frequency, source.cleaning.longest_gap)
+    steps = source.frequency.steps_between(recent.time[[0, -1]])[0] + 1
+    return recent if steps >= source.look_back else raw
+
+
+def _scaling(data: ForecastingData, series: Series) -> dict[str, list]:
+    """The run's scaling of a series; a series that is new is scaled by its own history."""
+    if series.name not in data.spec.series:
+        return data.source.normalization.scaling([series], [len(series.time)])
+    place = data.spec.series.index(series.name)
+    return {key: [data.scaling[key][place]] for key in ("minimum", "range", "change")}
 
 
 def _how_series_are_read(data: ForecastingData, series: Sequence[Series]) -> list[str]:
@@ -118,7 +197,7 @@ def _how_series_are_read(data: ForecastingData, series: Sequence[Series]) -> lis
     if strange:
         notes.append(
             f"series that were not in training, scaled by their own history: {listed(strange)}; "
-            f"those in training were {listed(known)} (a series is named after its file)"
+            f"those in training were {listed(known)} ({data.source.named})"
         )
     for one in series:
         repaired = int((~one.observed[-look_back:]).sum())

@@ -43,8 +43,9 @@ def forecasting_baselines(
     if within_a_day:
         predictions["ridge_week"] = _ridge(data, windows, week=True)
     forecasts = {name: torch.from_numpy(one) for name, one in predictions.items()}
+    target, scale, unit = windows.target, windows.scale, data.source.unit
     return {
-        name: forecast_metrics(one, windows.target, data.source.unit) | added(one, windows.target)
+        name: forecast_metrics(one, target, scale, unit) | added(one, target)
         for name, one in forecasts.items()
     }
 
@@ -54,7 +55,7 @@ def lagged(data: ForecastingData, following: torch.Tensor, lag: int) -> np.ndarr
     value if the series does not reach back so far."""
     first = data.source.store.first[data.source.store.series_of(following - 1)]
     position = torch.where(following - lag >= first, following - lag, following - 1)
-    return data.source.store.values[position, 0].double().numpy()
+    return data.source.store.values[position, 0].numpy()
 
 
 def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
@@ -70,9 +71,9 @@ def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:
             prediction[tested] = lagged(data, following, 1)
             continue
         # Loads range from 500 to 25,000 MW: standardised, all series can share one penalty.
-        span = data.source.store.values[first:end, 0].double()
+        span = data.source.store.values[first:end, 0]
         mean, deviation = span.mean().item(), span.std().item()
-        target = data.source.store.values[training, 0].double().numpy()
+        target = data.source.store.values[training, 0].numpy()
         model = Ridge(alpha=1.0)
         model.fit(_ridge_inputs(data, training, week, mean, deviation), (target - mean) / deviation)
         standardized = model.predict(_ridge_inputs(data, following, week, mean, deviation))
@@ -84,9 +85,7 @@ def _ridge_inputs(
     data: ForecastingData, following: torch.Tensor, week: bool, mean: float, deviation: float
 ) -> np.ndarray:
     start = following - data.source.look_back
-    lags = (
-        data.source.store.values[:, 0].unfold(0, data.source.look_back, 1)[start].double().numpy()
-    )
+    lags = data.source.store.values[:, 0].unfold(0, data.source.look_back, 1)[start].numpy()
     columns = [(lags - mean) / deviation]
     if week:
         for lag in (7 * data.source.season, 7 * data.source.season + 1):

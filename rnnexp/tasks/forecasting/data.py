@@ -10,9 +10,11 @@ from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
 from rnnexp.data.series.source import SeriesSource
-from rnnexp.data.series.windows import SeriesBatch, Windows
+from rnnexp.data.series.windows import SeriesBatch, Windows, seasonal_change
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
+from rnnexp.tables import Table
+from rnnexp.tasks.answers import listed
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
 
 SCALING = "scaling.json"  # in the run folder
@@ -71,9 +73,12 @@ class ForecastingData(DataModule):
         with an empty cell have no target and are left out.
         """
         source = self.source
-        starts, targets, times = [], [], []
+        starts, targets, times, scales = [], [], [], []
         firsts = source.store.first[:-1].tolist()
-        for one, split, first in zip(source.series, source.splits, firsts, strict=True):
+        scale_of = self.seasonal_changes(span)
+        for one, split, first, scale in zip(
+            source.series, source.splits, firsts, scale_of, strict=True
+        ):
             if span == "test":
                 rows = np.arange(split.validation, split.rows)
             else:
@@ -82,11 +87,46 @@ class ForecastingData(DataModule):
             starts.append(first + one.row_step[rows] - source.look_back)
             targets.append(one.row_value[rows])
             times.append(one.row_time[rows])
+            scales.append(np.full(len(rows), scale))
         return Windows(
             torch.from_numpy(np.concatenate(starts)),
-            torch.from_numpy(np.concatenate(targets)).float(),
+            torch.from_numpy(np.concatenate(targets)),
             np.concatenate(times),
+            torch.from_numpy(np.concatenate(scales)),
         )
+
+    def seasonal_changes(self, span: str) -> np.ndarray:
+        """(S,) float64: the `seasonal_change` of every series before its `validation` or `test`
+        span, the scale of MASE."""
+        source = self.source
+        splits = source.splits
+        rows = [split.validation if span == "test" else split.train for split in splits]
+        changes = map(seasonal_change, source.series, rows, [source.season] * len(rows))
+        return np.array(list(changes))
+
+    def around_zero(self) -> list[str]:
+        """The series that hold zeros or change sign before their test span, after cleaning."""
+        found = []
+        for one, split in zip(self.source.series, self.source.splits, strict=True):
+            target = one.values[: one.row_step[split.validation], 0]
+            if target.min() <= 0 <= target.max():
+                found.append(one.name)
+        return found
+
+    def report(self) -> list[Table | str]:
+        """The tables of the source, and a sentence on the series that MASE leaves out."""
+        tested = self.seasonal_changes("test") > 0
+        validated = (self.seasonal_changes("validation") > 0) | (
+            self.source.validation_fraction == 0
+        )
+        left_out = [self.spec.series[number] for number in np.flatnonzero(~(tested & validated))]
+        if not left_out:
+            return super().report()
+        return [
+            *super().report(),
+            f"mase leaves out {listed(left_out)}: before the evaluated span no value differs from "
+            f"the value a season ({self.source.season} steps) earlier",
+        ]
 
     # Initial values, kept files, fingerprints ---------------------------------------------------
 
@@ -118,7 +158,7 @@ class ForecastingData(DataModule):
             "unit": source.unit,
             "look_back": source.look_back,
             "season": source.season,
-            "step": str(source.step),
+            "step": source.frequency.key,
         }
 
     @property

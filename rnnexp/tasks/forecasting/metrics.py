@@ -2,30 +2,33 @@
 
 import torch
 from torch import Tensor
-from torchmetrics.functional import (
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    symmetric_mean_absolute_percentage_error,
-)
+from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
 from rnnexp.tasks.metric import Metric
 
 
-def described(unit: str) -> list[Metric]:
-    """The descriptions of the metrics of `forecast_metrics`."""
+def described(unit: str, by_mase: bool = False) -> list[Metric]:
+    """The descriptions of the metrics of `forecast_metrics`. by_mase: whether runs are compared by
+    MASE, which then comes first and stands in the tables of results."""
     suffix = f"_{unit}" if unit else ""
-    return [
+    mase = Metric("mase", "", lower_is_better=True, headline=by_mase)
+    others = [
         Metric("smape", "%", lower_is_better=True),
         Metric("smape_lecture", "%", lower_is_better=True, headline=False),
         Metric(f"mae{suffix}", unit, lower_is_better=True),
         Metric(f"rmse{suffix}", unit, lower_is_better=True),
         Metric("mape", "%", lower_is_better=True),
     ]
+    return [mase, *others] if by_mase else [*others, mase]
 
 
-def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str, float]:
+def forecast_metrics(
+    prediction: Tensor, target: Tensor, scale: Tensor, unit: str
+) -> dict[str, float]:
     """The metrics of predictions P and targets G, both (n,), in original units.
+
+    scale: (n,), the mean of |y(t) - y(t-season)| over all that lies before the evaluated span of
+    the series of each window (`rnnexp.data.series.windows.seasonal_change`).
 
     smape          100/n sum |P - G| / ((|P| + |G|) / 2), percent, 0 to 200; the lecture's formula
                    has |P + G|, which is the same if both are positive
@@ -33,30 +36,39 @@ def forecast_metrics(prediction: Tensor, target: Tensor, unit: str) -> dict[str,
     mae_UNIT       mean absolute error
     rmse_UNIT      root mean squared error
     mape           100/n sum |P - G| / |G|, percent, over the n windows with G != 0, else nan
+    mase           1/n sum |P - G| / scale, over the n windows with a scale above 0, else nan
     """
     prediction, target = prediction.double(), target.double()
-    smape = 100 * symmetric_mean_absolute_percentage_error(prediction, target).item()
-    scored = target != 0
-    mape = mean_absolute_percentage_error(prediction[scored], target[scored])
+    # torchmetrics' sMAPE and MAPE raise denominators to 1e-6, which small units have as values.
+    error, size = (prediction - target).abs(), prediction.abs() + target.abs()
+    smape = 200 * torch.where(size > 0, error / size, 0.0).mean().item()
+    mape = 100 * (error / target.abs())[target != 0].mean().item()
+    mase = (error / scale)[scale > 0].mean().item()
     suffix = f"_{unit}" if unit else ""
     return {
         "smape": smape,
         "smape_lecture": smape / 4,
         f"mae{suffix}": mean_absolute_error(prediction, target).item(),
         f"rmse{suffix}": mean_squared_error(prediction, target, squared=False).item(),
-        "mape": 100 * mape.item() if scored.any() else torch.nan,
+        "mape": mape,
+        "mase": mase,
     }
 
 
 def forecast_metrics_by_series(
-    prediction: Tensor, target: Tensor, series: Tensor, names: list[str], unit: str
+    prediction: Tensor,
+    target: Tensor,
+    scale: Tensor,
+    series: Tensor,
+    names: list[str],
+    unit: str,
 ) -> dict[str, float]:
     """The pooled metrics, and with several series, the metrics of each as `smape/NAME`."""
-    metrics = forecast_metrics(prediction, target, unit)
+    metrics = forecast_metrics(prediction, target, scale, unit)
     if len(names) > 1:
         for number, name in enumerate(names):
             own = series == number
             if own.any():
-                alone = forecast_metrics(prediction[own], target[own], unit)
+                alone = forecast_metrics(prediction[own], target[own], scale[own], unit)
                 metrics |= {f"{metric}/{name}": value for metric, value in alone.items()}
     return metrics

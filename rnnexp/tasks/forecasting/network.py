@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnexp.nn.readouts import Readout
+from rnnexp.nn.readouts import Readout, outputs_of
 from rnnexp.nn.recurrence import Recurrence
 from rnnexp.nn.representations import Features
 from rnnexp.nn.scaling import Scaling
@@ -17,7 +17,7 @@ Input = Literal["level", "change"]
 
 
 class Forecaster(nn.Module):
-    """Values in original units -> the next value in original units.
+    """Values in original units -> the next value in original units, both float64.
 
     scaling -> recurrence -> readout -> inverse scaling. The scaling is part of the network, so a
     checkpoint alone predicts in original units.
@@ -76,7 +76,7 @@ class Forecaster(nn.Module):
         series (B,) -> features (T, B, F)."""
         columns = [self.scaling(values, series)]
         if "change" in self.inputs:
-            change = torch.diff(values[..., 0], dim=1) / self.scaling.change[series].unsqueeze(1)
+            change = self.scaling.scale_change(torch.diff(values[..., 0], dim=1), series)
             columns.append(nn.functional.pad(change, (1, 0)).unsqueeze(-1))
         return Features(torch.cat([*columns, calendar], dim=-1).transpose(0, 1))
 
@@ -94,7 +94,7 @@ class Forecaster(nn.Module):
             hidden = final[0].unsqueeze(0)
         else:
             hidden, final = self.recurrence(read, self.readout.reads_every_step)
-        outputs = self.readout(x, hidden, final).squeeze(-1)
+        outputs = outputs_of(self.readout, x, hidden, final).squeeze(-1)
         return outputs[:, -1:] if last else outputs
 
     def scale(self, target: Tensor, last: Tensor, series: Tensor) -> Tensor:
@@ -102,13 +102,13 @@ class Forecaster(nn.Module):
         units; series: (B,)."""
         if self.target == "level":
             return self.scaling.scale_target(target, series)
-        return (target - last) / self.scaling.change[series].unsqueeze(1)
+        return self.scaling.scale_change(target - last, series)
 
     def invert(self, outputs: Tensor, last: Tensor, series: Tensor) -> Tensor:
         """The inverse of `scale`: outputs of `forward` -> (B, K) in original units."""
         if self.target == "level":
             return self.scaling.invert_target(outputs, series)
-        return last + outputs * self.scaling.change[series].unsqueeze(1)
+        return last + self.scaling.invert_change(outputs, series)
 
     def predict(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
         """The value after each window, in original units: (B,)."""

@@ -1,5 +1,6 @@
 """The forecasting task: the loss is in scaled units, the metrics are in original units."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,6 +13,8 @@ from torch.nn import functional
 
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.windows import SeriesBatch
+from rnnexp.errors import UserError
+from rnnexp.tasks.answers import listed
 from rnnexp.tasks.forecasting.answers import Forecasts, forecast
 from rnnexp.tasks.forecasting.baselines import forecasting_baselines
 from rnnexp.tasks.forecasting.data import ForecastingData
@@ -22,6 +25,7 @@ from rnnexp.tasks.loss import Loss, chosen_loss, one_number
 from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
+BY_MASE = "val/mase"
 LOSSES: dict[str, Loss] = {
     "mse": functional.mse_loss,
     "mae": functional.l1_loss,
@@ -34,14 +38,14 @@ class Forecasting(Task):
 
     loss: called with outputs and targets, both (n,), in scaled units. metrics: further metrics.
 
-    `predictions` has `prediction` and `target`, (n,) each, in original units.
+    `predictions` has `prediction` and `target`, (n,) each, float64, in original units.
     """
 
     sources = SeriesSource
     spec_class = ForecastingSpec
     data_module = ForecastingData
     new_data = "series"
-    baselines_version: ClassVar[int] = 2
+    baselines_version: ClassVar[int] = 3
 
     network: Forecaster
     spec: ForecastingSpec
@@ -57,7 +61,7 @@ class Forecasting(Task):
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
         self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
-        self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._evaluated: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def batch_loss(self, batch: SeriesBatch) -> Tensor:
         return self._loss(*self._outputs(batch), batch)
@@ -80,35 +84,52 @@ class Forecasting(Task):
         self._collect(outputs, last, batch)
 
     def on_validation_epoch_end(self) -> None:
-        prediction, target, _ = self._collected()
-        metrics = forecast_metrics(prediction, target, self.spec.unit)
-        added = self.added_metrics(prediction, target)
-        self.report_metrics("val", metrics | added, shown="smape")
+        prediction, target, scale, _ = self._collected()
+        metrics = forecast_metrics(prediction, target, scale, self.spec.unit)
+        metrics |= self.added_metrics(prediction, target)
+        monitored = metrics.get((self.monitor or "").removeprefix("val/"), 0.0)
+        if math.isnan(monitored) and prediction.isfinite().all():
+            raise UserError(
+                f"monitor={self.monitor} has no value on these validation windows, so it cannot "
+                "choose a checkpoint: choose another, e.g. monitor=val/loss"
+            )
+        self.report_metrics("val", metrics, shown=self.metrics[0].name)
 
     def test_step(self, batch: SeriesBatch, batch_index: int) -> None:
         self._collect(*self._outputs(batch), batch)
 
     def on_test_epoch_end(self) -> None:
-        prediction, target, series = self._collected()
+        prediction, target, scale, series = self._collected()
         self.predictions = {"prediction": prediction, "target": target}
         metrics = forecast_metrics_by_series(
-            prediction, target, series, self.spec.series, self.spec.unit
+            prediction, target, scale, series, self.spec.series, self.spec.unit
         )
         added = self.added_metrics(prediction, target)
-        self.report_metrics("test", metrics | added, shown="smape")
+        self.report_metrics("test", metrics | added, shown=self.metrics[0].name)
 
     def _collect(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> None:
         prediction = self.network.invert(outputs, last, batch.series)
-        self._evaluated.append((prediction[:, 0], batch.target[:, 0], batch.series))
+        assert batch.scale is not None  # an evaluation batch
+        self._evaluated.append((prediction[:, 0], batch.target[:, 0], batch.scale, batch.series))
 
-    def _collected(self) -> tuple[Tensor, Tensor, Tensor]:
-        prediction, target, series = map(torch.cat, zip(*self._evaluated, strict=True))
+    def _collected(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Predictions, targets, scales and series of all windows since the last call, (n,) each."""
+        collected = [torch.cat(parts).cpu() for parts in zip(*self._evaluated, strict=True)]
         self._evaluated.clear()
-        return prediction.cpu(), target.cpu(), series.cpu()
+        prediction, target, scale, series = collected
+        return prediction, target, scale, series
 
     @property
     def metrics(self) -> list[Metric]:
-        return described(self.spec.unit)
+        return described(self.spec.unit, by_mase=self.monitor == BY_MASE)
+
+    @classmethod
+    def auto_monitor(cls, data: ForecastingData) -> tuple[str, str]:
+        """sMAPE; MASE if a series holds zeros or changes sign, where sMAPE says little."""
+        if (names := data.around_zero()) and (data.seasonal_changes("validation") > 0).any():
+            why = f"{listed(names)} {'hold' if len(names) > 1 else 'holds'} zeros or both signs"
+            return BY_MASE, f"monitor={BY_MASE}, and not val/smape: {why} before the test span"
+        return "val/smape", ""
 
     def baselines(self, data: ForecastingData) -> dict[str, dict[str, float]]:
         return forecasting_baselines(data, self.added_metrics)

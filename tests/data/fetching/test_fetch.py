@@ -465,7 +465,7 @@ def test_word_vectors_share_a_folder(
         "mine.txt",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["embeddings"]
-    vectors, known = read_vectors(folder / "glove.6B.100d.txt", ["the"], 100)
+    vectors, known, _ = read_vectors(folder / "glove.6B.100d.txt", ["the"], 100)
     assert known.all() and (vectors == 0.5).all()
     fetch("glove", url=serve(b"", 500))  # not again
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from rnnexp.console import rich_table
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
+from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.sources.power_load import read_power_load
 from rnnexp.errors import UserError
@@ -31,7 +32,7 @@ def cleaned(
     raw: RawSeries, cleaning: Cleaning, season: int = 24, training_rows: int | None = None
 ) -> tuple[Series, CleaningReport]:
     rows = len(raw.time) if training_rows is None else training_rows
-    return clean(raw, cleaning, step=HOUR, season=season, training_rows=rows)
+    return clean(raw, cleaning, frequency=Frequency("1h"), season=season, training_rows=rows)
 
 
 # --- the real files -----------------------------------------------------------------------------
@@ -317,6 +318,6 @@ def test_the_table_shows_what_was_found() -> None:
     _, report = cleaned(raw_series([0, 1, 1, 4, 5], [10, 11, 12, 0, 15]), Cleaning())
     console = Console(width=140, file=StringIO())
     with console.capture() as shown:
-        console.print(rich_table(report_table([report])))
+        console.print(rich_table(report_table([report]), console.width))
     (line,) = (line for line in shown.get().splitlines() if "2010" in line)
     assert " ".join(line.split()) == "A 2010-01-01 2010-01-01 5 1 1 0 1 6 3"

@@ -25,7 +25,8 @@ def read(tmp_path: Path) -> Read:
         path = tmp_path / "A_hourly.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         settings = {"name": "A", "datetime_column": "Datetime", "columns": None} | options
-        return read_series(path, **settings)  # type: ignore[arg-type]
+        [series] = read_series(path, **settings)  # type: ignore[arg-type]
+        return series
 
     return read
 
@@ -49,7 +50,7 @@ def test_rows_are_sorted_by_time_and_equal_times_keep_their_order(tmp_path: Path
     )
     path = tmp_path / "A_hourly.csv"
     table.to_csv(path, index=False)
-    raw = read_series(path, name="A", datetime_column="Datetime", columns=None)
+    [raw] = read_series(path, name="A", datetime_column="Datetime", columns=None)
 
     expected = table.sort_values("Datetime", kind="stable")
     assert raw.time.dtype == np.dtype("datetime64[s]")
@@ -132,7 +133,7 @@ def test_the_override_is_followed_to_the_letter(read: Read) -> None:
         read(rows(*HOURS), datetime_format="%d/%m/%Y %H:%M")
 
 
-@pytest.mark.parametrize("wrong", ["mixed", "%d/%m/%Y %H:%M%z", "%Y-%Q"])
+@pytest.mark.parametrize("wrong", ["mixed", "%d/%m/%Y %H:%M%Z", "%Y-%Q"])
 def test_a_wrong_override_is_an_error(read: Read, wrong: str) -> None:
     with pytest.raises(UserError, match=r"data\.datetime_format="):
         read(rows(*HOURS), datetime_format=wrong)
@@ -148,8 +149,8 @@ def test_a_wrong_override_is_an_error(read: Read, wrong: str) -> None:
         (["13/01/2004", "14/01/2004", "01/13/2004"], "line 4: '01/13/2004'"),
         (["01/02/2004", "2004-02-02"], "line 3: '2004-02-02'"),
         (["31/12/04 01:00", "31/12/04 02:00"], r"line 2.*data\.datetime_format"),
-        (["1104541200", "1104544800"], "line 2: '1104541200'"),
-        (["2004-01-01 00:00:00Z", "2004-01-01 01:00:00Z"], "line 2.*time zone"),
+        (["1104541200", "1104544800"], "line 2: '1104541200'.*set data.datetime_format=epoch_sec"),
+        (["2004-01-01 00:00:00Z", "2004-01-01 01:00:00"], "line 3.*no UTC offset"),
         (["2004-01-01 00:00:00", "2004-01-01 01:00:00+01:00"], "line 3.*time zone"),
     ],
 )
@@ -178,7 +179,7 @@ GOOD = "2004-01-01 00:00:00,1\n2004-01-01 01:00:00,2\n"
         ("\n \n", "the file is empty"),
         ("Datetime,A_MW\n", "a header and no rows"),
         ("Datetime\n2004-01-01\n", "expected two columns.*1: Datetime"),
-        ("Datetime;A_MW\n2004-01-01;1\n", "expected two columns, separated by a comma"),
+        ("Datetime;A_MW\n2004-01-01;1\n", "another separator: set data.separator=semicolon"),
         ("Datetime,A_MW,B_MW\n2004-01-01,1,2\n", "found 3: Datetime, A_MW, B_MW"),
         ("Datetim,A_MW\n" + GOOD, "no column 'Datetime'; did you mean Datetim?"),
         (GOOD, "no column 'Datetime'"),
@@ -196,10 +197,9 @@ GOOD = "2004-01-01 00:00:00,1\n2004-01-01 01:00:00,2\n"
         ("Datetime,A_MW\n" + GOOD + "2004-01-02,-Infinity\n", "line 4: '-Infinity'"),
         ("Datetime,A_MW\n" + GOOD + "2004-01-02,1e999\n", "line 4: '1e999'"),
         ("Datetime,A_MW\n" + GOOD + '2004-01-02,"5\n', "A_hourly.csv"),
-        ("Datetime,A_MW\n2004-01-01,5\n2004-01-02,5\n", r"constant \(5\)"),
         ("Datetime,A_MW\n2004-01-01,\n2004-01-02,\n", "column 'A_MW' has no values"),
         (b"Datetime,A_MW\n2004-01-01,1\n2004-01-02,2\xb0\n", "line 3: the file is not UTF-8"),
-        (rows(*HOURS).encode("utf-16"), "line 1: the file is not UTF-8"),
+        (rows(*HOURS).encode("utf-16-le"), "data.encoding=utf-16-le"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_file(

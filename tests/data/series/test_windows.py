@@ -12,7 +12,7 @@ from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
 from rnnexp.data.series.chunking import EveryStep, RunningBasis
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns, calendar_of
-from rnnexp.data.series.windows import Store, Windows
+from rnnexp.data.series.windows import Store, Windows, seasonal_change
 
 
 def series(name: str, values: list[float], start: str = "2020-02-28 22:00") -> Series:
@@ -78,10 +78,31 @@ def test_every_step_cuts_without_overlap_and_stays_in_its_span(store: Store) -> 
 
 
 def test_evaluation_targets_are_the_rows_own(store: Store) -> None:
-    windows = Windows(torch.tensor([2, 31]), torch.tensor([7.5, 8.5]), np.array([]))
+    scale = torch.tensor([1.0, 2.0])
+    windows = Windows(torch.tensor([2, 31]), torch.tensor([7.5, 8.5]), np.array([]), scale)
     batch = store.evaluation_batch(windows, slice(0, 2), 3)
     assert batch.values[..., 0].tolist() == [[102, 103, 104], [1, 2, 3]]
     assert batch.target.tolist() == [[7.5], [8.5]]
+
+
+def test_seasonal_change_by_hand() -> None:
+    """The scale of MASE: over the first rows alone, and over values of the file alone."""
+    one = series("A", [1, 5, 2, 9, 7, 100])
+    assert seasonal_change(one, rows=5, season=2) == (1 + 4 + 5) / 3
+    one.row_value[2] = np.nan
+    assert seasonal_change(one, rows=5, season=2) == 4
+    assert np.isnan(seasonal_change(one, rows=2, season=2))
+    assert seasonal_change(series("B", [3, 4] * 4), rows=8, season=2) == 0
+
+
+def test_seasonal_change_counts_steps_not_rows() -> None:
+    """Rows 0, 1, 1, 3, 4: a repeated hour, and a missing one, which was filled."""
+    steps, values = np.array([0, 1, 1, 3, 4]), np.array([1.0, 10.0, 30.0, 14.0, 2.0])
+    filled = np.array([[1.0], [20.0], [8.0], [14.0], [2.0]])
+    time = series("C", [0] * 5).time
+    one = Series("C", time, filled, np.array([1, 1, 0, 1, 1], dtype=bool), steps, values, time)
+    assert seasonal_change(one, rows=5, season=2) == 4  # 14 - 10; step 2 has no row
+    assert seasonal_change(one, rows=5, season=1) == np.mean([9, 29, 12])
 
 
 def test_order_is_a_function_of_seed_and_epoch() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnnexp.data.series.cleaning import Cleaning, clean
+from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.sources.power_load import read_power_load
 from rnnexp.data.sources.synthetic_load import write_synthetic_load
 
@@ -48,7 +49,7 @@ def test_it_has_the_traps_of_the_real_files(folder: Path) -> None:
     for raw in read_power_load(folder):
         rows = len(raw.time)
         _, report = clean(
-            raw, Cleaning(), step=np.timedelta64(1, "h"), season=24, training_rows=int(0.8 * rows)
+            raw, Cleaning(), frequency=Frequency("1h"), season=24, training_rows=int(0.8 * rows)
         )
         assert rows == 730 * 24
         assert (report.duplicates, report.gaps, report.longest_gap, report.outliers) == (2, 2, 1, 1)
@@ -64,7 +65,7 @@ def test_there_is_more_to_learn_than_the_simple_rule(folder: Path) -> None:
     the naive forecast."""
     for raw in read_power_load(folder):
         series, _ = clean(
-            raw, Cleaning(), step=np.timedelta64(1, "h"), season=24, training_rows=14_000
+            raw, Cleaning(), frequency=Frequency("1h"), season=24, training_rows=14_000
         )
         load = series.values[:, 0]
         past = np.lib.stride_tricks.sliding_window_view(load, 170)[:-1] / load.mean()

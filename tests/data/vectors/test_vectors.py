@@ -22,7 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from rnnexp.config import config_dir, instantiate
 from rnnexp.data.vectors import word_vectors as module
-from rnnexp.data.vectors.files import Format, read_vectors
+from rnnexp.data.vectors.files import read_vectors
+from rnnexp.data.vectors.recognising import Format
 from rnnexp.data.vectors.word_vectors import Loaded, WordVectors
 from rnnexp.errors import UserError
 
@@ -124,7 +125,7 @@ def vectors_config(name: str) -> DictConfig:
 
 
 def assert_right(path: Path, format: Format | None = None) -> None:
-    vectors, known = read_vectors(path, VOCABULARY, 5, format)
+    vectors, known, _ = read_vectors(path, VOCABULARY, 5, format)
     assert vectors.dtype == np.float32
     np.testing.assert_array_equal(vectors, EXPECTED)
     np.testing.assert_array_equal(known, KNOWN)
@@ -181,7 +182,7 @@ def test_the_first_row_of_a_word_counts(write: Write) -> None:
 
 def test_words_with_spaces(write: Write) -> None:
     path = write(b"x 1 2\n. . . 3 4\n. 5 6\nat home 7 8\nat 9 10\n")
-    vectors, known = read_vectors(path, [".", "at home", "home", ". . ."], 2)
+    vectors, known, _ = read_vectors(path, [".", "at home", "home", ". . ."], 2)
     np.testing.assert_array_equal(vectors, [[5, 6], [7, 8], [0, 0], [3, 4]])
     assert known.tolist() == [True, True, False, True]
 
@@ -217,7 +218,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, format: str) -> None
         for n in range(number):
             file.write(b"w%d " % n + bytes(row))
     tracemalloc.start()
-    vectors, known = read_vectors(path, ["w5", f"w{number - 1}"], 100)
+    vectors, known, _ = read_vectors(path, ["w5", f"w{number - 1}"], 100)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert known.all() and (vectors == vector).all()
@@ -233,23 +234,22 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, format: str) -> None
         (b"", "vectors: the file is empty"),
         (b"\n\n", "vectors: the file is empty"),
         (gzip.compress(b"", mtime=0), "vectors: the file is empty"),
-        (b"<html>\n", "line 1: expected a word and its values, or a header"),
+        (b"<html>\n", "vectors is a web page, not a file of word vectors: download the file again"),
+        (b"words\n", "line 1: expected a word and its values, or a header"),
         (b"a 1 2 3\n", "data.vectors.dimension is 2, .*vectors has dimension 3"),
         (b"5 3\na 1 2 3\n", "data.vectors.dimension is 2, .*vectors has dimension 3"),
         (b"1 3\na " + bytes(12), "data.vectors.dimension is 2, .*vectors has dimension 3"),
         (b"a 1 2\nb 1", "line 2: the last line is incomplete"),
-        (b"a 1 2\nb 1 2", "line 2: the last line is incomplete"),
         (b"a 1 2\nb 1\n", "line 2: 1 values, expected 2"),
         (b"a 1 2\nother 1\nb 1 2\n", "line 2: 1 values, expected 2"),
         (b"2 2\na 1 2\nother 1\n", "line 3: 1 values, expected 2"),
-        (b"a 1 2\nb 1 2 3\n", "line 2: more than the expected 2 values"),
-        (b"a 1 2\nother 1 2 3\n", "line 2: more than the expected 2 values"),
+        (b"a 1 2\nother 1 2 b 3 4\n", "line 2: two rows are in one line: download the file again"),
         (b"a 1 2\n\nb 1 two\n", "line 3: 'two' is not a number"),
         (b"x 1 2\nb 1 nan\n", "line 2: a value of 'b' is not finite"),
         (b"x 1 2\nb 1 -inf\n", "line 2: a value of 'b' is not finite"),
         (b"x 1 2\nb 1 1e39\n", "line 2: a value of 'b' is not finite"),
-        (b"3 2\na 1 2\nb 1 2\n", "the file has 2 words, but its header says 3"),
-        (b"1 2\na 1 2\nb 1 2\n", "the file has 2 words, but its header says 1"),
+        (b"4 2\na 1 2\nb 1 2\n", "the file has 2 words, but its header says 4: .* write 2 2 in"),
+        (b"1 2\na 1 2\nb 1 2\nc 1 2\n", "the file has 3 words, but its header says 1"),
         (b"2 2\na " + bytes(8), "word 2 of 2: the file ends here"),
         (b"2 2\na " + bytes(8) + b"b " + bytes(7), "word 2 of 2: the file ends here"),
         (b"1 2\na " + bytes(8) + b"b " + bytes(8), "has more words than its header says .1."),
@@ -272,8 +272,10 @@ def test_a_mistake_is_one_sentence_with_its_place(
 def test_a_format_that_is_not_the_files_own(write: Write) -> None:
     with pytest.raises(UserError, match="line 1: expected a header of two integers"):
         read_vectors(write(rows()), VOCABULARY, 5, "word2vec_text")
-    with pytest.raises(UserError, match=r"dimension is 5, .* has dimension 1"):
+    with pytest.raises(UserError, match=r"format is glove, but .*vectors looks like word2vec_text"):
         read_vectors(write(b"7 5\n" + rows()), VOCABULARY, 5, "glove")
+    with pytest.raises(UserError, match=r"format is word2vec_binary, but .* set .*format=null"):
+        read_vectors(write(b"7 5\n" + rows()), VOCABULARY, 5, "word2vec_binary")
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
@@ -504,7 +506,7 @@ def test_the_file_is_found_by_its_pattern(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched = cache.parent / "embeddings"
-    wish = r"`rnnexp data fetch glove`, or set data\.vectors\.file=FILE"
+    wish = r"`rnnexp data fetch glove` \(0\.9 GB\), or set data\.vectors\.file=FILE"
     with pytest.raises(
         UserError, match=rf"embeddings has no file glove\.6B\.100d\*\.txt: .*{wish}"
     ):

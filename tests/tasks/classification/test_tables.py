@@ -36,7 +36,7 @@ def predictions() -> pd.DataFrame:
 def printed(table: Table) -> str:
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(rich_table(table))
+        console.print(rich_table(table, console.width))
     return capture.get()
 
 

@@ -11,7 +11,8 @@ import torch
 from sklearn.preprocessing import MinMaxScaler
 
 from rnnexp.config import compose
-from rnnexp.data.series.source import split_by_time, steps_in_a_season
+from rnnexp.data.series.frequency import steps_in_a_season
+from rnnexp.data.series.source import split_by_time
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data
 from rnnexp.tables import Table
@@ -123,9 +124,10 @@ def test_windows_never_reach_into_another_series(tmp_path: Path) -> None:
     table = load_table(40, seed=0)
     table = pd.concat([table.iloc[:10].loc[table.index[:10].repeat(60)], table.iloc[10:]])
     write_load_file(tmp_path, "SECOND", table)
+    merged = "data.cleaning.most_duplicates=1"
     with pytest.raises(UserError, match=r"SECOND_hourly.csv has 630 rows, too few"):
-        load(tmp_path, *WINDOWS)
-    assert load(tmp_path, *WINDOWS, "data/cleaning=keep").spec.series == ["FIRST", "SECOND"]
+        load(tmp_path, *WINDOWS, merged)
+    assert load(tmp_path, *WINDOWS, "data/cleaning=keep", merged).spec.series == ["FIRST", "SECOND"]
 
 
 @pytest.mark.parametrize(
