@@ -18,7 +18,7 @@ matplotlib.use("Agg")  # works without a display
 
 # Grey, vermilion and blue of Okabe and Ito, which colour-blind people tell apart too.
 TARGET, PREDICTION, SECOND = "#4c4c4c", "#d55e00", "#0072b2"
-LEGEND = 30  # most characters of a line of a legend
+LEGEND, SIGNATURE = 34, 60  # most characters of a line of a legend, and of the run's name
 
 
 class Figures(Callback):
@@ -50,8 +50,8 @@ def save(figure: Figure, name: str, trainer: pl.Trainer) -> None:
 def sign(figure: Figure, trainer: pl.Trainer) -> None:
     """Write the name of the run and of its folder below a figure."""
     folder = Path(trainer.default_root_dir).name
-    text = f"{history_of(trainer).run}\nfolder {folder}".strip()
-    figure.supxlabel(no_math(text), x=0.99, ha="right", size="x-small", color=TARGET)
+    lines = [*wrap(history_of(trainer).run, SIGNATURE), f"folder {folder}"]
+    figure.supxlabel(no_math("\n".join(lines)), x=0.99, ha="right", size="x-small", color=TARGET)
 
 
 def no_math(text: str) -> str:

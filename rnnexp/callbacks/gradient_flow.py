@@ -228,12 +228,8 @@ def gradient_curves(curves: pd.DataFrame, cell: str) -> Figure:
     relative.set_ylabel("$\\|dL/dh_t\\|$ / $\\|dL/dh_T\\|$")
     absolute.set_ylabel("$\\|dL/dh_t\\|$")
     for axes, (low, high) in ((relative, RELATIVE), (absolute, ABSOLUTE)):
-        axes.set(xlabel="steps before the last hidden state, T - t", yscale="log")
-        if axes.dataLim.ymin < low:
-            note = f"smaller than {low:g}: not shown"
-            white = {"facecolor": "white", "lw": 0, "alpha": 0.9}
-            where = {"transform": axes.transAxes, "ha": "right"}
-            axes.text(0.98, 0.03, note, color=TARGET, bbox=white, **where)
+        hidden = f"\nsmaller than {low:g}: not shown" if axes.dataLim.ymin < low else ""
+        axes.set(xlabel=f"steps before the last hidden state, T - t{hidden}", yscale="log")
         axes.set_ylim(low, max(high, 2 * axes.dataLim.ymax))
         finish(axes)
     figure.suptitle(f"Gradient of the loss L with respect to the hidden state h: {cell}")

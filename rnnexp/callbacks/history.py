@@ -15,7 +15,7 @@ class History(Callback):
     losses_by_epoch: for each epoch the loss of every training step, in order. train_seconds: the
     time of training without validation. validation_seconds: the time of validation.
 
-    run: what figures call the run, e.g. "quickstart, seed 0".
+    run: what figures call the run, e.g. "quickstart, pmgru_seed0".
     """
 
     def __init__(self, run: str = "") -> None:

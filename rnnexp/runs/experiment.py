@@ -81,9 +81,10 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
             console.show(*filter(None, [why]))
 
         task = build_task(config, data)
-        history = History(f"{config.name}, seed {config.seed}")
+        label = facts.get("label") or f"seed {config.seed}"
+        history = History(f"{config.name}, {label}")
         checkpoint = Checkpoint(config.monitor, config.mode)
-        callbacks = (history, StepLoss(history), checkpoint)
+        callbacks = [history, StepLoss(history), checkpoint]
         trainer = build_trainer(config, folder, *callbacks, label=facts.get("label"))
         parameters = count_parameters(task.network)
         record.save(

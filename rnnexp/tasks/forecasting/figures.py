@@ -47,11 +47,12 @@ class ForecastFigures(Figures):
             figures[f"predictions/{file_name(str(name))}"] = stretches(
                 one, unit, self.days, self.stretches
             )
-        figures |= error_by_cycle(table)
+        by_mase = task.monitor == BY_MASE  # sMAPE says nothing of values around 0
+        figures |= error_by_cycle(table, unit if by_mase else None)
         if len(history):
             loss = f"loss ({loss_name(task.loss, LOSSES)}), scaled units"
-            name, label = ("mase", "MASE") if task.monitor == BY_MASE else ("smape", "sMAPE, %")
-            figures["loss"] = loss_curve(history, loss, name, label, "log")
+            metric, label = ("mase", "MASE") if by_mase else ("smape", "sMAPE, %")
+            figures["loss"] = loss_curve(history, loss, metric, label, "log")
         return figures
 
 
@@ -110,11 +111,12 @@ def _tick_dates(axes: Axes, length: pd.Timedelta) -> None:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def error_by_cycle(table: pd.DataFrame) -> dict[str, Figure]:
+def error_by_cycle(table: pd.DataFrame, unit: str | None = None) -> dict[str, Figure]:
     """The sMAPE by hour of the day, weekday or month, whichever the steps have, pooled and of each
     series; the figure by its name. None where the test span has fewer than two of them.
 
-    table: rows of one or many series.
+    table: rows of one or many series. unit: of the mean absolute error, which is shown in the place
+    of the sMAPE; None: the sMAPE is shown.
     """
     cycle = cycle_of(usual_step(table["timestamp"].where(table["file"] == table["file"].iloc[0])))
     if cycle is None:
@@ -122,24 +124,27 @@ def error_by_cycle(table: pd.DataFrame) -> dict[str, Figure]:
     place = cycle.places(table["timestamp"])
     if place.nunique() < 2:
         return {}
-    percent = 200 * (table["prediction"] - table["target"]).abs()
-    percent = percent / (table["prediction"].abs() + table["target"].abs())
+    error = (table["prediction"] - table["target"]).abs()
+    measure = "mean absolute error" + (f", {no_math(unit)}" if unit else "")
+    if unit is None:
+        error = 200 * error / (table["prediction"].abs() + table["target"].abs())
+        measure = "sMAPE, %"
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     names = list(table["file"].unique())
     if len(names) > 1:
-        for number, (_, own) in enumerate(percent.groupby(table["file"])):
+        for number, (_, own) in enumerate(error.groupby(table["file"])):
             by_place = own.groupby(place).mean()
             label = "each series" if number == 0 else None
             axes.plot(by_place.index, by_place, color=SECOND, lw=0.8, alpha=0.5, label=label)
-    pooled = percent.groupby(place).mean()
+    pooled = error.groupby(place).mean()
     label = f"all {len(names)} series pooled" if len(names) > 1 else "mean"
     axes.plot(pooled.index, pooled, "o-", color=PREDICTION, label=label)
     whose = f"{len(names)} series" if len(names) > 1 else no_math(names[0])
     least = f"{place.value_counts().min():,} predictions or more to a point"
     axes.set(
         xlabel=cycle.label,
-        ylabel="sMAPE, %",
+        ylabel=measure,
         title=f"{whose}: error by {cycle.label}, test span\n({least})",
     )
     axes.set_xticks(list(cycle.ticks), list(cycle.ticks.values()))

@@ -110,6 +110,15 @@ def test_the_error_by_weekday_is_the_mean_of_its_days() -> None:
     assert figure.axes[0].get_title() == title
 
 
+def test_of_values_around_zero_it_is_in_their_unit() -> None:
+    table = predicted("D", 14)
+    (figure,) = error_by_cycle(table, "pieces").values()
+    assert points(figure.axes[0], "mean") == [1.5] * 7
+    assert figure.axes[0].get_ylabel() == "mean absolute error, pieces"
+    (figure,) = error_by_cycle(table, "").values()
+    assert figure.axes[0].get_ylabel() == "mean absolute error"
+
+
 @pytest.mark.parametrize(("frequency", "rows"), [("YS", 20), ("D", 1), ("24h", 1), ("MS", 1)])
 def test_there_is_no_figure_of_one_dot(frequency: str, rows: int) -> None:
     assert error_by_cycle(predicted(frequency, rows)) == {}
