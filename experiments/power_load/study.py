@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 import rnnexp
 from experiments import study
-from experiments.power_load.lightgbm_baseline import VARIANTS, lightgbm_metrics, require_lightgbm
 from rnnexp import console
 from rnnexp.runs.comparison.leaderboard import Entry
 from rnnexp.tasks.forecasting.data import ForecastingData
+from rnnexp.tasks.forecasting.trees import VARIANTS, lightgbm_metrics, require_lightgbm
 
 HERE = Path(__file__).parent
 # The lecture's training comes last because it takes half an hour per seed.

@@ -28,7 +28,7 @@ def baseline_metrics(task: Task, data: DataModule) -> dict[str, float]:
     computed = task.baselines(data) if added else cached(identity, lambda: task.baselines(data))
     return {
         f"baseline/{name}/{metric}": value
-        for name, metrics in computed.items()
+        for name, metrics in (computed | task.extra_baselines(data)).items()
         for metric, value in metrics.items()
     }
 

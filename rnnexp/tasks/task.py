@@ -99,6 +99,10 @@ class Task(pl.LightningModule):
         none."""
         return "val/loss", ""
 
+    def extra_baselines(self, data: Any) -> dict[str, dict[str, float]]:
+        """Baselines that the config asks for, which cache themselves: name -> metric -> value."""
+        return {}
+
     @classmethod
     def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:
         """Predict for new texts (str) or files of series (Path) with a trained network.

@@ -21,6 +21,7 @@ from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.metrics import described, forecast_metrics, forecast_metrics_by_series
 from rnnexp.tasks.forecasting.network import Forecaster
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
+from rnnexp.tasks.forecasting.trees import lightgbm_baselines, require_lightgbm
 from rnnexp.tasks.loss import Loss, chosen_loss, one_number
 from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
@@ -37,6 +38,7 @@ class Forecasting(Task):
     """Trains and evaluates a Forecaster; every window starts from a zero state.
 
     loss: called with outputs and targets, both (n,), in scaled units. metrics: further metrics.
+    lightgbm: whether gradient-boosted trees are a baseline too.
 
     `predictions` has `prediction` and `target`, (n,) each, float64, in original units.
     """
@@ -58,8 +60,12 @@ class Forecasting(Task):
         scheduler: MakeScheduler | None = None,
         loss: Literal["mse", "mae", "huber"] | Loss = "mae",
         metrics: Mapping[str, AddedMetric] | None = None,
+        lightgbm: bool = False,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
+        self.lightgbm = lightgbm
+        if lightgbm:
+            require_lightgbm()  # before the training
         self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
         self._evaluated: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
@@ -133,6 +139,9 @@ class Forecasting(Task):
 
     def baselines(self, data: ForecastingData) -> dict[str, dict[str, float]]:
         return forecasting_baselines(data, self.added_metrics)
+
+    def extra_baselines(self, data: ForecastingData) -> dict[str, dict[str, float]]:
+        return lightgbm_baselines(data) if self.lightgbm else {}
 
     @classmethod
     def answer(cls, network: Forecaster, data: ForecastingData, given: Sequence[Path]) -> Forecasts:

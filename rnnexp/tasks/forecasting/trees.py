@@ -1,4 +1,4 @@
-"""LightGBM on the test windows of a forecast: gradient-boosted trees, only in this study."""
+"""Gradient-boosted trees (LightGBM) as further baselines, for those who ask for them."""
 
 import time
 from typing import Any
@@ -19,6 +19,7 @@ TREES: dict[str, Any] = {
     "deterministic": True,
     "random_state": 0,
 }
+LEAST_WINDOWS = 2  # training windows of a series; LightGBM refuses fewer
 # Name -> whether the inputs are differences from the last value.
 VARIANTS = {"lightgbm": False, "lightgbm_differences": True}
 
@@ -33,11 +34,21 @@ def require_lightgbm() -> str:
         import lightgbm
     except ImportError as error:
         raise UserError(
-            "--lightgbm needs the package lightgbm: pip install -c constraints.txt -e '.[studies]'"
+            "LightGBM is not installed: pip install 'rnnexp[lightgbm]', or leave out task.lightgbm "
+            "(--lightgbm of a study)"
         ) from error
     except OSError as error:  # e.g. without the library of OpenMP
         raise UserError(f"LightGBM is installed but cannot be loaded: {error}") from error
     return str(lightgbm.__version__)
+
+
+def lightgbm_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
+    """The metrics of both variants: name -> metric -> value.
+
+    Raises:
+        UserError: as for `require_lightgbm`.
+    """
+    return {variant: lightgbm_metrics(data, variant)[0] for variant in VARIANTS}
 
 
 def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, float], float]:
@@ -62,7 +73,8 @@ def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, flo
 
 
 def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.ndarray, float]:
-    """One model per series, fitted on its training windows.
+    """One model per series, fitted on its training windows; a series with too few of them keeps its
+    last value.
 
     The target is the change from the last value, because trees cannot predict a level outside the
     training data.
@@ -79,6 +91,10 @@ def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.nd
         tested = number == series
         training = torch.arange(first + source.look_back, end)
         training = training[source.store.observed[training]]
+        if len(training) < LEAST_WINDOWS:
+            following = windows.start[tested] + source.look_back
+            prediction[tested.numpy()] = lagged(data, following, 1)
+            continue
         inputs, last = _inputs(data, training, differences)
         change = source.store.values[training, 0].numpy() - last
         model = LGBMRegressor(**TREES, n_jobs=cores.free(), verbosity=-1)
@@ -95,15 +111,17 @@ def _inputs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A model's inputs before each position (n,), in original units, and the last value there.
 
-    The inputs are the same as for the baseline `ridge_week`: the look-back, y(t-168) and y(t-169),
-    hour and day of the week.
+    The inputs are the look-back, hour and day of the week and, for steps below a day, last week's
+    values y(t-7 season) and y(t-7 season-1): those of the baseline `ridge_week`.
     """
     source = data.source
     start = following - source.look_back
     lags = source.store.values[:, 0].unfold(0, source.look_back, 1)[start].numpy()
     last = lags[:, -1]
-    week = [lagged(data, following, lag) for lag in (7 * source.season, 7 * source.season + 1)]
-    hours = np.column_stack([lags[:, :-1], *week])
+    within_a_day = source.step < np.timedelta64(1, "D")
+    week = 7 * source.season
+    lagged_values = [lagged(data, following, lag) for lag in (week, week + 1) if within_a_day]
+    hours = np.column_stack([lags[:, :-1], *lagged_values])
     if differences:
         hours -= last[:, None]
     minute, weekday = source.store.calendar[following - 1, :2].numpy().T

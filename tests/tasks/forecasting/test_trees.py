@@ -7,19 +7,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.power_load import lightgbm_baseline, study
+import rnnexp
+from experiments.power_load import study
+from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.runs.build import build_data
 from rnnexp.runs.settings import resolve
+from rnnexp.tasks.forecasting import trees
 from rnnexp.tasks.forecasting.data import ForecastingData
 from tests.support.load_files import load_table, write_load_file
-from tests.support.shrink import OURS
+from tests.support.shrink import OURS, QUIET, SYNTHETIC_LOAD, TINY
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(lightgbm_baseline.TREES, "n_estimators", 20)
+    monkeypatch.setitem(trees.TREES, "n_estimators", 20)
 
 
 def read(folder: Path) -> ForecastingData:
@@ -35,7 +38,7 @@ def test_predictions_are_those_of_features_made_by_pandas(
     """900 hours, look-back 30: 87 test rows, 43 validation rows before them."""
     lightgbm = pytest.importorskip("lightgbm")
     table = load_table(900, seed=1)
-    load = table["load"].astype(np.float32).astype(float)
+    load = table["load"].astype(float)
     last = load.shift(1)
     columns = {f"lag {lag}": load.shift(lag) for lag in range(30, 1, -1)}
     columns |= {f"lag {lag}": load.shift(lag).fillna(last) for lag in (168, 169)}
@@ -44,12 +47,12 @@ def test_predictions_are_those_of_features_made_by_pandas(
     before = table["Datetime"] - pd.Timedelta(hours=1)
     columns |= {"last": last, "hour": before.dt.hour, "day": before.dt.day_of_week}
     features = pd.DataFrame(columns).astype(float).to_numpy()
-    model = lightgbm.LGBMRegressor(**lightgbm_baseline.TREES, verbosity=-1)
+    model = lightgbm.LGBMRegressor(**trees.TREES, verbosity=-1)
     model.fit(features[30:770], (load - last).to_numpy()[30:770])
     expected = last.to_numpy()[813:] + model.predict(features[813:])
 
     write_load_file(tmp_path, "AA", table)
-    prediction, seconds = lightgbm_baseline.lightgbm_prediction(read(tmp_path), differences)
+    prediction, seconds = trees.lightgbm_prediction(read(tmp_path), differences)
     assert len(prediction) == 87 and seconds > 0
     np.testing.assert_allclose(prediction, expected, rtol=1e-9)
 
@@ -64,8 +67,7 @@ def test_every_series_has_its_own_model(tmp_path: Path) -> None:
             folder.mkdir(exist_ok=True)
             write_load_file(folder, name, table.copy())
     both, *alone = (
-        lightgbm_baseline.lightgbm_prediction(read(tmp_path / name), True)[0]
-        for name in ("both", "AA", "BB")
+        trees.lightgbm_prediction(read(tmp_path / name), True)[0] for name in ("both", "AA", "BB")
     )
     np.testing.assert_array_equal(both, np.concatenate(alone))
 
@@ -74,10 +76,10 @@ def test_it_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     pytest.importorskip("lightgbm")
     write_load_file(tmp_path, "AA", load_table(900, seed=1))
     data = read(tmp_path)
-    first = lightgbm_baseline.lightgbm_metrics(data, "lightgbm")
+    first = trees.lightgbm_metrics(data, "lightgbm")
     assert 0 < first[0]["smape"] < 5 and first[1] > 0
-    monkeypatch.setattr(lightgbm_baseline, "lightgbm_prediction", None)
-    assert lightgbm_baseline.lightgbm_metrics(data, "lightgbm") == first
+    monkeypatch.setattr(trees, "lightgbm_prediction", None)
+    assert trees.lightgbm_metrics(data, "lightgbm") == first
 
 
 def test_without_lightgbm_one_sentence(
@@ -86,4 +88,18 @@ def test_without_lightgbm_one_sentence(
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     assert study.main(["--lightgbm"]) == 2
     said = capsys.readouterr().err
-    assert "--lightgbm needs the package lightgbm: pip install" in said and said.count("\n") == 1
+    assert "LightGBM is not installed: pip install" in said and said.count("\n") == 1
+
+
+def test_a_run_asks_for_them(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = [*OURS, *QUIET, "data=synthetic_load", *TINY, *SYNTHETIC_LOAD, "task.lightgbm=true"]
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "lightgbm", None)
+        assert main(["train", *overrides]) == 2
+        assert "or leave out task.lightgbm" in capsys.readouterr().err
+    pytest.importorskip("lightgbm")
+    run = rnnexp.run(overrides)
+    found = {name.split("/")[1] for name in run.metrics if name.startswith("baseline/")}
+    assert {"ridge", "lightgbm", "lightgbm_differences"} <= found
