@@ -74,7 +74,9 @@ def confusion_matrix(counts: pd.DataFrame) -> Figure:
     """Percentages of each true class, and counts. counts: (C, C), rows are the true classes."""
     number, few = len(counts), len(counts) <= FEW
     cell = 1.25 if few else 0.62  # inches
-    figure = Figure(figsize=(cell * number + 2.2, cell * number + 1.8), layout="constrained")
+    names = 0.09 * max(len(str(name)) for name in counts.columns)  # inches
+    size = (cell * number + 1.6 + names, cell * number + 1.9 + (0 if few else names))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     percent = percent_of_true(counts).to_numpy()
     axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))  # keeps small shares visible
@@ -83,8 +85,8 @@ def confusion_matrix(counts: pd.DataFrame) -> Figure:
         if np.isnan(share) or not (few or count):  # in a large matrix an empty cell means zero
             continue
         text = f"{share:.2f} %\n{count:,}" if few else f"{share:.0f} %\n{count:,}"
-        color, size = "white" if share > 35 else "black", 11 if few else 7.5
-        axes.text(column, row, text, ha="center", va="center", size=size, color=color)
+        color, points = "white" if share > 35 else "black", 11 if few else 7.5
+        axes.text(column, row, text, ha="center", va="center", size=points, color=color)
     axes.set_xticks(range(number), [no_math(str(name)) for name in counts.columns])
     if not few or max(map(len, counts.columns)) > WIDE:
         axes.tick_params("x", rotation=90)
