@@ -1,6 +1,5 @@
 """What all tests share: real data if there are any, composed configs, one thread, no network."""
 
-import json
 import os
 import socket
 import sys
@@ -26,19 +25,13 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A temporary folder for this worker and the processes that it starts.
 
-    Runs claim their cores in the temporary folder (rnnexp/process/cores.py). Here the parent of
-    this process claims all cores but one, so a run with `determinism.threads=auto` has one thread.
+    Runs claim their cores there, or in XDG_RUNTIME_DIR (rnnexp/process/cores.py).
     """
-    from rnnexp.process import cores
-
     folder = str(tmp_path_factory.mktemp("temporary"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
+        patch.delenv("XDG_RUNTIME_DIR", raising=False)
         patch.setattr(tempfile, "tempdir", folder)
-        claim = cores._folder() / f"{os.getppid()}.json"
-        claim.parent.mkdir()
-        mine = sorted(cores.available())
-        claim.write_text(json.dumps({"threads": len(mine) - 1, "cores": mine}))
         yield
 
 

@@ -1,18 +1,29 @@
 """Shares the cores of this machine among concurrent runs.
 
 Two concurrent runs that each use all cores are many times slower than one run after the other. So
-every run records its number of threads in a file in the machine's temporary folder, and the next
-run takes the remaining cores.
+every run claims its threads in a file, and the next run takes the remaining cores.
+
+A claim is a lock on a file, which the system releases when the process ends, however it ends. The
+files lie in a folder that no other user can write to. What is found there is not trusted all the
+same: without such a folder, and from a claim that cannot be read, a run learns nothing.
 """
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnexp.files import write_json
+try:
+    import fcntl
+
+    HAS_LOCKS = True
+except ImportError:  # Windows: runs do not learn of each other
+    HAS_LOCKS = False
+
+MOST_BYTES = 65536  # of a claim; one with thousands of cores has fewer
 
 
 def available() -> set[int]:
@@ -25,12 +36,8 @@ def available() -> set[int]:
 def free() -> int:
     """The number of available cores that no other run has claimed, at most OMP_NUM_THREADS where
     it is set; at least 1."""
-    mine, taken = available(), 0
-    for path in _folder().glob("*.json"):
-        with suppress(OSError, ValueError, KeyError):  # a run that ends deletes its file
-            claim = json.loads(path.read_text())
-            if int(path.stem) != os.getpid() and _is_alive(int(path.stem)):
-                taken += min(claim["threads"], len(mine & set(claim["cores"])))
+    mine = available()
+    taken = sum(min(threads, len(mine & cores)) for threads, cores in _other_claims())
     limit = os.environ.get("OMP_NUM_THREADS", "")
     most = int(limit) if limit.isdecimal() else len(mine)
     return max(1, min(len(mine) - taken, most))
@@ -39,27 +46,80 @@ def free() -> int:
 @contextmanager
 def claimed(threads: int) -> Iterator[None]:
     """Claim a number of cores for the threads of this process during the block."""
-    path = _folder() / f"{os.getpid()}.json"
-    with suppress(OSError):  # without the file, other runs may be slow
-        path.parent.mkdir(exist_ok=True)
-        write_json(path, {"threads": threads, "cores": sorted(available())})
+    folder = _folder()
+    claim = _open(folder / f"{os.getpid()}.json", os.O_RDWR | os.O_CREAT) if folder else None
+    if folder is None or claim is None:  # without a claim, other runs may be slow
+        yield
+        return
     try:
+        with suppress(OSError):
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(claim, 0)
+            content = {"threads": threads, "cores": sorted(available())}
+            os.write(claim, json.dumps(content).encode())
         yield
     finally:
         with suppress(OSError):
-            path.unlink(missing_ok=True)
+            (folder / f"{os.getpid()}.json").unlink(missing_ok=True)
+        os.close(claim)
 
 
-def _folder() -> Path:
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    return Path(tempfile.gettempdir()) / f"rnnexp-cores-{user}"
+def _other_claims() -> Iterator[tuple[int, set[int]]]:
+    """The number of threads and the cores of every other live run."""
+    folder = _folder()
+    for path in folder.glob("*.json") if folder else ():
+        if path.stem == str(os.getpid()):
+            continue
+        claim = _open(path, os.O_RDONLY)
+        if claim is None:
+            continue
+        try:
+            if _is_locked(claim):
+                content = json.loads(os.read(claim, MOST_BYTES))
+                threads, cores = content["threads"], content["cores"]
+                if type(threads) is int and threads > 0:
+                    yield threads, set(cores)
+            else:  # its process is gone
+                with suppress(OSError):
+                    path.unlink()
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue  # it is being written, or is no claim
+        finally:
+            os.close(claim)
 
 
-def _is_alive(process: int) -> bool:
+def _open(path: Path, flags: int) -> int | None:
+    """A regular file, opened without following a link or waiting for a pipe; None for others."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        claim = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(claim).st_mode):
+        return claim
+    os.close(claim)
+    return None
+
+
+def _is_locked(claim: int) -> bool:
+    try:
+        fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    return True
+    return False
+
+
+def _folder() -> Path | None:
+    """The folder of the claims, which belongs to this user and to nobody else; None if there is
+    none."""
+    if not HAS_LOCKS:
+        return None
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    parent = Path(runtime) if os.path.isabs(runtime) else Path(tempfile.gettempdir())
+    folder = parent / f"rnnexp-claims-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return folder if is_own and not stat.S_IMODE(found.st_mode) & 0o077 else None
