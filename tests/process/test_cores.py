@@ -80,16 +80,10 @@ def test_a_run_that_is_gone_takes_nothing_whoever_has_its_number_now() -> None:
 @pytest.mark.parametrize(
     "claim",
     [
-        "{",
-        "[1]",
-        "null",
-        "",
-        "[" * 60000,
-        content(-500, [0, 1]),
-        content("2", [0]),
-        content(1, None),
-    ]
-    + [content(True, [0]), content(1, [[0]]), content(2, 7), '{"threads": 3}'],
+        *("{", "[1]", "null", "", "[" * 60000, '{"threads": 3}'),
+        *(content(-500, [0, 1]), content("2", [0]), content(True, [0])),
+        *(content(1, None), content(1, [[0]]), content(2, 7)),
+    ],
 )
 def test_a_claim_that_cannot_be_read_is_passed_over(other: Path, claim: str) -> None:
     other.write_text(claim)
