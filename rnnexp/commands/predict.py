@@ -99,6 +99,10 @@ def predict(
     if output is not None:
         _check_output(output, files)
     run = load(folder, overrides)
+    if any(line.startswith("data.frequency=") for line in overrides):
+        trained = load(folder).config.data.frequency
+        if run.config.data.frequency != trained:
+            _note(f"the run was trained on steps of {trained}, not of {run.config.data.frequency}")
     if run.record.get("status") != "completed":
         _note(f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far")
     answers = _answers(run, texts, files)

@@ -166,6 +166,10 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
     node = OmegaConf.select(config, parent) if parent else None
     if isinstance(node, DictConfig) and name in _arguments(node, parent):
         return f"{start}; add a plus sign to set this argument: +{key}=VALUE"
+    group = parent.replace(".", "/")
+    if node is None and group in all_groups():
+        first = f"; an option of the group {group} has it: add {group}=OPTION"
+        return start + first + did_you_mean("", options(group))
     siblings = {x.rpartition(".")[2] for x in known if x.rpartition(".")[0] == parent}
     if parent in known or get_close_matches(name, siblings):
         return start + did_you_mean(name, siblings, prefix=f"{parent}." if parent else "")

@@ -198,7 +198,7 @@ def test_a_class_that_is_not_what_it_must_be(override: str, said: str, capfd: Ca
 
 
 def test_a_task_that_does_not_say_what_it_must(capfd: Capture) -> None:
-    said = said_of(capfd, "task._target_=owned.things.Unfinished", "~task.loss")
+    said = said_of(capfd, "task._target_=owned.things.Unfinished", "~task.loss", "~task.lightgbm")
     assert (
         "task._target_: owned.things.Unfinished must say sources (rnnexp.tasks.task.Task)" in said
     )

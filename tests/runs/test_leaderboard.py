@@ -287,7 +287,7 @@ def test_compare_needs_pairs(runs: Path, capfd: pytest.CaptureFixture[str]) -> N
     write_run(runs / "other1", ["name=other", "seed=1"], 1.0, fingerprints={"data": "b" * 64})
     cell = "model.recurrence.cell=MGU,name=quickstart"
     for group, sentence in {
-        "name=single": "1 seeds in common",
+        "name=single": "one seed in common",
         "name=nobody": "no completed run matches name=nobody",
         "nam=x": "no run has the key nam; did you mean name?",
         "name=other": "not run on the same data",

@@ -33,6 +33,8 @@ from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.tables import Column, Table
 
+MOST_NEGATIVE = 0.05  # of the training values; a series with more of them crosses zero
+
 
 @dataclass(frozen=True)
 class Cleaning:
@@ -45,7 +47,7 @@ class Cleaning:
     missing: empty cells are filled, or their rows are dropped. (With gaps=fill, a dropped row
         leaves a gap, which is filled.)
     outliers: values near zero, i.e. below near_zero * median of the training rows, are repaired or
-        kept. A series whose median is not positive has no outliers.
+        kept. A series that crosses zero (median not positive, or over 5 % negative) has none.
     longest_gap: most consecutive steps that may be missing; a longer gap is an error.
     most_duplicates: largest share of rows that may have the time of another row (always the steps
         of one hour, which a clock change repeats); more are an error.
@@ -213,11 +215,15 @@ def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
 
 
 def near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.ndarray:
-    """bool (N,): which values are near zero. The threshold depends on the training rows only."""
+    """bool (N,): which values are near zero. The threshold depends on the training rows only. In a
+    series that crosses zero, none is."""
     training = target[:training_rows]
     training = training[~np.isnan(training)]
     threshold = fraction * np.median(training) if len(training) else 0.0
-    return target < threshold if threshold > 0 else np.full(len(target), False)
+    crosses_zero = (training < 0).mean() > MOST_NEGATIVE if len(training) else False
+    if threshold <= 0 or crosses_zero:
+        return np.full(len(target), False)
+    return target < threshold
 
 
 def _merge_duplicates(

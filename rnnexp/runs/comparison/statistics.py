@@ -48,7 +48,10 @@ def matching(entries: list[Entry], wanted: str) -> dict[str, Entry]:
         )
     ]
     if len({entry.data for entry in found}) > 1:
-        raise UserError(f"the runs with {wanted} use different data: add data.KEY=VALUE")
+        raise UserError(
+            f"the runs with {wanted} use different data: add a condition such as name=NAME, or "
+            "give the folders of the runs on one of them"
+        )
     if len({entry.test for entry in found}) > 1:
         raise UserError(
             f"the runs with {wanted} have different test sets of the same data: add a condition on "
@@ -100,9 +103,10 @@ def compare(entries: list[Entry], first: str, second: str) -> list[str]:
     a, b = select(entries, first), select(entries, second)
     seeds = sorted(a.keys() & b.keys())
     if len(seeds) < 2:
+        common = "one seed" if seeds else "no seed"
         raise UserError(
-            f"{first} and {second} have {len(seeds)} seeds in common: an interval needs at least "
-            "two (train with sweep=seeds)"
+            f"{first} and {second} have {common} in common: an interval needs at least two (train "
+            "with sweep=seeds)"
         )
     if next(iter(a.values())).data != next(iter(b.values())).data:
         raise UserError(f"{first} and {second} were not run on the same data")

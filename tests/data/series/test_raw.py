@@ -182,7 +182,7 @@ GOOD = "2004-01-01 00:00:00,1\n2004-01-01 01:00:00,2\n"
         ("Datetime;A_MW\n2004-01-01;1\n", "another separator: set data.separator=semicolon"),
         ("Datetime,A_MW,B_MW\n2004-01-01,1,2\n", "found 3: Datetime, A_MW, B_MW"),
         ("Datetim,A_MW\n" + GOOD, "no column 'Datetime'; did you mean Datetim?"),
-        (GOOD, "no column 'Datetime'"),
+        (GOOD, "line 1: 2004-01-01 00:00:00, 1 are data: the first line must hold the names"),
         (
             "Datetime,A_MW\n" + GOOD + "2004-01-01 02:00:00\n",
             "line 4.* 1 columns, the header has 2",

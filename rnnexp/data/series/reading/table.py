@@ -18,6 +18,9 @@ from rnnexp.data.series.reading.dialect import SEPARATORS, Dialect
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
+NUMBER = re.compile(r"[-+]?\d+([.,]\d+)*")
+
 
 @dataclass(frozen=True)
 class CsvTable:
@@ -29,8 +32,15 @@ class CsvTable:
 
     @cached_property
     def header(self) -> list[str]:
-        _, header = next(rows(self.path, self.text, self.dialect))
-        return [name.strip() for name in header]
+        line, cells = next(rows(self.path, self.text, self.dialect))
+        header = [name.strip() for name in cells]
+        dates = [name for name in header if DATE.fullmatch(name)]
+        if dates and all(name in dates or NUMBER.fullmatch(name) for name in header):
+            raise UserError(
+                f"{self.path}, line {line}: {', '.join(header)} are data: the first line must hold "
+                "the names of the columns, add it"
+            )
+        return header
 
     def cell(self, row: int, column: int) -> tuple[str, str]:
         """`FILE, line N` and the text of a cell, for a message."""

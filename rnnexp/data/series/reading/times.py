@@ -18,6 +18,8 @@ from rnnexp.data.series.reading import formats
 from rnnexp.data.series.reading.formats import EPOCHS, KEY, WEEKDAYS
 from rnnexp.errors import UserError
 
+LATEST_SECOND = 7_258_118_400  # since 1970: the beginning of the year 2200
+
 DAY = np.timedelta64(86400, "s")
 OFFSET = r"\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
 CLOCK_AND_OFFSET = re.compile(rf"\d:\d\d(?:[.,]\d+)?{OFFSET}")
@@ -119,6 +121,11 @@ def _since_epoch(column: pd.Series, per_second: int, refuse: Refuse) -> np.ndarr
     numbers = column.str.split(".").str[0].astype("int64").to_numpy()
     if (finer := numbers % per_second != 0).any():
         raise refuse(finer, "has fractions of a second; write whole seconds")
+    if per_second == 1 and (late := numbers > LATEST_SECOND).any():
+        offer = typed("data.datetime_format", "epoch_milliseconds")
+        raise refuse(
+            late, f"is after the year 2200 in seconds: set {offer} if it is in milliseconds"
+        )
     return (numbers // per_second).astype("datetime64[s]")
 
 
