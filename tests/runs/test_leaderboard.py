@@ -126,7 +126,9 @@ def test_other_data_are_another_table(runs: Path) -> None:
 def test_data_on_which_every_run_failed_are_shown(runs: Path) -> None:
     write_run(runs / "other", [], None, "failed", fingerprints={"data": "b" * 64}, data="/a/place")
     _, (title, table) = tables(find_runs([runs])).items()
-    assert title == "2 series (data bbbbbbbb)" and table["not completed"].tolist() == ["1 failed"]
+    assert title == "2 series (place, data bbbbbbbb)" and table["not completed"].tolist() == [
+        "1 failed"
+    ]
 
 
 def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> None:
@@ -337,3 +339,13 @@ def test_check(runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     for nothing in ("nonsense", "[]"):
         path.write_text(nothing)
         assert main(["leaderboard", "--check", str(path)]) == 2
+
+
+def test_a_typo_under_another_name_is_in_no_table_of_results(runs: Path) -> None:
+    before = tables(find_runs([runs]))
+    write_run(runs / "typo", ["name=typo"], None, "failed", fingerprints={})
+    found = tables(find_runs([runs]))
+    assert list(found) == [*before, "data never read"]
+    assert found["data never read"]["name"].tolist() == ["typo"]
+    for title, table in before.items():
+        assert len(found[title]) == len(table)

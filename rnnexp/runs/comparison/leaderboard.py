@@ -25,6 +25,7 @@ from rnnexp.runs.hyperparameters import by_option, hyperparameters, typed_keys
 
 # Columns beside config keys and metrics. METRIC + DEVIATION is the standard deviation of METRIC.
 SEEDS, NOT_COMPLETED, SECONDS, DEVIATION = "seeds", "not completed", "training s", " sd"
+NAMED_FILES = 3  # most files or folders named in a title
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Entry:
     metrics: dict[str, float]
     seconds: float  # of training; NaN if unknown
     started: float = 0.0  # Unix time in seconds
+    files: str = ""  # names of the files or folders that were read, for a title
     test: str = ""  # fingerprint of what was tested of the data; empty if not recorded
     choices: dict[str, str] = field(default_factory=dict)  # config group -> option
     overrides: tuple[str, ...] = ()  # those of rerun included
@@ -111,6 +113,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         seed=config.pop("seed", None),
         config=config,
         data=run.get("fingerprints", {}).get("data"),
+        files=_files(run.get("data")),
         title=run.get("spec", {}).get("title") or str(run.get("data")),
         headline=list(names),
         lower_is_better=bool(headline and headline[0]["lower_is_better"]),
@@ -121,6 +124,16 @@ def _entry(folder: Path, first: str | None) -> Entry:
         choices={str(group): str(option) for group, option in run.get("choices", {}).items()},
         overrides=tuple(map(str, [*run.get("overrides", []), *run.get("changes", [])])),
     )
+
+
+def _files(places: Any) -> str:
+    """The names of the files or folders that a run read, for a title; empty for generated data."""
+    paths = [places] if isinstance(places, str) else places
+    if not isinstance(paths, list) or not all(isinstance(x, str) and "/" in x for x in paths):
+        return ""
+    names = [Path(path).name for path in paths]
+    more = f" and {len(names) - NAMED_FILES} more" if len(names) > NAMED_FILES else ""
+    return f"{', '.join(names[:NAMED_FILES])}{more}, "
 
 
 def _test_set(run: dict[str, Any]) -> str:
@@ -208,18 +221,20 @@ def whole_table(entries: list[Entry]) -> pd.DataFrame:
 
 def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
     """Runs grouped by what they were tested on, by title. A run that ended before it read its data
-    joins the runs with the same class of source."""
+    joins the runs of its name with the same class of source."""
     found, unread = {}, [entry for entry in entries if entry.data is None]
     sets = list(dict.fromkeys(entry.tested_on for entry in entries if entry.data))
     for data, test in sets:
         same = [entry for entry in entries if entry.tested_on == (data, test)]
         several = sum(data == other for other, _ in sets) > 1
-        which = f"data {str(data)[:8]}" + (f", test set {test[:8] or 'unknown'}" if several else "")
-        source = same[0].config.get("data")
+        which = f"{same[0].files}data {str(data)[:8]}" + (
+            f", test set {test[:8] or 'unknown'}" if several else ""
+        )
+        kinds = {(entry.config.get("name"), entry.config.get("data")) for entry in same}
         title = max(same, key=lambda entry: entry.status == "completed").title
         found[f"{title} ({which})"] = [
             *same,
-            *(entry for entry in unread if entry.config.get("data") == source),
+            *(x for x in unread if (x.config.get("name"), x.config.get("data")) in kinds),
         ]
     placed = {entry.folder for same in found.values() for entry in same}
     alone = [entry for entry in unread if entry.folder not in placed]
