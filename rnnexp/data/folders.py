@@ -26,6 +26,8 @@ def data_folder(source: str, root: str | None) -> Path:
     folder = place_of(source, root)
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        raise UserError(f"data.root={root} is a file: give its folder, data.root={folder.parent}")
     if root is not None:
         raise UserError(f"data.root={root}: there is no such folder")
     raise UserError(

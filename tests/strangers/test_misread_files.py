@@ -59,3 +59,23 @@ def test_a_key_of_an_option_that_is_not_chosen(capfd: Capture) -> None:
     assert (
         "an option of the group data/vectors has it: add data/vectors=OPTION; choose from" in said
     )
+
+
+def test_a_file_in_the_place_of_a_folder(empty_folder: Path, capfd: Capture) -> None:
+    (empty_folder / "names").mkdir()
+    (empty_folder / "names/Irish.txt").write_text("Daly\n")
+    said = refused(["data", "check", "names", "data.root=names/Irish.txt"], capfd)
+    assert "data.root=names/Irish.txt is a file: give its folder, data.root=names" in said
+    for command in ("test", "rerun", "predict"):
+        assert "Irish.txt is a file: give the folder" in refused(
+            [command, "names/Irish.txt"], capfd
+        )
+
+
+def test_a_folder_of_run_folders(empty_folder: Path, capfd: Capture) -> None:
+    for name in ("a", "b"):
+        (empty_folder / "old" / name).mkdir(parents=True)
+        (empty_folder / "old" / name / "run.json").write_text("{}")
+    said = refused(["rerun", "old"], capfd)
+    assert "old is not a run folder: it has no run.json; the last run inside is " in said
+    assert said.endswith("old/b\n")

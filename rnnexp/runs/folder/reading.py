@@ -38,10 +38,14 @@ def read_run(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the folder is missing or is not a run folder, or run.json is damaged.
     """
+    if folder.is_file():
+        raise UserError(f"{folder} is a file: give the folder of a run")
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
     if not (folder / "run.json").exists():
-        raise UserError(f"{folder} is not a run folder: it has no run.json")
+        inside = sorted(path.parent for path in folder.glob("*/run.json"))
+        hint = f"; the last run inside is {inside[-1]}" if inside else ""
+        raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
     run = _read_json(folder / "run.json")
     for key, kind in ENTRY_TYPES.items():
         if not isinstance(run.get(key, kind()), kind):
