@@ -35,5 +35,10 @@ class Progress(RichProgressBar):
                 for name, value in shown.items()
                 if name == "train/loss" or name.startswith("val/")
             ]
-            epochs = trainer.max_epochs if (trainer.max_epochs or 0) > 0 else "?"
-            console.print(f"epoch {trainer.current_epoch + 1}/{epochs}  {'  '.join(figures)}")
+            console.print(f"{epoch_of(trainer)}  {'  '.join(figures)}")
+
+
+def epoch_of(trainer: pl.Trainer) -> str:
+    """The current epoch, from 1, and the last one if that is known: `epoch 3/10`."""
+    epochs = trainer.max_epochs if (trainer.max_epochs or 0) > 0 else "?"
+    return f"epoch {trainer.current_epoch + 1}/{epochs}"

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from rnnexp.callbacks.history import History
+from rnnexp.callbacks.progress import epoch_of
 from rnnexp.console import console
 
 EVERY = 100  # steps, as in the lecture
@@ -47,9 +48,8 @@ class StepLoss(Callback):
             trainer.logger.log_metrics(mean, step=trainer.global_step)
         if self.apart and step % self.apart == 0 and step < steps:
             mean_loss = self.history.mean_loss(self.apart)
-            epochs = trainer.max_epochs if (trainer.max_epochs or 0) > 0 else "?"
             console.print(
-                f"epoch {trainer.current_epoch + 1}/{epochs}, step {step}/{steps}  "
+                f"{epoch_of(trainer)}, step {step}/{steps}  "
                 f"train/loss {mean_loss:.4g} (mean of {self.apart} steps)"
             )
 
