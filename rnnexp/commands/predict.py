@@ -91,7 +91,9 @@ def predict(
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
     """
-    from rnnexp.runs.loading import load  # late: it imports torch, and --help does without
+    # Late: they import torch, and --help does without.
+    from rnnexp.runs.folder.reading import read_config
+    from rnnexp.runs.loading import load
 
     if texts and files:
         raise UserError("give either --text or --csv: a run is trained on texts or on series")
@@ -100,7 +102,7 @@ def predict(
         _check_output(output, files)
     run = load(folder, overrides)
     if any(line.startswith("data.frequency=") for line in overrides):
-        trained = load(folder).config.data.frequency
+        trained = read_config(folder).data.frequency
         if run.config.data.frequency != trained:
             _note(f"the run was trained on steps of {trained}, not of {run.config.data.frequency}")
     if run.record.get("status") != "completed":

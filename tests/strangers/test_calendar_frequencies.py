@@ -120,6 +120,8 @@ def test_the_next_value_is_for_the_next_date(
     capfd.readouterr()
     assert main(["predict", str(run), "--csv", "own.csv"]) == 0
     assert following in capfd.readouterr().out
+    assert main(["predict", str(run), "--csv", "own.csv", "data.frequency=1h"]) == 2
+    assert f"trained on steps of {frequency}, not of 1h" in capfd.readouterr().err
     table.iloc[::3].to_csv("other.csv", index=False)
     assert "other.csv: " in refused_file(["predict", str(run), "--csv", "other.csv"], capfd)
 

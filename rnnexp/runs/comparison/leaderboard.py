@@ -133,7 +133,7 @@ def _files(places: Any) -> str:
         return ""
     names = [Path(path).name for path in paths]
     more = f" and {len(names) - NAMED_FILES} more" if len(names) > NAMED_FILES else ""
-    return f"{', '.join(names[:NAMED_FILES])}{more}, "
+    return f"{', '.join(names[:NAMED_FILES])}{more}"
 
 
 def _test_set(run: dict[str, Any]) -> str:
@@ -227,12 +227,12 @@ def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
     for data, test in sets:
         same = [entry for entry in entries if entry.tested_on == (data, test)]
         several = sum(data == other for other, _ in sets) > 1
-        which = f"{same[0].files}data {str(data)[:8]}" + (
-            f", test set {test[:8] or 'unknown'}" if several else ""
-        )
+        which = [same[0].files] if same[0].files else []
+        which += [f"data {str(data)[:8]}"]
+        which += [f"test set {test[:8] or 'unknown'}"] if several else []
         kinds = {(entry.config.get("name"), entry.config.get("data")) for entry in same}
         title = max(same, key=lambda entry: entry.status == "completed").title
-        found[f"{title} ({which})"] = [
+        found[f"{title} ({', '.join(which)})"] = [
             *same,
             *(x for x in unread if (x.config.get("name"), x.config.get("data")) in kinds),
         ]
