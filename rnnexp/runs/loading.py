@@ -65,13 +65,12 @@ class LoadedRun:
         return read_predictions(self.folder)
 
     def predict(self, given: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-        """Predict new texts, or new series in CSV files. Returns a row for each; a series that
-        cannot be predicted beside others has the reason as `error`.
+        """Predict new texts, or new series in CSV files. Returns a row for each.
 
         given: one text or path, or several.
 
         Raises:
-            UserError: a text or a file cannot be read in the format of the run's data.
+            UserError: a text, a file or a series cannot be predicted.
         """
         one_or_more = [given] if isinstance(given, str | Path) else given
         kind = Path if self.task.new_data == "series" else str
