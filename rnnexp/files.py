@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +56,15 @@ def write_bytes(path: Path, content: bytes) -> None:
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`. The file written there is renamed to `path` at the
-    end of the block, so that `path` is never half-written."""
+    end of the block, so that `path` is never half-written. An error leaves nothing behind."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    yield beside
-    beside.replace(path)
+    try:
+        yield beside
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def file_name(name: str) -> str:

@@ -8,6 +8,8 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from rnnexp.config.targets import OWN_FOLDER
+from rnnexp.errors import UserError
 from rnnexp.files import written_beside
 
 CHECKPOINT_FORMAT = 1  # tensors and plain values, with rnnexp's names of the weights
@@ -45,14 +47,26 @@ class Checkpoint(ModelCheckpoint):
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes checkpoints directly to their file.
+    """Writes checkpoints directly to their file, in the folder of the run alone.
 
     Lightning first builds a checkpoint in memory: a copy of the weights and optimiser states.
     """
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder.resolve()
+
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with written_beside(Path(path)) as beside:
-            torch.save(checkpoint, beside)
+        place = Path(path).resolve()
+        if not place.is_relative_to(self.folder):  # a callback has formatted it
+            raise UserError(f"a checkpoint cannot be written to {path}: {OWN_FOLDER}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with written_beside(place) as beside, beside.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                if isinstance(error.__context__, OSError):  # of the file, which torch renames
+                    raise error.__context__ from None
+                raise

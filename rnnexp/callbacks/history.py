@@ -1,6 +1,9 @@
 """The history of a run: one row per epoch, every training loss exactly, and the times."""
 
+import math
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain
 from typing import Any, cast
 
@@ -9,17 +12,24 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+WRITE_EVERY = 1.0  # seconds: a file of many short epochs would take longer than they
+
 
 class History(Callback):
     """rows: one dict per epoch (epoch, step, learning rate, seconds, logged metrics).
     losses_by_epoch: for each epoch the loss of every training step, in order. train_seconds: the
     time of training without validation. validation_seconds: the time of validation.
 
-    run: what figures call the run, e.g. "quickstart, pmgru_seed0".
+    run: what figures call the run, e.g. "quickstart, pmgru_seed0". write: called with the rows
+    after an epoch, so that they survive a kill; at most once in `WRITE_EVERY` seconds.
     """
 
-    def __init__(self, run: str = "") -> None:
+    def __init__(
+        self, run: str = "", write: Callable[[list[dict[str, float]]], None] | None = None
+    ) -> None:
         self.run = run
+        self._write = write
+        self._written, self._written_at = 0, -math.inf
         self.rows: list[dict[str, float]] = []
         self.losses_by_epoch: list[list[float]] = []
         self.train_seconds = 0.0
@@ -83,9 +93,23 @@ class History(Callback):
             if name.startswith("val/") or name == "train/loss":
                 row[name] = float(value)
         self.rows.append(row)
+        if time.monotonic() > self._written_at + WRITE_EVERY:
+            self._write_rows()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.train_seconds += self._lap()
+        self._write_rows()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        with suppress(OSError):  # perhaps the disk is full, which is the exception
+            self._write_rows()
+
+    def _write_rows(self) -> None:
+        if self._write and len(self.rows) > self._written:
+            self._write(self.rows)
+            self._written, self._written_at = len(self.rows), time.monotonic()
 
     def _lap(self) -> float:
         now = time.perf_counter()

@@ -5,7 +5,7 @@ from pathlib import Path
 from rnnexp import console
 from rnnexp.runs.comparison.repetition import EnvironmentDifferences
 
-IDENTICAL, DIFFERENT_RESULTS, DIFFERENT_ENVIRONMENT = 0, 1, 4  # exit codes
+IDENTICAL, DIFFERENT_RESULTS, DIFFERENT_ENVIRONMENT, EDITED = 0, 1, 4, 1  # exit codes
 
 
 def exit_code(environment: EnvironmentDifferences, results: list[str]) -> int:
@@ -23,10 +23,27 @@ def show_differences(environment: EnvironmentDifferences, results: list[str]) ->
         console.show(f"different     {sentence}")
 
 
-def show_verdict(environment: EnvironmentDifferences, results: list[str], again: Path) -> int:
-    """Print all differences and the verdict, and return the exit code."""
+def show_edited(names: list[str]) -> None:
+    """Print a line for each file of the record that was edited."""
+    for name in names:
+        console.show(f"edited        {name} is not as the run wrote it")
+
+
+def show_verdict(
+    environment: EnvironmentDifferences, results: list[str], again: Path, edited: list[str]
+) -> int:
+    """Print all differences and the verdict, and return the exit code.
+
+    edited: the files of the recorded run that are not as it wrote them, which leaves nothing to
+    confirm.
+    """
+    show_edited(edited)
     show_differences(environment, results)
     names = ", ".join(environment)
+    if edited:
+        rest = "the results differ" if results else "the results that it recorded are repeated"
+        console.show(f"verdict       edited since the run ({', '.join(edited)}), {rest}: {again}")
+        return EDITED
     if results:
         where = f"a different environment ({names})" if environment else "the same environment"
         console.show(f"verdict       different results in {where}: {again}")

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
-from rnnexp.config import check, override
+from rnnexp.config import check, check_recorded, override
 from rnnexp.errors import CannotRerun, UserError
 from rnnexp.runs.locations import find_data, if_moved, is_location, other_data
 
@@ -39,7 +39,8 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     than where the data are now, run the changed config as a new experiment and compare nothing.
 
     Returns the exit code: 0 identical (also in another environment), 1 different results in the
-    same environment, 4 different results in a different environment.
+    same environment or a file of the record that was edited, 4 different results in a different
+    environment.
 
     Raises:
         UserError: the folder is not a run folder, its config may not be run, or an override is
@@ -53,7 +54,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     from rnnexp.launching.labels import label
     from rnnexp.runs.comparison.repetition import environment_differences, result_differences
     from rnnexp.runs.experiment import run
-    from rnnexp.runs.folder.digest import read_result
+    from rnnexp.runs.folder.digest import edited_files, read_result
     from rnnexp.runs.folder.reading import read_config, read_run
     from rnnexp.runs.folder.record import make_folder
 
@@ -66,7 +67,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         config = read_config(folder)
     except UserError as error:
         raise CannotRerun(str(error)) from error
-    check(config)
+    check_recorded(config)
     find_data(config, recorded)
     changed = override(config, overrides)
     check(changed)
@@ -82,7 +83,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
             f"{folder} has the status {recorded.get('status')!r}: only a completed run has a "
             "result to compare with"
         )
-    before = read_result(folder)
+    before, edited = read_result(folder), edited_files(folder)
     check_device(config, recorded)
     config = changed
     if overrides:
@@ -98,7 +99,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     results = result_differences(before, read_result(again))
     if results and not config.determinism.deterministic:
         console.show("determinism   fast: the last digits may differ from run to run")
-    return show_verdict(environment, results, again)
+    return show_verdict(environment, results, again, edited)
 
 
 def check_data(config: DictConfig, recorded: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
-from rnnexp.config import check, override
+from rnnexp.config import check_recorded, override
 from rnnexp.errors import UserError
 from rnnexp.runs.locations import check_only_locations, check_same_data, find_data, if_moved
 
@@ -37,10 +37,11 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
             changes the experiment.
     """
     # Late: they import torch, and --help does without.
-    from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences
+    from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences, show_edited
     from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
     from rnnexp.runs.comparison.repetition import environment_differences, metric_differences
     from rnnexp.runs.experiment import test_weights
+    from rnnexp.runs.folder.digest import edited_files
     from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
     from rnnexp.runs.results import results, tested
     from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
@@ -51,7 +52,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     if run.get("status") != "completed":
         raise UserError(f"{folder} has the status {run.get('status')!r}: it is not a completed run")
     recorded = read_metrics(folder)
-    check(config)
+    check_recorded(config)
     find_data(config, run)
     config = override(config, overrides)
     _do_without_gpu(config)
@@ -65,10 +66,12 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     check_same_data(run, facts, config)
     task = build_task(config, data)
     config.logger, config.callbacks = None, {}
+    config.trainer.pop("profiler", None)
     load_best(task, folder)
     metrics = test_weights(build_trainer(config, folder), task, data)
     console.show(*results(task, metrics, baseline_metrics(task, data), tested(config)))
 
+    show_edited(edited_files(folder))
     differing = metric_differences(recorded, metrics)
     if not differing:
         console.show(f"all {len(metrics)} metrics equal the recorded ones to the bit")

@@ -6,7 +6,7 @@ anything is imported, and its keys and values with the signature of the class (s
 
 from rnnexp.config.compose import HYDRA_VERSION_BASE, compose, help_text, options, override
 from rnnexp.config.instantiate import check, instantiate
-from rnnexp.config.recorded import recorded
+from rnnexp.config.recorded import check_recorded, recorded
 from rnnexp.config.schema import TOP_LEVEL
 from rnnexp.config.search_path import config_dir
 
@@ -14,6 +14,7 @@ __all__ = [
     "HYDRA_VERSION_BASE",
     "TOP_LEVEL",
     "check",
+    "check_recorded",
     "compose",
     "config_dir",
     "help_text",

@@ -22,10 +22,11 @@ def check(config: DictConfig, key: str = "") -> None:
 
     Raises:
         UserError: a class that may not be named or does not exist, a key that its constructor does
-            not have, or a value of the wrong type or choice.
+            not have, a value of the wrong type or choice, or a path out of the run folder.
     """
     tree = plain(_at(config, key))
     _check_targets(tree, key)
+    targets.refuse_other_places(tree, key)
     for place, node in targets.nodes(tree, key):
         check_node(node, place)
 

@@ -1,11 +1,16 @@
-"""A config that comes from a run folder, and so perhaps from a stranger."""
+"""A config that comes from a run folder, and so perhaps from a stranger.
 
+It is data: it holds no reference to anything outside, and no address.
+"""
+
+import re
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.config import targets
+from rnnexp.config.instantiate import check
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import Schema, check_top_level, plain
 from rnnexp.errors import UserError
@@ -13,6 +18,7 @@ from rnnexp.errors import UserError
 GROUPS = ("task", "model", "data", "optimizer", "trainer", "determinism", "paths")
 CLASSES = ("task", "model", "data", "optimizer", "trainer")
 OPTIONAL_CLASSES = ("scheduler", "logger")
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def recorded(config: DictConfig) -> DictConfig:
@@ -21,6 +27,7 @@ def recorded(config: DictConfig) -> DictConfig:
     Raises:
         UserError: it is not such a config.
     """
+    _check_texts(OmegaConf.to_container(config), "")
     try:
         closed = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Schema), config))
     except OmegaConfBaseException as error:
@@ -37,8 +44,38 @@ def recorded(config: DictConfig) -> DictConfig:
         raise UserError(f"callbacks is {tree['callbacks']!r}, it must hold a group of values")
     for name, node in tree["callbacks"].items():
         _check_names_a_class(node, f"callbacks.{name}", optional=True)
-    targets.refuse_other_places(tree)
     return closed
+
+
+def check_recorded(config: DictConfig) -> None:
+    """Check that the objects of a recorded config may be built; builds nothing.
+
+    Raises:
+        UserError: as for `check`, and for a class of Lightning's that a recorded config may not
+            name.
+    """
+    targets.refuse_foreign_lightning(plain(config))
+    check(config)
+
+
+def _check_texts(tree: Any, key: str, with_addresses: bool = False) -> None:
+    """Refuse references, which would read this machine's environment, and addresses but those for
+    classes of the user's own packages."""
+    if isinstance(tree, str):
+        if "${" in tree:
+            raise UserError(f"{key} is {tree!r}: a recorded config holds values, not references")
+        if ADDRESS.search(tree) and not with_addresses:
+            raise UserError(f"{key} is {tree!r}: a recorded config holds no address")
+    elif isinstance(tree, dict):
+        if "_target_" in tree:
+            with_addresses = targets.is_added(str(tree["_target_"]))
+        for name, branch in tree.items():
+            inner = f"{key}.{name}" if key else str(name)
+            _check_texts(name, inner)
+            _check_texts(branch, inner, with_addresses)
+    elif isinstance(tree, list):
+        for index, branch in enumerate(tree):
+            _check_texts(branch, f"{key}[{index}]", with_addresses)
 
 
 def _check_keys(tree: Any, key: str) -> None:

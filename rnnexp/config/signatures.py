@@ -32,7 +32,7 @@ def check_node(node: dict[str, Any], key: str) -> None:
                 raise UserError(f"{key}.{name} {found}, it must be {_describe(hint)}")
         elif not is_open:
             offer = did_you_mean(name, known, prefix=f"{key}.")
-            if is_added(constructor) and "did you mean" not in offer:
+            if is_added(constructor.__module__) and "did you mean" not in offer:
                 offer = (
                     "; let its __init__ take it, or take **settings and pass them to "
                     f"super().__init__, or remove it with ~{key}.{name}"

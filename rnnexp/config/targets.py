@@ -49,6 +49,16 @@ LIGHTNING = {
     "pytorch_lightning.profilers.AdvancedProfiler",
     "pytorch_lightning.profilers.SimpleProfiler",
 }
+# Of these, what rnnexp's own config groups name. A config from elsewhere may name no others, unless
+# the user adds them by full name.
+OWN_LIGHTNING = {
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.callbacks.EarlyStopping",
+    "pytorch_lightning.callbacks.LearningRateMonitor",
+    "pytorch_lightning.loggers.TensorBoardLogger",
+    "pytorch_lightning.profilers.SimpleProfiler",
+}
+OWN_FOLDER = "a run writes into its folder alone"
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 SPECIAL = ("_target_", "_partial_")  # of Hydra's special keys, those that a config may use
 
@@ -86,17 +96,17 @@ def locate(node: dict[str, Any], key: str) -> type:
     target = node["_target_"]
     name = target if isinstance(target, str) else ""
     module_name, _, class_name = name.rpartition(".")
-    ours = _is_inside(module_name, allowed_packages())
+    ours = _is_inside(name, allowed_packages())
     if not DOTTED_NAME.fullmatch(name) or not (ours or module_name in TORCH or name in LIGHTNING):
         raise UserError(
             f"{key}._target_: {target!r} is not on the allow-list"
             f"; a class of your own package needs --allow PACKAGE, or from Python RNNEXP_ALLOW"
         )
-    if _is_inside(module_name, added_packages()):
+    if is_added(module_name):
         search_current_folder()
     module = _imported(module_name, key)
     found = getattr(module, class_name, None)
-    if inspect.isfunction(found) and _is_inside(module_name, added_packages()):
+    if inspect.isfunction(found) and is_added(module_name):
         raise UserError(
             f"{key}._target_: {name} is a function, and a config names classes alone: write a "
             "class with __call__"
@@ -106,6 +116,7 @@ def locate(node: dict[str, Any], key: str) -> type:
         _is_inside(found.__module__, allowed_packages())
         or (module_name in TORCH and issubclass(found, getattr(module, TORCH[module_name])))
         or name in LIGHTNING
+        or name in added_packages()  # by its full name, wherever it is defined
     ):
         own = [x for x in vars(module).values() if getattr(x, "__module__", "") == module_name]
         classes = [x.__name__ for x in own if isinstance(x, type) and x.__name__[0] != "_"]
@@ -121,7 +132,7 @@ def _imported(module: str, key: str) -> ModuleType:
     except ImportError as error:
         raise UserError(f"{key}._target_: cannot import {module}: {error}") from error
     except Exception as error:  # whatever the code of the user's package raises
-        if not _is_inside(module, added_packages()):
+        if not is_added(module):
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         file, line = where.filename, where.lineno
@@ -133,9 +144,9 @@ def _imported(module: str, key: str) -> ModuleType:
         ) from error
 
 
-def is_added(found: type) -> bool:
-    """Whether a class is of a package that the user put in RNNEXP_ALLOW."""
-    return _is_inside(found.__module__, added_packages())
+def is_added(name: str) -> bool:
+    """Whether a class or a module is, or is of a package, that the user put in RNNEXP_ALLOW."""
+    return _is_inside(name, added_packages())
 
 
 def _check_special_keys(node: dict[str, Any], key: str) -> None:
@@ -172,16 +183,31 @@ def refuse_references(tree: Any, key: str) -> None:
         refuse_references(branch, f"{key}[{index}]")
 
 
-def refuse_other_places(tree: Any) -> None:
-    """Of a config from elsewhere: what Lightning writes goes into the run folder alone.
+def refuse_other_places(tree: Any, key: str) -> None:
+    """What Lightning writes goes into the run folder alone.
 
     Raises:
         UserError: a value of a class of Lightning's is a path out of it.
     """
-    for key, node in nodes(tree, ""):
+    for place, node in nodes(tree, key):
         if node["_target_"] not in LIGHTNING:
             continue
         for name, value in node.items():
             path = PurePath(value) if isinstance(value, str) else PurePath()
-            if path.is_absolute() or ".." in path.parts:
-                raise UserError(f"{key}.{name} is {value!r}: a run writes into its folder alone")
+            if path.is_absolute() or ".." in path.parts or str(path).startswith("~"):
+                raise UserError(f"{place}.{name} is {value!r}: {OWN_FOLDER}")
+
+
+def refuse_foreign_lightning(tree: Any) -> None:
+    """Of a config from elsewhere: of Lightning, only the classes that our own groups name.
+
+    Raises:
+        UserError: another class of Lightning's, which the user has not added by its full name.
+    """
+    for key, node in nodes(tree, ""):
+        name = node["_target_"]
+        if name in LIGHTNING - OWN_LIGHTNING and not is_added(name):
+            raise UserError(
+                f"{key}._target_: {name} is not among the classes that a recorded config may name; "
+                f"if you trust this run folder, add --allow {name}"
+            )

@@ -16,12 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-try:
-    import fcntl
-
-    HAS_LOCKS = True
-except ImportError:  # Windows: runs do not learn of each other
-    HAS_LOCKS = False
+from rnnexp.process.locks import HAS_LOCKS, is_taken, open_regular, take
 
 MOST_BYTES = 65536  # of a claim; one with thousands of cores has fewer
 
@@ -47,13 +42,13 @@ def free() -> int:
 def claimed(threads: int) -> Iterator[None]:
     """Claim a number of cores for the threads of this process during the block."""
     folder = _folder()
-    claim = _open(folder / f"{os.getpid()}.json", os.O_RDWR | os.O_CREAT) if folder else None
+    claim = open_regular(folder / f"{os.getpid()}.json", os.O_RDWR | os.O_CREAT) if folder else None
     if folder is None or claim is None:  # without a claim, other runs may be slow
         yield
         return
     try:
         with suppress(OSError):
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(claim)
             os.ftruncate(claim, 0)
             content = {"threads": threads, "cores": sorted(available())}
             os.write(claim, json.dumps(content).encode())
@@ -70,11 +65,11 @@ def _other_claims() -> Iterator[tuple[int, set[int]]]:
     for path in folder.glob("*.json") if folder else ():
         if path.stem == str(os.getpid()):
             continue
-        claim = _open(path, os.O_RDONLY)
+        claim = open_regular(path, os.O_RDONLY)
         if claim is None:
             continue
         try:
-            if _is_locked(claim):
+            if is_taken(claim):
                 content = json.loads(os.read(claim, MOST_BYTES))
                 threads, cores = content["threads"], content["cores"]
                 if type(threads) is int and threads > 0:
@@ -86,26 +81,6 @@ def _other_claims() -> Iterator[tuple[int, set[int]]]:
             continue  # it is being written, or is no claim
         finally:
             os.close(claim)
-
-
-def _open(path: Path, flags: int) -> int | None:
-    """A regular file, opened without following a link or waiting for a pipe; None for others."""
-    try:
-        claim = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return None
-    if stat.S_ISREG(os.fstat(claim).st_mode):
-        return claim
-    os.close(claim)
-    return None
-
-
-def _is_locked(claim: int) -> bool:
-    try:
-        fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _folder() -> Path | None:

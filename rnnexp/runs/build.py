@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
 from rnnexp.config import instantiate, targets
+from rnnexp.config.schema import plain
 from rnnexp.data.loading.module import DataModule
 from rnnexp.data.source import Source
 from rnnexp.errors import UserError
@@ -102,6 +103,7 @@ def build_trainer(
 
     label: the name of the run in TensorBoard, which names a run after its folder.
     """
+    config = _in_folder(config, folder)
     configured = [
         instantiate(config, f"callbacks.{name}") for name, node in config.callbacks.items() if node
     ]
@@ -110,16 +112,28 @@ def build_trainer(
         with_label = issubclass(targets.locate(config.logger, "logger"), TensorBoardLogger)
         sub_dir = {"sub_dir": label} if with_label and label else {}
         logger = instantiate(config, "logger")(save_dir=str(folder), **sub_dir)
+        place = getattr(logger, "log_dir", None) or folder
+        if not Path(place).resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"logger: it would write to {place}, but {targets.OWN_FOLDER}")
     return instantiate(
         config,
         "trainer",
         callbacks=[*configured, *callbacks],
-        plugins=[CheckpointFiles()],
+        plugins=[CheckpointFiles(folder)],
         logger=logger,
         default_root_dir=str(folder),
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
+
+
+def _in_folder(config: DictConfig, folder: Path) -> DictConfig:
+    """The config with every `dirpath` of Lightning's classes as a folder in that of the run."""
+    tree = plain(config)
+    for _, node in targets.nodes(tree, ""):
+        if node["_target_"] in targets.LIGHTNING and node.get("dirpath") is not None:
+            node["dirpath"] = str(folder / node["dirpath"])
+    return OmegaConf.create(tree)
 
 
 def count_parameters(network: torch.nn.Module) -> int:

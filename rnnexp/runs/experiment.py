@@ -30,7 +30,6 @@ from rnnexp.runs.build import (
     task_class,
 )
 from rnnexp.runs.folder.digest import hash_tensors
-from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.record import recording
 from rnnexp.runs.results import results, tested
 from rnnexp.runs.settings import (
@@ -59,9 +58,8 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         UserError: the config or the data are wrong, or the folder already holds a run.
         RunFailed: the training cannot continue.
     """
-    with recording(folder, sys.argv) as record, ExitStack() as held:
-        record.save(**facts)
-        record.asked(config)
+    argv = facts.pop("argv", sys.argv)
+    with recording(folder, argv, config, **facts) as record, ExitStack() as held:
         asked, config = config, resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
@@ -82,7 +80,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
 
         task = build_task(config, data)
         label = facts.get("label") or f"seed {config.seed}"
-        history = History(f"{config.name}, {label}")
+        history = History(f"{config.name}, {label}", record.history)
         checkpoint = Checkpoint(config.monitor, config.mode)
         callbacks = [history, StepLoss(history), checkpoint]
         trainer = build_trainer(config, folder, *callbacks, label=facts.get("label"))
@@ -96,12 +94,9 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         check_monitor(config, task, data)
         console.show(f"{type(task.network).__name__}: {parameters:,} parameters")
 
-        try:
-            with determinism.global_stream(config.seed, "training"):
-                trainer.fit(task, datamodule=data)
-        finally:  # so that an interrupted run has a history
-            record.history(history.rows)
-            record.save(path=path_of(task.network))
+        with determinism.global_stream(config.seed, "training"):
+            trainer.fit(task, datamodule=data)
+        record.save(path=path_of(task.network))
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -129,7 +124,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         record.predictions(task.predictions_table(data))
         log_summary(trainer, config, task, metrics, record.run)
         record.metrics(metrics | baselines)
-        record.save(status="completed", finished=now(), seconds=seconds)
+        record.completed(seconds=seconds)
     console.show(*results(task, metrics, baselines, tested(config)))
     show_end(seconds, folder)
     return metrics[config.monitor] if config.monitor else None

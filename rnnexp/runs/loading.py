@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from rnnexp.config import check, instantiate, override
+from rnnexp.config import check, check_recorded, instantiate, override
 from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.errors import UserError
 from rnnexp.runs.build import data_module, task_class
@@ -92,7 +92,7 @@ def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
     """
     folder = Path(folder)
     run, config = read_run(folder), read_config(folder)
-    check(config)
+    check_recorded(config)
     find_data(config, run)
     if overrides:
         config = override(config, overrides)

@@ -213,8 +213,7 @@ class Experiments:
         self.argv.append(sys.argv)
         logging.getLogger("a.module").info("a line for the log")
         assert list(folder.iterdir()) == [], "the record alone writes there"
-        with recording(folder, sys.argv) as record:
-            record.save(**facts)
+        with recording(folder, sys.argv, composed, **facts) as record:
             match composed.seed:
                 case 2:
                     raise UserError("seed 2 is a mistake")
@@ -285,7 +284,7 @@ def test_of_launches_at_the_same_time_one_gets_the_folder(tmp_path: Path) -> Non
     def launch(number: int) -> str:
         together.wait()
         try:
-            with recording(tmp_path / "run", [str(number)]):
+            with recording(tmp_path / "run", [str(number)], OmegaConf.create()):
                 together.wait(timeout=10)  # all attempts start before one ends
         except UserError as error:
             together.wait(timeout=10)

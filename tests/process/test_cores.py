@@ -13,6 +13,7 @@ import pytest
 
 from rnnexp.cli import main
 from rnnexp.process import cores
+from rnnexp.process.locks import is_taken
 from rnnexp.runs.folder.reading import read_run
 
 
@@ -134,7 +135,7 @@ def test_a_claim_ends_with_the_run() -> None:
         (path,) = folder().iterdir()
         assert json.loads(path.read_text()) == {"threads": 2, "cores": [0, 1, 2, 3]}
         claim = os.open(path, os.O_RDONLY)
-        assert cores._is_locked(claim)
+        assert is_taken(claim)
         os.close(claim)
     assert not path.exists()
 

@@ -1,6 +1,7 @@
 """One run, from config to record, on small files."""
 
 import json
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from rnnexp.errors import RunFailed, UserError
 from rnnexp.runs.experiment import run
 from rnnexp.runs.folder.digest import hash_tensors
 from rnnexp.runs.folder.reading import read_checkpoint
+from rnnexp.tasks.forecasting.task import Forecasting
 from tests.support.load_files import write_load_files
 from tests.support.shrink import LECTURE, OURS, QUIET
 
@@ -259,19 +261,22 @@ def test_a_failed_run_says_so_and_has_no_metrics(
         evaluate(tmp_path / "run")
 
 
-def test_ctrl_c_is_an_interrupted_run(
-    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_interrupts_a_run(
+    number: signal.Signals, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
+    def stop(task: Forecasting) -> None:
+        if task.current_epoch == 1:
+            os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("rnnexp.tasks.forecasting.task.Forecasting.validation_step", stop)
-    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(Forecasting, "on_validation_start", stop)
+    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
         run(config(files), tmp_path / "run")
-    signal.signal(signal.SIGINT, before)  # Lightning ignores a second Ctrl-C from here on
+    assert signal.getsignal(number) == before
     assert read(tmp_path / "run", "run.json")["status"] == "interrupted"
-    assert (tmp_path / "run/history.csv").exists()
+    assert len(pd.read_csv(tmp_path / "run/history.csv")) == 1
+    assert not (tmp_path / "run/.lock").exists()
 
 
 def test_a_diverging_run_stops_before_the_update(files: Path, tmp_path: Path) -> None:

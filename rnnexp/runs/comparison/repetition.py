@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rnnexp.runs.folder.digest import Result
+from rnnexp.runs.folder.digest import WEIGHTS, Result
 from rnnexp.runs.folder.reading import read_config_hash, read_run
 
 EnvironmentDifferences = dict[str, tuple[Any, Any]]  # name -> (then, now)
@@ -47,7 +47,7 @@ def result_differences(then: Result, now: Result) -> list[str]:
         found.append("the order of the batches differs")
     if then.losses != now.losses:
         found.append(_first_loss(then, now))
-    for kind in ("last", "best"):
+    for kind in WEIGHTS:
         a, b = then.weights[kind], now.weights[kind]
         tensors = [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
         if tensors:
@@ -57,7 +57,7 @@ def result_differences(then: Result, now: Result) -> list[str]:
     if then.predictions != now.predictions:
         found.append("the predictions differ")
     elif then.predictions_table != now.predictions_table:
-        found.append("predictions.csv differs, but the predictions do not: the file was edited")
+        found.append("predictions.csv differs, but the predictions do not")
     gone = [f"{name}: recorded, but missing now" for name in then.metrics.keys() - now.metrics]
     return found + metric_differences(then.metrics, now.metrics) + sorted(gone)
 

@@ -1,6 +1,8 @@
 """The result of a run, for comparison to the bit: hashes and every training loss."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,14 @@ import pandas as pd
 import torch
 
 from rnnexp.errors import CannotRerun, UserError
-from rnnexp.runs.folder.reading import best_checkpoint, read_digest, read_metrics, read_state_dict
+from rnnexp.runs.folder.reading import (
+    best_checkpoint,
+    hash_file,
+    read_digest,
+    read_metrics,
+    read_run,
+    read_state_dict,
+)
 
 
 def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
@@ -22,6 +31,9 @@ def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
     return hashes
 
 
+WEIGHTS = ("last", "best")  # of the last and of the best checkpoint
+
+
 @dataclass(frozen=True)
 class Result:
     """The results that a repetition must match to the bit."""
@@ -29,19 +41,19 @@ class Result:
     batch_order: str
     losses: list[str]  # hexadecimal, one a training step
     epoch_ends: list[int]  # the number of training steps after each epoch
-    weights: dict[str, dict[str, str]]  # last, best -> tensor -> hash, from the checkpoints
+    weights: dict[str, dict[str, str]]  # last, best -> tensor -> hash
     predictions: dict[str, str]
     predictions_table: str  # SHA-256 of predictions.csv
     metrics: dict[str, float]
 
 
 def read_result(folder: Path) -> Result:
-    """The result of a completed run.
+    """The result of a completed run, as its digest has it.
 
     Raises:
         CannotRerun: a file of the result is missing or damaged.
     """
-    try:
+    with _readable(folder):
         digest = read_digest(folder)
         history = pd.read_csv(folder / "history.csv")
         for loss in digest["losses"]:
@@ -51,21 +63,49 @@ def read_result(folder: Path) -> Result:
             batch_order=digest["batch_order"],
             losses=digest["losses"],
             epoch_ends=history["step"].tolist(),
-            weights={
-                "last": _hash_checkpoint(folder / "checkpoints" / "last.ckpt"),
-                "best": _hash_checkpoint(best_checkpoint(folder)),
-            },
+            weights={kind: dict(digest[f"weights/{kind}"]) for kind in WEIGHTS},
             predictions=digest["predictions"],
             predictions_table=hashlib.sha256(table).hexdigest(),
             metrics=read_metrics(folder),
         )
+
+
+def edited_files(folder: Path) -> list[str]:
+    """The files of a completed run, but config.yaml, that are not as the run wrote them.
+
+    Raises:
+        CannotRerun: a checkpoint is missing or damaged.
+    """
+    with _readable(folder):
+        digest, run = read_digest(folder), read_run(folder)
+        checkpoints = {
+            "last": folder / "checkpoints" / "last.ckpt",
+            "best": best_checkpoint(folder),
+        }
+        weights = {kind: hash_tensors(read_state_dict(path)) for kind, path in checkpoints.items()}
+        if "files" not in run:  # earlier versions kept the hashes of the weights alone
+            changed = [kind for kind in WEIGHTS if weights[kind] != digest[f"weights/{kind}"]]
+            names = [checkpoints[kind].relative_to(folder).as_posix() for kind in changed]
+            return list(dict.fromkeys(names))
+        return [
+            name
+            for name, recorded in run["files"].items()
+            if name != "config.yaml" and _hash_if_there(folder / name) != recorded
+        ]
+
+
+def _hash_if_there(path: Path) -> str | None:
+    return hash_file(path) if path.is_file() else None
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Raises CannotRerun where a file in the block is missing or damaged."""
+    try:
+        yield
     except UserError as error:
         raise CannotRerun(str(error)) from error
     except OSError as error:
         raise CannotRerun(f"{error.filename} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CannotRerun(f"{folder} has no readable result to compare with: {error!r}") from error
-
-
-def _hash_checkpoint(path: Path) -> dict[str, str]:
-    return hash_tensors(read_state_dict(path))

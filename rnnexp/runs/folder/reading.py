@@ -16,6 +16,7 @@ from rnnexp.errors import UserError
 from rnnexp.runs.folder import old_names
 
 CHECKPOINT_FORMATS = (1,)
+LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
 CHECKPOINT_MISMATCH = "{} does not match the network in config.yaml: one of them has been edited"
 # Types of the entries of run.json that are read by key, if present.
 ENTRY_TYPES: dict[str, type] = {
@@ -24,6 +25,7 @@ ENTRY_TYPES: dict[str, type] = {
     "code": dict,
     "spec": dict,
     "kept": dict,
+    "files": dict,
     "seconds": dict,
     "headline": list,
     "choices": dict,

@@ -13,8 +13,12 @@ checkpoints/     best.ckpt, last.ckpt
 figures/         PNG
 tensorboard/     event files
 log.txt          log messages and tracebacks
+
+A completed run's `files` in run.json has the SHA-256 of all other files but those in figures/ and
+tensorboard/ and log.txt, so that a file that was changed later is told from a different result.
 """
 
+import errno
 import hashlib
 import io
 import logging
@@ -22,8 +26,8 @@ import os
 import shlex
 import socket
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +38,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.files import csv_text, write_bytes, write_json, write_text
+from rnnexp.process.interruption import interruptible
+from rnnexp.process.locks import locked
 from rnnexp.runs.folder.provenance import now
-from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, hash_file
+from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, hash_file
+
+NOT_HASHED = ("run.json", "log.txt", "figures", "tensorboard", LOCK)  # in the folder
+# Errors of the disk, not of the program that writes to it.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE)
 
 
 class RunRecord:
@@ -96,6 +106,22 @@ class RunRecord:
     def digest(self, digest: dict[str, Any]) -> None:
         write_json(self.folder / "digest.json", digest)
 
+    def completed(self, **facts: Any) -> None:
+        """Add the last facts to run.json, and the hashes of all other files of the record."""
+        paths = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
+        names = [path.relative_to(self.folder) for path in paths]
+        hashes = {
+            name.as_posix(): hash_file(self.folder / name)
+            for name in names
+            if name.parts[0] not in NOT_HASHED
+        }
+        self.save(status="completed", finished=now(), **facts, files=hashes)
+
+    def ended(self, status: str, **facts: Any) -> None:
+        """Add the status of a run without a result to run.json, if the disk still takes it."""
+        with suppress(OSError):
+            self.save(status=status, finished=now(), **facts)
+
 
 def make_folder(folder: Path) -> None:
     """Make a folder for a run or a sweep, if there is none.
@@ -117,48 +143,92 @@ def _cannot_write(folder: Path, error: OSError) -> UserError:
 
 
 @contextmanager
-def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
+def recording(
+    folder: Path, argv: list[str], config: DictConfig, **facts: Any
+) -> Iterator[RunRecord]:
     """Record one run in a new folder. The way in which the block ends sets the run's status.
+
+    config: as it was asked for. facts: of run.json, known before the run.
 
     Raises:
         UserError: the folder already holds a run, or cannot be made.
+        RunFailed: the disk is full, or the folder can no longer be written to.
+        KeyboardInterrupt: a signal has interrupted the run.
     """
     make_folder(folder)
-    try:
-        (folder / "run.json").touch(exist_ok=False)  # only one of two launches succeeds
-    except FileExistsError as error:
-        raise UserError(
-            f"{folder} already holds a run, which is never overwritten: choose another folder"
-        ) from error
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    record = RunRecord(folder, argv)
-    record.save()
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    with locked(folder / LOCK) as own, interruptible():
+        if not own or (folder / "run.json").exists():
+            raise UserError(
+                f"{folder} already holds a run, which is never overwritten: choose another folder"
+            )
+        record = RunRecord(folder, argv)
+        try:
+            record.asked(config)
+            record.save(**facts)
+        except OSError as error:
+            _remove_beginning(folder)
+            raise _cannot_write(folder, error) from error
+        with _logging(folder / "log.txt") as log:
+            log(f"started: {shlex.join(argv)}", logging.INFO)
+            try:
+                yield record
+            except (KeyboardInterrupt, SystemExit) as stop:
+                # Lightning turns Ctrl-C into SystemExit.
+                record.ended("interrupted")
+                raise KeyboardInterrupt from stop
+            except (UserError, RunFailed) as error:
+                log(str(error))
+                record.ended("failed", error=str(error))
+                raise
+            except BaseException as error:
+                log(traceback.format_exc())
+                if isinstance(error, OSError) and _is_of_the_disk(error, folder):
+                    sentence = f"the run cannot be written to {folder}: {error.strerror}"
+                    record.ended("failed", error=sentence)
+                    raise RunFailed(sentence) from error
+                record.ended("failed", error=f"{type(error).__name__}: {error}")
+                raise
+            finally:
+                log(f"ended: {record.run['status']}", logging.INFO)
+
+
+def _remove_beginning(folder: Path) -> None:
+    """Remove what a run has written before its run.json, and the folder if nothing else is in it.
+    The lock file is removed by its own block if the folder stays."""
+    for path in (folder / "config.yaml", folder / LOCK):
+        with suppress(OSError):
+            path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _is_of_the_disk(error: OSError, folder: Path) -> bool:
+    inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(folder)
+    return error.errno in DISK_ERRORS or inside
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that a full disk does not fail: the run itself finds out."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+@contextmanager
+def _logging(path: Path) -> Iterator[Callable[..., None]]:
+    """Write all log messages to a file during the block. Yields a function that writes a text with
+    a level to this file alone; the command prints to the console."""
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
-    _log_to(handler, f"started: {shlex.join(argv)}", logging.INFO)
+
+    def log(text: str, level: int = logging.ERROR) -> None:
+        handler.handle(logging.LogRecord("rnnexp", level, "", 0, text, None, None))
+
     try:
-        yield record
-    except (KeyboardInterrupt, SystemExit) as stop:
-        # Lightning turns Ctrl-C into SystemExit.
-        record.save(status="interrupted", finished=now())
-        raise KeyboardInterrupt from stop
-    except (UserError, RunFailed) as error:
-        _log_to(handler, str(error))
-        record.save(status="failed", finished=now(), error=str(error))
-        raise
-    except BaseException as error:
-        _log_to(handler, traceback.format_exc())
-        record.save(status="failed", finished=now(), error=f"{type(error).__name__}: {error}")
-        raise
+        yield log
     finally:
-        _log_to(handler, f"ended: {record.run['status']}", logging.INFO)
         root.removeHandler(handler)
-        handler.close()
-
-
-def _log_to(handler: logging.Handler, text: str, level: int = logging.ERROR) -> None:
-    """Write to the log of the run only; the command prints to the console."""
-    handler.handle(logging.LogRecord("rnnexp", level, "", 0, text, None, None))
+        with suppress(OSError):
+            handler.close()
