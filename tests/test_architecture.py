@@ -15,7 +15,7 @@ ROOMS = (
 )
 # Beside the rooms: what every room may import, and what the console and the command need.
 SHOWING = ("callbacks", "runs", "launching", "commands")  # rooms that print
-LEAVES = ("errors", "nearest", "files", "tables", "streams")
+LEAVES = ("errors", "nearest", "files", "hashes", "tables", "streams")
 MOST_LINES, MOST_FILES = 400, 15
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -39,7 +39,7 @@ def allowed(room: str) -> set[str]:
     match room:
         case "nn" | "optim":
             return {room, *below}
-        case "errors" | "nearest" | "files" | "tables" | "streams":
+        case _ if room in LEAVES:
             return set()
         case "__init__" | "__main__":
             return {"runs", "launching", "cli"}

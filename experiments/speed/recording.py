@@ -24,7 +24,7 @@ from rnnexp.callbacks.history import History
 from rnnexp.config import compose
 from rnnexp.process import determinism
 from rnnexp.runs.build import build_data, build_task, build_trainer
-from rnnexp.runs.folder.digest import hash_tensors
+from rnnexp.hashes import hash_tensors
 from rnnexp.runs.settings import resolve, set_up_process
 
 RECORDED, BARE = "with recording", "without"

@@ -54,7 +54,14 @@ class GradientFlow(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.cell = cell_name(recurrence_of(cast(Any, pl_module).network))
         self.batch = some_sequences(cast(Any, trainer).datamodule, self.sequences)
-        self._measure(trainer, pl_module, epochs=trainer.current_epoch)
+        if not self.curves:  # else the run goes on from a checkpoint
+            self._measure(trainer, pl_module, epochs=trainer.current_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"curves": [curve.to_dict(orient="list") for curve in self.curves]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.curves = [pd.DataFrame(curve) for curve in state_dict["curves"]]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._measure(trainer, pl_module, epochs=trainer.current_epoch + 1)

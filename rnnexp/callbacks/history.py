@@ -56,12 +56,14 @@ class History(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = time.perf_counter()
+        self._epoch_losses = self._epoch_losses.to(pl_module.device)  # from a checkpoint
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # One tensor per epoch: a small tensor per step would fragment the memory of the large
         # tensors, which could then not be reused.
         batches = int(trainer.num_training_batches)
-        self._epoch_losses = torch.empty(batches, dtype=torch.double, device=pl_module.device)
+        self._epoch_losses = torch.zeros(batches, dtype=torch.double, device=pl_module.device)
+        self._seen = 0
 
     def on_train_batch_end(
         self,
@@ -85,6 +87,7 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         losses = self._epoch_losses[: self._seen].tolist()  # one transfer per epoch
         self.losses_by_epoch.append(losses)
+        self._seen = 0
         self.train_seconds += self._lap()
         row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
@@ -105,6 +108,30 @@ class History(Callback):
     ) -> None:
         with suppress(OSError):  # perhaps the disk is full, which is the exception
             self._write_rows()
+
+    @property
+    def trained(self) -> list[int]:
+        """The number of batches of every epoch so far, of the one that is running included."""
+        return [*map(len, self.losses_by_epoch), self._seen]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "losses": torch.tensor(self.losses, dtype=torch.double),
+            "batches": [len(losses) for losses in self.losses_by_epoch],
+            "epoch_losses": self._epoch_losses,
+            "seen": self._seen,
+            "train_seconds": self.train_seconds + (time.perf_counter() - self._since),
+            "validation_seconds": self.validation_seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+        split = state_dict["losses"].split(state_dict["batches"])
+        self.losses_by_epoch = [losses.tolist() for losses in split]
+        self._epoch_losses, self._seen = state_dict["epoch_losses"], state_dict["seen"]
+        self.train_seconds = state_dict["train_seconds"]
+        self.validation_seconds = state_dict["validation_seconds"]
 
     def _write_rows(self) -> None:
         if self._write and len(self.rows) > self._written:

@@ -1,6 +1,6 @@
 """The keys that every config has at its top level, and what they may hold."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import PurePath
 from typing import Any
 
@@ -11,6 +11,14 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnexp.config.messages import first_line
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
+
+
+@dataclass
+class Checkpoints:
+    """every_minutes: of training; null: only at the end of each epoch. every_steps: in addition."""
+
+    every_minutes: float | None = 10.0
+    every_steps: int | None = None
 
 
 @dataclass
@@ -32,6 +40,7 @@ class Schema:
     logger: where curves go while a run trains; null: nowhere.
     determinism: whether a run can be repeated to the bit, and its threads.
     paths: where run folders go.
+    checkpoint: when last.ckpt is written within an epoch, beside the end of each.
     """
 
     name: str = MISSING
@@ -48,6 +57,7 @@ class Schema:
     logger: Any = MISSING
     determinism: Any = MISSING
     paths: Any = MISSING
+    checkpoint: Checkpoints = field(default_factory=Checkpoints)
 
 
 TOP_LEVEL = tuple(field.name for field in fields(Schema))

@@ -6,9 +6,12 @@ name. So an additional consumer never changes the draws of the others.
 
 import hashlib
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 
 from rnnexp.process.memory import freeze_loaded_objects, keep_freed_memory
@@ -31,10 +34,44 @@ def generator(seed: int, *name: str | int) -> torch.Generator:
 
 @contextmanager
 def global_stream(seed: int, *name: str | int) -> Iterator[None]:
-    """Seed torch's global generators for the block, and restore their states afterwards."""
+    """Seed the global generators of torch, NumPy and Python for the block, and restore their states
+    afterwards."""
+    derived = derive(seed, *name)
+    others = np.random.get_state(), random.getstate()
     with torch.random.fork_rng():
-        torch.manual_seed(derive(seed, *name))
-        yield
+        torch.manual_seed(derived)
+        np.random.seed(derived % 2**32)
+        random.seed(derived)
+        try:
+            yield
+        finally:
+            np.random.set_state(others[0])
+            random.setstate(others[1])
+
+
+def random_states() -> dict[str, Any]:
+    """The states of the global generators, as tensors and plain values."""
+    version, python, python_gauss = random.getstate()
+    _, keys, position, has_gauss, numpy_gauss = np.random.get_state(legacy=True)
+    return {
+        "python": torch.tensor(python),
+        "python_rest": [version, python_gauss],
+        "numpy": torch.from_numpy(keys.astype(np.int64)),
+        "numpy_rest": [position, has_gauss, numpy_gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Set the global generators to what `random_states` returned."""
+    version, python_gauss = states["python_rest"]
+    random.setstate((version, tuple(states["python"].tolist()), python_gauss))
+    keys = states["numpy"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, *states["numpy_rest"]))
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
 
 
 def prepare(deterministic: bool, threads: int, matmul_precision: str = "highest") -> None:

@@ -1,6 +1,7 @@
 """Builds the objects of a run from its resolved config."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -97,11 +98,16 @@ def build_task(config: DictConfig, data: DataModule) -> Task:
 
 
 def build_trainer(
-    config: DictConfig, folder: Path, *callbacks: Callback, label: str | None = None
+    config: DictConfig,
+    folder: Path,
+    *callbacks: Callback,
+    label: str | None = None,
+    start: dict[str, Any] | None = None,
 ) -> pl.Trainer:
     """Lightning's Trainer with the configured logger and callbacks, and with `callbacks`.
 
-    label: the name of the run in TensorBoard, which names a run after its folder.
+    label: the name of the run in TensorBoard, which names a run after its folder. start: the
+    checkpoint from which the training goes on.
     """
     config = _in_folder(config, folder)
     configured = [
@@ -119,7 +125,7 @@ def build_trainer(
         config,
         "trainer",
         callbacks=[*configured, *callbacks],
-        plugins=[CheckpointFiles(folder)],
+        plugins=[CheckpointFiles(folder, start)],
         logger=logger,
         default_root_dir=str(folder),
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),

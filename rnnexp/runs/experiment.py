@@ -29,8 +29,8 @@ from rnnexp.runs.build import (
     path_of,
     task_class,
 )
-from rnnexp.runs.folder.digest import hash_tensors
-from rnnexp.runs.folder.record import recording
+from rnnexp.hashes import hash_tensors
+from rnnexp.runs.folder.record import RunRecord, recording
 from rnnexp.runs.results import results, tested
 from rnnexp.runs.settings import (
     AUTO,
@@ -39,6 +39,7 @@ from rnnexp.runs.settings import (
     set_up_process,
     with_monitor,
 )
+from rnnexp.runs.start import Start
 from rnnexp.runs.summary import log_summary
 from rnnexp.streams import guarded
 from rnnexp.tasks.baseline_cache import baseline_metrics
@@ -46,20 +47,34 @@ from rnnexp.tasks.task import Task
 
 
 @guarded()
-def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
+def run(config: DictConfig, folder: Path, start: Start | None = None, **facts: Any) -> float | None:
     """Run one experiment and record it in `folder`, which must not hold a run yet.
 
-    facts: further entries of run.json.
+    start: a checkpoint of another run from which this one goes on. facts: further entries of
+    run.json.
 
     Returns the monitored metric of the best checkpoint, for sweepers; None if no metric is
     monitored.
 
     Raises:
         UserError: the config or the data are wrong, or the folder already holds a run.
+        CannotRerun: the run cannot go on from `start`.
         RunFailed: the training cannot continue.
     """
     argv = facts.pop("argv", sys.argv)
-    with recording(folder, argv, config, **facts) as record, ExitStack() as held:
+    with recording(folder, argv, config, **facts) as record:
+        if start:
+            start.copy_into(folder)
+        return conduct(record, config, start)
+
+
+def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -> float | None:
+    """Conduct the experiment of a record, from its beginning or from a checkpoint.
+
+    Raises and returns: as `run`.
+    """
+    folder = record.folder
+    with ExitStack() as held:
         asked, config = config, resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
@@ -79,11 +94,25 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
             console.show(*filter(None, [why]))
 
         task = build_task(config, data)
-        label = facts.get("label") or f"seed {config.seed}"
-        history = History(f"{config.name}, {label}", record.history)
-        checkpoint = Checkpoint(config.monitor, config.mode)
+        label = record.run.get("label")
+        history = History(f"{config.name}, {label or f'seed {config.seed}'}", record.history)
+        checkpoint = Checkpoint(
+            config.monitor,
+            config.mode,
+            **config.checkpoint,
+            history=history,
+            interruption=record.interruption,
+        )
+        if start:
+            start.check(record, task)
+            start.replay(data)
+            start.cut_event_files(folder)
+            record.goes_on(**start.facts())
+            console.show(start.sentence(config))
         callbacks = [history, StepLoss(history), checkpoint]
-        trainer = build_trainer(config, folder, *callbacks, label=facts.get("label"))
+        trainer = build_trainer(
+            config, folder, *callbacks, label=label, start=start and start.checkpoint
+        )
         parameters = count_parameters(task.network)
         record.save(
             spec=data.spec.to_plain(),
@@ -94,8 +123,8 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         check_monitor(config, task, data)
         console.show(f"{type(task.network).__name__}: {parameters:,} parameters")
 
-        with determinism.global_stream(config.seed, "training"):
-            trainer.fit(task, datamodule=data)
+        with determinism.global_stream(config.seed, "training"), record.interruption.delayed():
+            trainer.fit(task, datamodule=data, ckpt_path=start and str(start.path))
         record.save(path=path_of(task.network))
         digest = {
             "weights/last": hash_tensors(task.state_dict()),

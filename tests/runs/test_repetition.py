@@ -13,7 +13,7 @@ from rnnexp.callbacks.figures import Figures
 from rnnexp.cli import main
 from rnnexp.config import compose, config_dir
 from rnnexp.runs.experiment import run
-from rnnexp.runs.folder.digest import hash_tensors
+from rnnexp.hashes import hash_tensors
 from tests.support.shrink import shrunk
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))

@@ -1,16 +1,19 @@
 """Samplers: the order of batches, which depends on (seed, epoch, step) alone."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
 
+from rnnexp.errors import unimplemented
 from rnnexp.process.determinism import generator
 
 
 class TrainingBatches:
-    """The base class of the training samplers. reshuffle: False repeats the first epoch.
+    """The base class of the training samplers, which implement `batches`. reshuffle: False repeats
+    the first epoch.
 
     seen: hash of all batches so far; a rerun compares it.
     """
@@ -19,10 +22,34 @@ class TrainingBatches:
         self.batch_size, self.seed, self.reshuffle = batch_size, seed, reshuffle
         self.epoch = 0
         self.seen = hashlib.sha256()
+        self._trained = 0
+
+    def batches(self) -> Iterator[Tensor]:
+        """The batches of the current epoch, which depend on nothing but the seed and the epoch."""
+        raise unimplemented(self, "batches()")
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
         self.epoch = epoch if self.reshuffle else 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        trained, self._trained = self._trained, 0
+        for number, batch in enumerate(self.batches()):
+            self.seen.update(batch.numpy().data)
+            if number >= trained:
+                yield batch
+
+    def replay(self, trained: Sequence[int]) -> None:
+        """Draw the batches of an interrupted run again, without training on them.
+
+        trained: the number of batches of every epoch so far. The next iteration goes on within the
+        last one.
+        """
+        *whole, self._trained = trained
+        for epoch, number in enumerate(whole):
+            self.set_epoch(epoch)
+            for batch in islice(self.batches(), number):
+                self.seen.update(batch.numpy().data)
 
 
 class ShuffledBatches(TrainingBatches):
@@ -52,16 +79,14 @@ class ShuffledBatches(TrainingBatches):
         whole, rest = divmod(self.count, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def batches(self) -> Iterator[Tensor]:
         items = self.items(self.epoch)
         draw = generator(self.seed, "batch order", self.epoch)
         order = torch.randperm(len(items), generator=draw)
         if self.lengths is not None and self.batch_size > 1:
             order = bucket(order, self.lengths[items], self.batch_size, draw)
         for step in range(len(self)):
-            batch = items[order[step * self.batch_size : (step + 1) * self.batch_size]]
-            self.seen.update(batch.numpy().data)
-            yield batch
+            yield items[order[step * self.batch_size : (step + 1) * self.batch_size]]
 
 
 class ClassUniformBatches(TrainingBatches):
@@ -88,14 +113,12 @@ class ClassUniformBatches(TrainingBatches):
     def __len__(self) -> int:
         return self.iterations
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def batches(self) -> Iterator[Tensor]:
         draw = generator(self.seed, "class-uniform draws", self.epoch)
         shape = (self.iterations, self.batch_size)
         chosen = torch.randint(len(self.sizes), shape, generator=draw)
         place = torch.rand(shape, generator=draw, dtype=torch.double) * self.sizes[chosen]
-        for batch in self.by_class[self.first[chosen] + place.long()]:
-            self.seen.update(batch.numpy().data)
-            yield batch
+        yield from self.by_class[self.first[chosen] + place.long()]
 
 
 POOL = 50  # batches that are sorted by length together: enough for little padding

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from rnnexp.errors import CannotRerun, UserError
+from rnnexp.hashes import hash_tensors
 from rnnexp.runs.folder.reading import (
     best_checkpoint,
     hash_file,
@@ -18,17 +18,6 @@ from rnnexp.runs.folder.reading import (
     read_run,
     read_state_dict,
 )
-
-
-def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
-    """SHA-256 of each tensor of a state_dict, over shape, dtype and bytes; tensor name -> hash."""
-    hashes = {}
-    for name, tensor in state.items():
-        content = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype} ".encode())
-        numbers = tensor.detach().cpu().contiguous().flatten()
-        content.update(numbers.view(torch.uint8).numpy().data)  # numpy has no bfloat16
-        hashes[name] = content.hexdigest()
-    return hashes
 
 
 WEIGHTS = ("last", "best")  # of the last and of the best checkpoint

@@ -36,12 +36,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnexp.errors import RunFailed, UserError
+from rnnexp.callbacks.checkpoint import PREVIOUS
+from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.files import csv_text, write_bytes, write_json, write_text
-from rnnexp.process.interruption import interruptible
+from rnnexp.process.interruption import Interruption, interruptible
 from rnnexp.process.locks import locked
 from rnnexp.runs.folder.provenance import now
-from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, hash_file
+from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, hash_file, read_run
 
 NOT_HASHED = ("run.json", "log.txt", "figures", "tensorboard", LOCK)  # in the folder
 # Errors of the disk, not of the program that writes to it.
@@ -49,22 +50,33 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, 
 
 
 class RunRecord:
-    """The record of one run while it is running."""
+    """The record of one run while it is running.
 
-    def __init__(self, folder: Path, argv: list[str]) -> None:
+    run: the content of run.json. earlier: what it was, of a run that goes on; config.yaml and
+    run.json stay as they are until `goes_on`.
+    """
+
+    def __init__(
+        self, folder: Path, argv: list[str], earlier: dict[str, Any] | None = None
+    ) -> None:
         self.folder = folder
-        self.run: dict[str, Any] = {
-            "status": "running",
-            "argv": argv,
-            "started": now(),
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-        }
+        self.interruption = Interruption()
+        self.run: dict[str, Any] = {"argv": argv, "started": now(), **(earlier or {})}
+        self.run |= {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
+        self._waits = earlier is not None
 
     def save(self, **facts: Any) -> None:
         """Add facts to run.json."""
         self.run |= facts
-        write_json(self.folder / "run.json", self.run)
+        if not self._waits:
+            write_json(self.folder / "run.json", self.run)
+
+    def goes_on(self, **facts: Any) -> None:
+        """Write from now on, with these facts of how the run goes on."""
+        self._waits = False
+        for left in ("finished", "error"):
+            self.run.pop(left, None)
+        self.save(resumed=[*self.run.get("resumed", []), {"time": now(), **facts}])
 
     def asked(self, config: DictConfig) -> None:
         """Write the requested config, with every `auto`, in case the run ends before `config`."""
@@ -76,12 +88,16 @@ class RunRecord:
 
     def config(self, config: DictConfig) -> None:
         """Write the resolved config as config.yaml, and its hash to run.json."""
+        if self._waits:
+            return
         text = OmegaConf.to_yaml(config, resolve=True)
         write_text(self.folder / "config.yaml", text)
         self.save(config_sha256=hashlib.sha256(text.encode()).hexdigest())
 
     def kept(self, kept: dict[str, Any]) -> None:
         """Write the content of `DataModule.kept`, one file per name, and the hashes to run.json."""
+        if self._waits:
+            return
         hashes = {}
         for name, content in kept.items():
             if name.endswith(".json"):
@@ -108,6 +124,7 @@ class RunRecord:
 
     def completed(self, **facts: Any) -> None:
         """Add the last facts to run.json, and the hashes of all other files of the record."""
+        (self.folder / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
         paths = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         names = [path.relative_to(self.folder) for path in paths]
         hashes = {
@@ -119,6 +136,8 @@ class RunRecord:
 
     def ended(self, status: str, **facts: Any) -> None:
         """Add the status of a run without a result to run.json, if the disk still takes it."""
+        if self._waits:  # nothing has been changed
+            return
         with suppress(OSError):
             self.save(status=status, finished=now(), **facts)
 
@@ -156,7 +175,7 @@ def recording(
         KeyboardInterrupt: a signal has interrupted the run.
     """
     make_folder(folder)
-    with locked(folder / LOCK) as own, interruptible():
+    with locked(folder / LOCK) as own:
         if not own or (folder / "run.json").exists():
             raise UserError(
                 f"{folder} already holds a run, which is never overwritten: choose another folder"
@@ -168,28 +187,54 @@ def recording(
         except OSError as error:
             _remove_beginning(folder)
             raise _cannot_write(folder, error) from error
-        with _logging(folder / "log.txt") as log:
-            log(f"started: {shlex.join(argv)}", logging.INFO)
-            try:
-                yield record
-            except (KeyboardInterrupt, SystemExit) as stop:
-                # Lightning turns Ctrl-C into SystemExit.
-                record.ended("interrupted")
-                raise KeyboardInterrupt from stop
-            except (UserError, RunFailed) as error:
-                log(str(error))
-                record.ended("failed", error=str(error))
-                raise
-            except BaseException as error:
-                log(traceback.format_exc())
-                if isinstance(error, OSError) and _is_of_the_disk(error, folder):
-                    sentence = f"the run cannot be written to {folder}: {error.strerror}"
-                    record.ended("failed", error=sentence)
-                    raise RunFailed(sentence) from error
-                record.ended("failed", error=f"{type(error).__name__}: {error}")
-                raise
-            finally:
-                log(f"ended: {record.run['status']}", logging.INFO)
+        with _ended_as_it_ends(record, argv):
+            yield record
+
+
+@contextmanager
+def recording_again(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
+    """Go on with the record of a run that has not been completed. Nothing is written before
+    `RunRecord.goes_on`.
+
+    Raises:
+        UserError: the folder holds no run, a completed one, or one that is running.
+        RunFailed: the disk is full, or the folder can no longer be written to.
+        KeyboardInterrupt: a signal has interrupted the run.
+    """
+    with locked(folder / LOCK) as own:
+        if not own:
+            raise UserError(f"{folder} is in use: another process is running it")
+        earlier = read_run(folder) if (folder / "run.json").exists() else {}
+        with _ended_as_it_ends(record := RunRecord(folder, argv, earlier), argv):
+            yield record
+
+
+@contextmanager
+def _ended_as_it_ends(record: RunRecord, argv: list[str]) -> Iterator[None]:
+    """The way in which the block ends sets the status of its run."""
+    folder = record.folder
+    with interruptible() as record.interruption, _logging(folder / "log.txt") as log:
+        log(f"started: {shlex.join(argv)}", logging.INFO)
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # Lightning turns Ctrl-C into SystemExit.
+            record.ended("interrupted")
+            raise KeyboardInterrupt from stop
+        except (UserError, CannotRerun, RunFailed) as error:
+            log(str(error))
+            record.ended("failed", error=str(error))
+            raise
+        except BaseException as error:
+            log(traceback.format_exc())
+            if isinstance(error, OSError) and _is_of_the_disk(error, folder):
+                sentence = f"the run cannot be written to {folder}: {error.strerror}"
+                record.ended("failed", error=sentence)
+                raise RunFailed(sentence) from error
+            record.ended("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            log(f"ended: {record.run['status']}", logging.INFO)
 
 
 def _remove_beginning(folder: Path) -> None:

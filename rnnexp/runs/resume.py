@@ -1,0 +1,100 @@
+"""Goes on with a run that was interrupted, or with a longer one from its end."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from rnnexp import console
+from rnnexp.config import check_recorded, override
+from rnnexp.errors import CannotRerun
+from rnnexp.runs.experiment import conduct, run
+from rnnexp.runs.folder.reading import read_config, read_run
+from rnnexp.runs.folder.record import recording_again
+from rnnexp.runs.locations import find_data
+from rnnexp.runs.start import Start, read_start
+from rnnexp.streams import guarded
+
+LENGTH = "trainer.max_epochs="
+# What a run has written before its first checkpoint, when it begins anew.
+BEGUN = ("history.csv", "gradient_flow.csv", "checkpoints", "figures", "tensorboard")
+
+
+@guarded()
+def resume(folder: Path, on_other_ground: bool = False) -> None:
+    """Go on with an unfinished run in its folder, from its last checkpoint; without one, from the
+    beginning. It ends as if it had not been interrupted.
+
+    on_other_ground: go on although the environment differs, and record this.
+
+    Raises:
+        UserError: the folder holds no run or a running one, or the data cannot be read.
+        CannotRerun: the run cannot go on, or the environment differs.
+        RunFailed: the training cannot continue.
+    """
+    with recording_again(folder, sys.argv) as record:
+        config = _config(folder)
+        find_data(config, record.run)
+        start = read_start(folder, on_other_ground)
+        if start is None:
+            forget(folder)
+            record.goes_on(anew=True)
+            console.show(f"{folder} has no checkpoint: beginning anew")
+        conduct(record, config, start)
+
+
+def forget(folder: Path) -> None:
+    """Remove what a run has written that begins anew."""
+    for name in BEGUN:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def go_on_longer(folder: Path, again: Path, epochs: str, on_other_ground: bool = False) -> None:
+    """Go on with a run for more epochs, in a new folder.
+
+    epochs: `trainer.max_epochs=N`.
+
+    Raises: as `resume`, and
+        CannotRerun: the schedule of the learning rate depends on the length of the run, or the run
+            has already been longer or was stopped early.
+    """
+    config = override(_config(folder), [epochs])
+    start = read_start(folder, on_other_ground)
+    if start is None:
+        raise CannotRerun(f"{folder} has no checkpoint to go on from")
+    check_longer(config, start)
+    recorded = read_run(folder)
+    find_data(config, recorded)
+    facts = {key: recorded[key] for key in ("choices", "label") if key in recorded}
+    run(config, again, start, continued_from=str(folder), changes=[epochs], **facts)
+
+
+def check_longer(config: DictConfig, start: Start) -> None:
+    """Check that a run can be made longer as if it had been so from the beginning.
+
+    Raises:
+        CannotRerun: it cannot.
+    """
+    epochs = config.trainer.max_epochs
+    if config.scheduler:
+        raise CannotRerun(
+            f"the learning-rate schedule of {start.folder} (scheduler) depends on the length of the "
+            f"run, so it cannot be made longer: `rnnexp rerun {start.folder} {LENGTH}{epochs}` "
+            "trains it from the beginning"
+        )
+    if start.is_trained and start.checkpoint["position"]["should_stop"]:
+        raise CannotRerun(f"{start.folder} was stopped early: more epochs do not make it longer")
+    if epochs <= start.epoch:
+        raise CannotRerun(f"{LENGTH}{epochs}: {start.folder} has been trained for {start.epoch}")
+    start.checkpoint["position"]["trained"] = False
+
+
+def _config(folder: Path) -> DictConfig:
+    config = read_config(folder)
+    check_recorded(config)
+    return config

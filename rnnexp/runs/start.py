@@ -1,0 +1,150 @@
+"""The checkpoint from which a run goes on."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from rnnexp.callbacks.checkpoint import LAST, PREVIOUS
+from rnnexp.callbacks.position import EVENTS, cut_event_files
+from rnnexp.data.loading.loader import BatchLoader
+from rnnexp.data.loading.module import DataModule
+from rnnexp.data.loading.samplers import TrainingBatches
+from rnnexp.errors import CannotRerun, UserError
+from rnnexp.hashes import hash_content
+from rnnexp.runs.comparison.repetition import environment_differences
+from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, read_checkpoint
+from rnnexp.runs.folder.record import RunRecord
+from rnnexp.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Start:
+    """A checkpoint, read and checked, and whether the run may go on in another environment.
+
+    folder: that of the run that wrote it. damaged: why a later checkpoint is not used; else empty.
+    """
+
+    folder: Path
+    path: Path
+    checkpoint: dict[str, Any]
+    damaged: str = ""
+    on_other_ground: bool = False
+
+    @property
+    def epoch(self) -> int:
+        """The number of whole epochs so far."""
+        return len(self.checkpoint["trained"]) - 1
+
+    @property
+    def batch(self) -> int:
+        """The number of batches of the epoch that was running."""
+        return int(self.checkpoint["trained"][-1])
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the training had ended."""
+        return bool(self.checkpoint["position"]["trained"])
+
+    def sentence(self, config: DictConfig) -> str:
+        """From where the run goes on, for the console."""
+        epochs = max(config.trainer.get("max_epochs") or 0, self.epoch)
+        where = f"epoch {self.epoch + 1}/{epochs}, step {self.batch + 1}"
+        found = f"{self.damaged}: going on from the one before it\n" if self.damaged else ""
+        return f"{found}going on {'after the training' if self.is_trained else f'at {where}'}"
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says of how the run goes on."""
+        return {"epoch": self.epoch, "batch": self.batch, "trained": self.is_trained}
+
+    def check(self, record: RunRecord, task: Task) -> None:
+        """Check that the environment and the network are those of the checkpoint. A different
+        environment that is accepted is recorded.
+
+        Raises:
+            CannotRerun: one of them is not.
+        """
+        differing = environment_differences(self.folder, record.run)
+        if differing and not self.on_other_ground:
+            name, (then, now) = next(iter(differing.items()))
+            raise CannotRerun(
+                f"{self.folder} cannot go on as it began: {name} was {then} and is {now}"
+                f"{f', and {len(differing) - 1} more differ' if len(differing) > 1 else ''}; add "
+                "--on-other-ground to go on all the same, which the run then records"
+            )
+        if differing:
+            record.run["other_ground"] = {name: list(pair) for name, pair in differing.items()}
+        own = {name: tensor.shape for name, tensor in task.state_dict().items()}
+        state = self.checkpoint["state_dict"]
+        if own != {name: tensor.shape for name, tensor in state.items()}:
+            raise CannotRerun(CHECKPOINT_MISMATCH.format(self.path))
+
+    def replay(self, data: DataModule) -> None:
+        """Draw the batches before the checkpoint again.
+
+        Raises:
+            CannotRerun: the batches come from elsewhere than one of our samplers.
+        """
+        loader = data.train_dataloader()
+        sampler = getattr(loader, "sampler", None)
+        if not isinstance(loader, BatchLoader) or not isinstance(sampler, TrainingBatches):
+            raise CannotRerun(
+                f"{type(data).__name__} cannot go on: its batches do not come from a sampler of "
+                "rnnexp.data.loading.samplers, whose order can be repeated"
+            )
+        sampler.replay(self.checkpoint["trained"])
+
+    def cut_event_files(self, folder: Path) -> None:
+        """Remove from the curves of a folder what comes after the checkpoint."""
+        cut_event_files(folder, self.checkpoint["position"]["event_files"])
+
+    def copy_into(self, folder: Path) -> None:
+        """Copy what the run has so far into the folder of a new run that goes on from it."""
+        best = self.folder / "checkpoints" / "best.ckpt"
+        (folder / "checkpoints").mkdir()
+        if best.exists():
+            shutil.copyfile(best, folder / "checkpoints" / best.name)
+        for path in self.folder.rglob(EVENTS):
+            target = folder / path.relative_to(self.folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def read_start(folder: Path, on_other_ground: bool = False) -> Start | None:
+    """The last checkpoint of a run that is whole; None if there is none.
+
+    Raises:
+        CannotRerun: it was written by an earlier version, which did not keep all that is needed.
+    """
+    damaged = ""
+    for name in (LAST, PREVIOUS):
+        path = folder / "checkpoints" / name
+        if not path.exists():
+            continue
+        try:
+            checkpoint = read_checkpoint(path)
+        except UserError as error:
+            damaged = damaged or str(error)
+            continue
+        if "position" not in checkpoint:
+            raise CannotRerun(f"{path} was written by an earlier version: it cannot go on from it")
+        recorded = checkpoint.pop("sha256", None)
+        if hash_content(checkpoint) != recorded:
+            damaged = damaged or f"{path} is damaged: its content is not what was written"
+            continue
+        return Start(folder, path, _in_memory(checkpoint), damaged, on_other_ground)
+    return None
+
+
+def _in_memory(content: Any) -> Any:
+    """Content without tensors that lie in a file."""
+    if isinstance(content, torch.Tensor):
+        return content.clone()
+    if isinstance(content, dict):
+        return {key: _in_memory(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return type(content)(_in_memory(item) for item in content)
+    return content
