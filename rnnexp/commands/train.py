@@ -1,7 +1,6 @@
 """Train a network, or sweep over several settings with -m."""
 
 import argparse
-import sys
 import traceback
 
 from rnnexp.commands._options import add_config_options, allow, command_parser
@@ -10,6 +9,7 @@ from rnnexp.config import help_text
 from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.plan import check_jobs, plan
+from rnnexp.printing import complain, say
 
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         return _ask_hydra(parser, options)
     planned = plan(options.overrides, options.multirun, options.config_dir)
     if options.help:
-        print(help_text(options.config_dir))
+        say(help_text(options.config_dir))
         return 0
     if options.cfg or options.info:
         return _ask_hydra(parser, options)
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         show_sweep(planned.folder)
     if failed:
         sentence = f"{len(failed)} of {len(planned.jobs)} jobs failed:"
-        print(f"rnnexp: {sentence}", *failed, sep="\n  ", file=sys.stderr)
+        complain("\n  ".join([sentence, *map(str, failed)]))
     return 1 if failed else 0
 
 

@@ -34,6 +34,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.files import csv_text, write_bytes, write_json, write_text
+from rnnexp.printing import PrintableFormatter
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, hash_file
 
@@ -135,7 +136,7 @@ def recording(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
     record = RunRecord(folder, argv)
     record.save()
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     _log_to(handler, f"started: {shlex.join(argv)}", logging.INFO)
