@@ -1,7 +1,9 @@
 """Train a network, or sweep over several settings with -m."""
 
 import argparse
+import io
 import traceback
+from contextlib import redirect_stdout
 
 from rnnexp.commands._options import add_config_options, allow, command_parser
 from rnnexp.commands.leaderboard import show_sweep
@@ -91,7 +93,7 @@ def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
     """Let Hydra answer: its help, and how a config is composed."""
     from rnnexp.launching.engine import engine
 
-    with initialised(options.config_dir):
+    with initialised(options.config_dir), redirect_stdout(io.StringIO()) as answer:
         hydra = engine()
         if options.hydra_help:
             hydra.hydra_help(config_name="train", args_parser=parser, args=options)
@@ -106,4 +108,5 @@ def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         else:
             overrides = with_quickstart(options.overrides)
             hydra.show_info(options.info, config_name="train", overrides=overrides)
+    say(answer.getvalue(), end="")
     return 0
