@@ -23,7 +23,8 @@ def write_json(path: Path, content: Any) -> None:
 def json_text(content: Any, ensure_ascii: bool = True) -> str:
     """Indented JSON, with all digits. JSON has no NaN and no infinity: they become null."""
     plain = _finite(content)
-    return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=ensure_ascii) + "\n"
+    text = json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=ensure_ascii) + "\n"
+    return text.replace("\x7f", "\\u007f")  # the only control character that JSON leaves as it is
 
 
 def _finite(content: Any) -> Any:

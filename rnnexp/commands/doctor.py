@@ -6,13 +6,14 @@ from pathlib import Path
 
 from rnnexp.commands._options import command_parser
 from rnnexp.config import config_dir
+from rnnexp.printing import say
 
 SOURCES = ("power_load", "reviews", "names", "embeddings")  # folders in RNNEXP_DATA
 
 
 def main(argv: list[str]) -> int:
     command_parser(__name__, __doc__).parse_args(argv)
-    print(report())
+    say(report())
     return 0
 
 

@@ -13,6 +13,7 @@ from rnnexp.commands._options import allow, folder_parser
 from rnnexp.data.lines import decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text
+from rnnexp.printing import complain
 from rnnexp.runs.locations import is_location
 
 if TYPE_CHECKING:
@@ -104,13 +105,17 @@ def predict(
     if any(line.startswith("data.frequency=") for line in overrides):
         trained = read_config(folder).data.frequency
         if run.config.data.frequency != trained:
-            _note(f"the run was trained on steps of {trained}, not of {run.config.data.frequency}")
+            complain(
+                f"the run was trained on steps of {trained}, not of {run.config.data.frequency}"
+            )
     if run.record.get("status") != "completed":
-        _note(f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far")
+        complain(
+            f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far"
+        )
     answers = _answers(run, texts, files)
     failed: list[str] = getattr(answers, "failed", [])
     for note in [*answers.notes, *failed]:
-        _note(note)
+        complain(note)
     if output is None:
         console.show(answers.table())
     else:
@@ -119,7 +124,7 @@ def predict(
     if not failed:
         return 0
     where = f"; their rows in {output} have an error in the place of it" if output else ""
-    _note(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
+    complain(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
     return 1
 
 
@@ -138,10 +143,6 @@ def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Ans
     else:
         given = _read_texts(texts)
     return run.task.answer(run.network, restore_data(run), given)
-
-
-def _note(sentence: str) -> None:
-    print(f"rnnexp: {sentence}", file=sys.stderr)
 
 
 # Input ------------------------------------------------------------------------------------------

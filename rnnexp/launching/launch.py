@@ -6,7 +6,6 @@ from its folder.
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -21,6 +20,7 @@ from rnnexp.config.compose import initialised
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.engine import engine, launch_jobs
 from rnnexp.launching.plan import JOB_NAME, Job, Plan, chosen
+from rnnexp.printing import complain
 from rnnexp.runs import experiment
 from rnnexp.runs.folder.reading import read_run
 from rnnexp.runs.folder.record import make_folder
@@ -69,7 +69,7 @@ def job(config: DictConfig) -> float | None:
     try:
         return _run(config)
     except (UserError, RunFailed) as error:
-        print(f"rnnexp: {error}", file=sys.stderr, flush=True)
+        complain(error)
     except Exception:
         traceback.print_exc()
     return None

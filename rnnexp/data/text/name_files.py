@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnexp.data.file_names import in_utf8
 from rnnexp.data.lines import decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
@@ -41,7 +42,7 @@ def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
-    found = sorted(path.stem for path in root.glob("[!.]*.txt") if path.is_file())
+    found = sorted(in_utf8(path.stem, path) for path in root.glob("[!.]*.txt") if path.is_file())
     if not found:
         below = sorted(root.glob("*/*.txt")) or sorted(root.glob("*/*/*.txt"))
         offer = f"; did you mean {below[0].parent}?" if below else ""

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
+from rnnexp.data.file_names import in_utf8
 from rnnexp.data.lines import decoded, lines, mark
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
@@ -64,7 +65,8 @@ def categories(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
     files = sorted(root.glob("*/*.review"))
-    found = sorted({file.parent.name for file in files if file.stem in LABELS})
+    folders = {file.parent for file in files if file.stem in LABELS}
+    found = sorted(in_utf8(folder.name, folder) for folder in folders)
     if not found:
         below = sorted(root.glob("*/*/positive.review"))
         offer = f"; did you mean {below[0].parents[1]}?" if below else ""
