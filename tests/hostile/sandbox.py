@@ -5,6 +5,7 @@ listed before and after a command. What else the command does to the machine (co
 programs, files written elsewhere) is seen by an audit hook of Python.
 """
 
+import gc
 import io
 import os
 import re
@@ -31,7 +32,7 @@ from rnnexp.cli import main
 
 MOST_SECONDS = 5.0  # of one command
 MOST_MEMORY = 2**30  # bytes that one command may take beyond what the process has
-HANGING_SECONDS = 12.0  # after which a command is stopped, so that the tests go on
+HANGING_SECONDS = 8.0  # after which a command is stopped, so that the tests go on
 MEMORY_LIMIT = 6 * 2**30  # bytes; beyond this the system refuses memory, so that the machine lives
 SECRET = "a-secret-of-the-environment"
 CODES = (0, 1, 2, 3, 4)
@@ -56,9 +57,9 @@ class Hanging(BaseException):
 class Outcome:
     """What one command did.
 
-    code: the exit code; None if it raised. error: its traceback. peak: bytes of resident memory
-    beyond those at the start. changed: paths in the sandbox that came, went or changed. events:
-    what it did outside the sandbox.
+    code: the exit code; None if it raised. error: the end of its traceback. hanging: it had to be
+    stopped. peak: bytes of resident memory beyond those at the start. changed: paths in the sandbox
+    that came, went or changed. events: what it did outside the sandbox.
     """
 
     argv: list[str]
@@ -66,6 +67,7 @@ class Outcome:
     output: str = ""
     said: str = ""
     error: str = ""
+    hanging: bool = False
     seconds: float = 0.0
     peak: int = 0
     changed: list[str] = field(default_factory=list)
@@ -121,6 +123,7 @@ class Sandbox:
         patch.setenv("TOKEN", SECRET)
         patch.setattr(tempfile, "tempdir", str(self.place / "temporary"))
         patch.setattr(sys, "dont_write_bytecode", True)
+        patch.setattr(gc, "get_freeze_count", lambda: 1)  # it counts all objects, at every run
         patch.chdir(self.current)
 
     def run(self, *argv: str | Path) -> Outcome:
@@ -131,7 +134,8 @@ class Sandbox:
             started = time.perf_counter()
             try:
                 outcome.code = main(outcome.argv)
-            except (Exception, Hanging, SystemExit):
+            except (Exception, Hanging, SystemExit) as error:
+                outcome.hanging = isinstance(error, Hanging)
                 outcome.error = "".join(traceback.format_exc().splitlines(keepends=True)[-9:])
             outcome.seconds = time.perf_counter() - started
         after = self.listing()

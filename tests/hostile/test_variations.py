@@ -18,14 +18,13 @@ from omegaconf import OmegaConf
 from rnnexp import config
 from rnnexp.cli import main
 from rnnexp.errors import RunFailed
-from tests.hostile.sandbox import Outcome, Sandbox, listening
+from tests.hostile.sandbox import Sandbox, listening
 from tests.hostile.variations import (
     CHECKPOINTS,
     CSV_TEXTS,
     DAMAGE,
     HERE,
     JSON_TEXTS,
-    PATHS,
     VALUES,
     YAML_TEXTS,
     Steps,
@@ -51,7 +50,7 @@ NAMES = [
     *("data/ngrams=log_count_ratios", "data.ngrams.parts=2", *TINY, *NO_FIGURES),
 ]
 SERIES = ["experiment=quickstart", *SYNTHETIC_LOAD, *TINY, *NO_FIGURES]
-SOUND = "a_sound_run"  # beside the stranger's
+SOUND = "sound"  # the name of the run beside the stranger's
 
 # What each file of the run on names holds, as far as it is read: every leaf gets other values.
 RUN_JSON = """
@@ -75,8 +74,6 @@ FILES = (
 )
 
 
-
-
 def listed(words: str) -> list[Steps]:
     """Places, as words."""
     return [
@@ -91,33 +88,30 @@ def composed(overrides: list[str]) -> Any:
 
 def variations_of_names() -> Iterator[Variation]:
     """Of the run on names: every place of every file, and every kind of damage to a file."""
-    yield from spread("config.yaml", places(composed(NAMES)), each=2)
-    yield from spread("run.json", listed(RUN_JSON), each=2)
-    yield from spread("metrics.json", listed(METRICS_JSON), each=3)
-    yield from spread("digest.json", listed(DIGEST_JSON), each=2)
-    for file, place, names in (
-        ("vocabulary.json", (0,), ("int_of_30_digits", "null", "escapes", "deep_list")),
-        ("vocabulary.json", (), ("null", "empty_list", "deep_list", "long_list", "a_dict")),
-        ("config.yaml", (), ("null", "deep_dict", "long_text", "surrogate", "variable")),
-        ("run.json", (), ("deep_dict", "long_text", "nan")),
-        ("digest.json", (), ("deep_list", "nan", "empty_dict")),
-        ("metrics.json", (), ("deep_list", "nan", "empty_dict")),
-    ):
-        yield from (with_value(file, place, name) for name in names)
+    yield from spread("config.yaml", places(composed(NAMES)))
+    yield from spread("run.json", listed(RUN_JSON))
+    for name in VALUES:
+        yield with_value("run.json", ("spec", "title"), name)
     for name in ("variable", "http", "escapes", "surrogate", "os_system", "forged_sentence"):
         yield with_value("config.yaml", ("name",), name)
         yield with_value("config.yaml", ("callbacks", "figures"), name)
+    for name in ("nan", "infinity", "int_of_9000_digits", "escapes", "deep_list", "null"):
+        yield from (with_value("metrics.json", place, name) for place in listed(METRICS_JSON))
+        yield from (with_value("digest.json", place, name) for place in listed(DIGEST_JSON)[:3])
+        yield with_value("vocabulary.json", (0,), name)
+    for file in ("config.yaml", "run.json", "metrics.json", "digest.json", "vocabulary.json"):
+        for name in ("null", "deep_dict", "long_text", "long_list", "surrogate"):
+            yield with_value(file, (), name)
     for name in ("escapes", "surrogate", "bidi", "nul", "long_text", "forged_sentence", "variable"):
-        for place in ((), ("data",), ("callbacks",), ("model", "recurrence")):
-            yield with_key("config.yaml", place, name)
-        yield with_key("run.json", ("kept",), name)
+        yield with_key("config.yaml", ("data",), name)
+        yield with_key("config.yaml", ("callbacks",), name)
         yield with_key("run.json", ("versions",), name)
         yield with_key("metrics.json", (), name)
     for file in FILES:
         yield from (damaged(file, name) for name in DAMAGE)
         yield linked_out(file)
     yield from (written("config.yaml", *one) for one in YAML_TEXTS.items())
-    for file in ("run.json", "metrics.json", "digest.json", "vocabulary.json"):
+    for file in ("run.json", "digest.json", "vocabulary.json"):
         yield from (written(file, *one) for one in JSON_TEXTS.items())
     for file in ("history.csv", "predictions.csv"):
         yield from (written(file, *one) for one in CSV_TEXTS.items())
@@ -127,10 +121,15 @@ def variations_of_names() -> Iterator[Variation]:
 def variations_of_series() -> Iterator[Variation]:
     """Of the run on series: what the run on names does not have."""
     known = set(places(composed(NAMES)))
-    yield from spread("config.yaml", [x for x in places(composed(SERIES)) if x not in known], 2)
+    yield from spread("config.yaml", [x for x in places(composed(SERIES)) if x not in known])
     yield from spread("scaling.json", listed(SCALING_JSON), each=2)
-    yield from spread("run.json", listed(SPEC_OF_SERIES), each=3)
+    yield from spread("run.json", listed(SPEC_OF_SERIES), each=2)
     yield from (damaged("scaling.json", name) for name in DAMAGE)
+
+
+def unique(variations: Iterator[Variation]) -> list[Variation]:
+    """Those that chance has chosen twice, once."""
+    return list({variation.name: variation for variation in variations}.values())
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         for folder, overrides in (
             (found.names, NAMES),
             (found.series, SERIES),
-            (found.sound, [*SERIES, f"name={SOUND}"]),
+            (found.sound, [*SERIES, f"name={SOUND}", "seed=1"]),
         ):
             assert main(["train", *overrides, f"hydra.run.dir={folder}"]) == 0
         # What is imported now is not counted as the memory of a variation.
@@ -182,12 +181,6 @@ class Stranger:
         load_table(200, seed=0, level=9000.0).to_csv("SYNTHETIC1.csv", index=False)
         change(self.folder, self.port, self.sandbox.place / "home")
 
-    def faults(self, *outcomes: Outcome) -> list[str]:
-        found = [fault for outcome in outcomes for fault in outcome.faults()]
-        if number := self.connections():
-            found.append(f"{number} connections to the server of the stranger")
-        return found
-
 
 @pytest.fixture
 def stranger(tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stranger]:
@@ -209,29 +202,33 @@ def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check(stranger: Stranger, *given: str) -> None:
     """Give the folder to every command that reads run folders."""
-    call, folder = stranger.sandbox.run, stranger.folder
-    ranked = call("leaderboard", stranger.sandbox.strangers, "--csv")
-    faults = stranger.faults(
-        ranked,
-        call("leaderboard", stranger.sandbox.strangers),
-        call("predict", folder, *given),
-        call("test", folder),
-        call("rerun", folder),
-    )
-    if ranked.code != 0 or SOUND not in ranked.output:
-        faults.append(f"leaderboard hides the sound run: {ranked.said[:500]!r}")
+    faults = []
+    for words in (
+        ("leaderboard", stranger.sandbox.strangers),
+        ("predict", stranger.folder, *given),
+        ("test", stranger.folder),
+        ("rerun", stranger.folder),
+    ):
+        outcome = stranger.sandbox.run(*words)
+        faults += outcome.faults()
+        if outcome.hanging:
+            break
+        if words[0] == "leaderboard" and (outcome.code != 0 or SOUND not in outcome.output):
+            faults.append(f"leaderboard hides the sound run: {outcome.said[:500]!r}")
+    if number := stranger.connections():
+        faults.append(f"{number} connections to the server of the stranger")
     assert not faults, "\n".join(faults)
 
 
 @pytest.mark.usefixtures("without_training")
-@pytest.mark.parametrize("variation", list(variations_of_names()), ids=str)
+@pytest.mark.parametrize("variation", unique(variations_of_names()), ids=str)
 def test_a_varied_run_on_names_does_no_harm(variation: Variation, stranger: Stranger) -> None:
     stranger.gives(stranger.runs.names, variation.change)
     check(stranger, "--text", "Kosval")
 
 
 @pytest.mark.usefixtures("without_training")
-@pytest.mark.parametrize("variation", list(variations_of_series()), ids=str)
+@pytest.mark.parametrize("variation", unique(variations_of_series()), ids=str)
 def test_a_varied_run_on_series_does_no_harm(variation: Variation, stranger: Stranger) -> None:
     stranger.gives(stranger.runs.series, variation.change)
     check(stranger, "--csv", "SYNTHETIC1.csv")
@@ -261,7 +258,7 @@ WRITTEN: tuple[tuple[str, Steps], ...] = (
 )
 
 
-@pytest.mark.parametrize("value", PATHS)
+@pytest.mark.parametrize("value", ["parent", "absolute", "variable_in_text"])
 @pytest.mark.parametrize(("file", "place"), WRITTEN, ids=lambda one: "_".join(map(str, one)))
 def test_a_training_writes_into_its_own_folder_alone(
     file: str, place: Steps, value: str, stranger: Stranger
@@ -273,8 +270,8 @@ def test_a_training_writes_into_its_own_folder_alone(
         write_tree(folder / file, tree, filled(VALUES[value], port, outside))
 
     stranger.gives(stranger.runs.names, change)
-    faults = stranger.faults(stranger.sandbox.run("rerun", stranger.folder))
-    assert not faults, "\n".join(faults)
+    faults = stranger.sandbox.run("rerun", stranger.folder).faults()
+    assert not faults and not stranger.connections(), "\n".join(faults)
     assert_inside_one_run_each(stranger.sandbox.outputs)
 
 
@@ -307,9 +304,3 @@ def test_the_places_are_those_of_a_run(runs: Runs) -> None:
             branch = read_tree(run / file)
             for step in place:
                 branch = branch[step]
-
-
-def test_names_of_variations_are_unique() -> None:
-    for found in (list(variations_of_names()), list(variations_of_series())):
-        names = [variation.name for variation in found]
-        assert len(names) == len(set(names))

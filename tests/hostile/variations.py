@@ -99,9 +99,6 @@ VALUES = {  # name -> JSON text
     + OUTSIDE
     + '/planted"}',
 }
-PATHS = (  # values that matter at a place which is written or opened
-    *("home", "parent", "absolute", "etc", "file_url", "http", "memory_file", "share", "variable"),
-)
 # In the order in which places meet them: neighbours get values of different kinds.
 NAMES_OF_VALUES = sorted(VALUES, key=lambda name: list(VALUES).index(name) * 17 % len(VALUES))
 
@@ -200,7 +197,7 @@ def with_key(file: str, steps: Steps, name: str) -> Variation:
     return Variation(f"{file}-{dotted(steps)}-key_{name}", change)
 
 
-def spread(file: str, steps: Iterable[Steps], each: int) -> Iterator[Variation]:
+def spread(file: str, steps: Iterable[Steps], each: int = 1) -> Iterator[Variation]:
     """`each` values at every place, and every third place without any. All values occur, equally
     often, and the choice is the same every time."""
     turn = 0
