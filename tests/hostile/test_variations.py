@@ -214,11 +214,12 @@ def check(stranger: Stranger, name: str, *given: str) -> None:
     same, in turn."""
     faults = []
     in_turn = "rerun" if zlib.crc32(name.encode()) % 2 else "test"
-    for words in (
+    calls: list[tuple[str | Path, ...]] = [
         ("leaderboard", stranger.sandbox.strangers),
         ("predict", stranger.folder, *given),
         (in_turn, stranger.folder),
-    ):
+    ]
+    for words in calls:
         outcome = stranger.sandbox.run(*words)
         faults += outcome.faults()
         if outcome.hanging:

@@ -142,7 +142,7 @@ def removed(tree: Any, steps: Steps) -> Any:
     if rest:
         return replaced(tree, (first,), removed(tree[first], tuple(rest)))
     if isinstance(tree, list):
-        return tree[:first] + tree[first + 1 :]
+        return [branch for number, branch in enumerate(tree) if number != first]
     return {key: branch for key, branch in tree.items() if key != first}
 
 
