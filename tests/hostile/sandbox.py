@@ -9,7 +9,6 @@ import gc
 import io
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -202,6 +201,7 @@ def _streams(outcome: Outcome) -> Iterator[None]:
 @contextmanager
 def _limits(outcome: Outcome) -> Iterator[None]:
     """Measure the memory; stop what hangs, and what takes all memory."""
+    import resource  # Windows has none
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Hanging

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -49,6 +50,8 @@ from tests.hostile.variations import (
 )
 from tests.support.load_files import load_table
 from tests.support.shrink import NO_FIGURES, SYNTHETIC_LOAD, TINY
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox measures by /proc")
 
 NAMES = [
     *("experiment=quickstart_names", "data.number=20", "data.batch_size=8"),
@@ -110,13 +113,13 @@ def variations_of_names() -> Iterator[Variation]:
     for file in ("config.yaml", "run.json", "metrics.json", "digest.json", "vocabulary.json"):
         for name in ("null", "deep_dict", "long_list"):
             yield with_value(file, (), name)
-    for name in ("escapes", "surrogate", "bidi", "nul", "long_text", "forged_sentence", "variable"):
+    for name in ("escapes", "surrogate", "forged_sentence", "variable"):
         yield with_key("config.yaml", ("data",), name)
         yield with_key("config.yaml", ("callbacks",), name)
         yield with_key("run.json", ("versions",), name)
         yield with_key("metrics.json", (), name)
     for file in FILES:
-        worst = DAMAGE if file in WHOLE else ("removed", "truncated", "a_pipe", "a_link_to_zeros")
+        worst = DAMAGE if file in WHOLE else ("removed", "truncated", "a_pipe")
         yield from (damaged(file, name) for name in worst)
         yield linked_out(file)
     yield from (written("config.yaml", *one) for one in YAML_TEXTS.items())
@@ -130,7 +133,8 @@ def variations_of_names() -> Iterator[Variation]:
 def variations_of_series() -> Iterator[Variation]:
     """Of the run on series: what the run on names does not have."""
     known = set(places(composed(NAMES)))
-    yield from spread("config.yaml", [x for x in places(composed(SERIES)) if x not in known])
+    own = [place for place in places(composed(SERIES)) if place not in known]
+    yield from spread("config.yaml", own[::2])
     yield from spread("scaling.json", listed(SCALING_JSON))
     yield from spread("run.json", listed(SPEC_OF_SERIES))
     yield from (damaged("scaling.json", name) for name in ("removed", "flipped", "a_pipe"))
@@ -269,7 +273,7 @@ WRITTEN: tuple[tuple[str, Steps], ...] = (
 )
 
 
-@pytest.mark.parametrize("value", ["parent", "absolute", "variable_in_text"])
+@pytest.mark.parametrize("value", ["parent", "absolute"])
 @pytest.mark.parametrize(("file", "place"), WRITTEN, ids=lambda one: "_".join(map(str, one)))
 def test_a_training_writes_into_its_own_folder_alone(
     file: str, place: Steps, value: str, stranger: Stranger
