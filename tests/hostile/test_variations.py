@@ -36,6 +36,7 @@ from tests.hostile.variations import (
     Steps,
     Variation,
     damaged,
+    dotted,
     filled,
     linked_out,
     places,
@@ -258,6 +259,7 @@ TENSORBOARD = {
     "version": "tensorboard",
     "default_hp_metric": False,
 }
+PROFILER = {"_target_": "pytorch_lightning.profilers.SimpleProfiler", "filename": "profile"}
 WRITTEN: tuple[tuple[str, Steps], ...] = (
     ("config.yaml", ("name",)),
     ("config.yaml", ("paths", "outputs")),
@@ -267,6 +269,8 @@ WRITTEN: tuple[tuple[str, Steps], ...] = (
     ("config.yaml", ("logger", "save_dir")),
     ("config.yaml", ("logger", "prefix")),
     ("config.yaml", ("trainer", "default_root_dir")),
+    ("config.yaml", ("trainer", "profiler", "filename")),
+    ("config.yaml", ("trainer", "profiler", "dirpath")),
     ("config.yaml", ("callbacks", "planted")),
     ("run.json", ("label",)),
     ("run.json", ("choices", "model")),
@@ -274,13 +278,16 @@ WRITTEN: tuple[tuple[str, Steps], ...] = (
 
 
 @pytest.mark.parametrize("value", ["parent", "absolute"])
-@pytest.mark.parametrize(("file", "place"), WRITTEN, ids=lambda one: "_".join(map(str, one)))
+@pytest.mark.parametrize(
+    ("file", "place"), WRITTEN, ids=lambda one: one if isinstance(one, str) else dotted(one)
+)
 def test_a_training_writes_into_its_own_folder_alone(
     file: str, place: Steps, value: str, stranger: Stranger
 ) -> None:
     def change(folder: Path, port: int, outside: Path) -> None:
         logged = replaced(read_tree(folder / "config.yaml"), ("logger",), TENSORBOARD)
-        write_tree(folder / "config.yaml", logged)
+        profiled = replaced(logged, ("trainer", "profiler"), PROFILER)
+        write_tree(folder / "config.yaml", profiled)
         tree = replaced(read_tree(folder / file), place, HERE)
         write_tree(folder / file, tree, filled(VALUES[value], port, outside))
 
