@@ -4,11 +4,17 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from rnnexp.errors import CannotRerun, UserError
-from rnnexp.runs.folder.reading import best_checkpoint, read_digest, read_metrics, read_state_dict
+from rnnexp.runs.folder.reading import (
+    best_checkpoint,
+    hash_file,
+    read_digest,
+    read_history,
+    read_metrics,
+    read_state_dict,
+)
 
 
 def hash_tensors(state: dict[str, torch.Tensor]) -> dict[str, str]:
@@ -43,10 +49,9 @@ def read_result(folder: Path) -> Result:
     """
     try:
         digest = read_digest(folder)
-        history = pd.read_csv(folder / "history.csv")
+        history = read_history(folder)
         for loss in digest["losses"]:
             float.fromhex(loss)
-        table = (folder / "predictions.csv").read_bytes()
         return Result(
             batch_order=digest["batch_order"],
             losses=digest["losses"],
@@ -56,7 +61,7 @@ def read_result(folder: Path) -> Result:
                 "best": _hash_checkpoint(best_checkpoint(folder)),
             },
             predictions=digest["predictions"],
-            predictions_table=hashlib.sha256(table).hexdigest(),
+            predictions_table=hash_file(folder / "predictions.csv"),
             metrics=read_metrics(folder),
         )
     except UserError as error:
