@@ -145,7 +145,7 @@ def _kept(path: Path) -> Any:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes. Raises OSError if it cannot be read."""
-    with open_regular(path) as file:
+    with open_regular(path, LARGEST.get(path.name, LARGEST["checkpoint"])) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
