@@ -58,7 +58,7 @@ def assert_only_the_good_run(runs: Path, capture: Capture, sentence: str) -> Non
 WHOLE = "a whole number from 1 to 2,147,483,647"
 TEXT = "a text of at most 1,000 characters"
 WRONG_ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
-    "no pid": ({"status": "running", "pid": None}, f"pid is null, not {WHOLE}"),
+    "no pid": ({"status": "running", "pid": None}, f"pid is None, not {WHOLE}"),
     "pid 0": ({"pid": 0}, f"pid is 0, not {WHOLE}"),
     "long pid": ({"pid": 10**19}, f"pid is 10000000000000000000, not {WHOLE}"),
     "longer pid": ({"pid": 10**30}, "a number has more than 20 digits"),
@@ -89,7 +89,7 @@ WRONG_ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
         f"headline.0 is {{'name': 'smape'}}, not an object with name and lower_is_better or {TEXT}",
     ),
     "overrides": ({"overrides": {"a": 1}}, "overrides is {'a': 1}, not a list"),
-    "override": ({"overrides": [None]}, "overrides.0 is null, not a text"),
+    "override": ({"overrides": [None]}, "overrides.0 is None, not a text"),
     "choice": ({"choices": {"model": ["gru"]}}, f"choices.model is ['gru'], not {TEXT}"),
     "place": ({"data": 7}, "data is 7, not a text or a list"),
     "label": (
@@ -211,6 +211,17 @@ def test_what_is_only_odd_is_ranked(entries: dict[str, Any], runs: Path, capsys:
     assert err == ""
     assert "[/b] [red]" in out or "title" not in entries.get("spec", {})
     assert "damaged" not in out
+
+
+@pytest.mark.parametrize("target", ["null", "1", "[a]"])
+def test_a_class_without_a_name(target: str, runs: Path, capsys: Capture) -> None:
+    path = runs / "bad" / "config.yaml"
+    text = path.read_text()
+    text = text.replace("rnnexp.tasks.forecasting.Forecasting", target)
+    path.write_text(text)
+    shown = {"null": "None", "1": "1", "[a]": "['a']"}[target]
+    sentence = f"config.yaml: _target_ is {shown}, it must be the name of a class"
+    assert_only_the_good_run(runs, capsys, sentence)
 
 
 def test_a_link_to_itself_hides_no_run(runs: Path, capsys: Capture) -> None:

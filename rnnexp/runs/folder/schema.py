@@ -114,7 +114,9 @@ def fault(value: Any, kind: Any, where: str = "") -> str | None:
         case [one] if isinstance(value, list) and isinstance(kind, list):
             inner = [(str(index), each, one) for index, each in enumerate(value)]
         case _:
-            return None if _is(value, kind) else f"{where} is {_shown(value)}, not {_said(kind)}"
+            return (
+                None if _is(value, kind) else f"{where} is {reprlib.repr(value)}, not {_said(kind)}"
+            )
     found = (fault(each, one, f"{where}.{key}".lstrip(".")) for key, each, one in inner)
     return next(filter(None, found), None)
 
@@ -155,7 +157,3 @@ def _said(kind: Any) -> str:
     return {str: "a text", float: "a number", bool: "true or false", dict: "an object"}.get(
         kind, "null"
     )
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else reprlib.repr(value)
