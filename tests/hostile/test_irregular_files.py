@@ -11,6 +11,7 @@ import pytest
 import rnnexp.runs.loading  # noqa: F401 - the import is not timed
 from rnnexp.cli import main
 from rnnexp.data.text.review_files import LONGEST_REVIEW
+from rnnexp.data.vectors import gensim
 from rnnexp.files import open_regular
 from tests.support import REPOSITORY
 from tests.support.name_files import write_name_files
@@ -41,7 +42,7 @@ def large(path: Path) -> None:
     os.truncate(path, 2**40)
 
 
-@pytest.fixture(params=KINDS.values(), ids=KINDS)
+@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
 def spoilt(request: pytest.FixtureRequest) -> Callable[[Path, int], str]:
     """Puts something else in the place of a file, and returns why it is refused."""
     make, why = request.param
@@ -194,3 +195,11 @@ def test_several_machines(empty_folder: Path, capsys: Capture) -> None:
         "rnnexp: trainer.num_nodes is 2: it must be 1, because a run uses one machine; start "
         "several runs with -m\n"
     )
+
+
+def test_the_matrix_beside_word_vectors(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "vectors.vectors.npy")
+    with quick(), pytest.raises(OSError, match="it is a pipe or a device, not a file"):
+        open_regular(path)
+    with quick(), pytest.raises(OSError, match="it is a pipe or a device, not a file"):
+        gensim._mapped(path)
