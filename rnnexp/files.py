@@ -1,18 +1,53 @@
-"""Writes files atomically: JSON that every program reads, and tables with exact numbers."""
+"""Opens files that are files, of a bounded size. Writes files atomically: JSON that every program
+reads, and tables with exact numbers."""
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LARGEST = 1 << 36  # bytes of any file; the largest word vectors have a tenth of it
+
+
+def open_regular(path: Path, largest: int = LARGEST) -> BufferedReader:
+    """Open a file for reading, if it is a regular file or a link to one, of at most `largest`
+    bytes. A pipe or a device, which may never end, is neither read nor waited for.
+
+    Raises:
+        OSError: it cannot be opened, is something else, or is larger.
+    """
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        fault = errno.EINVAL, "it is a pipe or a device, not a file"
+    elif found.st_size > largest:
+        fault = errno.EFBIG, f"it has more than {largest:,} bytes, the most that is read"
+    else:
+        return file
+    file.close()
+    raise OSError(*fault, str(path))
+
+
+def read_regular(path: Path, largest: int) -> bytes:
+    """The content of a regular file. Raises OSError as `open_regular` does."""
+    with open_regular(path, largest) as file:
+        return file.read(largest)  # some files of the system say that they are empty, and have more
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # absent on Windows
 
 
 def write_json(path: Path, content: Any) -> None:

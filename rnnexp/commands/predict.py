@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
-from rnnexp.data.lines import decoded, lines
+from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text
 from rnnexp.printing import complain
@@ -169,7 +169,9 @@ def _read_texts(given: Sequence[str]) -> list[str]:
 def _lines_of_stdin() -> list[str]:
     if sys.stdin.isatty():
         raise UserError("give a text with --text TEXT, or one per line on standard input")
-    content = sys.stdin.buffer.read()
+    content = sys.stdin.buffer.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise UserError(f"standard input has more than {LARGEST:,} bytes: give the texts in parts")
     texts = []
     for _, line in lines(io.BytesIO(content), "standard input", longest=len(content)):
         text = decoded(line)

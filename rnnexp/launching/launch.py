@@ -133,4 +133,4 @@ def _ours(overrides: Sequence[str]) -> tuple[str, ...]:
 def _number(path: Path) -> tuple[int, str]:
     """Sort key: the number with which the name of a job's folder begins, then the path."""
     digits = path.parent.name.partition("_")[0]
-    return (int(digits) if digits.isdigit() else 0, str(path))
+    return (int(digits) if digits.isdecimal() else 0, str(path))

@@ -42,6 +42,11 @@ def resolve(config: DictConfig) -> DictConfig:
                 f"trainer.devices is {config.trainer.devices!r}: it must be 1, because a run "
                 "with several devices could not be repeated; start several runs with -m"
             )
+        if config.trainer.get("num_nodes", 1) != 1:
+            raise UserError(
+                f"trainer.num_nodes is {config.trainer.num_nodes!r}: it must be 1, because a run "
+                "uses one machine; start several runs with -m"
+            )
         for length in ("max_epochs", "max_steps"):
             if config.trainer.get(length) == 0:
                 raise UserError(f"trainer.{length} is 0: it must be at least 1, for a run trains")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnexp.data.file_names import in_utf8
-from rnnexp.data.lines import decoded, lines
+from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular
 from rnnexp.nearest import did_you_mean
 
 
@@ -64,7 +65,7 @@ def _read(root: Path, language: str) -> list[Name]:
     path = root / f"{language}.txt"
     names = []
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LARGEST) as file:
             for number, line in lines(file, str(path), what="names"):
                 text = decoded(line)
                 if text is None:

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rnnexp.data.file_names import in_utf8
-from rnnexp.data.lines import decoded, lines, mark
+from rnnexp.data.lines import LARGEST, decoded, lines, mark
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular
 from rnnexp.nearest import did_you_mean
 
 LABELS = ("negative", "positive")
+LONGEST_REVIEW = 1 << 22  # characters; bounds the memory if a review does not end
 
 _OPENING = re.compile(r"<([A-Za-z_]\w*)>")
 _CLOSING = re.compile(r"</[A-Za-z_]\w*>")
@@ -139,7 +141,7 @@ def read_reviews(
         UserError: the file cannot be read or is malformed (with the first such line).
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LARGEST) as file:
             for start, fields in _blocks(path, _lines(path, file, encoding)):
                 if decode_entities:
                     fields = {tag: html.unescape(held).strip() for tag, held in fields.items()}
@@ -233,7 +235,7 @@ def _blocks(path: Path, lines: Lines) -> Iterator[tuple[int, dict[str, str]]]:
     for number, line in lines:
         line = line.strip()
         if line == "<review>":
-            yield number, _fields(path, number, lines)
+            yield number, _fields(path, number, _of_one_review(path, number, lines))
             is_first = False
         elif line and is_first:
             raise UserError(
@@ -242,6 +244,18 @@ def _blocks(path: Path, lines: Lines) -> Iterator[tuple[int, dict[str, str]]]:
             )
         elif line:
             raise _misplaced(path, number, line)
+
+
+def _of_one_review(path: Path, start: int, lines: Lines) -> Lines:
+    left = LONGEST_REVIEW
+    for number, line in lines:
+        left -= len(line)
+        if left < 0:
+            raise UserError(
+                f"{path}, line {start}: this review has no end within {LONGEST_REVIEW:,} "
+                "characters: insert a </review>, or remove the review"
+            )
+        yield number, line
 
 
 def _fields(path: Path, start: int, lines: Lines) -> dict[str, str]:
