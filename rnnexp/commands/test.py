@@ -44,7 +44,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
     from rnnexp.runs.results import results, tested
     from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
-    from rnnexp.tasks.baseline_cache import baseline_metrics
+    from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 
     check_only_locations(overrides, "test")
     run, config = read_run(folder), read_config(folder)
@@ -67,7 +67,8 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     config.logger, config.callbacks = None, {}
     load_best(task, folder)
     metrics = test_weights(build_trainer(config, folder), task, data)
-    console.show(*results(task, metrics, baseline_metrics(task, data), tested(config)))
+    baselines = baseline_metrics(task, data, BaselineCache(console.show))
+    console.show(*results(task, metrics, baselines, tested(config)))
 
     differing = metric_differences(recorded, metrics)
     if not differing:

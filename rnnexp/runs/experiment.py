@@ -42,7 +42,7 @@ from rnnexp.runs.settings import (
 )
 from rnnexp.runs.summary import log_summary
 from rnnexp.streams import guarded
-from rnnexp.tasks.baseline_cache import baseline_metrics
+from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 from rnnexp.tasks.task import Task
 
 
@@ -123,7 +123,9 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         digest["predictions"] = hash_tensors(task.predictions)
         record.save(peak_memory_bytes=peak_memory())  # before the baselines, which are not counted
         with console.working(f"computing the baselines on the same {data.spec.things}"):
-            baselines = baseline_metrics(task, data)
+            # A repetition that read them from the cache of the run would show nothing.
+            cache = BaselineCache(console.show, reads="rerun_of" not in facts)
+            baselines = baseline_metrics(task, data, cache)
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))

@@ -12,8 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnexp.errors import UserError
 from rnnexp.nn.fast import cpu_math
 from rnnexp.process import cores, determinism
+from rnnexp.process.code import versions
 from rnnexp.process.machine import device_name
-from rnnexp.runs.folder.provenance import code_state, versions
+from rnnexp.runs.folder.provenance import code_state
 
 AUTO = "auto"
 
