@@ -23,6 +23,7 @@ try:
 except ImportError:  # Windows: runs do not learn of each other
     HAS_LOCKS = False
 
+MOST_THREADS = 1024  # of a run; more than torch can start end the process without a word
 MOST_BYTES = 65536  # of a claim; one with thousands of cores has fewer
 
 

@@ -15,7 +15,7 @@ from rnnexp.data.source import Source
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process import determinism
-from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
+from rnnexp.runs.folder.reading import BEST, CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
 from rnnexp.tasks.task import Task
 
 
@@ -133,10 +133,12 @@ def path_of(network: torch.nn.Module) -> str | None:
 
 
 def check_limits(config: DictConfig, data: DataModule) -> None:
-    """Check that trainer.limit_PART_batches leaves at least one batch of each part.
+    """Check that trainer.limit_PART_batches leaves at least one batch of each part, and that an
+    epoch has a validation.
 
     Raises:
-        UserError: a limit is 0, or a fraction that amounts to less than one batch.
+        UserError: a limit is 0, or a fraction that amounts to less than one batch; or
+            trainer.val_check_interval is more batches than an epoch has.
     """
     loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
     for part, loader in zip(("train", "val", "test"), loaders, strict=True):
@@ -146,6 +148,20 @@ def check_limits(config: DictConfig, data: DataModule) -> None:
             raise UserError(
                 f"trainer.limit_{part}_batches={limit} leaves no batch of {len(loader)}: raise it"
             )
+    _check_interval(config, len(loaders[0]))
+
+
+def _check_interval(config: DictConfig, batches: int) -> None:
+    interval, limit = (config.trainer.get(k) for k in ("val_check_interval", "limit_train_batches"))
+    if type(interval) is not int or config.trainer.get("check_val_every_n_epoch", 1) is None:
+        return
+    if limit is not None:
+        batches = int(limit * batches) if isinstance(limit, float) else min(limit, batches)
+    if interval > batches:
+        raise UserError(
+            f"trainer.val_check_interval is {interval}, and an epoch has {batches} batches: lower "
+            "it, or set trainer.check_val_every_n_epoch=null to count the batches of all epochs"
+        )
 
 
 def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
@@ -177,9 +193,15 @@ def load_best(task: Task, folder: Path) -> None:
     """Load the weights of the run's best checkpoint into the task.
 
     Raises:
-        UserError: there is no checkpoint, or it does not match the network.
+        UserError: there is no checkpoint, it does not match the network, or there is none of a
+            validation that would have chosen it.
     """
     checkpoint = best_checkpoint(folder)
+    if task.monitor and checkpoint.name != BEST:
+        raise UserError(
+            f"monitor={task.monitor} chose no checkpoint, because the run ended before a "
+            "validation: let it train longer or validate more often, or set monitor=null"
+        )
     try:
         task.load_state_dict(read_state_dict(checkpoint))
     except RuntimeError as error:  # the names or shapes differ

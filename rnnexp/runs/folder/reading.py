@@ -16,6 +16,7 @@ from rnnexp.errors import UserError
 from rnnexp.runs.folder import old_names
 
 CHECKPOINT_FORMATS = (1,)
+BEST, LAST = "best.ckpt", "last.ckpt"  # in the folder checkpoints
 CHECKPOINT_MISMATCH = "{} does not match the network in config.yaml: one of them has been edited"
 # Types of the entries of run.json that are read by key, if present.
 ENTRY_TYPES: dict[str, type] = {
@@ -177,10 +178,10 @@ def best_checkpoint(folder: Path) -> Path:
     Raises:
         UserError: there is no checkpoint, or best.ckpt has been deleted.
     """
-    for name in ("best.ckpt", "last.ckpt"):
+    for name in (BEST, LAST):
         if (folder / "checkpoints" / name).exists():
             completed = read_run(folder).get("status") == "completed"
-            if name == "last.ckpt" and completed and read_config(folder).monitor:
+            if name == LAST and completed and read_config(folder).monitor:
                 raise UserError(f"{folder} has no checkpoints/best.ckpt: it has been deleted")
             return folder / "checkpoints" / name
     raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
