@@ -10,12 +10,15 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
 from rnnexp.config import instantiate, targets
-from rnnexp.data.loading.module import DataModule
+from rnnexp.config.schema import plain
+from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.data.source import Source
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process import determinism
+from rnnexp.process.memory import check_memory
 from rnnexp.runs.folder.reading import BEST, CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
+from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.tasks.task import Task
 
 
@@ -74,14 +77,50 @@ def build_data(config: DictConfig) -> DataModule:
     return data
 
 
+def outline(config: DictConfig, spec: Spec) -> torch.nn.Module | None:
+    """The network of a config without memory for its weights, on the device `meta`: names, shapes
+    and types. None if a class of the user's own is part of it, which may compute with its weights.
+
+    Raises:
+        UserError: a setting of the network or the spec is wrong.
+    """
+    nodes = targets.nodes(plain(config.model), "model")
+    if any(targets.is_added(targets.locate(node, key)) for key, node in nodes):
+        return None
+    try:
+        with torch.random.fork_rng(), torch.device("meta"):
+            network: torch.nn.Module = instantiate(config, "model", spec=spec)
+    except (RuntimeError, OverflowError) as error:  # e.g. sizes beyond 2^63
+        line = str(error).partition("\n")[0]
+        raise UserError(f"model: a network of these sizes cannot be built ({line})") from error
+    if not isinstance(network, torch.nn.Module):
+        raise UserError(f"model._target_: {config.model._target_} is not a network")
+    return network
+
+
+def build_network(config: DictConfig, spec: Spec) -> torch.nn.Module:
+    """The network with its initial weights.
+
+    Raises:
+        UserError: a setting of the network is wrong.
+        RunFailed: its weights do not fit into the memory.
+    """
+    planned = outline(config, spec)
+    if planned is not None:
+        check_memory(sum(x.numel() * x.element_size() for x in planned.state_dict().values()))
+    network: torch.nn.Module = instantiate(config, "model", spec=spec)
+    return network
+
+
 def build_task(config: DictConfig, data: DataModule) -> Task:
     """The task, and in it the network with its initial weights.
 
     Raises:
         UserError: a setting of the task or the network is wrong.
+        RunFailed: the network does not fit into the memory.
     """
     with determinism.global_stream(config.seed, "weights"):
-        network = instantiate(config, "model", spec=data.spec)
+        network = build_network(config, data.spec)
     data.initialize(network)
     task: Task = instantiate(
         config,
@@ -202,7 +241,7 @@ def load_best(task: Task, folder: Path) -> None:
             f"monitor={task.monitor} chose no checkpoint, because the run ended before a "
             "validation: let it train longer or validate more often, or set monitor=null"
         )
-    try:
-        task.load_state_dict(read_state_dict(checkpoint))
-    except RuntimeError as error:  # the names or shapes differ
-        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint)) from error
+    state = read_state_dict(checkpoint)
+    if wrong := mismatch(task, state):
+        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint, wrong))
+    task.load_state_dict(state)

@@ -17,7 +17,7 @@ from rnnexp.config import check
 from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
 from rnnexp.process import cores, determinism
-from rnnexp.process.memory import peak_memory
+from rnnexp.process.memory import enough_memory, peak_memory
 from rnnexp.runs.build import (
     build_data,
     build_task,
@@ -60,6 +60,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         RunFailed: the training cannot continue.
     """
     with recording(folder, sys.argv) as record, ExitStack() as held:
+        held.enter_context(enough_memory())
         record.save(**facts)
         record.asked(config)
         asked, config = config, resolve(config)

@@ -14,10 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from rnnexp.config import recorded
 from rnnexp.errors import UserError
 from rnnexp.runs.folder import old_names
+from rnnexp.runs.folder.tensors import wrong_tensor
 
 CHECKPOINT_FORMATS = (1,)
 BEST, LAST = "best.ckpt", "last.ckpt"  # in the folder checkpoints
-CHECKPOINT_MISMATCH = "{} does not match the network in config.yaml: one of them has been edited"
+CHECKPOINT_MISMATCH = (
+    "{} does not match the network in config.yaml, one of them has been edited: {}"
+)
 # Types of the entries of run.json that are read by key, if present.
 ENTRY_TYPES: dict[str, type] = {
     "fingerprints": dict,
@@ -202,11 +205,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is not a checkpoint of tensors and plain values, so it is not loaded"
         ) from error
-    if (
-        not isinstance(checkpoint, dict)
-        or checkpoint.get("rnnexp_format") not in CHECKPOINT_FORMATS
-    ):
+    kind = checkpoint.get("rnnexp_format") if isinstance(checkpoint, dict) else None
+    if type(kind) is not int or kind not in CHECKPOINT_FORMATS:
         raise UserError(f"{path} is not a checkpoint that this version of rnnexp reads")
+    if wrong := wrong_tensor(checkpoint):
+        raise UserError(f"{path} is damaged: {wrong}")
     return checkpoint
 
 
@@ -218,8 +221,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     state = read_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(
-        isinstance(one, torch.Tensor) and one.layout is torch.strided and not one.is_meta
-        for one in state.values()
+        isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in state.items()
     ):
         raise UserError(f"{path} is damaged: it holds no weights")
     return state
