@@ -244,4 +244,6 @@ def load_best(task: Task, folder: Path) -> None:
     state = read_state_dict(checkpoint)
     if wrong := mismatch(task, state):
         raise UserError(CHECKPOINT_MISMATCH.format(checkpoint, wrong))
+    for name, mine in task.state_dict(keep_vars=True).items():  # trainer.precision=64 has float64
+        mine.data = mine.data.to(state[name].dtype)
     task.load_state_dict(state)

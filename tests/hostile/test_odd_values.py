@@ -1,21 +1,24 @@
 """Values that a run cannot have are one sentence that names the key, before a folder is made."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from omegaconf import OmegaConf
 
 from rnnexp.cli import main
 from rnnexp.config.signatures import arguments
+from rnnexp.errors import UserError
 from rnnexp.files import LONGEST_NAME, file_name
 from rnnexp.process import memory
 from rnnexp.process.cores import MOST_THREADS
 from rnnexp.process.memory import enough_memory
-from rnnexp.runs.trainer import ELSEWHERE, RULES
+from rnnexp.runs.trainer import ELSEWHERE, RULES, check_trainer
 from tests.support.shrink import QUIET, SYNTHETIC_LOAD, TINY
 
 RUN = ["train", "data=synthetic_load", *TINY, *QUIET, *SYNTHETIC_LOAD, "data.batch_size=4"]
@@ -38,13 +41,24 @@ def sentence(overrides: list[str], capture: Capture, code: int = MISTAKE) -> str
 
 ODD = [
     "trainer.accelerator=tpu",
+    "+trainer.strategy=ddp_spawn",
+    "trainer.precision=transformer-engine",
+    "+trainer.accumulate_grad_batches=0",
+    "+trainer.max_time={parsecs:1}",
+    "model._target_={}",
+    "data._target_=[]",
+    "model.recurrence._target_=[]",
+    "determinism.threads=1000000",
+    "model.num_layers=1000000000",
+    "trainer._target_=torch.nn.Identity",
+]
+# The others of the trainer, as they stand in a config.
+ODD_ARGUMENTS = [
     "trainer.devices=2",
     "trainer.devices=0",
-    "+trainer.num_nodes=2",
-    "+trainer.strategy=ddp_spawn",
-    "+trainer.strategy=ddp",
-    "+trainer.strategy=deepspeed",
-    "trainer.precision=transformer-engine",
+    "trainer.num_nodes=2",
+    "trainer.strategy=ddp",
+    "trainer.strategy=deepspeed",
     "trainer.precision=transformer-engine-float16",
     "trainer.precision=16-mixed",
     "trainer.precision=16-true",
@@ -52,64 +66,53 @@ ODD = [
     "trainer.max_epochs=0",
     "trainer.max_epochs=-3",
     "trainer.max_epochs=1e9",
-    "+trainer.min_epochs=-5",
-    "+trainer.min_epochs=2",
-    "+trainer.max_steps=0",
-    "+trainer.max_steps=-7",
-    "+trainer.min_steps=-7",
-    "+trainer.max_time=soon",
-    "+trainer.max_time=00:00:00:00",
-    "+trainer.max_time={days:-1}",
-    "+trainer.max_time={parsecs:1}",
+    "trainer.min_epochs=-5",
+    "trainer.min_epochs=2",
+    "trainer.max_steps=0",
+    "trainer.max_steps=-7",
+    "trainer.min_steps=-7",
+    "trainer.max_time=soon",
+    "trainer.max_time=00:00:00:00",
+    "trainer.max_time={days: -1}",
     "trainer.limit_train_batches=0",
     "trainer.limit_train_batches=-1",
     "trainer.limit_train_batches=1.5",
     "trainer.limit_train_batches=nan",
-    "+trainer.limit_val_batches=0",
-    "+trainer.limit_test_batches=0.0",
-    "+trainer.limit_predict_batches=-1",
-    "+trainer.overfit_batches=1",
-    "+trainer.overfit_batches=0.5",
-    "+trainer.fast_dev_run=true",
-    "+trainer.fast_dev_run=3",
-    "+trainer.val_check_interval=0",
-    "+trainer.val_check_interval=-1",
-    "+trainer.val_check_interval=00:00:00:01",
-    "+trainer.check_val_every_n_epoch=0",
-    "+trainer.check_val_every_n_epoch=-1",
-    "+trainer.check_val_every_n_epoch=2",
+    "trainer.limit_val_batches=0",
+    "trainer.limit_test_batches=0.0",
+    "trainer.limit_predict_batches=-1",
+    "trainer.overfit_batches=1",
+    "trainer.overfit_batches=0.5",
+    "trainer.fast_dev_run=true",
+    "trainer.fast_dev_run=3",
+    "trainer.val_check_interval=0",
+    "trainer.val_check_interval=-1",
+    "trainer.val_check_interval=00:00:00:01",
+    "trainer.check_val_every_n_epoch=0",
+    "trainer.check_val_every_n_epoch=-1",
+    "trainer.check_val_every_n_epoch=2",
     "trainer.num_sanity_val_steps=-5",
     "trainer.log_every_n_steps=-5",
-    "+trainer.accumulate_grad_batches=0",
-    "+trainer.accumulate_grad_batches=-1",
-    "+trainer.accumulate_grad_batches=1000000000000000000",
+    "trainer.accumulate_grad_batches=-1",
+    "trainer.accumulate_grad_batches=1000000000000000000",
     "trainer.gradient_clip_val=-1",
     "trainer.gradient_clip_val=nan",
     "trainer.gradient_clip_val=inf",
-    "+trainer.gradient_clip_algorithm=length",
-    "+trainer.deterministic=true",
-    "+trainer.deterministic=warn",
-    "+trainer.benchmark=true",
-    "+trainer.profiler=xla",
-    "+trainer.profiler=mine",
-    "+trainer.barebones=true",
-    "+trainer.reload_dataloaders_every_n_epochs=-1",
-    "+trainer.default_root_dir=elsewhere",
-    "+trainer.enable_checkpointing=false",
-    "+trainer.enable_progress_bar=true",
-    "+trainer.logger=true",
-    "+trainer.callbacks=[]",
-    "+trainer.plugins=[]",
-    "+trainer.model_registry=mine",
-    "trainer._target_=pytorch_lightning.callbacks.Timer",
-    "trainer._target_=[]",
-    "model._target_={}",
-    "data._target_=[]",
-    "optimizer._target_={a:1}",
-    "model.recurrence._target_=[]",
-    "determinism.threads=1000000",
-    "determinism.threads=0",
-    "model.num_layers=1000000000",
+    "trainer.gradient_clip_algorithm=length",
+    "trainer.deterministic=true",
+    "trainer.deterministic=warn",
+    "trainer.benchmark=true",
+    "trainer.profiler=xla",
+    "trainer.profiler=mine",
+    "trainer.barebones=true",
+    "trainer.reload_dataloaders_every_n_epochs=-1",
+    "trainer.default_root_dir=elsewhere",
+    "trainer.enable_checkpointing=false",
+    "trainer.enable_progress_bar=true",
+    "trainer.logger=true",
+    "trainer.callbacks=[]",
+    "trainer.plugins=[]",
+    "trainer.model_registry=mine",
 ]
 
 
@@ -120,6 +123,19 @@ def test_one_sentence_names_the_key(override: str, capfd: Capture) -> None:
     assert key in said or key.rpartition(".")[2] in said
     if not key.startswith("model.num_layers"):
         assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize("argument", ODD_ARGUMENTS)
+def test_arguments_of_the_trainer(argument: str) -> None:
+    base = "trainer:\n  _target_: pytorch_lightning.Trainer\n  accelerator: cpu\n  max_epochs: 1\n"
+    config: Any = OmegaConf.create(f"{base}monitor: val/loss\ndeterminism: {{}}")
+    check_trainer(config)
+    key, _, value = argument.partition("=")
+    OmegaConf.update(
+        config, key, yaml.safe_load(value.replace(":", ": ") if "{" in value else value)
+    )
+    with pytest.raises(UserError, match=re.escape(key)):
+        check_trainer(config)
 
 
 def test_every_argument_of_the_trainer_has_its_rule() -> None:
@@ -135,8 +151,10 @@ def test_every_argument_of_the_trainer_has_its_rule() -> None:
     [
         ["trainer.precision=64"],
         ["trainer.num_sanity_val_steps=2", "+trainer.val_check_interval=0.5"],
-        ["+trainer.accumulate_grad_batches=1000000000", "+trainer.inference_mode=false"],
-        ["+trainer.strategy=auto", "+trainer.num_nodes=1", "+trainer.sync_batchnorm=true"],
+        [
+            *("+trainer.accumulate_grad_batches=1000000000", "+trainer.inference_mode=false"),
+            *("+trainer.strategy=auto", "+trainer.num_nodes=1", "+trainer.sync_batchnorm=true"),
+        ],
     ],
 )
 def test_what_is_not_refused_works(overrides: list[str], capfd: Capture) -> None:
@@ -190,16 +208,16 @@ def test_networks_that_do_not_fit(capfd: Capture, monkeypatch: pytest.MonkeyPatc
     for size in (10**9, 10**18):
         said = sentence([f"model.hidden_size={size}"], capfd, FAILED if size < 10**12 else MISTAKE)
         assert "model" in said and ("not enough memory" in said or "cannot be built" in said)
-    monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1000)  # bytes
     assert "model.hidden_size" in sentence([], capfd, FAILED)
     for run in Path("outputs").glob("*/*/run.json"):
         assert json.loads(run.read_text())["status"] == "failed"
 
 
 def test_large_batches_and_windows(capfd: Capture) -> None:
-    assert "data.batch_size" in sentence(["data.batch_size=1000000000"], capfd)
     assert "data.look_back" in sentence(["data.look_back=1000000000"], capfd)
-    assert main([*RUN, "data.eval_batch_size=1000000000"]) == 0
+    larger = ["data.batch_size=1000000000", "data.eval_batch_size=1000000000"]
+    assert main([*RUN, *larger]) == 0  # one batch of all
 
 
 @pytest.mark.parametrize(
