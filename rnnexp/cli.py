@@ -14,7 +14,6 @@ from pathlib import Path
 from rnnexp import __version__
 from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.nearest import did_you_mean
-from rnnexp.process.memory import enough_memory
 from rnnexp.streams import guarded
 
 RESULT_IS_A_FOLDER = ("train", "test", "rerun")  # their exit code is not about what was printed
@@ -44,8 +43,7 @@ def _answer(name: str, *arguments: str) -> int:
             return 0
         if name not in commands():
             raise UserError(f"there is no command {name!r}{did_you_mean(name, commands())}")
-        with enough_memory():
-            return import_module(f"rnnexp.commands.{name}").main(list(arguments))
+        return import_module(f"rnnexp.commands.{name}").main(list(arguments))
     except UserError as error:
         return _say(error, code=2)
     except RunFailed as error:

@@ -9,6 +9,7 @@ from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
 from rnnexp.config import check, override
 from rnnexp.errors import UserError
+from rnnexp.process.memory import enough_memory
 from rnnexp.runs.locations import check_only_locations, check_same_data, find_data, if_moved
 
 
@@ -22,7 +23,8 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
-    return evaluate(arguments.folder, arguments.overrides)
+    with enough_memory():
+        return evaluate(arguments.folder, arguments.overrides)
 
 
 def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:

@@ -32,7 +32,7 @@ def whole(least: int, *others: int | None) -> Rule:
     def may_be(value: Any) -> bool:
         return value in others or (type(value) is int and least <= value <= MOST)
 
-    return may_be, f"a whole number from {least} to 10^12{also}"
+    return may_be, f"at least {least}, a whole number up to 10^12{also}"
 
 
 def part(*others: None, least: int = 1) -> Rule:
