@@ -4,6 +4,7 @@ reads, and tables with exact numbers."""
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -14,6 +15,8 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+LONGEST_NAME = 200  # bytes; most file systems take 255, and something is added to some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +106,21 @@ def written_beside(path: Path) -> Iterator[Path]:
         raise
 
 
+def can_name_a_file(name: str) -> bool:
+    """Whether a file system takes a name: not too long, no control characters, valid Unicode."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return size <= LONGEST_NAME and not re.search(r"[\x00-\x1f\x7f]", name)
+
+
 def file_name(name: str) -> str:
-    """A name as the name of a file: signs that a file system may refuse, as %XX."""
-    return re.sub(r'[%/\\:*?"<>|\x00-\x1f]|^\.', lambda sign: f"%{ord(sign[0]):02X}", name)
+    """A name as the name of a file: signs that a file system may refuse, as %XX. A name that is too
+    long ends in a hash of it."""
+    plain = name.encode(errors="backslashreplace").decode()
+    safe = re.sub(r'[%/\\:*?"<>|\x00-\x1f\x7f]|^\.', lambda sign: f"%{ord(sign[0]):02X}", plain)
+    if can_name_a_file(safe):
+        return safe
+    kept = safe.encode()[: LONGEST_NAME - 18].decode(errors="ignore")
+    return f"{kept}-{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()[:16]}"

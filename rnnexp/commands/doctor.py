@@ -22,8 +22,9 @@ def report() -> str:
     import torch  # late, as the next lines: --help does without
 
     from rnnexp.process import cores
+    from rnnexp.process.code import PACKAGE, versions
     from rnnexp.process.machine import cpu_name
-    from rnnexp.runs.folder.provenance import PACKAGE, code_state, versions
+    from rnnexp.runs.folder.provenance import code_state
 
     code = code_state()
     changed = ", with local changes" if code.get("dirty") else ""

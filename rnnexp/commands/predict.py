@@ -14,6 +14,7 @@ from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text
 from rnnexp.printing import complain
+from rnnexp.process.memory import enough_memory
 from rnnexp.runs.locations import is_location
 
 if TYPE_CHECKING:
@@ -71,9 +72,10 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
-    return predict(
-        arguments.folder, arguments.text, arguments.csv, arguments.output, arguments.overrides
-    )
+    with enough_memory():
+        return predict(
+            arguments.folder, arguments.text, arguments.csv, arguments.output, arguments.overrides
+        )
 
 
 def predict(

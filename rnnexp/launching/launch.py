@@ -57,9 +57,15 @@ def run_one(overrides: Sequence[str]) -> None:
             raised.append(error)
             return None
 
-    engine().run("train", only, list(overrides))
-    for error in raised:
-        raise error
+    try:
+        engine().run("train", only, list(overrides))
+    except OSError as error:  # from making the folder of the run, e.g. with too long a name
+        raise UserError(
+            f"the folder of the run cannot be made ({error.strerror}): {error.filename}; choose "
+            "another place with hydra.run.dir=FOLDER or paths.outputs=FOLDER"
+        ) from error
+    for failure in raised:
+        raise failure
 
 
 @guarded()

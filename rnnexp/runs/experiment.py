@@ -17,7 +17,7 @@ from rnnexp.config import check
 from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
 from rnnexp.process import cores, determinism
-from rnnexp.process.memory import peak_memory
+from rnnexp.process.memory import enough_memory, peak_memory
 from rnnexp.runs.build import (
     build_data,
     build_task,
@@ -41,7 +41,7 @@ from rnnexp.runs.settings import (
 )
 from rnnexp.runs.summary import log_summary
 from rnnexp.streams import guarded
-from rnnexp.tasks.baseline_cache import baseline_metrics
+from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 from rnnexp.tasks.task import Task
 
 
@@ -60,6 +60,7 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
     """
     argv = facts.pop("argv", sys.argv)
     with recording(folder, argv, config, **facts) as record, ExitStack() as held:
+        held.enter_context(enough_memory())
         asked, config = config, resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
         check(config)
@@ -118,7 +119,9 @@ def run(config: DictConfig, folder: Path, **facts: Any) -> float | None:
         digest["predictions"] = hash_tensors(task.predictions)
         record.save(peak_memory_bytes=peak_memory())  # before the baselines, which are not counted
         with console.working(f"computing the baselines on the same {data.spec.things}"):
-            baselines = baseline_metrics(task, data)
+            # A repetition that read them from the cache of the run would show nothing.
+            cache = BaselineCache(console.show, reads="rerun_of" not in facts)
+            baselines = baseline_metrics(task, data, cache)
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))

@@ -18,10 +18,14 @@ from rnnexp.files import open_regular, read_regular
 from rnnexp.runs.folder import old_names
 from rnnexp.runs.folder.parsing import check_printable, check_yaml, parse_json
 from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, fault
+from rnnexp.runs.folder.tensors import wrong_tensor
 
 CHECKPOINT_FORMATS = (1,)
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
-CHECKPOINT_MISMATCH = "{} does not match the network in config.yaml: one of them has been edited"
+BEST, LAST = "best.ckpt", "last.ckpt"  # in the folder checkpoints
+CHECKPOINT_MISMATCH = (
+    "{} does not match the network in config.yaml, one of them has been edited: {}"
+)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -178,10 +182,10 @@ def best_checkpoint(folder: Path) -> Path:
     Raises:
         UserError: there is no checkpoint, or best.ckpt has been deleted.
     """
-    for name in ("best.ckpt", "last.ckpt"):
+    for name in (BEST, LAST):
         if (folder / "checkpoints" / name).exists():
             completed = read_run(folder).get("status") == "completed"
-            if name == "last.ckpt" and completed and read_config(folder).monitor:
+            if name == LAST and completed and read_config(folder).monitor:
                 raise UserError(f"{folder} has no checkpoints/best.ckpt: it has been deleted")
             return folder / "checkpoints" / name
     raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
@@ -203,11 +207,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is not a checkpoint of tensors and plain values, so it is not loaded"
         ) from error
-    if (
-        not isinstance(checkpoint, dict)
-        or checkpoint.get("rnnexp_format") not in CHECKPOINT_FORMATS
-    ):
+    kind = checkpoint.get("rnnexp_format") if isinstance(checkpoint, dict) else None
+    if type(kind) is not int or kind not in CHECKPOINT_FORMATS:
         raise UserError(f"{path} is not a checkpoint that this version of rnnexp reads")
+    if wrong := wrong_tensor(checkpoint):
+        raise UserError(f"{path} is damaged: {wrong}")
     return checkpoint
 
 
@@ -219,8 +223,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     state = read_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(
-        isinstance(one, torch.Tensor) and one.layout is torch.strided and not one.is_meta
-        for one in state.values()
+        isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in state.items()
     ):
         raise UserError(f"{path} is damaged: it holds no weights")
     return state
