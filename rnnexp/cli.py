@@ -14,6 +14,7 @@ from pathlib import Path
 from rnnexp import __version__
 from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.nearest import did_you_mean
+from rnnexp.printing import complain, say
 from rnnexp.streams import guarded
 
 RESULT_IS_A_FOLDER = ("train", "test", "rerun")  # their exit code is not about what was printed
@@ -29,33 +30,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
         if isinstance(output.lost, BrokenPipeError):  # the reader is gone, as with `| head`
             return code if name in RESULT_IS_A_FOLDER else code or 141
-        _say(f"the output could not be written: {output.lost.strerror}", code=1)
+        _end(f"the output could not be written: {output.lost.strerror}", code=1)
         return code if name in RESULT_IS_A_FOLDER else code or 1
 
 
 def _answer(name: str, *arguments: str) -> int:
     try:
         if name in ("-h", "--help"):
-            print(_help())
+            say(_help())
             return 0
         if name == "--version":
-            print(f"rnnexp {__version__}")
+            say(f"rnnexp {__version__}")
             return 0
         if name not in commands():
             raise UserError(f"there is no command {name!r}{did_you_mean(name, commands())}")
         return import_module(f"rnnexp.commands.{name}").main(list(arguments))
     except UserError as error:
-        return _say(error, code=2)
+        return _end(error, code=2)
     except RunFailed as error:
-        return _say(error, code=1)
+        return _end(error, code=1)
     except CannotRerun as error:
-        return _say(error, code=3)
+        return _end(error, code=3)
     except KeyboardInterrupt:
-        return _say("interrupted", code=130)
+        return _end("interrupted", code=130)
 
 
-def _say(sentence: object, code: int) -> int:
-    print(f"rnnexp: {sentence}", file=sys.stderr)
+def _end(sentence: object, code: int) -> int:
+    complain(sentence)
     return code
 
 

@@ -1,4 +1,7 @@
-"""Console output other than the progress bar. No other module imports Rich."""
+"""Tables and sentences on the console. No other module imports Rich, and only `rnnexp.printing`
+prints beside it. Foreign text is shown as it is: no markup, no emoji codes, and what would act on
+the terminal is spelt out.
+"""
 
 import os
 import shlex
@@ -15,9 +18,10 @@ from rich.status import Status
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from rnnexp.printing import printable
 from rnnexp.tables import Table
 
-console = Console(highlight=False)
+console = Console(markup=False, emoji=False, highlight=False)
 if not (console.is_terminal or "COLUMNS" in os.environ):
     console.width = 120  # characters, for files and pipes, which have no width
 MIN_LABEL_WIDTH, MAX_WORD_WIDTH = 8, 24  # characters
@@ -27,20 +31,31 @@ def show(*things: Table | str) -> None:
     """Print tables and sentences, one below the other."""
     for thing in things:
         if isinstance(thing, str):
-            console.print(thing, markup=False)
+            console.print(printable(thing))
             continue
-        for part in parts(thing, console.width):
+        for part in parts(_printable(thing), console.width):
             console.print(rich_table(part, console.width))
 
 
 def show_markdown(text: str) -> None:
     """Print Markdown with its formatting."""
-    console.print(Markdown(text))
+    console.print(Markdown(printable(text)))
 
 
 def show_line(text: str) -> None:
     """Print a line to be typed or copied, without wrapping it."""
-    console.print(text, soft_wrap=True, markup=False)
+    console.print(printable(text), soft_wrap=True)
+
+
+def _printable(table: Table) -> Table:
+    """The table with `printable` texts, before its columns are measured."""
+    return replace(
+        table,
+        title=printable(table.title),
+        caption=printable(table.caption),
+        columns=[replace(one, heading=printable(one.heading)) for one in table.columns],
+        rows=[[printable(cell) for cell in row] for row in table.rows],
+    )
 
 
 def parts(table: Table, width: int) -> list[Table]:
@@ -138,7 +153,7 @@ def rich_table(table: Table, width: int) -> RichTable:
 
 def working(what: str) -> Status:
     """A spinner for work that has no progress bar: `with working("..."):`."""
-    return console.status(what)
+    return console.status(Text(printable(what)))
 
 
 def from_here(path: Path) -> Path:
@@ -150,4 +165,21 @@ def command(program: str, *arguments: object) -> str:
     """What to type in a shell to call a program of this environment, with quotes where needed."""
     if not shutil.which("rnnexp"):
         program = str(from_here(Path(sys.executable).parent / program))
-    return shlex.join([program, *map(str, arguments)])
+    return " ".join(map(_quoted, [program, *map(str, arguments)]))
+
+
+def _quoted(word: str) -> str:
+    """A word for the shell. What `printable` would spell out is spelt as bash and zsh read it."""
+    if printable(word) == word:
+        return shlex.quote(word)
+    return "$'" + "".join(map(_in_ansi_c, word)) + "'"
+
+
+def _in_ansi_c(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if printable(character) == character:
+        return character
+    undecodable = "\udc80" <= character <= "\udcff"
+    raw = character.encode("utf-8", "surrogateescape" if undecodable else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in raw)

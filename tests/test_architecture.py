@@ -15,7 +15,7 @@ ROOMS = (
 )
 # Beside the rooms: what every room may import, and what the console and the command need.
 SHOWING = ("callbacks", "runs", "launching", "commands")  # rooms that print
-LEAVES = ("errors", "nearest", "files", "hashes", "tables", "streams")
+LEAVES = ("errors", "nearest", "files", "hashes", "tables", "streams", "printing")
 MOST_LINES, MOST_FILES = 400, 15
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -72,6 +72,20 @@ def test_tables_are_drawn_in_one_place() -> None:
         if path.relative_to(PACKAGE).as_posix() != "console.py":
             drawn = [name for _, name in imported(path) if name.partition(".")[0] == "rich"]
             assert not drawn, f"{path} imports {drawn}: give rnnexp.tables.Table to the console"
+
+
+def test_text_is_printed_in_two_places() -> None:
+    """So that all of it is printable."""
+    allowed = ("console.py", "printing.py")
+    streams = ("sys.stdout.write", "sys.stderr.write", "console.console.print", "console.print")
+    wrong = [
+        f"{path.relative_to(PACKAGE)}, line {node.lineno}"
+        for path in FILES
+        if path.name not in allowed
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", *streams)
+    ]
+    assert wrong == [], "give it to rnnexp.console or rnnexp.printing"
 
 
 def test_one_private_module_of_hydra_is_imported_in_one_place() -> None:

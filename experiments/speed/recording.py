@@ -22,9 +22,9 @@ from experiments.speed.timing import Stopwatch
 from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.history import History
 from rnnexp.config import compose
+from rnnexp.hashes import hash_tensors
 from rnnexp.process import determinism
 from rnnexp.runs.build import build_data, build_task, build_trainer
-from rnnexp.hashes import hash_tensors
 from rnnexp.runs.settings import resolve, set_up_process
 
 RECORDED, BARE = "with recording", "without"

@@ -1,8 +1,9 @@
-"""Checkpoints in the run folder: `best.ckpt` by the monitored metric, and `last.ckpt`, from which an
-interrupted run goes on."""
+"""Checkpoints in the run folder: `best.ckpt` by the monitored metric, and `last.ckpt`, from which
+an interrupted run goes on."""
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from rnnexp.callbacks.checkpoint_names import BEST, LAST, PREVIOUS
 from rnnexp.callbacks.history import History
 from rnnexp.callbacks.position import position_of, restore, restore_means, with_corrected_counts
 from rnnexp.config.targets import OWN_FOLDER
@@ -20,7 +22,6 @@ from rnnexp.hashes import hash_content
 from rnnexp.process.interruption import Interruption
 
 CHECKPOINT_FORMAT = 1  # tensors and plain values, with rnnexp's names of the weights
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # the previous one is kept until the run is complete
 
 
 class Checkpoint(ModelCheckpoint):
@@ -31,30 +32,29 @@ class Checkpoint(ModelCheckpoint):
     epoch, and between two batches when it is due or when a signal has asked for an interruption.
     Then the training ends by KeyboardInterrupt. Without a monitored metric there is no `best.ckpt`.
 
-    every_minutes, every_steps: when `last.ckpt` is due within an epoch; None: it is not.
-    interruption: what signals do. history: its batches are those that have been trained on.
+    due: when `last.ckpt` is due within an epoch: every_minutes, every_steps; None: it is not.
+    history: its batches are those that have been trained on. interruption: what signals do.
     """
 
     def __init__(
         self,
         monitor: str | None = None,
         mode: Literal["min", "max"] = "min",
-        every_minutes: float | None = None,
-        every_steps: int | None = None,
-        interruption: Interruption | None = None,
+        due: Mapping[str, Any] | None = None,
         history: History | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         super().__init__(
             monitor=monitor,
             mode=mode,
-            filename="best",
+            filename=BEST.removesuffix(".ckpt"),
             save_top_k=1 if monitor else 0,
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
-        self.every_minutes, self.every_steps = every_minutes, every_steps
-        self.interruption = interruption or Interruption()
-        self.history = history or History()
+        self.every_minutes = (due or {}).get("every_minutes")
+        self.every_steps = (due or {}).get("every_steps")
+        self.history, self.interruption = history or History(), interruption or Interruption()
         self._saved_at = time.monotonic()
         self._position: dict[str, Any] = {}  # while last.ckpt is being written
         self._restored: dict[str, Any] = {}  # the position from which the run goes on
@@ -143,7 +143,7 @@ class Checkpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         score = state_dict["best_score"]
         if score is not None:
-            best = str(Path(str(self.dirpath)) / "best.ckpt")
+            best = str(Path(str(self.dirpath)) / BEST)
             self.best_model_score = self.kth_value = score
             self.best_model_path = self.kth_best_model_path = best
             self.best_k_models = {best: score}

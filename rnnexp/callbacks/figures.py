@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from rnnexp.callbacks.history import history_of
+from rnnexp.printing import printable
 
 matplotlib.use("Agg")  # works without a display
 
@@ -56,8 +57,8 @@ def sign(figure: Figure, trainer: pl.Trainer) -> None:
 
 def no_math(text: str) -> str:
     """A name for a figure. Without this, matplotlib takes what stands between two $ for a formula,
-    and fails if it is none."""
-    return text.replace("$", r"\$")
+    and fails if it is none, or at half a character."""
+    return printable(text).replace("$", r"\$")
 
 
 def finish(axes: Axes) -> None:

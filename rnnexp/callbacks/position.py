@@ -1,5 +1,5 @@
-"""Where a training stands, beyond what Lightning's own checkpoints hold, so that it can go on bit for
-bit: before a batch of an epoch, or after the last epoch.
+"""Where a training stands, beyond what Lightning's own checkpoints hold, so that it can go on bit
+for bit: before a batch of an epoch, or after the last epoch.
 
 Lightning counts what has begun and what is done, and was made to go on after the end of a batch.
 By then it has not logged that batch. So we save before the next one, and correct its counts.
@@ -29,8 +29,8 @@ def position_of(trainer: pl.Trainer, batch: int) -> dict[str, Any]:
 
 
 def with_corrected_counts(checkpoint: dict[str, Any]) -> None:
-    """Correct the counts of a checkpoint that was saved before a batch, in place. The batch that has
-    been fetched may be the last one, which Lightning would take for trained."""
+    """Correct the counts of a checkpoint that was saved before a batch, in place. The batch that
+    has been fetched may be the last one, which Lightning would take for trained."""
     checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
 
 

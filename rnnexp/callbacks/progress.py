@@ -5,7 +5,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
-from rnnexp.console import console
+from rnnexp import console
+from rnnexp.printing import printable
 
 
 class Progress(RichProgressBar):
@@ -15,7 +16,7 @@ class Progress(RichProgressBar):
     """
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=5 if console.is_terminal else 0, leave=False)
+        super().__init__(refresh_rate=5 if console.console.is_terminal else 0, leave=False)
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
@@ -23,11 +24,11 @@ class Progress(RichProgressBar):
         found: dict[str, Any] = super().get_metrics(trainer, pl_module)
         shown = {"loss": found.get("train/loss_step")}
         shown |= {name: found[name] for name in found if name.startswith("val/")}
-        return {name: value for name, value in shown.items() if value is not None}
+        return {printable(name): value for name, value in shown.items() if value is not None}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)
-        if not console.is_terminal:
+        if not console.console.is_terminal:
             found = trainer.progress_bar_metrics
             shown = {name.removesuffix("_epoch"): value for name, value in found.items()}
             figures = [
@@ -35,7 +36,7 @@ class Progress(RichProgressBar):
                 for name, value in shown.items()
                 if name == "train/loss" or name.startswith("val/")
             ]
-            console.print(f"{epoch_of(trainer)}  {'  '.join(figures)}")
+            console.show(f"{epoch_of(trainer)}  {'  '.join(figures)}")
 
 
 def epoch_of(trainer: pl.Trainer) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from rnnexp import console
 from rnnexp.callbacks.history import History
 from rnnexp.callbacks.progress import epoch_of
-from rnnexp.console import console
 
 EVERY = 100  # steps, as in the lecture
 MOST_LINES = 50  # within the epochs of a run
@@ -28,7 +28,7 @@ class StepLoss(Callback):
         self.apart = 0  # steps between two lines; 0: no lines
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.progress_bar_callback and not console.is_terminal:
+        if trainer.progress_bar_callback and not console.console.is_terminal:
             epochs = max(trainer.max_epochs or 1, 1)  # -1: no limit
             self.apart = steps_apart(epochs * int(trainer.num_training_batches))
 
@@ -48,7 +48,7 @@ class StepLoss(Callback):
             trainer.logger.log_metrics(mean, step=trainer.global_step)
         if self.apart and step % self.apart == 0 and step < steps:
             mean_loss = self.history.mean_loss(self.apart)
-            console.print(
+            console.show(
                 f"{epoch_of(trainer)}, step {step}/{steps}  "
                 f"train/loss {mean_loss:.4g} (mean of {self.apart} steps)"
             )

@@ -11,6 +11,7 @@ from rnnexp.config.compose import compose_whole, initialised, with_quickstart
 from rnnexp.config.explain import keys_of
 from rnnexp.config.groups import all_groups, options
 from rnnexp.errors import UserError
+from rnnexp.printing import say
 
 LINE = "RNNEXP_COMPLETION_LINE"  # what has been typed so far, up to the cursor
 # Bash breaks words at `=`, unless the user says otherwise: it replaces the last word only. A word
@@ -30,9 +31,9 @@ def main(argv: list[str]) -> int:
     parser = command_parser(__name__, __doc__)
     parser.add_argument("what", metavar="bash", choices=("bash", "words"), help="print the script")
     if parser.parse_args(argv).what == "bash":
-        print(BASH)
+        say(BASH)
     else:
-        print(*words(os.environ.get(LINE, "")), sep="\n")
+        say(*words(os.environ.get(LINE, "")))
     return 0
 
 

@@ -11,6 +11,7 @@ from rnnexp.commands._options import add_config_options, allow, command_parser
 from rnnexp.config.json_schema import json_schema
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
+from rnnexp.printing import say
 
 SCHEMA_HELP = """\
 Print the JSON Schema of the configs, with your own options in ./conf. Write it once, and again when
@@ -62,12 +63,14 @@ def write_schema(output: Path | None, config_dir: Path | None = None) -> int:
         raise UserError(f"--output {output}: this is a folder, name a file")
     text = json.dumps(json_schema(config_dir), indent=1)
     if output is None:
-        print(text)
+        say(text)
         return 0
     try:
         write_text(output, text + "\n")
     except OSError as error:
         raise UserError(f"--output {output}: it cannot be written ({error.strerror})") from error
-    print(f"The schema is in {output}. In an experiment, below `# @package _global_`, write")
-    print(f"# yaml-language-server: $schema={output.resolve()}")
+    say(
+        f"The schema is in {output}. In an experiment, below `# @package _global_`, write",
+        f"# yaml-language-server: $schema={output.resolve()}",
+    )
     return 0

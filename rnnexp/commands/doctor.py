@@ -6,13 +6,14 @@ from pathlib import Path
 
 from rnnexp.commands._options import command_parser
 from rnnexp.config import config_dir
+from rnnexp.printing import say
 
 SOURCES = ("power_load", "reviews", "names", "embeddings")  # folders in RNNEXP_DATA
 
 
 def main(argv: list[str]) -> int:
     command_parser(__name__, __doc__).parse_args(argv)
-    print(report())
+    say(report())
     return 0
 
 
@@ -21,8 +22,9 @@ def report() -> str:
     import torch  # late, as the next lines: --help does without
 
     from rnnexp.process import cores
+    from rnnexp.process.code import PACKAGE, versions
     from rnnexp.process.machine import cpu_name
-    from rnnexp.runs.folder.provenance import PACKAGE, code_state, versions
+    from rnnexp.runs.folder.provenance import code_state
 
     code = code_state()
     changed = ", with local changes" if code.get("dirty") else ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import command_parser
 from rnnexp.files import json_text
+from rnnexp.printing import complain, say
 
 if TYPE_CHECKING:
     from rnnexp.runs.comparison.leaderboard import Entry
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     entries = find_runs(folders, arguments.metric)
     for entry in entries:
         if entry.damage:
-            print(f"rnnexp: not ranked: {entry.damage}", file=sys.stderr)
+            complain(f"not ranked: {entry.damage}")
     if arguments.check:
         sentences, missed = check(entries, arguments.check)
         console.show(*sentences)
@@ -62,12 +62,12 @@ def main(argv: list[str]) -> int:
         return 0
     match arguments.form:
         case "csv":
-            print(whole_table(entries).to_csv(index=False), end="")
+            say(whole_table(entries).to_csv(index=False), end="")
         case "json":
-            print(json_text(whole_table(entries).to_dict(orient="records")), end="")
+            say(json_text(whole_table(entries).to_dict(orient="records")), end="")
         case "markdown":
             for title, table in tables(entries).items():
-                print(to_markdown(title, table))
+                say(to_markdown(title, table))
         case _:
             show_tables(entries)
     return 0

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
-from rnnexp.data.lines import decoded, lines
+from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text
+from rnnexp.printing import complain
+from rnnexp.process.memory import enough_memory
 from rnnexp.runs.locations import is_location
 
 if TYPE_CHECKING:
@@ -70,9 +72,10 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
-    return predict(
-        arguments.folder, arguments.text, arguments.csv, arguments.output, arguments.overrides
-    )
+    with enough_memory():
+        return predict(
+            arguments.folder, arguments.text, arguments.csv, arguments.output, arguments.overrides
+        )
 
 
 def predict(
@@ -104,13 +107,17 @@ def predict(
     if any(line.startswith("data.frequency=") for line in overrides):
         trained = read_config(folder).data.frequency
         if run.config.data.frequency != trained:
-            _note(f"the run was trained on steps of {trained}, not of {run.config.data.frequency}")
+            complain(
+                f"the run was trained on steps of {trained}, not of {run.config.data.frequency}"
+            )
     if run.record.get("status") != "completed":
-        _note(f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far")
+        complain(
+            f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far"
+        )
     answers = _answers(run, texts, files)
     failed: list[str] = getattr(answers, "failed", [])
     for note in [*answers.notes, *failed]:
-        _note(note)
+        complain(note)
     if output is None:
         console.show(answers.table())
     else:
@@ -119,7 +126,7 @@ def predict(
     if not failed:
         return 0
     where = f"; their rows in {output} have an error in the place of it" if output else ""
-    _note(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
+    complain(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
     return 1
 
 
@@ -138,10 +145,6 @@ def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Ans
     else:
         given = _read_texts(texts)
     return run.task.answer(run.network, restore_data(run), given)
-
-
-def _note(sentence: str) -> None:
-    print(f"rnnexp: {sentence}", file=sys.stderr)
 
 
 # Input ------------------------------------------------------------------------------------------
@@ -168,7 +171,9 @@ def _read_texts(given: Sequence[str]) -> list[str]:
 def _lines_of_stdin() -> list[str]:
     if sys.stdin.isatty():
         raise UserError("give a text with --text TEXT, or one per line on standard input")
-    content = sys.stdin.buffer.read()
+    content = sys.stdin.buffer.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise UserError(f"standard input has more than {LARGEST:,} bytes: give the texts in parts")
     texts = []
     for _, line in lines(io.BytesIO(content), "standard input", longest=len(content)):
         text = decoded(line)

@@ -9,6 +9,7 @@ from rnnexp import console
 from rnnexp.commands._options import allow, folder_parser
 from rnnexp.config import check_recorded, override
 from rnnexp.errors import UserError
+from rnnexp.process.memory import enough_memory
 from rnnexp.runs.locations import check_only_locations, check_same_data, find_data, if_moved
 
 
@@ -22,7 +23,8 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
-    return evaluate(arguments.folder, arguments.overrides)
+    with enough_memory():
+        return evaluate(arguments.folder, arguments.overrides)
 
 
 def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
@@ -45,7 +47,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
     from rnnexp.runs.results import results, tested
     from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
-    from rnnexp.tasks.baseline_cache import baseline_metrics
+    from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 
     check_only_locations(overrides, "test")
     run, config = read_run(folder), read_config(folder)
@@ -69,7 +71,8 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     config.trainer.pop("profiler", None)
     load_best(task, folder)
     metrics = test_weights(build_trainer(config, folder), task, data)
-    console.show(*results(task, metrics, baseline_metrics(task, data), tested(config)))
+    baselines = baseline_metrics(task, data, BaselineCache(console.show))
+    console.show(*results(task, metrics, baselines, tested(config)))
 
     show_edited(edited_files(folder))
     differing = metric_differences(recorded, metrics)

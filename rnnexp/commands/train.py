@@ -1,8 +1,9 @@
 """Train a network, or sweep over several settings with -m."""
 
 import argparse
-import sys
+import io
 import traceback
+from contextlib import redirect_stdout
 
 from rnnexp.commands._options import add_config_options, allow, command_parser
 from rnnexp.commands.leaderboard import show_sweep
@@ -10,6 +11,7 @@ from rnnexp.config import help_text
 from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.plan import check_jobs, plan
+from rnnexp.printing import complain, say
 
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -23,7 +25,7 @@ def main(argv: list[str]) -> int:
         return _ask_hydra(parser, options)
     planned = plan(options.overrides, options.multirun, options.config_dir)
     if options.help:
-        print(help_text(options.config_dir))
+        say(help_text(options.config_dir))
         return 0
     if options.cfg or options.info:
         return _ask_hydra(parser, options)
@@ -42,7 +44,7 @@ def main(argv: list[str]) -> int:
         show_sweep(planned.folder)
     if failed:
         sentence = f"{len(failed)} of {len(planned.jobs)} jobs failed:"
-        print(f"rnnexp: {sentence}", *failed, sep="\n  ", file=sys.stderr)
+        complain("\n  ".join([sentence, *map(str, failed)]))
     return 1 if failed else 0
 
 
@@ -91,7 +93,7 @@ def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
     """Let Hydra answer: its help, and how a config is composed."""
     from rnnexp.launching.engine import engine
 
-    with initialised(options.config_dir):
+    with initialised(options.config_dir), redirect_stdout(io.StringIO()) as answer:
         hydra = engine()
         if options.hydra_help:
             hydra.hydra_help(config_name="train", args_parser=parser, args=options)
@@ -106,4 +108,5 @@ def _ask_hydra(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         else:
             overrides = with_quickstart(options.overrides)
             hydra.show_info(options.info, config_name="train", overrides=overrides)
+    say(answer.getvalue(), end="")
     return 0

@@ -27,7 +27,7 @@ def recorded(config: DictConfig) -> DictConfig:
     Raises:
         UserError: it is not such a config.
     """
-    _check_texts(OmegaConf.to_container(config), "")
+    _check_addresses(OmegaConf.to_container(config), "")
     try:
         closed = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Schema), config))
     except OmegaConfBaseException as error:
@@ -58,12 +58,9 @@ def check_recorded(config: DictConfig) -> None:
     check(config)
 
 
-def _check_texts(tree: Any, key: str, with_addresses: bool = False) -> None:
-    """Refuse references, which would read this machine's environment, and addresses but those for
-    classes of the user's own packages."""
+def _check_addresses(tree: Any, key: str, with_addresses: bool = False) -> None:
+    """Refuse addresses but those for classes of the user's own packages."""
     if isinstance(tree, str):
-        if "${" in tree:
-            raise UserError(f"{key} is {tree!r}: a recorded config holds values, not references")
         if ADDRESS.search(tree) and not with_addresses:
             raise UserError(f"{key} is {tree!r}: a recorded config holds no address")
     elif isinstance(tree, dict):
@@ -71,17 +68,19 @@ def _check_texts(tree: Any, key: str, with_addresses: bool = False) -> None:
             with_addresses = targets.is_added(str(tree["_target_"]))
         for name, branch in tree.items():
             inner = f"{key}.{name}" if key else str(name)
-            _check_texts(name, inner)
-            _check_texts(branch, inner, with_addresses)
+            _check_addresses(name, inner)
+            _check_addresses(branch, inner, with_addresses)
     elif isinstance(tree, list):
         for index, branch in enumerate(tree):
-            _check_texts(branch, f"{key}[{index}]", with_addresses)
+            _check_addresses(branch, f"{key}[{index}]", with_addresses)
 
 
 def _check_keys(tree: Any, key: str) -> None:
     for name, branch in tree.items() if isinstance(tree, dict) else ():
-        if not isinstance(name, str):
-            raise UserError(f"{key or 'the config'} has the key {name!r}, which is no text")
+        if not isinstance(name, str) or not name.isprintable():
+            raise UserError(
+                f"{key or 'the config'} has the key {name!r}, which is no printable line"
+            )
         _check_keys(branch, f"{key}.{name}" if key else name)
 
 

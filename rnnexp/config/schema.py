@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.config.messages import first_line
 from rnnexp.errors import UserError
+from rnnexp.files import LONGEST_NAME, can_name_a_file
 from rnnexp.nearest import did_you_mean
 
 
@@ -86,6 +87,11 @@ def check_top_level(config: DictConfig) -> None:
         raise UserError(f"mode is {own.mode!r}, it must be 'min' or 'max'")
     if own.name in (None, "", ".", "..") or PurePath(own.name).name != own.name:
         raise UserError(f"name is {own.name!r}, it must be the name of a folder")
+    if not can_name_a_file(own.name):
+        raise UserError(
+            f"name is {own.name[:40]!r}{'...' * (len(own.name) > 40)}: it must be the name of a "
+            f"folder, of at most {LONGEST_NAME} bytes and without control characters"
+        )
     plain(own)
 
 

@@ -165,6 +165,10 @@ def nodes(tree: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every node with a `_target_`, however deep, and its key in the config."""
     if isinstance(tree, dict):
         if "_target_" in tree:
+            if not isinstance(tree["_target_"], str):
+                raise UserError(
+                    f"{key}._target_ is {tree['_target_']!r}: it must be the name of a class"
+                )
             yield key, tree
         for name, branch in tree.items():
             yield from nodes(branch, f"{key}.{name}" if key else str(name))
@@ -174,11 +178,14 @@ def nodes(tree: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def refuse_references(tree: Any, key: str) -> None:
-    """A `${` that is left after resolving would be resolved again, into anything, when building."""
+    """A `${` that is left after resolving would be resolved again, into anything, when building.
+    And no path and no name holds the character NUL."""
+    if isinstance(tree, str) and "\0" in tree:
+        raise UserError(f"{key} is {tree!r}: a value cannot hold the character NUL")
     if isinstance(tree, str) and "${" in tree:
         raise UserError(f"{key} is {tree!r}: a value cannot hold a reference that is not resolved")
     for name, branch in tree.items() if isinstance(tree, dict) else ():
-        refuse_references(branch, f"{key}.{name}")
+        refuse_references(branch, f"{key}.{name}" if key else str(name))
     for index, branch in enumerate(tree) if isinstance(tree, list) else ():
         refuse_references(branch, f"{key}[{index}]")
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from rnnexp.errors import UserError
 
 CHUNK = 1 << 14  # bytes read at once
+LARGEST = 1 << 31  # bytes of a text file that is kept in memory
 LONGEST = 1 << 24  # bytes of a line; bounds the memory for a file without line ends
 MARKS = {  # byte-order mark -> encoding
     codecs.BOM_UTF8: "utf-8",
@@ -35,9 +36,13 @@ def lines(
         UserError: a line is longer than `longest` bytes, or a file with the mark of UTF-16 is not
             UTF-16.
     """
-    number, rest = 0, b""
+    number, held, size = 0, [b""], 0  # held: the pieces of a line, `size` bytes, without its end
     for piece in _utf8(file, name):
-        *whole, rest = (rest + piece).splitlines(keepends=True) or [b""]
+        held.append(piece)
+        size += len(piece)
+        if size <= longest and b"\n" not in piece and b"\r" not in piece:
+            continue
+        *whole, rest = b"".join(held).splitlines(keepends=True) or [b""]
         if rest.endswith(b"\n"):  # after a CR, an LF may follow in the next piece
             whole.append(rest)
             rest = b""
@@ -49,8 +54,10 @@ def lines(
                 f"{name}, line {number + 1}: the line is longer than {longest:,} bytes: this is "
                 f"not a file of {what}"
             )
-    if rest:
-        yield number + 1, rest
+        held, size = [rest], len(rest)
+    for line in b"".join(held).splitlines(keepends=True):
+        number += 1
+        yield number, line
 
 
 def mark(file: BinaryIO) -> bytes:

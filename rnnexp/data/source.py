@@ -4,12 +4,23 @@ import hashlib
 import json
 from typing import Any, ClassVar
 
+import numpy as np
+
 from rnnexp.tables import Table
 
 
 def fingerprint(content: Any) -> str:
     """SHA-256 (hex) of a JSON-serialisable value."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def array_fingerprint(*arrays: np.ndarray) -> str:
+    """SHA-256 (hex) of arrays, over shape, dtype and bytes."""
+    content = hashlib.sha256()
+    for array in arrays:
+        content.update(f"{array.shape} {array.dtype} ".encode())
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()
 
 
 class Source:

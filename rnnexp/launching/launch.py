@@ -6,7 +6,6 @@ from its folder.
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -21,6 +20,7 @@ from rnnexp.config.compose import initialised
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.engine import engine, launch_jobs
 from rnnexp.launching.plan import JOB_NAME, Job, Plan, chosen
+from rnnexp.printing import complain
 from rnnexp.runs import experiment
 from rnnexp.runs.folder.reading import read_run
 from rnnexp.runs.folder.record import make_folder
@@ -57,9 +57,15 @@ def run_one(overrides: Sequence[str]) -> None:
             raised.append(error)
             return None
 
-    engine().run("train", only, list(overrides))
-    for error in raised:
-        raise error
+    try:
+        engine().run("train", only, list(overrides))
+    except OSError as error:  # from making the folder of the run, e.g. with too long a name
+        raise UserError(
+            f"the folder of the run cannot be made ({error.strerror}): {error.filename}; choose "
+            "another place with hydra.run.dir=FOLDER or paths.outputs=FOLDER"
+        ) from error
+    for failure in raised:
+        raise failure
 
 
 @guarded()
@@ -69,7 +75,7 @@ def job(config: DictConfig) -> float | None:
     try:
         return _run(config)
     except (UserError, RunFailed) as error:
-        print(f"rnnexp: {error}", file=sys.stderr, flush=True)
+        complain(error)
     except Exception:
         traceback.print_exc()
     return None
@@ -78,7 +84,7 @@ def job(config: DictConfig) -> float | None:
 def _run(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    facts = {"choices": chosen(hydra.runtime.choices), "label": hydra.job.name}
+    facts: dict[str, Any] = {"choices": chosen(hydra.runtime.choices), "label": hydra.job.name}
     return experiment.run(config, folder, overrides=list(hydra.overrides.task), **facts)
 
 
@@ -133,4 +139,4 @@ def _ours(overrides: Sequence[str]) -> tuple[str, ...]:
 def _number(path: Path) -> tuple[int, str]:
     """Sort key: the number with which the name of a job's folder begins, then the path."""
     digits = path.parent.name.partition("_")[0]
-    return (int(digits) if digits.isdigit() else 0, str(path))
+    return (int(digits) if digits.isdecimal() else 0, str(path))

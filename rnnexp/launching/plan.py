@@ -96,19 +96,22 @@ def _job(overrides: tuple[str, ...], whole: DictConfig, fixed: Set[str] = frozen
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
-    """Check the classes and arguments in the config of every job, and that its task fits its data.
+    """Check the classes, arguments and settings in the config of every job, and that its task fits
+    its data.
 
     Raises:
         UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
             fail in their own folders.
     """
     from rnnexp.runs.build import check_source  # with all of torch
+    from rnnexp.runs.settings import resolve
 
     mistakes = []
     for job in jobs:
         try:
             check(job.config)
             check_source(job.config)
+            resolve(job.config)
         except UserError as error:
             mistakes.append(error)
     if len(mistakes) == len(jobs):

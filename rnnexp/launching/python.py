@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rnnexp.errors import UserError
 from rnnexp.launching.plan import check_jobs, plan
@@ -31,6 +32,6 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
     check_jobs([job])
     with preserved():
         argv = ["rnnexp.run", *overrides]
-        facts = {"choices": job.choices, "label": job.label, "argv": argv}
+        facts: dict[str, Any] = {"choices": job.choices, "label": job.label, "argv": argv}
         experiment.run(job.config, planned.folder, overrides=list(job.overrides), **facts)
         return load(planned.folder)

@@ -19,6 +19,8 @@ from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
 
+MOST_LAYERS = 1000  # of a network; each is an object of its own, whatever its size
+
 
 class Recurrence(nn.Module):
     """Base class of all recurrences.

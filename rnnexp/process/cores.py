@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rnnexp.process.locks import HAS_LOCKS, is_taken, open_regular, take
 
+MOST_THREADS = 1024  # of a run; more than torch can start end the process without a word
 MOST_BYTES = 65536  # of a claim; one with thousands of cores has fewer
 
 

@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def global_stream(seed: int, *name: str | int) -> Iterator[None]:
 def random_states() -> dict[str, Any]:
     """The states of the global generators, as tensors and plain values."""
     version, python, python_gauss = random.getstate()
-    _, keys, position, has_gauss, numpy_gauss = np.random.get_state(legacy=True)
+    _, keys, position, has_gauss, numpy_gauss = cast(tuple[Any, ...], np.random.get_state())
     return {
         "python": torch.tensor(python),
         "python_rest": [version, python_gauss],

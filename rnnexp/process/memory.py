@@ -1,10 +1,16 @@
-"""The memory of this process: freed blocks, garbage collection, peak usage."""
+"""The memory of this process: freed blocks, garbage collection, peak usage, and too little."""
 
 import ctypes
 import gc
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from rnnexp.errors import RunFailed
+
+MEMINFO = Path("/proc/meminfo")  # memory of the machine, on Linux
 PROC_STATUS = Path("/proc/self/status")  # peak memory of this process, on Linux
 
 
@@ -45,3 +51,58 @@ def peak_memory() -> int | None:
     except OSError:  # not Linux
         return None
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
+
+
+# Too little memory ------------------------------------------------------------------------------
+
+REFUSALS = re.compile(  # what torch and CUDA say
+    "can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed",
+    re.IGNORECASE,
+)
+ADVICE = "lower model.hidden_size, data.batch_size or data.eval_batch_size"
+
+
+def check_memory(weights: int) -> None:
+    """Check that a network can be trained in the memory of this machine, before any is taken: the
+    system may end a process that takes too much, without a word.
+
+    weights: their size in bytes; a training needs at least as much again for the gradients.
+
+    Raises:
+        RunFailed: it cannot.
+    """
+    available = available_memory()
+    if available is not None and 2 * weights > available:
+        raise RunFailed(
+            f"not enough memory: the weights of the network take {_shown(weights)} and their "
+            f"gradients as much, and {_shown(available)} are free; {ADVICE}"
+        )
+
+
+def available_memory() -> int | None:
+    """Memory in bytes that can be taken without swapping; None if the system does not say."""
+    try:
+        lines = MEMINFO.read_text(encoding="utf-8").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvail"))
+    except (OSError, StopIteration, ValueError):  # not Linux
+        return None
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """A refused allocation in the block is one sentence.
+
+    Raises:
+        RunFailed: there is not enough memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not REFUSALS.search(str(error)):
+            raise
+        said = str(error).strip().partition("\n")[0][:200]
+        raise RunFailed(f"not enough memory{f' ({said})' if said else ''}: {ADVICE}") from error
+
+
+def _shown(size: int) -> str:
+    return f"{size / 2**30:,.1f} GiB"

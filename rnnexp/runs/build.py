@@ -1,5 +1,6 @@
 """Builds the objects of a run from its resolved config."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
 from rnnexp.config import instantiate, targets
 from rnnexp.config.schema import plain
-from rnnexp.data.loading.module import DataModule
+from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.data.source import Source
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process import determinism
-from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
+from rnnexp.process.memory import check_memory
+from rnnexp.runs.folder.reading import BEST, CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
+from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.tasks.task import Task
 
 
@@ -76,14 +79,51 @@ def build_data(config: DictConfig) -> DataModule:
     return data
 
 
+def outline(config: DictConfig, spec: Spec) -> torch.nn.Module | None:
+    """The network of a config without memory for its weights, on the device `meta`: names, shapes
+    and types. None if a class of the user's own is part of it, which may compute with its weights.
+
+    Raises:
+        UserError: a setting of the network or the spec is wrong.
+    """
+    nodes = targets.nodes(plain(config.model), "model")
+    if any(targets.is_added(targets.locate(node, key).__module__) for key, node in nodes):
+        return None
+    try:
+        with torch.random.fork_rng(), torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about sizes of 0
+            network: torch.nn.Module = instantiate(config, "model", spec=spec)
+    except (RuntimeError, OverflowError) as error:  # e.g. sizes beyond 2^63
+        line = str(error).partition("\n")[0]
+        raise UserError(f"model: a network of these sizes cannot be built ({line})") from error
+    if not isinstance(network, torch.nn.Module):
+        raise UserError(f"model._target_: {config.model._target_} is not a network")
+    return network
+
+
+def build_network(config: DictConfig, spec: Spec) -> torch.nn.Module:
+    """The network with its initial weights.
+
+    Raises:
+        UserError: a setting of the network is wrong.
+        RunFailed: its weights do not fit into the memory.
+    """
+    planned = outline(config, spec)
+    if planned is not None:
+        check_memory(sum(x.numel() * x.element_size() for x in planned.state_dict().values()))
+    network: torch.nn.Module = instantiate(config, "model", spec=spec)
+    return network
+
+
 def build_task(config: DictConfig, data: DataModule) -> Task:
     """The task, and in it the network with its initial weights.
 
     Raises:
         UserError: a setting of the task or the network is wrong.
+        RunFailed: the network does not fit into the memory.
     """
     with determinism.global_stream(config.seed, "weights"):
-        network = instantiate(config, "model", spec=data.spec)
+        network = build_network(config, data.spec)
     data.initialize(network)
     task: Task = instantiate(
         config,
@@ -153,10 +193,12 @@ def path_of(network: torch.nn.Module) -> str | None:
 
 
 def check_limits(config: DictConfig, data: DataModule) -> None:
-    """Check that trainer.limit_PART_batches leaves at least one batch of each part.
+    """Check that trainer.limit_PART_batches leaves at least one batch of each part, and that an
+    epoch has a validation.
 
     Raises:
-        UserError: a limit is 0, or a fraction that amounts to less than one batch.
+        UserError: a limit is 0, or a fraction that amounts to less than one batch; or
+            trainer.val_check_interval is more batches than an epoch has.
     """
     loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
     for part, loader in zip(("train", "val", "test"), loaders, strict=True):
@@ -166,6 +208,20 @@ def check_limits(config: DictConfig, data: DataModule) -> None:
             raise UserError(
                 f"trainer.limit_{part}_batches={limit} leaves no batch of {len(loader)}: raise it"
             )
+    _check_interval(config, len(loaders[0]))
+
+
+def _check_interval(config: DictConfig, batches: int) -> None:
+    interval, limit = (config.trainer.get(k) for k in ("val_check_interval", "limit_train_batches"))
+    if type(interval) is not int or config.trainer.get("check_val_every_n_epoch", 1) is None:
+        return
+    if limit is not None:
+        batches = int(limit * batches) if isinstance(limit, float) else min(limit, batches)
+    if interval > batches:
+        raise UserError(
+            f"trainer.val_check_interval is {interval}, and an epoch has {batches} batches: lower "
+            "it, or set trainer.check_val_every_n_epoch=null to count the batches of all epochs"
+        )
 
 
 def check_monitor(config: DictConfig, task: Task, data: DataModule) -> None:
@@ -197,10 +253,18 @@ def load_best(task: Task, folder: Path) -> None:
     """Load the weights of the run's best checkpoint into the task.
 
     Raises:
-        UserError: there is no checkpoint, or it does not match the network.
+        UserError: there is no checkpoint, it does not match the network, or there is none of a
+            validation that would have chosen it.
     """
     checkpoint = best_checkpoint(folder)
-    try:
-        task.load_state_dict(read_state_dict(checkpoint))
-    except RuntimeError as error:  # the names or shapes differ
-        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint)) from error
+    if task.monitor and checkpoint.name != BEST:
+        raise UserError(
+            f"monitor={task.monitor} chose no checkpoint, because the run ended before a "
+            "validation: let it train longer or validate more often, or set monitor=null"
+        )
+    state = read_state_dict(checkpoint)
+    if wrong := mismatch(task, state):
+        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint, wrong))
+    for name, mine in task.state_dict(keep_vars=True).items():  # trainer.precision=64 has float64
+        mine.data = mine.data.to(state[name].dtype)
+    task.load_state_dict(state)

@@ -16,8 +16,9 @@ from rnnexp.callbacks.step_loss import StepLoss
 from rnnexp.config import check
 from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
+from rnnexp.hashes import hash_tensors
 from rnnexp.process import cores, determinism
-from rnnexp.process.memory import peak_memory
+from rnnexp.process.memory import enough_memory, peak_memory
 from rnnexp.runs.build import (
     build_data,
     build_task,
@@ -29,7 +30,6 @@ from rnnexp.runs.build import (
     path_of,
     task_class,
 )
-from rnnexp.hashes import hash_tensors
 from rnnexp.runs.folder.record import RunRecord, recording
 from rnnexp.runs.results import results, tested
 from rnnexp.runs.settings import (
@@ -42,7 +42,7 @@ from rnnexp.runs.settings import (
 from rnnexp.runs.start import Start
 from rnnexp.runs.summary import log_summary
 from rnnexp.streams import guarded
-from rnnexp.tasks.baseline_cache import baseline_metrics
+from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 from rnnexp.tasks.task import Task
 
 
@@ -73,59 +73,13 @@ def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -
 
     Raises and returns: as `run`.
     """
-    folder = record.folder
     with ExitStack() as held:
+        held.enter_context(enough_memory())
         asked, config = config, resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
-        check(config)
-        record.config(config)
-        record.save(**facts_of_this_process(config))
-        set_up_process(config)
-        show_begin(config, folder)
-
-        data = build_data(config)
-        record.save(**data.facts())
-        record.kept(data.kept())
-        console.show(*data.report())
-        if config.monitor == AUTO:
-            monitor, why = task_class(config).auto_monitor(data)
-            config = with_monitor(asked, config, monitor)
-            record.config(config)
-            console.show(*filter(None, [why]))
-
+        config, data = prepare(record, asked, config)
         task = build_task(config, data)
-        label = record.run.get("label")
-        history = History(f"{config.name}, {label or f'seed {config.seed}'}", record.history)
-        checkpoint = Checkpoint(
-            config.monitor,
-            config.mode,
-            **config.checkpoint,
-            history=history,
-            interruption=record.interruption,
-        )
-        if start:
-            start.check(record, task)
-            start.replay(data)
-            start.cut_event_files(folder)
-            record.goes_on(**start.facts())
-            console.show(start.sentence(config))
-        callbacks = [history, StepLoss(history), checkpoint]
-        trainer = build_trainer(
-            config, folder, *callbacks, label=label, start=start and start.checkpoint
-        )
-        parameters = count_parameters(task.network)
-        record.save(
-            spec=data.spec.to_plain(),
-            headline=[one.to_plain() for one in task.headline],
-            parameters=parameters,
-        )
-        check_limits(config, data)
-        check_monitor(config, task, data)
-        console.show(f"{type(task.network).__name__}: {parameters:,} parameters")
-
-        with determinism.global_stream(config.seed, "training"), record.interruption.delayed():
-            trainer.fit(task, datamodule=data, ckpt_path=start and str(start.path))
-        record.save(path=path_of(task.network))
+        trainer, history = train(record, config, task, data, start)
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -136,7 +90,7 @@ def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -
             optimizer.state.clear()
         started = time.perf_counter()
         if config.monitor:  # else the task already has the weights to test
-            load_best(task, folder)
+            load_best(task, record.folder)
         metrics = test_weights(trainer, task, data)
         seconds = {
             "train": round(history.train_seconds, 3),
@@ -147,7 +101,9 @@ def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -
         digest["predictions"] = hash_tensors(task.predictions)
         record.save(peak_memory_bytes=peak_memory())  # before the baselines, which are not counted
         with console.working(f"computing the baselines on the same {data.spec.things}"):
-            baselines = baseline_metrics(task, data)
+            # A repetition that read them from the cache of the run would show nothing.
+            cache = BaselineCache(console.show, reads="rerun_of" not in record.run)
+            baselines = baseline_metrics(task, data, cache)
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))
@@ -155,8 +111,71 @@ def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -
         record.metrics(metrics | baselines)
         record.completed(seconds=seconds)
     console.show(*results(task, metrics, baselines, tested(config)))
-    show_end(seconds, folder)
+    show_end(seconds, record.folder)
     return metrics[config.monitor] if config.monitor else None
+
+
+def prepare(
+    record: RunRecord, asked: DictConfig, config: DictConfig
+) -> tuple[DictConfig, DataModule]:
+    """Set up the process and read the data.
+
+    Returns the resolved config without any `auto`, and the data module.
+    """
+    check(config)
+    record.config(config)
+    record.save(**facts_of_this_process(config))
+    set_up_process(config)
+    show_begin(config, record.folder)
+
+    data = build_data(config)
+    record.save(**data.facts())
+    record.kept(data.kept())
+    console.show(*data.report())
+    if config.monitor == AUTO:
+        monitor, why = task_class(config).auto_monitor(data)
+        config = with_monitor(asked, config, monitor)
+        record.config(config)
+        console.show(*filter(None, [why]))
+    return config, data
+
+
+def train(
+    record: RunRecord, config: DictConfig, task: Task, data: DataModule, start: Start | None
+) -> tuple[pl.Trainer, History]:
+    """Train the task, from its initial weights or from a checkpoint."""
+    label = record.run.get("label")
+    history = History(f"{config.name}, {label or f'seed {config.seed}'}", record.history)
+    checkpoint = Checkpoint(
+        config.monitor, config.mode, config.checkpoint, history, record.interruption
+    )
+    if start:
+        start.check(record, task)
+        start.replay(data)
+        start.cut_event_files(record.folder)
+        record.goes_on(**start.facts())
+        console.show(start.sentence(config))
+    trainer = build_trainer(
+        config,
+        record.folder,
+        *(history, StepLoss(history), checkpoint),
+        label=label,
+        start=start.checkpoint if start else None,
+    )
+    parameters = count_parameters(task.network)
+    record.save(
+        spec=data.spec.to_plain(),
+        headline=[one.to_plain() for one in task.headline],
+        parameters=parameters,
+    )
+    check_limits(config, data)
+    check_monitor(config, task, data)
+    console.show(f"{type(task.network).__name__}: {parameters:,} parameters")
+
+    with determinism.global_stream(config.seed, "training"), record.interruption.delayed():
+        trainer.fit(task, datamodule=data, ckpt_path=str(start.path) if start else None)
+    record.save(path=path_of(task.network))
+    return trainer, history
 
 
 def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, float]:

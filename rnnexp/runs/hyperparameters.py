@@ -19,7 +19,10 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(config)
     assert isinstance(plain, dict)
     found = {
-        name.removesuffix("._target_"): value.rpartition(".")[2] if "_target_" in name else value
+        # A stranger's `_target_` may hold anything.
+        name.removesuffix("._target_"): str(value).rpartition(".")[2]
+        if "_target_" in name
+        else value
         for name, value in _leaves({key: plain[key] for key in plain if key not in groups})
         if not any(part in name for part in left_out)
     }

@@ -10,10 +10,10 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from rnnexp.config import check, check_recorded, instantiate, override
+from rnnexp.config import check, check_recorded, override
 from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.errors import UserError
-from rnnexp.runs.build import data_module, task_class
+from rnnexp.runs.build import build_network, data_module, outline, task_class
 from rnnexp.runs.folder.reading import (
     CHECKPOINT_MISMATCH,
     best_checkpoint,
@@ -24,6 +24,7 @@ from rnnexp.runs.folder.reading import (
     read_run,
     read_state_dict,
 )
+from rnnexp.runs.folder.tensors import mismatch, not_finite
 from rnnexp.runs.locations import check_same_data, find_data, if_moved
 from rnnexp.tasks.task import Task
 
@@ -107,22 +108,31 @@ def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
         spec = task.spec_class.from_plain(run["spec"])
     except (TypeError, ValueError) as error:
         raise UserError(f"{folder / 'run.json'} is damaged: {error}") from error
-    checkpoint = best_checkpoint(folder)
     with torch.random.fork_rng():  # initialisation must not advance the caller's stream
-        network = instantiate(config, "model", spec=spec)
-    _load_weights(network, checkpoint)
+        network = _trained(config, spec, best_checkpoint(folder))
     data = data_module(config)
     return LoadedRun(network.eval(), data, config, folder, run, task, spec)
 
 
-def _load_weights(network: nn.Module, checkpoint: Path) -> None:
-    state = read_state_dict(checkpoint)
+def _trained(config: DictConfig, spec: Spec, checkpoint: Path) -> nn.Module:
+    """The network of a config with the weights of a checkpoint. No memory is taken before the two
+    have been compared: both may be a stranger's."""
     prefix = "network."
+    state = read_state_dict(checkpoint)
     own = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
-    try:
-        network.load_state_dict(own)
-    except RuntimeError as error:  # the names or shapes differ
-        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint)) from error
+    planned = outline(config, spec)
+    network = planned if planned is not None else build_network(config, spec)
+    if wrong := mismatch(network, own):
+        raise UserError(CHECKPOINT_MISMATCH.format(checkpoint, wrong))
+    if name := not_finite(own):
+        raise UserError(
+            f"{checkpoint} cannot predict: {name} holds NaN or infinite weights, because the "
+            "training diverged or the file has been edited"
+        )
+    if planned is not None:
+        network = build_network(config, spec)
+    network.load_state_dict(own)
+    return network
 
 
 def restore_data(run: LoadedRun) -> DataModule:

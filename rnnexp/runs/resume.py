@@ -83,9 +83,9 @@ def check_longer(config: DictConfig, start: Start) -> None:
     epochs = config.trainer.max_epochs
     if config.scheduler:
         raise CannotRerun(
-            f"the learning-rate schedule of {start.folder} (scheduler) depends on the length of the "
-            f"run, so it cannot be made longer: `rnnexp rerun {start.folder} {LENGTH}{epochs}` "
-            "trains it from the beginning"
+            f"the learning-rate schedule of {start.folder} depends on the length of the run, so it "
+            f"cannot be made longer: `rnnexp rerun {start.folder} {LENGTH}{epochs}` trains it from "
+            "the beginning"
         )
     if start.is_trained and start.checkpoint["position"]["should_stop"]:
         raise CannotRerun(f"{start.folder} was stopped early: more epochs do not make it longer")

@@ -12,8 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnexp.errors import UserError
 from rnnexp.nn.fast import cpu_math
 from rnnexp.process import cores, determinism
+from rnnexp.process.code import versions
 from rnnexp.process.machine import device_name
-from rnnexp.runs.folder.provenance import code_state, versions
+from rnnexp.runs.folder.provenance import code_state
+from rnnexp.runs.trainer import check_trainer
 
 AUTO = "auto"
 
@@ -37,20 +39,14 @@ def resolve(config: DictConfig) -> DictConfig:
             )
         if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("torch finds no GPU here: set trainer=cpu or trainer=auto")
-        if config.trainer.get("devices", 1) != 1:
-            raise UserError(
-                f"trainer.devices is {config.trainer.devices!r}: it must be 1, because a run "
-                "with several devices could not be repeated; start several runs with -m"
-            )
-        for length in ("max_epochs", "max_steps"):
-            if config.trainer.get(length) == 0:
-                raise UserError(f"trainer.{length} is 0: it must be at least 1, for a run trains")
+        check_trainer(config)
         settings = config.determinism
         if settings.threads == AUTO:
             settings.threads = cores.free()
-        if type(settings.threads) is not int or settings.threads < 1:
+        if type(settings.threads) is not int or not 1 <= settings.threads <= cores.MOST_THREADS:
             raise UserError(
-                f"determinism.threads is {settings.threads!r}: it must be auto or at least 1"
+                f"determinism.threads is {settings.threads!r}: it must be auto or a number from 1 "
+                f"to {cores.MOST_THREADS}"
             )
         if type(settings.deterministic) is not bool:
             raise UserError(

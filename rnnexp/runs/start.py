@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from rnnexp.callbacks.checkpoint import LAST, PREVIOUS
+from rnnexp.callbacks.checkpoint_names import BEST, LAST, PREVIOUS
 from rnnexp.callbacks.position import EVENTS, cut_event_files
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.module import DataModule
@@ -18,6 +18,7 @@ from rnnexp.hashes import hash_content
 from rnnexp.runs.comparison.repetition import environment_differences
 from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, read_checkpoint
 from rnnexp.runs.folder.record import RunRecord
+from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.tasks.task import Task
 
 
@@ -77,10 +78,8 @@ class Start:
             )
         if differing:
             record.run["other_ground"] = {name: list(pair) for name, pair in differing.items()}
-        own = {name: tensor.shape for name, tensor in task.state_dict().items()}
-        state = self.checkpoint["state_dict"]
-        if own != {name: tensor.shape for name, tensor in state.items()}:
-            raise CannotRerun(CHECKPOINT_MISMATCH.format(self.path))
+        if wrong := mismatch(task, self.checkpoint["state_dict"]):
+            raise CannotRerun(CHECKPOINT_MISMATCH.format(self.path, wrong))
 
     def replay(self, data: DataModule) -> None:
         """Draw the batches before the checkpoint again.
@@ -103,7 +102,7 @@ class Start:
 
     def copy_into(self, folder: Path) -> None:
         """Copy what the run has so far into the folder of a new run that goes on from it."""
-        best = self.folder / "checkpoints" / "best.ckpt"
+        best = self.folder / "checkpoints" / BEST
         (folder / "checkpoints").mkdir()
         if best.exists():
             shutil.copyfile(best, folder / "checkpoints" / best.name)

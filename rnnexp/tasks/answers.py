@@ -41,15 +41,15 @@ class Rows:
     def table(self) -> Table:
         columns = [Column(str(name), is_numeric_dtype(self.rows[name])) for name in self.rows]
         cells = [
-            [number(x) if is_float_dtype(self.rows[name]) else printable(str(x)) for x in values]
+            [number(x) if is_float_dtype(self.rows[name]) else one_line(str(x)) for x in values]
             for name, values in self.rows.items()
         ]
         return Table("", columns, list(zip(*cells, strict=True)))
 
 
-def printable(text: str) -> str:
-    """The text with spaces in place of control characters, which could move a terminal's cursor."""
-    return "".join(one if one.isprintable() else " " for one in text)
+def one_line(text: str) -> str:
+    """A text for one line of a table, with spaces in place of tabs and newlines."""
+    return text.replace("\t", " ").replace("\n", " ")
 
 
 def cut(text: str, most: int) -> str:

@@ -16,6 +16,7 @@ from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
 from rnnexp.optim.rows import RowOptimizer
 from rnnexp.tables import Table
 from rnnexp.tasks.answers import Answers
+from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.metric import NONE_ADDED, Metric
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -39,7 +40,6 @@ class Task(pl.LightningModule):
     new_data: the input of `rnnexp predict`, texts or series.
     added_metrics: the metrics that the config adds (`task.metrics`), if the task accepts any.
     monitor: the validation metric that chooses the best checkpoint; None if none does.
-    baselines_version: part of the cache key of the baselines; raise it when a baseline changes.
     ceilings: baselines that know the test set, which no run can be asked to beat.
     """
 
@@ -47,7 +47,6 @@ class Task(pl.LightningModule):
     spec_class: ClassVar[type[Spec]]
     data_module: ClassVar[type[DataModule]]
     new_data: ClassVar[Literal["texts", "series"]] = "texts"
-    baselines_version: ClassVar[int] = 1
     ceilings: ClassVar[tuple[str, ...]] = ()
 
     network: nn.Module
@@ -99,8 +98,9 @@ class Task(pl.LightningModule):
         none."""
         return "val/loss", ""
 
-    def extra_baselines(self, data: Any) -> dict[str, dict[str, float]]:
-        """Baselines that the config asks for, which cache themselves: name -> metric -> value."""
+    def extra_baselines(self, data: Any, cache: BaselineCache) -> dict[str, dict[str, float]]:
+        """Baselines that the config asks for, which use the cache themselves: name -> metric ->
+        value."""
         return {}
 
     @classmethod

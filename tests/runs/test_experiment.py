@@ -17,8 +17,8 @@ from rnnexp.commands.test import evaluate
 from rnnexp.config import compose
 from rnnexp.data.loading.samplers import ShuffledBatches
 from rnnexp.errors import RunFailed, UserError
-from rnnexp.runs.experiment import run
 from rnnexp.hashes import hash_tensors
+from rnnexp.runs.experiment import run
 from rnnexp.runs.folder.reading import read_checkpoint
 from rnnexp.tasks.forecasting.task import Forecasting
 from tests.support.load_files import write_load_files

@@ -15,9 +15,9 @@ import torch
 import rnnexp
 from rnnexp.cli import main
 from rnnexp.nn.fast import cpu_math
+from rnnexp.process.code import versions
 from rnnexp.process.machine import cpu_name
 from rnnexp.runs.comparison.leaderboard import find_runs
-from rnnexp.runs.folder.provenance import versions
 from tests.support import GOLDEN
 from tests.support.load_files import load_table, write_load_file
 

@@ -162,8 +162,8 @@ def test_a_run_that_never_read_its_data_stands_with_its_likes(runs: Path) -> Non
         ("run.json", '{"fingerprints": []}', "run.json is damaged: fingerprints is []"),
         ("run.json", '{"spec": null}', "run.json is damaged: spec is None"),
         ("run.json", '{"headline": 5}', "run.json is damaged: headline is 5"),
-        ("run.json", '{"headline": [5]}', "run.json is damaged: 5 is not a metric"),
-        ("run.json", '{"seconds": {"train": "x"}}', "damaged: seconds.train is not a number"),
+        ("run.json", '{"headline": [5]}', "run.json is damaged: headline.0 is 5, not an"),
+        ("run.json", '{"seconds": {"train": "x"}}', "seconds.train is 'x', not a number"),
     ],
 )
 def test_a_damaged_run_does_not_hide_the_others(

@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from rnnexp.callbacks.figures import Figures
 from rnnexp.cli import main
 from rnnexp.config import compose, config_dir
-from rnnexp.runs.experiment import run
 from rnnexp.hashes import hash_tensors
+from rnnexp.runs.experiment import run
 from tests.support.shrink import shrunk
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))

@@ -23,8 +23,10 @@ class Download:
     members: patterns of the files to extract (`*` matches one part of a path). A pattern is the
         path in the source's folder, and matches the end of a path in the archive. If packing is
         `file`: the name of the file in the folder.
-    largest: most bytes after unpacking, generously; more is not the expected archive.
-    checksum: ALGORITHM:SUM of the download; None if the publisher gives none.
+    largest: most bytes of the download, and after unpacking, generously; more is not the expected
+        archive.
+    checksum: ALGORITHM:SUM of the download; None if the publisher gives none: then the first
+        download is compared with later ones.
     read: reads the folder, and raises UserError if the files are not as expected.
     by_hand: how to download the data by hand, as the end of a sentence.
     size: of the download, if it is known. folder: a folder shared by several sources; None: a

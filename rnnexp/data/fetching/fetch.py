@@ -9,7 +9,9 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rnnexp.data.fetching import checksums
 from rnnexp.data.fetching.downloads import DOWNLOADS, Download
+from rnnexp.data.fetching.transfer import receive
 from rnnexp.data.fetching.unpack import missing, unpack
 from rnnexp.data.folders import place_of
 from rnnexp.errors import UserError
@@ -31,6 +33,8 @@ def fetch(name: str, root: str | None = None, *, url: str | None = None) -> Path
         return here
     download = DOWNLOADS[name]
     folder = place_of(download.folder or name, root)
+    url = url or download.url
+    by_hand = f"by hand: open {download.home}, {download.by_hand} into {folder}"
     try:
         if download.folder is None and folder.exists() and any(folder.iterdir()):
             raise UserError(
@@ -40,12 +44,13 @@ def fetch(name: str, root: str | None = None, *, url: str | None = None) -> Path
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Beside the folder (links resolved): a rename is atomic only within one file system.
         with TemporaryDirectory(prefix=f".{name}-", dir=folder.resolve().parent) as temporary:
-            archive = _download(download, url or download.url, Path(temporary), folder)
-            unpacked = Path(temporary) / "unpacked"
+            archive, unpacked = Path(temporary) / "archive", Path(temporary) / "unpacked"
+            checksum = _download(download, url, archive, by_hand)
             unpacked.mkdir()
             unpack(download, archive, unpacked)
             _check(download, unpacked)
             _move(download, unpacked, folder)
+        checksums.keep(download, url, checksum)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
     return folder
@@ -70,23 +75,14 @@ def _move(download: Download, unpacked: Path, folder: Path) -> None:
         file.replace(folder / file.name)
 
 
-def _download(download: Download, url: str, temporary: Path, folder: Path) -> Path:
-    """Download the archive into the temporary folder, and check its type and checksum."""
-    import pooch
+def _download(download: Download, url: str, archive: Path, by_hand: str) -> str:
+    """Download the archive, check its type, and return its checksum, compared."""
     import requests
 
-    by_hand = f"by hand: open {download.home}, {download.by_hand} into {folder}"
-    pooch.get_logger().setLevel("WARNING")
     try:
-        path = Path(
-            pooch.retrieve(
-                url,
-                known_hash=None,  # checked below, which also prints the checksum
-                fname="archive",
-                path=temporary,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
-            )
-        )
+        receive(url, archive, download.largest)
+    except UserError as error:
+        raise UserError(f"{error}; {by_hand}") from error
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else "unknown"
         why = "requires a login" if status in (401, 403) else f"answers with HTTP status {status}"
@@ -98,15 +94,14 @@ def _download(download: Download, url: str, temporary: Path, folder: Path) -> Pa
             f"or {by_hand}"
         ) from error
 
-    with path.open("rb") as file:
+    with archive.open("rb") as file:
         beginning = file.read(2000)
     is_page = b"<html" in beginning.lower()
-    if is_page or not _is_packed(download, path, beginning):
+    if is_page or not _is_packed(download, archive, beginning):
         found = "a web page, most likely a login" if is_page else "an incomplete or different file"
         expected = "file" if download.packing == "file" else f"{download.packing} archive"
         raise UserError(f"{url} gave {found}, not the {expected}; {by_hand}")
-    _compare_checksum(download, url, path, by_hand)
-    return path
+    return checksums.compare(download, url, archive, by_hand)
 
 
 def _is_packed(download: Download, path: Path, beginning: bytes) -> bool:
@@ -117,20 +112,6 @@ def _is_packed(download: Download, path: Path, beginning: bytes) -> bool:
             return beginning.startswith(b"\x1f\x8b")
         case "file":
             return True
-
-
-def _compare_checksum(download: Download, url: str, path: Path, by_hand: str) -> None:
-    import pooch
-
-    algorithm, _, right = (download.checksum or "sha256:").partition(":")
-    found = pooch.file_hash(str(path), alg=algorithm)
-    kind = {"sha256": "SHA-256", "md5": "MD5"}[algorithm]
-    if right and found != right:
-        raise UserError(
-            f"{url} gave a file with {kind} {found}, expected {right}: try again, or {by_hand}"
-        )
-    known = "as expected" if right else "not checked: none is published"
-    print(f"{download.name}: {kind} {found} ({known})")
 
 
 def _check(download: Download, folder: Path) -> None:

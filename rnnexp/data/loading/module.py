@@ -87,8 +87,9 @@ class DataModule(pl.LightningDataModule):
         raise unimplemented(self, "batch_order")
 
     def identity(self) -> dict[str, Any]:
-        """All that the baselines on the test set depend on, as plain values: the cache key."""
-        return {"task": type(self).__name__, **self.source.facts()["fingerprints"]}
+        """All of the data that the baselines on the test set depend on, as plain values: the key
+        under which the baselines of a task of rnnexp's own are cached."""
+        raise unimplemented(self, "identity()")
 
     # Prediction without the training data -------------------------------------------------------
 

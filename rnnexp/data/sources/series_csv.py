@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rnnexp.data.file_names import in_utf8
 from rnnexp.data.series.raw import RawSeries, read_series, unique_names
 from rnnexp.data.series.reading.dialect import Decimal, Dialect, Thousands
 from rnnexp.data.series.source import SeriesSource
@@ -116,7 +117,7 @@ def read_series_csv(
             for file in files
             for one in read_series(
                 file,
-                name=file.stem,
+                name=in_utf8(file.stem, file),
                 datetime_column=datetime_column,
                 columns=columns,
                 datetime_format=datetime_format,

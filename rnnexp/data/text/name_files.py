@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnexp.data.lines import decoded, lines
+from rnnexp.data.file_names import in_utf8
+from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular
 from rnnexp.nearest import did_you_mean
 
 
@@ -41,7 +43,7 @@ def languages(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
-    found = sorted(path.stem for path in root.glob("[!.]*.txt") if path.is_file())
+    found = sorted(in_utf8(path.stem, path) for path in root.glob("[!.]*.txt") if path.is_file())
     if not found:
         below = sorted(root.glob("*/*.txt")) or sorted(root.glob("*/*/*.txt"))
         offer = f"; did you mean {below[0].parent}?" if below else ""
@@ -63,7 +65,7 @@ def _read(root: Path, language: str) -> list[Name]:
     path = root / f"{language}.txt"
     names = []
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LARGEST) as file:
             for number, line in lines(file, str(path), what="names"):
                 text = decoded(line)
                 if text is None:

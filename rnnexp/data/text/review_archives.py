@@ -25,6 +25,7 @@ from rnnexp.data.lines import lines
 from rnnexp.data.text import safe_pickle
 from rnnexp.data.text.safe_pickle import PickleRefused
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular
 
 # Limits, and what the lecture's largest archive (N = 400) has.
 MAX_PACKED = 2**26  # bytes; about 10 MB
@@ -65,7 +66,7 @@ def read_archive(path: Path) -> Archive:
         UserError: the archive cannot be read, is damaged or too large, or has other content.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _checked(safe_pickle.loads(_unpack(file)))
     except OSError as error:
         raise UserError(f"{path}: the archive cannot be read ({error.strerror})") from None
@@ -282,7 +283,7 @@ def _read_vocabulary(path: Path) -> list[str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield from lines(file, str(path), longest=MAX_UNPACKED, what="reviews")
     except OSError as error:
         raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None

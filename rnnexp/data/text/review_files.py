@@ -18,11 +18,14 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
-from rnnexp.data.lines import decoded, lines, mark
+from rnnexp.data.file_names import in_utf8
+from rnnexp.data.lines import LARGEST, decoded, lines, mark
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular
 from rnnexp.nearest import did_you_mean
 
 LABELS = ("negative", "positive")
+LONGEST_REVIEW = 1 << 22  # characters; bounds the memory if a review does not end
 
 _OPENING = re.compile(r"<([A-Za-z_]\w*)>")
 _CLOSING = re.compile(r"</[A-Za-z_]\w*>")
@@ -64,7 +67,8 @@ def categories(root: Path, wanted: Sequence[str] | None = None) -> list[str]:
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
     files = sorted(root.glob("*/*.review"))
-    found = sorted({file.parent.name for file in files if file.stem in LABELS})
+    folders = {file.parent for file in files if file.stem in LABELS}
+    found = sorted(in_utf8(folder.name, folder) for folder in folders)
     if not found:
         below = sorted(root.glob("*/*/positive.review"))
         offer = f"; did you mean {below[0].parents[1]}?" if below else ""
@@ -137,7 +141,7 @@ def read_reviews(
         UserError: the file cannot be read or is malformed (with the first such line).
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LARGEST) as file:
             for start, fields in _blocks(path, _lines(path, file, encoding)):
                 if decode_entities:
                     fields = {tag: html.unescape(held).strip() for tag, held in fields.items()}
@@ -231,7 +235,7 @@ def _blocks(path: Path, lines: Lines) -> Iterator[tuple[int, dict[str, str]]]:
     for number, line in lines:
         line = line.strip()
         if line == "<review>":
-            yield number, _fields(path, number, lines)
+            yield number, _fields(path, number, _of_one_review(path, number, lines))
             is_first = False
         elif line and is_first:
             raise UserError(
@@ -240,6 +244,18 @@ def _blocks(path: Path, lines: Lines) -> Iterator[tuple[int, dict[str, str]]]:
             )
         elif line:
             raise _misplaced(path, number, line)
+
+
+def _of_one_review(path: Path, start: int, lines: Lines) -> Lines:
+    left = LONGEST_REVIEW
+    for number, line in lines:
+        left -= len(line)
+        if left < 0:
+            raise UserError(
+                f"{path}, line {start}: this review has no end within {LONGEST_REVIEW:,} "
+                "characters: insert a </review>, or remove the review"
+            )
+        yield number, line
 
 
 def _fields(path: Path, start: int, lines: Lines) -> dict[str, str]:

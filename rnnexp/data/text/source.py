@@ -252,9 +252,14 @@ class DocumentSource(Source):
         """The names of the groups, sorted; empty if the documents have none."""
         return sorted({document.group for document in self._everything()} - {""})
 
-    def tokens_fingerprint(self) -> str:
-        """Hash (hex) of the tokens of every document, in the order of the parts."""
-        return fingerprint([list(one.tokens) for one in self._everything()])
+    def content_fingerprint(self) -> str:
+        """Hash (hex) of the label and the tokens of every document, by part and in order."""
+        return fingerprint(
+            {
+                part: [[one.label, list(one.tokens)] for one in self.documents[part]]
+                for part in PARTS
+            }
+        )
 
     def _everything(self) -> list[Document]:
         return [one for part in PARTS for one in self.documents[part]]

@@ -27,6 +27,7 @@ from rnnexp.data.lines import lines
 from rnnexp.data.vectors.gensim import read_keyed_vectors
 from rnnexp.data.vectors.recognising import HEADER, LONGEST, Format, recognise
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular
 
 GZIP = b"\x1f\x8b"
 CHUNK = 1 << 18  # bytes read at once
@@ -128,11 +129,11 @@ class _Wanted:
 
 
 def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         packed = file.read(len(GZIP)) == GZIP
     if packed:
         return io.BufferedReader(gzip.open(path), CHUNK)
-    return path.open("rb", buffering=CHUNK)
+    return io.BufferedReader(open_regular(path), CHUNK)
 
 
 def _header(path: Path, line: bytes, dimension: int) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular
 
 NAMES = {
     "gensim.models.keyedvectors.KeyedVectors",
@@ -145,7 +146,7 @@ def _matrix(path: Path, vectors: Any) -> np.ndarray:
     """The vectors (n, D), from the pickle or from the .npy file beside it."""
     beside = matrix_file(path)
     try:
-        matrix = _array(vectors) if vectors is not None else open_memmap(beside, mode="r")
+        matrix = _array(vectors) if vectors is not None else _mapped(beside)
     except FileNotFoundError:
         raise UserError(f"{beside}: the file is missing, and {path} needs it") from None
     except (ValueError, EOFError) as error:
@@ -154,6 +155,11 @@ def _matrix(path: Path, vectors: Any) -> np.ndarray:
     if matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise UserError(f"{path}: the vectors are not a matrix of floating-point numbers")
     return matrix
+
+
+def _mapped(path: Path) -> np.ndarray:
+    open_regular(path).close()  # numpy opens it by name, and would wait for a pipe
+    return open_memmap(path, mode="r")
 
 
 def matrix_file(path: Path) -> Path:

@@ -22,7 +22,7 @@ from rnnexp.data.vectors.files import Found, read_vectors
 from rnnexp.data.vectors.gensim import matrix_file
 from rnnexp.data.vectors.recognising import Format
 from rnnexp.errors import UserError
-from rnnexp.files import write_bytes
+from rnnexp.files import open_regular, write_bytes
 
 VERSION = 2  # part of the cache key: raise it when the cache format or the readers change
 
@@ -164,7 +164,7 @@ def _fingerprint(path: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

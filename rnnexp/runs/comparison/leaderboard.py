@@ -68,13 +68,14 @@ def find_runs(folders: Iterable[Path], metric: str | None = None) -> list[Entry]
     Raises:
         UserError: a folder does not exist, or none of them holds a run with this metric.
     """
-    found: dict[Path, Entry] = {}
+    found: dict[str, Entry] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}")
         for path in sorted(folder.rglob("run.json")):
-            if path.resolve() not in found:
-                found[path.resolve()] = _entry(path.parent, metric)
+            place = os.path.realpath(path)  # `resolve` raises for a link to itself
+            if place not in found:
+                found[place] = _entry(path.parent, metric)
     if not found:
         raise UserError(f"there is no run in {', '.join(map(str, folders))}")
     known = {name for entry in found.values() for name in _measured(entry)}
@@ -162,7 +163,7 @@ def _measured(entry: Entry) -> list[str]:
 def _timestamp(text: Any) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):  # the last two: not near 1970
         return 0.0
 
 

@@ -1,10 +1,12 @@
 """Formats tables of the leaderboard for the console and for Markdown."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rnnexp.printing import printable
 from rnnexp.runs.comparison.leaderboard import DEVIATION, NOT_COMPLETED, SECONDS, SEEDS
 from rnnexp.tables import Column, Table
 
@@ -50,15 +52,22 @@ def _telling(texts: pd.DataFrame) -> list[str]:
 
 def _width(texts: pd.DataFrame) -> int:
     """Width of a table in characters; each cell has a border and a space on both sides."""
-    return 1 + sum(3 + max(len(str(name)), texts[name].map(len).max()) for name in texts)
+    names = [(len(printable(str(name))), texts[name].map(printable)) for name in texts]
+    return 1 + sum(3 + max(heading, cells.map(len).max()) for heading, cells in names)
 
 
 def to_markdown(title: str, table: pd.DataFrame) -> str:
     """The whole table in Markdown, below its title."""
     texts = _texts(table)
-    lines = ["| " + " | ".join(map(str, texts)) + " |", "|" + "---|" * len(texts.columns)]
-    lines += ["| " + " | ".join(row) + " |" for row in texts.itertuples(index=False)]
+    lines = [_row(map(str, texts)), "|" + "---|" * len(texts.columns)]
+    lines += map(_row, texts.itertuples(index=False))
     return "\n".join([f"**{title}**", "", *lines, ""])
+
+
+def _row(cells: Iterable[str]) -> str:
+    """A line of a table in Markdown, whatever stands in its cells."""
+    texts = (" ".join(cell.split()).replace("|", r"\|") for cell in cells)
+    return f"| {' | '.join(texts)} |"
 
 
 def _keys(table: pd.DataFrame) -> list[str]:

@@ -1,12 +1,9 @@
 """The result of a run, for comparison to the bit: hashes and every training loss."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
 
 from rnnexp.errors import CannotRerun, UserError
 from rnnexp.hashes import hash_tensors
@@ -14,11 +11,11 @@ from rnnexp.runs.folder.reading import (
     best_checkpoint,
     hash_file,
     read_digest,
+    read_history,
     read_metrics,
     read_run,
     read_state_dict,
 )
-
 
 WEIGHTS = ("last", "best")  # of the last and of the best checkpoint
 
@@ -44,17 +41,16 @@ def read_result(folder: Path) -> Result:
     """
     with _readable(folder):
         digest = read_digest(folder)
-        history = pd.read_csv(folder / "history.csv")
+        history = read_history(folder)
         for loss in digest["losses"]:
             float.fromhex(loss)
-        table = (folder / "predictions.csv").read_bytes()
         return Result(
             batch_order=digest["batch_order"],
             losses=digest["losses"],
             epoch_ends=history["step"].tolist(),
             weights={kind: dict(digest[f"weights/{kind}"]) for kind in WEIGHTS},
             predictions=digest["predictions"],
-            predictions_table=hashlib.sha256(table).hexdigest(),
+            predictions_table=hash_file(folder / "predictions.csv"),
             metrics=read_metrics(folder),
         )
 

@@ -54,7 +54,11 @@ ERROR_PREFIXES = ("smape", "mape", "mae", "rmse", "loss", "nll")
 
 
 def translated_config(config: DictConfig) -> DictConfig:
-    """A recorded config with the current names of its classes."""
+    """A recorded config with the current names of its classes.
+
+    Raises:
+        UserError: the name of a class is no text.
+    """
     return OmegaConf.create(_translated(OmegaConf.to_container(config)))
 
 
@@ -64,7 +68,9 @@ def _translated(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
     found = {key: _translated(branch) for key, branch in tree.items()}
-    if isinstance(target := found.get("_target_"), str):
+    if "_target_" in found:
+        if not isinstance(target := found["_target_"], str):
+            raise UserError(f"_target_ is {target!r}, it must be the name of a class")
         module, _, name = target.rpartition(".")
         found["_target_"] = f"{MODULES.get(module, module)}.{name}"
     return found

@@ -1,8 +1,9 @@
 """Reads run folders, which may be damaged or come from strangers. Each problem is a UserError."""
 
 import hashlib
-import json
+import io
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,21 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from rnnexp.callbacks.checkpoint_names import BEST, LAST
 from rnnexp.config import recorded
 from rnnexp.errors import UserError
+from rnnexp.files import open_regular, read_regular
 from rnnexp.runs.folder import old_names
+from rnnexp.runs.folder.parsing import check_printable, check_yaml, parse_json
+from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, fault
+from rnnexp.runs.folder.tensors import wrong_tensor
 
 CHECKPOINT_FORMATS = (1,)
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
-CHECKPOINT_MISMATCH = "{} does not match the network in config.yaml: one of them has been edited"
-# Types of the entries of run.json that are read by key, if present.
-ENTRY_TYPES: dict[str, type] = {
-    "fingerprints": dict,
-    "versions": dict,
-    "code": dict,
-    "spec": dict,
-    "kept": dict,
-    "files": dict,
-    "seconds": dict,
-    "headline": list,
-    "choices": dict,
-    "overrides": list,
-    "changes": list,
-}
+LONGEST_HEADER = 1 << 16  # bytes; that of a run has some hundreds
+CHECKPOINT_MISMATCH = (
+    "{} does not match the network in config.yaml, one of them has been edited: {}"
+)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -44,30 +39,11 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is a file: give the folder of a run")
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
-    if not (folder / "run.json").exists():
+    if not os.path.exists(folder / "run.json"):
         inside = sorted(path.parent for path in folder.glob("*/run.json"))
         hint = f"; the last run inside is {inside[-1]}" if inside else ""
         raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
-    run = _read_json(folder / "run.json")
-    for key, kind in ENTRY_TYPES.items():
-        if not isinstance(run.get(key, kind()), kind):
-            raise UserError(f"{folder / 'run.json'} is damaged: {key} is {run[key]!r}")
-    if not isinstance(run.get("seconds", {}).get("train", 0.0), (int, float)):
-        raise UserError(f"{folder / 'run.json'} is damaged: seconds.train is not a number")
-    run = old_names.translated_run(run)
-    for metric in run.get("headline", []):
-        if not _is_metric(metric):
-            raise UserError(f"{folder / 'run.json'} is damaged: {metric!r} is not a metric")
-    return run
-
-
-def _is_metric(metric: Any) -> bool:
-    """Whether this has the fields that `Metric.to_plain` writes."""
-    return (
-        isinstance(metric, dict)
-        and isinstance(metric.get("name"), str)
-        and isinstance(metric.get("lower_is_better"), bool)
-    )
+    return old_names.translated_run(_read_json(folder / "run.json", RUN))
 
 
 def read_config(folder: Path) -> DictConfig:
@@ -78,9 +54,14 @@ def read_config(folder: Path) -> DictConfig:
     """
     path = folder / "config.yaml"
     try:
-        config = OmegaConf.load(path)
+        text = read_regular(path, LARGEST["config.yaml"]).decode("utf-8")
+        check_yaml(text)
+        config = OmegaConf.load(io.StringIO(text))
+        check_printable(OmegaConf.to_container(config))
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no config.yaml: the run cannot be rebuilt") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # YAML's and OmegaConf's errors share no base class
         line = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read as a config ({line})") from error
@@ -98,13 +79,9 @@ def read_metrics(folder: Path) -> dict[str, float]:
     Raises:
         UserError: it is missing or damaged.
     """
-    metrics = _read_json(folder / "metrics.json")
-    for name, value in metrics.items():
-        if value is None:
-            metrics[name] = math.nan
-        elif not isinstance(value, (int, float)):
-            raise UserError(f"{folder / 'metrics.json'} is damaged: {name} is {value!r}")
-    return old_names.translated_metrics(metrics)
+    metrics = _read_json(folder / "metrics.json", METRICS)
+    known = {name: math.nan if value is None else value for name, value in metrics.items()}
+    return old_names.translated_metrics(known)
 
 
 def read_digest(folder: Path) -> dict[str, Any]:
@@ -113,7 +90,20 @@ def read_digest(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing or damaged.
     """
-    return _read_json(folder / "digest.json")
+    return _read_json(folder / "digest.json", DIGEST)
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """history.csv: a row for each epoch, with the number of training `step`s at its end.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    path = folder / "history.csv"
+    history = _read_table(path)
+    if "step" not in history or not pd.api.types.is_integer_dtype(history["step"]):
+        raise UserError(f"{path} is damaged: it has no column step of whole numbers")
+    return history
 
 
 def read_predictions(folder: Path) -> pd.DataFrame:
@@ -123,10 +113,20 @@ def read_predictions(folder: Path) -> pd.DataFrame:
         UserError: it is missing or damaged.
     """
     path = folder / "predictions.csv"
+    if not os.path.exists(path):
+        raise UserError(f"{folder} has no predictions.csv: the run has not been tested")
+    return _read_table(path, keep_default_na=False)
+
+
+def _read_table(path: Path, **settings: Any) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} has no predictions.csv: the run has not been tested") from error
+        with open_regular(path, LARGEST[path.name]) as file:
+            if len(file.readline(LONGEST_HEADER)) == LONGEST_HEADER:  # pandas takes minutes
+                raise UserError(f"{path} is damaged: its first line is too long")
+            file.seek(0)
+            return pd.read_csv(file, **settings)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # from pandas, or from decoding
         raise UserError(f"{path} is damaged: it is not a table") from error
 
@@ -149,28 +149,35 @@ def read_kept(folder: Path, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _kept(path: Path) -> Any:
-    return _parse_json(path) if path.suffix == ".json" else read_checkpoint(path)
+    return _parse_json(path, LARGEST["kept"]) if path.suffix == ".json" else read_checkpoint(path)
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file's bytes. Raises OSError if it cannot be read."""
+    with open_regular(path, LARGEST.get(path.name, LARGEST["checkpoint"])) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    content = _parse_json(path)
+def _read_json(path: Path, kind: dict[Any, Any]) -> dict[str, Any]:
+    content = _parse_json(path, LARGEST[path.name])
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: it is not a JSON object")
+    try:
+        check_printable(content)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    if wrong := fault(content, kind):
+        raise UserError(f"{path} is damaged: {wrong}")
     return content
 
 
-def _parse_json(path: Path) -> Any:
+def _parse_json(path: Path, largest: int) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(read_regular(path, largest))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise UserError(f"{path} is damaged: it is not valid JSON ({error})") from error
+        raise UserError(f"{path} is damaged: {error}") from error
 
 
 def best_checkpoint(folder: Path) -> Path:
@@ -179,10 +186,10 @@ def best_checkpoint(folder: Path) -> Path:
     Raises:
         UserError: there is no checkpoint, or best.ckpt has been deleted.
     """
-    for name in ("best.ckpt", "last.ckpt"):
+    for name in (BEST, LAST):
         if (folder / "checkpoints" / name).exists():
             completed = read_run(folder).get("status") == "completed"
-            if name == "last.ckpt" and completed and read_config(folder).monitor:
+            if name == LAST and completed and read_config(folder).monitor:
                 raise UserError(f"{folder} has no checkpoints/best.ckpt: it has been deleted")
             return folder / "checkpoints" / name
     raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
@@ -196,6 +203,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file is missing or damaged, holds other objects, or has an unknown format.
     """
     try:
+        open_regular(path, LARGEST["checkpoint"]).close()
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}") from error
@@ -203,11 +211,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is not a checkpoint of tensors and plain values, so it is not loaded"
         ) from error
-    if (
-        not isinstance(checkpoint, dict)
-        or checkpoint.get("rnnexp_format") not in CHECKPOINT_FORMATS
-    ):
+    kind = checkpoint.get("rnnexp_format") if isinstance(checkpoint, dict) else None
+    if type(kind) is not int or kind not in CHECKPOINT_FORMATS:
         raise UserError(f"{path} is not a checkpoint that this version of rnnexp reads")
+    if wrong := wrong_tensor(checkpoint):
+        raise UserError(f"{path} is damaged: {wrong}")
     return checkpoint
 
 
@@ -219,8 +227,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     state = read_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(
-        isinstance(one, torch.Tensor) and one.layout is torch.strided and not one.is_meta
-        for one in state.values()
+        isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in state.items()
     ):
         raise UserError(f"{path} is damaged: it holds no weights")
     return state
@@ -228,4 +235,4 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 def read_config_hash(folder: Path) -> str:
     """SHA-256 of the current config.yaml; run.json has the hash of the original."""
-    return hashlib.sha256((folder / "config.yaml").read_bytes()).hexdigest()
+    return hash_file(folder / "config.yaml")

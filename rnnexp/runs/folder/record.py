@@ -36,9 +36,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnexp.callbacks.checkpoint import PREVIOUS
+from rnnexp.callbacks.checkpoint_names import PREVIOUS
 from rnnexp.errors import CannotRerun, RunFailed, UserError
 from rnnexp.files import csv_text, write_bytes, write_json, write_text
+from rnnexp.printing import PrintableFormatter
 from rnnexp.process.interruption import Interruption, interruptible
 from rnnexp.process.locks import locked
 from rnnexp.runs.folder.provenance import now
@@ -264,7 +265,7 @@ def _logging(path: Path) -> Iterator[Callable[..., None]]:
     """Write all log messages to a file during the block. Yields a function that writes a text with
     a level to this file alone; the command prints to the console."""
     handler = _LogFile(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
 

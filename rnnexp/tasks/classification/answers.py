@@ -15,7 +15,7 @@ from rnnexp.data.text.source import DocumentSource
 from rnnexp.data.text.vocabulary import UNKNOWN
 from rnnexp.errors import UserError
 from rnnexp.tables import Column, Table
-from rnnexp.tasks.answers import NAMED, cut, listed, printable, quoted
+from rnnexp.tasks.answers import NAMED, cut, listed, one_line, quoted
 from rnnexp.tasks.classification.data import ClassificationData
 
 LIKELIEST = ("likeliest", "second", "third")  # column headings of the classes in the table
@@ -69,7 +69,7 @@ class Classes:
             cells = [f"{self.classes[label]} {row[label]:.3f}" for label in best]
             if number in self.faults:
                 cells = ["no prediction", *[""] * (len(headings) - 1)]
-            rows.append([printable(cut(_text(text), SHOWN)), *cells])
+            rows.append([one_line(cut(_text(text), SHOWN)), *cells])
         return Table("", columns, rows)
 
 

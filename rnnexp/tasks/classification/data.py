@@ -99,12 +99,12 @@ class ClassificationData(DataModule):
 
     def identity(self) -> dict[str, Any]:
         """All that the baselines on the test documents depend on."""
-        fingerprints = self.facts()["fingerprints"]
+        source = self.source
         return {
             "task": "classification",
-            "data": fingerprints["data"],
-            "split": fingerprints["split"],
-            "tokens": self.source.tokens_fingerprint(),
+            "classes": list(source.classes),
+            "token": source.token,
+            "documents": source.content_fingerprint(),
         }
 
     @property

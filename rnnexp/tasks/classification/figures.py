@@ -23,6 +23,7 @@ from rnnexp.callbacks.figures import (
     no_math,
 )
 from rnnexp.callbacks.loss_curve import loss_curve
+from rnnexp.printing import printable
 from rnnexp.tasks.classification.data import ClassificationData
 from rnnexp.tasks.classification.tables import (
     accuracy_by_group,
@@ -122,7 +123,7 @@ def accuracy_bars(groups: pd.DataFrame, things: str) -> Figure:
     axes.set(xlim=(0, 101), ylim=(-0.6, len(groups) - 0.4))
     axes.set(xlabel="accuracy, % (with its 95 % interval)")
     figure.legend(loc="outside upper right", frameon=False)
-    figure.suptitle(f"Accuracy by category, tested {things}", x=0.02, ha="left")
+    figure.suptitle(f"Accuracy by category, tested {no_math(things)}", x=0.02, ha="left")
     finish(axes)
     axes.grid(visible=False, axis="y")
     return figure
@@ -143,7 +144,7 @@ def probability_histogram(predictions: pd.DataFrame, classes: Sequence[str], thi
     axes.set(
         xlim=(0, 1),
         xlabel=f"predicted probability of {no_math(classes[1])}",
-        ylabel=f"tested {things}",
+        ylabel=f"tested {no_math(things)}",
         title="Predicted probability, by true class",
     )
     legend_beside(figure)
@@ -186,6 +187,6 @@ def most_wrong(task: Classification, data: ClassificationData, number: int) -> s
 
 def verbatim(text: str, most: int | None = None) -> str:
     """Markdown that renders as the given text, on one line, cut after `most` characters."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     line = line if most is None or len(line) <= most else f"{line[:most]} ..."
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|])", r"\\\1", html.escape(line, quote=False))

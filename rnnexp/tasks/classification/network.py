@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnexp.nn.readouts import Readout, outputs_of
-from rnnexp.nn.recurrence import Recurrence, TorchRecurrence
+from rnnexp.nn.recurrence import MOST_LAYERS, Recurrence, TorchRecurrence
 from rnnexp.nn.representations import OneHotTokens, Sequences
 from rnnexp.tasks.classification.spec import ClassificationSpec
 
@@ -40,6 +40,8 @@ class Classifier(nn.Module):
         super().__init__()
         if hidden_size < 1 or num_layers < 1:
             raise ValueError("hidden_size and num_layers must be at least 1")
+        if num_layers > MOST_LAYERS:
+            raise ValueError(f"num_layers is {num_layers}: it must be at most {MOST_LAYERS}")
         for name, share in {"dropout": dropout, "token_dropout": token_dropout}.items():
             if not 0 <= share < 1:
                 raise ValueError(f"{name} is {share}: it must be at least 0 and below 1")

@@ -1,7 +1,7 @@
 """The classification task: negative log-likelihood loss, and metrics over all classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -44,7 +44,6 @@ class Classification(Task):
     sources = DocumentSource
     spec_class = ClassificationSpec
     data_module = ClassificationData
-    baselines_version: ClassVar[int] = 2
     ceilings = ("perfect_memoriser",)
 
     network: Classifier

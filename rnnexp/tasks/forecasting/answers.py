@@ -20,7 +20,7 @@ from rnnexp.data.series.windows import Store
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Column, Table, number
-from rnnexp.tasks.answers import listed, printable
+from rnnexp.tasks.answers import listed, one_line
 from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.network import Forecaster
 
@@ -64,8 +64,8 @@ class Forecasts:
         rows = []
         for name, time, value in zip(self.series, self.time, self.value.tolist(), strict=True):
             in_units = f"{number(value)} {self.unit}".strip()
-            rows.append([printable(name), in_units, show(time)])
-        rows += [[printable(name), "failed", ""] for name in self.unread]
+            rows.append([one_line(name), in_units, show(time)])
+        rows += [[one_line(name), "failed", ""] for name in self.unread]
         columns = [Column("series"), Column("next value", numbers=True), Column("for")]
         return Table("", columns, rows)
 
@@ -92,9 +92,7 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
             continue
         series.append(cleaned)
         if left_out:
-            notes.append(
-                f"{printable(one.name)}: {left_out:,} rows before a long gap were left out"
-            )
+            notes.append(f"{one_line(one.name)}: {left_out:,} rows before a long gap were left out")
     if utc := [one.name for one in raw if one.utc]:
         notes.append(f"times written with a UTC offset, or as an epoch, are UTC: {listed(utc)}")
     if len(failed) == 1 and not series:
@@ -203,7 +201,7 @@ def _how_series_are_read(data: ForecastingData, series: Sequence[Series]) -> lis
         repaired = int((~one.observed[-look_back:]).sum())
         if repaired:
             notes.append(
-                f"{printable(one.name)}: {repaired:,} of the last {look_back} values were "
+                f"{one_line(one.name)}: {repaired:,} of the last {look_back} values were "
                 "missing or near zero, and were repaired"
             )
     return notes

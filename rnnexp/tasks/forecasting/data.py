@@ -11,6 +11,7 @@ from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.windows import SeriesBatch, Windows, seasonal_change
+from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Table
@@ -149,16 +150,18 @@ class ForecastingData(DataModule):
 
     def identity(self) -> dict[str, Any]:
         """All that the baselines on the test windows depend on."""
-        source = self.source
+        source, windows = self.source, self.windows("test")
+        store = source.store
+        read = (store.first, store.values, store.calendar, store.observed)
+        tested = (windows.start, windows.target, windows.scale)
         return {
             "task": "forecasting",
-            **source.facts()["fingerprints"],
-            "cleaning": str(source.cleaning),
-            "columns": source.columns,
+            "series": array_fingerprint(*(one.numpy() for one in (*read, *tested))),
+            "training": source.training_spans(),
             "unit": source.unit,
             "look_back": source.look_back,
             "season": source.season,
-            "step": source.frequency.key,
+            "step": str(source.step),
         }
 
     @property

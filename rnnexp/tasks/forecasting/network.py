@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnexp.nn.readouts import Readout, outputs_of
-from rnnexp.nn.recurrence import Recurrence
+from rnnexp.nn.recurrence import MOST_LAYERS, Recurrence
 from rnnexp.nn.representations import Features
 from rnnexp.nn.scaling import Scaling
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
@@ -48,6 +48,8 @@ class Forecaster(nn.Module):
         super().__init__()
         if hidden_size < 1 or num_layers < 1:
             raise ValueError("hidden_size and num_layers must be at least 1")
+        if num_layers > MOST_LAYERS:
+            raise ValueError(f"num_layers is {num_layers}: it must be at most {MOST_LAYERS}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}: it must be at least 0 and below 1")
         if "level" not in inputs:

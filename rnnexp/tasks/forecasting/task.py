@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.windows import SeriesBatch
 from rnnexp.errors import UserError
 from rnnexp.tasks.answers import listed
+from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.forecasting.answers import Forecasts, forecast
 from rnnexp.tasks.forecasting.baselines import forecasting_baselines
 from rnnexp.tasks.forecasting.data import ForecastingData
@@ -47,7 +48,6 @@ class Forecasting(Task):
     spec_class = ForecastingSpec
     data_module = ForecastingData
     new_data = "series"
-    baselines_version: ClassVar[int] = 3
 
     network: Forecaster
     spec: ForecastingSpec
@@ -140,8 +140,10 @@ class Forecasting(Task):
     def baselines(self, data: ForecastingData) -> dict[str, dict[str, float]]:
         return forecasting_baselines(data, self.added_metrics)
 
-    def extra_baselines(self, data: ForecastingData) -> dict[str, dict[str, float]]:
-        return lightgbm_baselines(data) if self.lightgbm else {}
+    def extra_baselines(
+        self, data: ForecastingData, cache: BaselineCache
+    ) -> dict[str, dict[str, float]]:
+        return lightgbm_baselines(data, cache) if self.lightgbm else {}
 
     @classmethod
     def answer(cls, network: Forecaster, data: ForecastingData, given: Sequence[Path]) -> Forecasts:

@@ -8,10 +8,10 @@ import torch
 
 from rnnexp.errors import UserError
 from rnnexp.process import cores
-from rnnexp.tasks.baseline_cache import cached
+from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.forecasting.baselines import lagged
 from rnnexp.tasks.forecasting.data import ForecastingData
-from rnnexp.tasks.forecasting.metrics import forecast_metrics
+from rnnexp.tasks.forecasting.metrics import described, forecast_metrics
 
 TREES: dict[str, Any] = {
     "n_estimators": 400,
@@ -19,6 +19,7 @@ TREES: dict[str, Any] = {
     "deterministic": True,
     "random_state": 0,
 }
+SECONDS = "training_seconds"  # in the cache, beside the metrics
 LEAST_WINDOWS = 2  # training windows of a series; LightGBM refuses fewer
 # Name -> whether the inputs are differences from the last value.
 VARIANTS = {"lightgbm": False, "lightgbm_differences": True}
@@ -42,18 +43,20 @@ def require_lightgbm() -> str:
     return str(lightgbm.__version__)
 
 
-def lightgbm_baselines(data: ForecastingData) -> dict[str, dict[str, float]]:
+def lightgbm_baselines(data: ForecastingData, cache: BaselineCache) -> dict[str, dict[str, float]]:
     """The metrics of both variants: name -> metric -> value.
 
     Raises:
         UserError: as for `require_lightgbm`.
     """
-    return {variant: lightgbm_metrics(data, variant)[0] for variant in VARIANTS}
+    return {variant: lightgbm_metrics(data, variant, cache)[0] for variant in VARIANTS}
 
 
-def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, float], float]:
-    """The metrics pooled over the test windows, and the training time in seconds. Both are cached
-    with the baselines, by data, split and version.
+def lightgbm_metrics(
+    data: ForecastingData, variant: str, cache: BaselineCache | None = None
+) -> tuple[dict[str, float], float]:
+    """The metrics pooled over the test windows, and the training time in seconds, both from the
+    cache if it has them.
 
     Raises:
         UserError: as for `require_lightgbm`.
@@ -66,10 +69,11 @@ def lightgbm_metrics(data: ForecastingData, variant: str) -> tuple[dict[str, flo
         metrics = forecast_metrics(
             torch.from_numpy(prediction), windows.target, windows.scale, data.source.unit
         )
-        return {"metrics": metrics, "seconds": {"train": seconds}}
+        return {variant: metrics | {SECONDS: seconds}}
 
-    found = cached(identity, compute)
-    return found["metrics"], found["seconds"]["train"]
+    names = [metric.name for metric in described(data.source.unit)]
+    found = (cache or BaselineCache()).get(identity, [*names, SECONDS], compute)[variant]
+    return {name: found[name] for name in names}, found[SECONDS]
 
 
 def lightgbm_prediction(data: ForecastingData, differences: bool) -> tuple[np.ndarray, float]:

@@ -1,5 +1,6 @@
 """The reader of a folder of names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,9 +85,9 @@ def test_a_folder_without_names(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, mode: str) -> bytes:
+    def refuse(path: str, flags: int) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(UserError, match=r"Czech\.txt: the file cannot be read \(Permission denied"):
         read_names(root)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rnnexp.data.text import review_files
 from rnnexp.data.text.review_files import Review, categories, read_first, read_reviews
 from rnnexp.errors import UserError
 
@@ -322,7 +323,7 @@ def test_reading_stops_with_the_reader(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "positive.review"
     path.write_text(block("word " * 100) * 5_000, encoding="utf-8")
     file = CountingFile(path)
-    monkeypatch.setattr(Path, "open", lambda *_: io.BufferedReader(file))
+    monkeypatch.setattr(review_files, "open_regular", lambda *_: io.BufferedReader(file))
     reviews = read_reviews(path, "kitchen", "positive", encoding="utf-8")
     assert len(list(islice(reviews, 3))) == 3
     assert 3 * 500 < file.count < 50_000 < path.stat().st_size / 10

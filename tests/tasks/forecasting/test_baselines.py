@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from rnnexp.config import compose
 from rnnexp.runs.build import build_data
-from rnnexp.tasks.baseline_cache import baseline_metrics, cached
+from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 from rnnexp.tasks.forecasting.baselines import forecasting_baselines
 from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.task import Forecasting
@@ -75,15 +75,19 @@ def test_baselines_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         calls.append(1)
         return {"rule": {"smape": 0.1 + 0.2}}
 
-    assert cached({"data": "a"}, compute) == cached({"data": "a"}, compute)
-    assert cached({"data": "a"}, compute)["rule"]["smape"] == 0.1 + 0.2
+    def get(data: str, reads: bool = True) -> float:
+        return BaselineCache(reads=reads).get({"data": data}, ["smape"], compute)["rule"]["smape"]
+
+    assert get("a") == get("a") == 0.1 + 0.2
     assert len(calls) == 1
-    cached({"data": "b"}, compute)
+    get("b")
     assert len(calls) == 2
+    get("a", reads=False)
+    assert len(calls) == 3
     for path in (tmp_path / "cache/baselines").iterdir():
         path.write_text("{ half")
-    cached({"data": "a"}, compute)
-    assert len(calls) == 3
+    get("a")
+    assert len(calls) == 4
 
 
 @pytest.mark.slow

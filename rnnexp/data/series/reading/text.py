@@ -4,7 +4,9 @@ import codecs
 from pathlib import Path
 
 from rnnexp.config.typed import typed
+from rnnexp.data.lines import LARGEST
 from rnnexp.errors import UserError
+from rnnexp.files import read_regular
 
 MARKS = {  # the longer marks first: that of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF8: "utf-8-sig",
@@ -31,7 +33,7 @@ def read_bytes(path: Path) -> bytes:
         UserError: the file cannot be read, is empty, or is an archive or a workbook.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST)
     except OSError as error:
         raise UserError(f"{path}: the file cannot be read ({error.strerror})") from None
     for magic, what in OTHER_FILES.items():

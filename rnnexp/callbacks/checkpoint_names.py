@@ -1,0 +1,5 @@
+"""The files in the folder `checkpoints` of a run."""
+
+BEST = "best.ckpt"  # by the monitored metric
+LAST = "last.ckpt"  # from which the run goes on
+PREVIOUS = "previous.ckpt"  # the last but one, until the run is complete
