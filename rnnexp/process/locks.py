@@ -75,7 +75,7 @@ def locked(path: Path) -> Iterator[bool]:
 
 def is_locked(path: Path) -> bool:
     """Whether a live process holds the lock of a file."""
-    file = open_regular(path, os.O_RDWR) if HAS_LOCKS else None
+    file = open_regular(path, os.O_RDONLY) if HAS_LOCKS else None
     if file is None:
         return False
     try:

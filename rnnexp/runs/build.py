@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
+from rnnexp.callbacks.checkpoint_names import BEST
 from rnnexp.config import instantiate, targets
 from rnnexp.config.schema import plain
 from rnnexp.data.loading.module import DataModule, Spec
@@ -19,7 +20,7 @@ from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process import determinism
 from rnnexp.process.memory import check_memory
-from rnnexp.runs.folder.reading import BEST, CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
+from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
 from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.tasks.task import Task
 

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -
     Raises and returns: as `run`.
     """
     with ExitStack() as held:
+        held.enter_context(showing_how_to_go_on(record.folder))
         held.enter_context(enough_memory())
         asked, config = config, resolve(config)
         held.enter_context(cores.claimed(config.determinism.threads))
@@ -210,10 +212,25 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
         f"evaluation {seconds['evaluation']:.1f} s"
     )
     place = console.from_here(folder)
-    allow = [word for package in added_packages() for word in ("--allow", package)]
     console.show_line(f"run folder   {place}")
     if (folder / "tensorboard").exists():
         logdir = place / "tensorboard"
         console.show_line(f"look at it   {console.command('tensorboard', '--logdir', logdir)}")
-    console.show_line(f"test again   {console.command('rnnexp', 'test', place, *allow)}")
-    console.show_line(f"repeat it    {console.command('rnnexp', 'rerun', place, *allow)}")
+    console.show_line(f"test again   {to_type('test', folder)}")
+    console.show_line(f"repeat it    {to_type('rerun', folder)}")
+
+
+def to_type(command: str, folder: Path) -> str:
+    """What to type for a command on a run folder."""
+    allow = [word for package in added_packages() for word in ("--allow", package)]
+    return console.command("rnnexp", command, console.from_here(folder), *allow)
+
+
+@contextmanager
+def showing_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Show which command goes on with the run if the block is interrupted."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
+        console.show_line(f"go on        {to_type('resume', folder)}")
+        raise

@@ -6,7 +6,6 @@ damaged runs are counted, not hidden. Only the config keys that differ are colum
 """
 
 import json
-import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ import pandas as pd
 from rnnexp.data.source import fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
-from rnnexp.runs.folder.reading import read_config, read_digest, read_metrics, read_run
+from rnnexp.process.locks import is_locked
+from rnnexp.runs.folder.reading import LOCK, read_config, read_digest, read_metrics, read_run
 from rnnexp.runs.hyperparameters import by_option, hyperparameters, typed_keys
 
 # Columns beside config keys and metrics. METRIC + DEVIATION is the standard deviation of METRIC.
@@ -98,7 +98,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         no_config = error
     try:
         run = read_run(folder)
-        status = _status(run)
+        status = _status(folder, run)
         if status == "completed":
             if no_config:
                 raise no_config
@@ -183,18 +183,12 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
     return metrics
 
 
-def _status(run: dict[str, Any]) -> str:
-    """The status. `running` becomes `interrupted` if the process, on this host, is gone."""
+def _status(folder: Path, run: dict[str, Any]) -> str:
+    """The status. `running` becomes `interrupted` if no process of this host holds the lock."""
     status = str(run.get("status"))
-    if status != "running" or run.get("host") != socket.gethostname():
-        return status
-    try:
-        os.kill(int(run["pid"]), 0)
-    except PermissionError:
-        return status
-    except (OSError, KeyError, ValueError):
-        return "interrupted"
-    return status
+    is_here = run.get("host") == socket.gethostname()
+    gone = status == "running" and is_here and not is_locked(folder / LOCK)
+    return "interrupted" if gone else status
 
 
 # Tables -----------------------------------------------------------------------------------------
