@@ -98,7 +98,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         no_config = error
     try:
         run = read_run(folder)
-        status = _status(run)
+        status = current_status(run)
         if status == "completed":
             if no_config:
                 raise no_config
@@ -183,8 +183,9 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
     return metrics
 
 
-def _status(run: dict[str, Any]) -> str:
-    """The status. `running` becomes `interrupted` if the process, on this host, is gone."""
+def current_status(run: dict[str, Any]) -> str:
+    """The status in run.json, where `running` is `interrupted` if the process was on this host and
+    is gone."""
     status = str(run.get("status"))
     if status != "running" or run.get("host") != socket.gethostname():
         return status
