@@ -77,8 +77,10 @@ def _check_addresses(tree: Any, key: str, with_addresses: bool = False) -> None:
 
 def _check_keys(tree: Any, key: str) -> None:
     for name, branch in tree.items() if isinstance(tree, dict) else ():
-        if not isinstance(name, str):
-            raise UserError(f"{key or 'the config'} has the key {name!r}, which is no text")
+        if not isinstance(name, str) or not name.isprintable():
+            raise UserError(
+                f"{key or 'the config'} has the key {name!r}, which is no printable line"
+            )
         _check_keys(branch, f"{key}.{name}" if key else name)
 
 

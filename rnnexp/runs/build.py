@@ -1,5 +1,6 @@
 """Builds the objects of a run from its resolved config."""
 
+import warnings
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -88,7 +89,8 @@ def outline(config: DictConfig, spec: Spec) -> torch.nn.Module | None:
     if any(targets.is_added(targets.locate(node, key).__module__) for key, node in nodes):
         return None
     try:
-        with torch.random.fork_rng(), torch.device("meta"):
+        with torch.random.fork_rng(), torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about sizes of 0
             network: torch.nn.Module = instantiate(config, "model", spec=spec)
     except (RuntimeError, OverflowError) as error:  # e.g. sizes beyond 2^63
         line = str(error).partition("\n")[0]

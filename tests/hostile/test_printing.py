@@ -138,19 +138,19 @@ def test_the_leaderboard(
     for number, run in enumerate(runs):
         stranger = shutil.copytree(run, tmp_path / f"{number}{ODD}")
         config = OmegaConf.load(stranger / "config.yaml")
-        config.name = f"mine{ODD}|x"
+        config.name = f"mine{number and ODD}[bold]|x"
         OmegaConf.save(config, stranger / "config.yaml")
     (tmp_path / f"broken{ODD}").mkdir()
     (tmp_path / f"broken{ODD}" / "run.json").write_text("{")
     capsys.readouterr()
     assert main(["leaderboard", str(tmp_path), *form]) == 0
     out, err = capsys.readouterr()
-    assert f"broken{SEEN}" in err and r"\x1b" in out + err
+    assert f"broken{SEEN}" in err and r"name is 'mine\x1b[31m" in err
     assert printing.printable(out + err) == out + err
     if form == ["--json"]:
-        assert f"mine{ODD}|x" in {entry["name"] for entry in json.loads(out)}
+        assert "mine0[bold]|x" in {entry["name"] for entry in json.loads(out)}
     else:
-        assert "mine" in out
+        assert "mine0[bold]" in out
     if form == ["--markdown"]:
         rows = [line for line in out.splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows if "mine" in line}) <= 2
@@ -161,7 +161,7 @@ def test_testing_predicting_repeating(runs: list[Path], tmp_path: Path, capsys: 
     series, names = (shutil.copytree(run, tmp_path / f"{run.parent.name}{ODD}") for run in runs)
     for run in (series, names):
         facts = json.loads((run / "run.json").read_text())
-        facts["versions"]["torch"] = facts["code"]["commit"] = f"1{ODD}"
+        facts["versions"]["torch"] = "1[bold][/x]"
         (run / "run.json").write_text(json.dumps(facts))
     capsys.readouterr()
     assert main(["test", str(names)]) == 0
@@ -171,7 +171,11 @@ def test_testing_predicting_repeating(runs: list[Path], tmp_path: Path, capsys: 
     assert main(["predict", str(series), "--csv", f"series/1{ODD}.csv"]) == 0
     checked(capsys, f"1{SEEN}")
     assert main(["rerun", str(series)]) == 0
-    checked(capsys, f"1{SEEN} then", "verdict       identical")
+    checked(capsys, "1[bold][/x] then", "verdict       identical")
+    facts["versions"]["torch"] = f"1{ODD}"
+    (names / "run.json").write_text(json.dumps(facts))
+    assert main(["test", str(names)]) == 2
+    checked(capsys, r"versions.torch is '1\x1b")
     (series / "metrics.json").write_text(f'{{"{MARKED}"')
     assert main(["test", str(series)]) == 2
     checked(capsys, SEEN)

@@ -56,7 +56,7 @@ def assert_only_the_good_run(runs: Path, capture: Capture, sentence: str) -> Non
 
 
 WHOLE = "a whole number from 1 to 2,147,483,647"
-TEXT = "a text of at most 1,000 characters"
+TEXT = "a line of at most 1,000 printable characters"
 WRONG_ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
     "no pid": ({"status": "running", "pid": None}, f"pid is None, not {WHOLE}"),
     "pid 0": ({"pid": 0}, f"pid is 0, not {WHOLE}"),

@@ -64,11 +64,11 @@ REFUSED: dict[str, tuple[str, object, str]] = {
     "a variable of the environment": (
         "logger.name",
         "${oc.env:TOKEN}",
-        "logger.name is '${oc.env:TOKEN}': a recorded config holds values, not references",
+        "has an interpolation, ${...}, and a run has values alone",
     ),
-    "another key": ("optimizer.lr", "${seed}", "optimizer.lr is '${seed}': a recorded config"),
-    "a reference in a list": ("data.input_columns", ["${seed}"], "data.input_columns[0] is"),
-    "a reference in a key": ("callbacks", {"${seed}": None}, "callbacks.${seed} is '${seed}'"),
+    "another key": ("optimizer.lr", "${seed}", "has an interpolation"),
+    "a reference in a list": ("data.input_columns", ["${seed}"], "has an interpolation"),
+    "a reference in a key": ("callbacks", {"${seed}": None}, "has an interpolation"),
     "an address": (
         "logger.name",
         "http://127.0.0.1:9/x",

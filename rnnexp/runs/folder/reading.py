@@ -22,6 +22,7 @@ from rnnexp.runs.folder.tensors import wrong_tensor
 
 CHECKPOINT_FORMATS = (1,)
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
+LONGEST_HEADER = 1 << 16  # bytes; that of a run has some hundreds
 BEST, LAST = "best.ckpt", "last.ckpt"  # in the folder checkpoints
 CHECKPOINT_MISMATCH = (
     "{} does not match the network in config.yaml, one of them has been edited: {}"
@@ -120,6 +121,9 @@ def read_predictions(folder: Path) -> pd.DataFrame:
 def _read_table(path: Path, **settings: Any) -> pd.DataFrame:
     try:
         with open_regular(path, LARGEST[path.name]) as file:
+            if len(file.readline(LONGEST_HEADER)) == LONGEST_HEADER:  # pandas takes minutes
+                raise UserError(f"{path} is damaged: its first line is too long")
+            file.seek(0)
             return pd.read_csv(file, **settings)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error

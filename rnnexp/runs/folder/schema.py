@@ -38,14 +38,15 @@ class Whole:
 
 @dataclass(frozen=True)
 class Text:
-    """A text that is printed. is_path_inside: it may become a part of a path, and stays inside."""
+    """A text of one line that is printed. is_path_inside: it may become a part of a path, and stays
+    inside."""
 
     longest: int = 1000  # characters
     is_path_inside: bool = False
 
     def __str__(self) -> str:
         inside = ", which stays inside the folder" if self.is_path_inside else ""
-        return f"a text of at most {self.longest:,} characters{inside}"
+        return f"a line of at most {self.longest:,} printable characters{inside}"
 
 
 class Needed(dict[str, Any]):
@@ -106,6 +107,9 @@ def fault(value: Any, kind: Any, where: str = "") -> str | None:
     """What of a value is not of its kind, as a clause; None if all of it is."""
     match kind:
         case dict() if isinstance(value, dict) and str in kind:
+            odd = [key for key in value if not key.isprintable()]
+            if odd and isinstance(kind[str], Text):  # other keys may be names of series
+                return f"{where or 'it'} has the key {odd[0]!r}, which is no printable line"
             inner = [(key, value[key], kind[str]) for key in value]
         case dict() if isinstance(value, dict):
             for key in kind if isinstance(kind, Needed) else ():
@@ -130,8 +134,9 @@ def _is(value: Any, kind: Any) -> bool:
         case Whole(least, most):
             return type(value) is int and least <= value <= most
         case Text(longest, is_path_inside):
-            is_short = isinstance(value, str) and len(value) <= longest
-            return is_short and not (is_path_inside and _leaves_its_folder(value))
+            if not isinstance(value, str) or len(value) > longest or not value.isprintable():
+                return False
+            return not (is_path_inside and _leaves_its_folder(value))
         case type():
             return type(value) in ((int, float) if kind is float else (kind,))
     return value is kind  # None

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+DOUBLE = {torch.float32: torch.float64}  # trainer.precision=64 trains in it
+
 
 def wrong_tensor(content: Any) -> str | None:
     """What is wrong with the first odd tensor of a checkpoint, however deep; None if none is."""
@@ -39,7 +41,7 @@ def mismatch(network: nn.Module, state: dict[str, torch.Tensor]) -> str | None:
         mine, other = own[name], state[name]
         if mine.shape != other.shape:
             return f"{name} has the shape {tuple(other.shape)} in place of {tuple(mine.shape)}"
-        if mine.is_floating_point() != other.is_floating_point() or other.is_complex():
+        if other.dtype not in (mine.dtype, DOUBLE.get(mine.dtype)):
             return f"{name} holds {other.dtype} in place of {mine.dtype}"
     extra = [name for name in state if name not in own]
     return f"{extra[0]} is not of this network" if extra else None
