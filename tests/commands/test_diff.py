@@ -307,8 +307,11 @@ def test_runs_that_ended_before_they_recorded_anything(place: Path, capfd: Captu
         ("config.yaml", "a: [", "config.yaml cannot be read as a config"),
         ("metrics.json", '{"test/nll": "low"}', "metrics.json is damaged"),
         ("digest.json", "{}", "digest.json is damaged: it has no batch_order"),
-        ("history.csv", "epoch\n0\n", "history.csv is damaged"),
+        ("history.csv", "epoch\n0\n", "history.csv is damaged: it has no column step"),
+        ("history.csv", "epoch,step\n0,5,3\n", "history.csv is damaged: it is not a table"),
+        ("history.csv", "epoch,step\n\n" + "1," * 10**5, "one of its first lines is too long"),
     ],
+    ids=["run", "config", "metrics", "digest", "no_column", "wide_row", "endless_row"],
 )
 def test_damage_is_one_sentence(
     name: str, text: str, wrong: str, place: Path, capfd: Capture
@@ -335,7 +338,11 @@ def test_words_that_are_no_runs(place: Path, capfd: Capture) -> None:
 
 def test_foreign_text_stays_on_its_line(place: Path, capfd: Capture) -> None:
     forged = "\x1b[2J\nno difference"
-    change(place / "c" / "run.json", lambda run: run["versions"].update({forged: forged}))
-    main(["diff", "a", "c"])
+    unedited(place / "c")
+    change(place / "c" / "run.json", lambda run: run.update(data=forged))
+    change(place / "c" / "config.yaml", lambda config: config["data"].update(root=forged))
+    assert main(["diff", "a", "c"]) == DIFFERENT
     lines = capfd.readouterr().out.splitlines()
+    shown = r'"\u001b[2J\nno difference" in B'
+    assert f"config        data.root: absent in A, {shown}" in " ".join(lines)
     assert "no difference" not in lines and not any("\x1b" in line for line in lines)
