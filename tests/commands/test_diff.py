@@ -307,11 +307,21 @@ def test_runs_that_ended_before_they_recorded_anything(place: Path, capfd: Captu
         ("config.yaml", "a: [", "config.yaml cannot be read as a config"),
         ("metrics.json", '{"test/nll": "low"}', "metrics.json is damaged"),
         ("digest.json", "{}", "digest.json is damaged: it has no batch_order"),
+        ("checkpoints/last.ckpt", "x", "last.ckpt is not a checkpoint"),
         ("history.csv", "epoch\n0\n", "history.csv is damaged: it has no column step"),
         ("history.csv", "epoch,step\n0,5,3\n", "history.csv is damaged: it is not a table"),
         ("history.csv", "epoch,step\n\n" + "1," * 10**5, "one of its first lines is too long"),
     ],
-    ids=["run", "config", "metrics", "digest", "no_column", "wide_row", "endless_row"],
+    ids=[
+        "run",
+        "config",
+        "metrics",
+        "digest",
+        "checkpoint",
+        "no_column",
+        "wide_row",
+        "endless_row",
+    ],
 )
 def test_damage_is_one_sentence(
     name: str, text: str, wrong: str, place: Path, capfd: Capture

@@ -22,7 +22,10 @@ from rnnexp.runs.comparison.repetition import (
 )
 from rnnexp.runs.folder.digest import WEIGHTS, changed_files
 from rnnexp.runs.folder.reading import (
+    BEST,
+    LAST,
     hash_file,
+    read_checkpoint,
     read_config,
     read_config_hash,
     read_digest,
@@ -162,6 +165,10 @@ def _digest(folder: Path) -> dict[str, Any]:
 
 
 def _edited(folder: Path, run: dict[str, Any]) -> list[str]:
+    for name in (BEST, LAST):  # hashing takes long for what is too large to be a checkpoint
+        path = folder / "checkpoints" / name
+        if path.exists() and f"checkpoints/{name}" in run.get("files", {}):
+            read_checkpoint(path)
     recorded = run.get("config_sha256")
     is_there = (folder / "config.yaml").exists()
     changed = recorded and is_there and read_config_hash(folder) != recorded
