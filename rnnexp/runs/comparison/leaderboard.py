@@ -99,7 +99,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         no_config = error
     try:
         run = read_run(folder)
-        status = _status(folder, run)
+        status = current_status(folder, run)
         if status == "completed":
             if no_config:
                 raise no_config
@@ -184,8 +184,9 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
     return metrics
 
 
-def _status(folder: Path, run: dict[str, Any]) -> str:
-    """The status. `running` becomes `interrupted` if no process of this host holds the lock."""
+def current_status(folder: Path, run: dict[str, Any]) -> str:
+    """The status in run.json, where `running` is `interrupted` if no process of this host holds the
+    lock of the folder."""
     status = str(run.get("status"))
     is_here = run.get("host") == socket.gethostname()
     gone = status == "running" and is_here and not is_locked(folder / LOCK)
