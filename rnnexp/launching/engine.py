@@ -5,6 +5,7 @@ version of Hydra changes them.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
@@ -12,6 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+OURS = {"LocalLauncher": "rnnexp.launching.local"}  # launchers of ours -> their modules
 
 
 def engine() -> Any:
@@ -25,10 +28,23 @@ def launch_jobs(config: DictConfig, jobs: Sequence[Sequence[str]], function: Tas
 
     config: the config of any of the jobs, with its node `hydra`. jobs: the overrides of each job.
     """
-    context = HydraContext(engine().config_loader, Callbacks(config))
+    _register_launchers()
+    context = hydra_context(config)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=function, config=config
     )
     context.callbacks.on_multirun_start(config=config, config_name="train")
     launcher.launch(jobs, initial_job_idx=0)
     context.callbacks.on_multirun_end(config=config, config_name="train")
+
+
+def hydra_context(config: DictConfig) -> HydraContext:
+    """What Hydra hands to launchers and jobs."""
+    return HydraContext(engine().config_loader, Callbacks(config))
+
+
+def _register_launchers() -> None:
+    """Make our launchers known to Hydra, under the package in which it looks for plugins."""
+    for name, module in OURS.items():
+        launcher = getattr(import_module(module), name)
+        Plugins.instance().class_name_to_class[f"hydra_plugins.rnnexp.{name}"] = launcher
