@@ -116,6 +116,6 @@ def check_no_old_sweep(folder: Path) -> None:
         if run.get("overrides") and status_now(path.parent, run) != "completed":
             line = console.command("rnnexp", "resume", console.from_here(path.parent))
             raise UserError(
-                f"{folder} has no sweep.json, as the sweeps of earlier versions: go on with each of "
-                f"its runs, the first one with {line}"
+                f"{folder} has no sweep.json, as the sweeps of earlier versions: go on with each "
+                f"of its runs, the first one with {line}"
             )

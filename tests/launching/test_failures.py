@@ -13,9 +13,9 @@ from rnnexp.launching.sweep import Outcome, failures
 def planned(folder: Path, *jobs: tuple[str, ...]) -> Path:
     """The folder of a sweep of these jobs, which has just begun: job 3 is in the folder 3_a."""
     folder.mkdir(exist_ok=True)
-    numbered = enumerate(jobs)
     every = [
-        Job(one, OmegaConf.create(), {}, "", f"{number}_a", number) for number, one in numbered
+        Job(overrides, OmegaConf.create(), folder=f"{number}_a", number=number)
+        for number, overrides in enumerate(jobs)
     ]
     sweep.write(Plan(every, folder), None)
     return folder

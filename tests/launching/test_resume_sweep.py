@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 
 @pytest.fixture
-def killed(kept: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def killed(kept: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RNNEXP_CACHE", str(kept.place.parent / "cache"))
     monkeypatch.delenv("RNNEXP_ALLOW", raising=False)
-    yield kept.restored() / "sweep"
+    return kept.restored() / "sweep"
 
 
 def statuses(folder: Path) -> list[str]:
@@ -102,9 +102,6 @@ def test_what_is_missing_is_run_and_the_rest_stays(killed: Path, capsys: Capture
     done = ["completed", "failed", "completed", "completed", "failed", "completed"]
     assert statuses(killed) == done
     assert [times(folder) for folder in jobs[:3]] == untouched
-    names = [
-        f"{number}_quickstart_pmgru_seed{seed}" for number, seed in enumerate((0, 0, 0, 1, 1, 1))
-    ]
     labels = ["pmgru_lr0.1_seed", "pmgru_lr1e+39_seed", "pmgru_lr0.01_seed"] * 2
     names = [f"{number}_quickstart_{one}{number // 3}" for number, one in enumerate(labels)]
     assert sorted(path.name for path in killed.iterdir() if path.is_dir()) == names
@@ -143,12 +140,12 @@ def test_ctrl_c_names_the_command_that_finishes_the_sweep(
 ) -> None:
     """Twice: in the sweep, and in its resumption. The user has named the folders, and the same
     overrides are two jobs."""
-    begun: set[object] = set()
+    begun: list[object] = []
 
     def interrupted(self: object, *arguments: Any) -> None:
-        begun.add(self)
+        if self not in begun:
+            begun.append(self)
         if len(begun) in (2, 3):
-            begun.add("once")
             raise KeyboardInterrupt
 
     monkeypatch.setattr(History, "on_train_batch_end", interrupted)
@@ -204,9 +201,9 @@ def test_a_sweep_is_finished_as_it_began(killed: Path, capsys: Capture) -> None:
 
 
 def test_folders_without_a_sweep(killed: Path, tmp_path: Path, capsys: Capture) -> None:
+    first = sweep.failures(killed)[0].folder
     (killed / "sweep.json").unlink()
     said = refused(capsys, killed)
-    first = sorted(killed.iterdir())[1]  # the first one that is not completed
     assert "has no sweep.json" in said and f"resume {first}\n" in said
     assert "there is no folder" in refused(capsys, tmp_path / "nowhere")
     (tmp_path / "nothing").mkdir()
@@ -227,13 +224,13 @@ def test_another_config_than_it_was(killed: Path, tmp_path: Path, capsys: Captur
     said = refused(capsys, killed, code=3)
     assert f"job {last.number} of {killed} would not be what it was" in said
     assert f"resume {killed} --config-dir /gone --allow mine" in said
-    assert times(killed) == before | {killed: killed.stat().st_mtime_ns}
+    assert times(killed).items() <= before.items() | {(killed, killed.stat().st_mtime_ns)}
     assert main(["resume", str(killed), "--on-other-ground"]) == 1
     assert statuses(killed)[5] == "completed"
 
 
 @pytest.mark.parametrize(
-    "text, sentence",
+    ("text", "sentence"),
     [
         ("{ half", "is damaged: it is not valid JSON"),
         ("[]", "it is not a JSON object"),
@@ -259,11 +256,11 @@ STRANGE = [
     ("+callbacks=[default,../../theirs]", "names options of config groups alone"),
     ("model.recurrence._target_=os.system", "is not on the allow-list"),
     ("+callbacks.x={_target_: pytorch_lightning.callbacks.Timer}", "callbacks.x"),
-    ("data.root=http://elsewhere/x", "holds no address"),
+    ("+model.x=http://elsewhere/x", "holds no address"),
 ]
 
 
-@pytest.mark.parametrize("override, sentence", STRANGE)
+@pytest.mark.parametrize(("override", "sentence"), STRANGE)
 def test_overrides_of_a_stranger(
     killed: Path, override: str, sentence: str, capsys: Capture, tmp_path: Path
 ) -> None:
@@ -274,15 +271,15 @@ def test_overrides_of_a_stranger(
         content["jobs"][0]["overrides"].append(override)
 
     changed(killed, change)
-    before = {path for path in killed.parent.rglob("*")}
-    main(["resume", str(killed)])
+    before = set(killed.parent.rglob("*"))
+    assert main(["resume", str(killed), "--on-other-ground"]) in (1, 2)
     assert sentence in capsys.readouterr().err
-    new = {path for path in killed.parent.rglob("*")} - before
+    new = set(killed.parent.rglob("*")) - before
     assert all(path.is_relative_to(killed) for path in new)
 
 
 @pytest.mark.parametrize(
-    "key, text, sentence",
+    ("key", "text", "sentence"),
     [
         ("folder", "../elsewhere", "which stays inside the folder"),
         ("folder", "/elsewhere", "which stays inside the folder"),
