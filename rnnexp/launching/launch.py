@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,6 +30,8 @@ from rnnexp.runs import experiment
 from rnnexp.runs.folder.record import make_folder
 from rnnexp.runs.resume import forget, resume
 from rnnexp.streams import guarded
+
+_interrupted = Event()  # in this process
 
 
 def launch(plan: Plan, config_dir: Path | None) -> list[Outcome]:
@@ -103,6 +106,7 @@ def _run_jobs(plan: Plan, jobs: Sequence[Job], config_dir: Path | None) -> None:
     for folder in (plan.folder / one.folder for one in jobs):
         if (folder / "config.yaml").exists() and not (folder / "run.json").exists():
             forget(folder)  # it was killed when it had hardly begun
+    _interrupted.clear()
     with initialised(config_dir):
         launch_jobs(plan.sweep, overrides, job, jobs[0].number)
 
@@ -153,11 +157,17 @@ def run_one(overrides: Sequence[str]) -> None:
 @guarded()
 def job(config: DictConfig) -> float | None:
     """One job of a sweep, in any process. An error is printed at once and recorded in the run
-    folder; Hydra never sees an exception."""
+    folder; Hydra never sees an exception. Once one is interrupted, its process begins no other: a
+    launcher may go on giving it jobs."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
     try:
         return _run(config, job=HydraConfig.get().job.num)
     except (UserError, RunFailed) as error:
         complain(error)
+    except KeyboardInterrupt:
+        _interrupted.set()
+        raise
     except Exception:
         traceback.print_exc()
     return None
