@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
 from rnnexp.callbacks.history import History
 from rnnexp.cli import main
-from rnnexp.launching import sweep
+from rnnexp.launching import launch, sweep
 from rnnexp.process.locks import locked
 from tests.support import REPOSITORY
 from tests.support.runs import Kept
@@ -165,6 +168,26 @@ def test_ctrl_c_names_the_command_that_finishes_the_sweep(
     ]
     assert main(["resume", "all"]) == 0
     assert "all 3 jobs of all are completed" in capsys.readouterr().out
+
+
+def test_a_process_whose_job_was_interrupted_begins_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker of a parallel launcher is given the next job before the launcher hears of it."""
+    begun: list[int] = []
+
+    def interrupted(config: DictConfig, job: int) -> None:
+        begun.append(job)
+        raise KeyboardInterrupt
+
+    number = SimpleNamespace(get=lambda: SimpleNamespace(job=SimpleNamespace(num=3)))
+    monkeypatch.setattr(launch, "HydraConfig", number)
+    monkeypatch.setattr(launch, "_run", interrupted)
+    monkeypatch.setattr(launch, "_interrupted", Event())
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            launch.job(OmegaConf.create())
+    assert begun == [3]
 
 
 def test_a_job_that_had_hardly_begun_begins_anew(killed: Path) -> None:
