@@ -17,7 +17,8 @@ from rnnexp.nearest import did_you_mean
 from rnnexp.printing import complain, say
 from rnnexp.streams import guarded
 
-RESULT_IS_A_FOLDER = ("train", "test", "rerun")  # their exit code is not about what was printed
+# Their exit code is not about what was printed.
+RESULT_IS_A_FOLDER = ("train", "test", "rerun", "resume")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

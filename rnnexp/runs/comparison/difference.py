@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 
 from rnnexp.callbacks.checkpoint_names import BEST, LAST
 from rnnexp.errors import UserError
-from rnnexp.runs.comparison.leaderboard import current_status
 from rnnexp.runs.comparison.repetition import (
     differing_names,
     epoch_of,
@@ -31,6 +30,7 @@ from rnnexp.runs.folder.reading import (
     read_history,
     read_metrics,
     read_run,
+    status_now,
 )
 from rnnexp.runs.folder.schema import DIGEST
 from rnnexp.runs.hyperparameters import flat
@@ -100,9 +100,7 @@ def difference(a: Path, b: Path) -> Difference:
     configs, metrics = _both(first.config, second.config), _both(first.metrics, second.metrics)
     return Difference(
         runs={"a": str(a), "b": str(b)},
-        status=_pair(
-            current_status(first.folder, first.run), current_status(second.folder, second.run)
-        ),
+        status=_pair(status_now(first.folder, first.run), status_now(second.folder, second.run)),
         config=configs and _pairs(*configs),
         **{name: group and _pairs(*group) for name, group in groups.items()},
         metrics=metrics and _metrics(*metrics),
@@ -195,7 +193,7 @@ def _not_compared(name: str, run: _Run) -> Iterator[str]:
         "predictions.csv": run.table is not None,
     }
     if missing := [file for file, is_there in found.items() if not is_there]:
-        status = current_status(run.folder, run.run)
+        status = status_now(run.folder, run.run)
         yield f"{name} has no {_listed(missing, 'or')}: its status is {status!r}"
     if missing := [group for group, content in run.groups.items() if not content]:
         yield f"{name} did not record its {_listed(missing, 'and')}"

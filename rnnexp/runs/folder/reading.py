@@ -4,6 +4,7 @@ import hashlib
 import io
 import math
 import os
+import socket
 import warnings
 from collections.abc import Sequence
 from io import BufferedReader
@@ -19,9 +20,10 @@ from rnnexp.callbacks.checkpoint_names import BEST, LAST
 from rnnexp.config import recorded
 from rnnexp.errors import UserError
 from rnnexp.files import open_regular, read_regular
+from rnnexp.process.locks import is_locked
 from rnnexp.runs.folder import old_names
 from rnnexp.runs.folder.parsing import check_printable, check_yaml, parse_json
-from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, fault
+from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, SWEEP, fault
 from rnnexp.runs.folder.tensors import wrong_tensor
 
 CHECKPOINT_FORMATS = (1,)
@@ -47,6 +49,24 @@ def read_run(folder: Path) -> dict[str, Any]:
         hint = f"; the last run inside is {inside[-1]}" if inside else ""
         raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
     return old_names.translated_run(_read_json(folder / "run.json", RUN))
+
+
+def status_now(folder: Path, run: dict[str, Any]) -> str:
+    """The status of a run. `running` becomes `interrupted` if no process of this host holds the
+    lock."""
+    status = str(run.get("status"))
+    is_here = run.get("host") == socket.gethostname()
+    gone = status == "running" and is_here and not is_locked(folder / LOCK)
+    return "interrupted" if gone else status
+
+
+def read_sweep(folder: Path) -> dict[str, Any]:
+    """sweep.json of the folder of a sweep.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return _read_json(folder / "sweep.json", SWEEP)
 
 
 def read_config(folder: Path) -> DictConfig:
