@@ -59,7 +59,7 @@ class LocalLauncher(Launcher):
             (initial_job_idx + place, list(overrides), *shared)
             for place, overrides in enumerate(job_overrides)
         ]
-        environments = self.environments(len(jobs))
+        environments = self.environments()
         console.show(f"{len(jobs)} jobs, {min(len(environments), len(jobs))} at the same time")
         returns = [JobReturn(status=JobStatus.FAILED) for _ in jobs]
         began, done = time.monotonic(), 0
@@ -75,7 +75,7 @@ class LocalLauncher(Launcher):
                 console.show_line(f"{done}/{len(jobs)}  {seconds:.0f} s  {label}  {what}")
         return returns
 
-    def environments(self, jobs: int) -> list[dict[str, str]]:
+    def environments(self) -> list[dict[str, str]]:
         """The variables of each process: its threads, and its GPU where there are several."""
         threads = {"OMP_NUM_THREADS": str(self.threads_per_job)}
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -129,5 +129,5 @@ def ended(folder: Path) -> str:
         run = read_run(folder)
     except UserError as error:
         return str(error)
-    error = f": {run['error']}" if "error" in run else ""
-    return f"{run.get('status')}{error}"
+    why = f": {run['error']}" if "error" in run else ""
+    return f"{run.get('status')}{why}"

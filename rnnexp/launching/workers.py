@@ -90,16 +90,15 @@ def run_side_by_side(
                 elif worker is not None and worker.number is None:
                     worker.end()
                     slots[place] = None
-            busy = {worker.connection: place for place, worker in enumerate(slots) if worker}
-            for ready in connection.wait(list(busy)) if busy else ():
-                place = busy[ready]
-                worker = slots[place]
-                assert worker is not None
-                outcome = worker.outcome()
-                if outcome.died:
-                    worker.end()
-                    slots[place] = None
-                yield outcome
+            connections = [worker.connection for worker in slots if worker]
+            answered = connection.wait(connections) if connections else []
+            for place, worker in enumerate(slots):
+                if worker and worker.connection in answered:
+                    outcome = worker.outcome()
+                    if outcome.died:
+                        worker.end()
+                        slots[place] = None
+                    yield outcome
     except BaseException:
         _interrupt([worker for worker in slots if worker])
         raise
