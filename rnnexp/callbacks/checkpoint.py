@@ -11,8 +11,9 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 
-from rnnexp.callbacks.checkpoint_names import BEST, LAST, PREVIOUS
+from rnnexp.callbacks.checkpoint_names import BEST, LAST, NEXT, PREVIOUS
 from rnnexp.callbacks.history import History
 from rnnexp.callbacks.position import position_of, restore, restore_means, with_corrected_counts
 from rnnexp.config.targets import OWN_FOLDER
@@ -58,6 +59,7 @@ class Checkpoint(ModelCheckpoint):
         self._saved_at = time.monotonic()
         self._position: dict[str, Any] = {}  # while last.ckpt is being written
         self._restored: dict[str, Any] = {}  # the position from which the run goes on
+        self._silent: list[Logger] = []  # loggers, until that position is reached
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
@@ -69,6 +71,8 @@ class Checkpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        if self._restored:  # what the other callbacks log before it, they have logged before
+            self._silent, trainer.loggers = trainer.loggers, []
         self._saved_at = time.monotonic()
         self.interruption.watch()  # Lightning has taken over SIGTERM
 
@@ -77,6 +81,7 @@ class Checkpoint(ModelCheckpoint):
     ) -> None:
         if self._restored:
             restore(trainer, self._restored)
+            trainer.loggers = self._silent
         elif batch_idx % trainer.accumulate_grad_batches == 0:
             if self._is_due(trainer, batch_idx) or self.interruption.asked:
                 self._save_last(trainer, batch_idx)
@@ -97,6 +102,8 @@ class Checkpoint(ModelCheckpoint):
             self._restored = {}
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._restored:  # it was trained
+            trainer.loggers = self._silent
         self._save_last(trainer, 0, trained=True)
         if self.interruption.asked:
             raise KeyboardInterrupt
@@ -113,12 +120,12 @@ class Checkpoint(ModelCheckpoint):
         folder = Path(trainer.default_root_dir) / "checkpoints"
         self._position = {**position_of(trainer, batch), "trained": trained}
         try:
-            trainer.save_checkpoint(folder / "next.ckpt")
+            trainer.save_checkpoint(folder / NEXT)
         finally:
             self._position = {}
         if (folder / LAST).exists():
             os.replace(folder / LAST, folder / PREVIOUS)
-        os.replace(folder / "next.ckpt", folder / LAST)
+        os.replace(folder / NEXT, folder / LAST)
         self._saved_at = time.monotonic()
 
     def on_save_checkpoint(

@@ -52,8 +52,9 @@ class Start:
 
     def sentence(self, config: DictConfig) -> str:
         """From where the run goes on, for the console."""
-        epochs = max(config.trainer.get("max_epochs") or 0, self.epoch)
-        where = f"epoch {self.epoch + 1}/{epochs}, step {self.batch + 1}"
+        epochs = config.trainer.get("max_epochs")
+        of = f"/{epochs}" if epochs and epochs > self.epoch else ""  # else max_steps ends the run
+        where = f"epoch {self.epoch + 1}{of}, step {self.batch + 1}"
         found = f"{self.damaged}: going on from the one before it\n" if self.damaged else ""
         return f"{found}going on {'after the training' if self.is_trained else f'at {where}'}"
 

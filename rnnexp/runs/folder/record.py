@@ -36,9 +36,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnexp.callbacks.checkpoint_names import PREVIOUS
+from rnnexp.callbacks.checkpoint_names import NEXT, PREVIOUS
 from rnnexp.errors import CannotRerun, RunFailed, UserError
-from rnnexp.files import csv_text, write_bytes, write_json, write_text
+from rnnexp.files import csv_text, remove_unfinished, write_bytes, write_json, write_text
 from rnnexp.printing import PrintableFormatter
 from rnnexp.process.interruption import Interruption, interruptible
 from rnnexp.process.locks import locked
@@ -73,8 +73,11 @@ class RunRecord:
             write_json(self.folder / "run.json", self.run)
 
     def goes_on(self, **facts: Any) -> None:
-        """Write from now on, with these facts of how the run goes on."""
+        """Write from now on, with these facts of how the run goes on. What was being written when
+        the run was killed is removed."""
         self._waits = False
+        remove_unfinished(self.folder)
+        (self.folder / "checkpoints" / NEXT).unlink(missing_ok=True)
         for left in ("finished", "error"):
             self.run.pop(left, None)
         self.save(resumed=[*self.run.get("resumed", []), {"time": now(), **facts}])
