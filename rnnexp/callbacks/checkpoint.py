@@ -71,8 +71,10 @@ class Checkpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        if self._restored:  # what the other callbacks log before it, they have logged before
-            self._silent, trainer.loggers = trainer.loggers, []
+        if self._restored:
+            self._silent = trainer.loggers
+            if not self._restored.get("longer"):  # what comes before the position has been logged
+                trainer.loggers = []
         self._saved_at = time.monotonic()
         self.interruption.watch()  # Lightning has taken over SIGTERM
 

@@ -80,18 +80,23 @@ def check_longer(config: DictConfig, start: Start) -> None:
     Raises:
         CannotRerun: it cannot.
     """
-    epochs = config.trainer.max_epochs
+    epochs, steps = config.trainer.max_epochs, config.trainer.get("max_steps", -1)
+    position = start.checkpoint["position"]
     if config.scheduler:
         raise CannotRerun(
             f"the learning-rate schedule of {start.folder} depends on the length of the run, so it "
             f"cannot be made longer: `rnnexp rerun {start.folder} {LENGTH}{epochs}` trains it from "
             "the beginning"
         )
-    if start.is_trained and start.checkpoint["position"]["should_stop"]:
+    if start.is_trained and position["should_stop"]:
         raise CannotRerun(f"{start.folder} was stopped early: more epochs do not make it longer")
     if epochs <= start.epoch:
         raise CannotRerun(f"{LENGTH}{epochs}: {start.folder} has been trained for {start.epoch}")
-    start.checkpoint["position"]["trained"] = False
+    if 0 <= steps <= start.checkpoint["global_step"]:
+        raise CannotRerun(
+            f"trainer.max_steps={steps} has ended {start.folder}: more epochs do not make it longer"
+        )
+    position["longer"], position["trained"] = start.is_trained, False
 
 
 def _config(folder: Path) -> DictConfig:
