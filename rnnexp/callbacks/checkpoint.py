@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
@@ -35,6 +35,7 @@ class Checkpoint(ModelCheckpoint):
 
     due: when `last.ckpt` is due within an epoch: every_minutes, every_steps; None: it is not.
     history: its batches are those that have been trained on. interruption: what signals do.
+    trains: whether a batch has been trained on in this process, after all that was to be restored.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Checkpoint(ModelCheckpoint):
         self.every_minutes = (due or {}).get("every_minutes")
         self.every_steps = (due or {}).get("every_steps")
         self.history, self.interruption = history or History(), interruption or Interruption()
+        self.trains = False
         self._saved_at = time.monotonic()
         self._position: dict[str, Any] = {}  # while last.ckpt is being written
         self._restored: dict[str, Any] = {}  # the position from which the run goes on
@@ -102,6 +104,7 @@ class Checkpoint(ModelCheckpoint):
         if self._restored:
             restore_means(trainer, self._restored["means"])
             self._restored = {}
+        self.trains = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._restored:  # it was trained
@@ -142,6 +145,9 @@ class Checkpoint(ModelCheckpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        for callback in cast(Any, trainer).callbacks:
+            if callback.state_dict() and callback.state_key not in checkpoint["callbacks"]:
+                raise ValueError(f"it has nothing of {type(callback).__name__}")
         self._restored = checkpoint["position"]
 
     # Lightning keeps paths, and forgets the best score if the folder has been moved.

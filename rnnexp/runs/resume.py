@@ -33,8 +33,8 @@ def resume(folder: Path, on_other_ground: bool = False) -> None:
         CannotRerun: the run cannot go on, or the environment differs.
         RunFailed: the training cannot continue.
     """
+    config = _config(folder)  # first, so that nothing is written into a folder without a run
     with recording_again(folder, sys.argv) as record:
-        config = _config(folder)
         find_data(config, record.run)
         start = read_start(folder, on_other_ground)
         if start is None:

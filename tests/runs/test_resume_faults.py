@@ -151,9 +151,9 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before_it(
     killed: Path, ends_well: Callable[..., str]
 ) -> None:
     (killed / "checkpoints/last.ckpt").write_bytes(b"")
-    said = ends_well(killed)
-    assert "last.ckpt is not a checkpoint" in said
-    assert "going on from the one before it\ngoing on at epoch 2/2, step 2\n" in said
+    said = "".join(ends_well(killed).split())  # it may be wrapped anywhere
+    assert "last.ckptisnotacheckpoint" in said
+    assert "goingonfromtheonebeforeitgoingonatepoch2/2,step2" in said
 
 
 def test_wherever_it_is_torn(killed: Path) -> None:
@@ -223,9 +223,10 @@ STRANGE = {
     ),
     "short states of Python": (set_at("position", "random", "python", value=torch.ones(3)), "py"),
     "states of NumPy": (set_at("position", "random", "numpy", value=torch.ones(624)), "numpy"),
-    "rest of NumPy": (set_at("position", "random", "numpy_rest", value=[1]), "numpy_rest"),
+    "rest of NumPy": (set_at("position", "random", "numpy_rest", value=[1]), "numpy"),
     "logged steps": (set_at("position", "logged_steps", value=-1), "logged_steps"),
     "means": (set_at("position", "means", value={"train/loss": 5}), "means"),
+    "other means": (set_at("position", "means", value={"train/loss": {}}), "has no value"),
     "metrics": (set_at("position", "callback_metrics", value={"a": "b"}), "callback_metrics"),
     "trained": (set_at("position", "trained", value="yes"), "trained"),
     "event files": (set_at("position", "event_files", value={"a": "b"}), "event_files"),
@@ -233,11 +234,14 @@ STRANGE = {
     "negative batches": (set_at("trained", value=[6, -1]), "trained"),
     "too many batches": (set_at("trained", value=[6, 10**9]), "trained"),
     "no epoch": (set_at("trained", value=[]), "trained"),
-    "no weights": (removed("state_dict"), "weights"),
+    "no weights": (removed("state_dict"), "no state_dict"),
     "no optimisers": (removed("optimizer_states"), "optimizer_states"),
     "odd optimisers": (set_at("optimizer_states", value=[{"state": 5}]), "optimizer_states"),
     "two optimisers": (lambda c: c["optimizer_states"].append({}), "optimizer_states"),
     "no loops": (removed("loops"), "loops"),
+    "no schedule": (set_at("lr_schedulers", value=[]), "schedules"),
+    "no progress": (set_at("loops", "fit_loop", value={}), "epoch_progress"),
+    "fewer batches": (set_at("trained", value=[6, 1]), "different numbers of batches"),
     "odd loops": (set_at("loops", "fit_loop", value=7), "fit_loop"),
     "no callbacks": (set_at("callbacks", value=[]), "callbacks"),
     "another version of Lightning": (removed("pytorch-lightning_version"), "pytorch-lightning"),
@@ -252,6 +256,32 @@ def test_a_checkpoint_of_a_stranger(
     change, said = STRANGE[name]
     rewrite(killed / "checkpoints/last.ckpt", change)
     assert said in refused(killed, CANNOT)
+
+
+DEEPER = {
+    "a loop": set_at("loops", "fit_loop", "epoch_loop.scheduler_progress", value=7),
+    "a callback": set_at("callbacks", value={"History": {"rows": 5}}),
+    "an optimiser": set_at("optimizer_states", value=[{"state": {}, "param_groups": [{}]}]),
+    "the state of a weight": set_at("optimizer_states", 0, "state", 0, value={"step": "x"}),
+    "a schedule": set_at("lr_schedulers", value=[{"last_epoch": "x"}]),
+    "means of nothing": set_at(
+        *("position", "means"),
+        value={"x": {"value": torch.ones(1), "cumulated_batch_size": torch.ones(1)}},
+    ),
+    "the version of Lightning": set_at("pytorch-lightning_version", value="x"),
+    "the history": removed("callbacks", "History"),
+}
+
+
+@pytest.mark.parametrize("name", DEEPER)
+def test_a_checkpoint_that_cannot_be_restored(
+    name: str, killed: Path, capfd: pytest.CaptureFixture
+) -> None:
+    rewrite(killed / "checkpoints/last.ckpt", DEEPER[name])
+    assert main(["resume", str(killed)]) == CANNOT
+    said = capfd.readouterr().err
+    assert said.startswith("rnnexp: ") and said.count("\n") == 1 and "last.ckpt" in said, said
+    assert read_run(killed)["status"] == "failed"
 
 
 def test_a_checkpoint_of_another_network(
@@ -275,7 +305,7 @@ def test_a_run_without_a_checkpoint_begins_anew(
         for path in killed.iterdir():
             if path.name != "config.yaml":
                 path.unlink()
-    assert f"{killed} has no checkpoint: beginning anew\n" in ends_well(killed)
+    assert "beginning anew\n" in ends_well(killed)
     assert read_run(killed)["resumed"][0]["anew"] is True
 
 
