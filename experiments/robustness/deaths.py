@@ -8,6 +8,7 @@ import os
 import pydoc
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -18,7 +19,9 @@ from typing import Any
 
 import rnnexp.launching.launch
 import rnnexp.runs.resume  # noqa: F401 - what commands import late, once for all processes
+from rnnexp.callbacks.history import History
 from rnnexp.cli import main
+from rnnexp.tasks.task import Task
 
 HANGING_SECONDS = 120
 
@@ -73,20 +76,45 @@ class AfterSeconds:
 
     def plant(self) -> None:
         """Watch the training of this process."""
-        import threading
-
-        from rnnexp.tasks.task import Task
-
         step = Task.training_step
 
         def first(*arguments: Any) -> Any:
-            Task.training_step = step
+            setattr(Task, "training_step", step)  # noqa: B010
             watch = threading.Timer(self.seconds, os.kill, (os.getpid(), self.signal))
             watch.daemon = True
             watch.start()
             return step(*arguments)
 
-        Task.training_step = first
+        setattr(Task, "training_step", first)  # noqa: B010
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A function that does nothing any more. function: its full name."""
+
+    function: str
+
+    def plant(self) -> None:
+        """Replace the function in this process."""
+        place, _, name = self.function.rpartition(".")
+        setattr(pydoc.locate(place), name, lambda *arguments: None)
+
+
+@dataclass(frozen=True)
+class Noting:
+    """Notes in a file after which epoch and step a process is, e.g. "2.14"."""
+
+    path: Path
+
+    def plant(self) -> None:
+        """Watch the training of this process."""
+        note = History.on_train_batch_end
+
+        def noting(history: Any, trainer: Any, *arguments: Any) -> None:
+            self.path.write_text(f"{trainer.current_epoch + 1}.{arguments[-1] + 1}")
+            note(history, trainer, *arguments)
+
+        setattr(History, "on_train_batch_end", noting)  # noqa: B010
 
 
 def run_apart(
@@ -122,7 +150,7 @@ def _write_to(log: Path) -> None:
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
 
 
 def _waited_for(child: int) -> int:

@@ -22,7 +22,7 @@ def outcome(folder: Path) -> dict[str, Any]:
         found["gradient_flow.csv"] = (folder / "gradient_flow.csv").read_bytes()
     if (folder / "history.csv").exists():
         history = read_history(folder)
-        kept = [name for name in history if not name.endswith(TIMES)]
+        kept = [name for name in history if not str(name).endswith(TIMES)]
         found["history.csv"] = history[kept].to_csv(index=False)
     run = json.loads((folder / "run.json").read_text())
     found["status"] = run["status"]

@@ -94,7 +94,7 @@ class Start:
         """Draw the batches before the checkpoint again.
 
         Raises:
-            CannotRerun: the batches come from elsewhere than one of our samplers.
+            CannotRerun: the batches come from elsewhere than one of our samplers, or are fewer.
         """
         loader = data.train_dataloader()
         sampler = getattr(loader, "sampler", None)
@@ -103,13 +103,10 @@ class Start:
                 f"{type(data).__name__} cannot go on: its batches do not come from a sampler of "
                 "rnnexp.data.loading.samplers, whose order can be repeated"
             )
-        trained = self.checkpoint["trained"]
-        if max(trained) > len(sampler):
-            raise CannotRerun(
-                f"{self.path} is damaged: trained has an epoch of {max(trained):,} batches, and an "
-                f"epoch has {len(sampler):,}"
-            )
-        sampler.replay(trained)
+        try:
+            sampler.replay(self.checkpoint["trained"])
+        except ValueError as error:
+            raise CannotRerun(f"{self.path} is damaged: {error}") from error
 
     @contextmanager
     def read_by(self, checkpoint: Checkpoint) -> Iterator[None]:

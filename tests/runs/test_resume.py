@@ -12,8 +12,8 @@ import pytest
 
 from experiments.robustness.deaths import Death
 from experiments.robustness.outcome import differences, outcome
-from rnnexp.callbacks import position
 from rnnexp.cli import main
+from rnnexp.process import determinism
 from rnnexp.runs.folder.reading import read_history, read_run
 from tests.support.interrupted import BATCH, EVERY_STEP, RECORD, TEST, VALIDATION, train
 from tests.support.shrink import SYNTHETIC_LOAD
@@ -105,7 +105,7 @@ def test_without_the_random_states_it_ends_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     train(folder, DROPOUT, Death(BATCH, 14))
-    monkeypatch.setattr(position.determinism, "restore_random_states", lambda states: None)
+    monkeypatch.setattr(determinism, "restore_random_states", lambda states: None)
     assert main(["resume", str(folder)]) == 0
     whole = uninterrupted(*DROPOUT)
     now = outcome(folder)

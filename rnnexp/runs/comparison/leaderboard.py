@@ -6,6 +6,7 @@ damaged runs are counted, not hidden. Only the config keys that differ are colum
 """
 
 import json
+import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
