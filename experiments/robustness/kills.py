@@ -221,9 +221,10 @@ def main(argv: list[str] | None = None) -> int:
                     found.interrupted(name, one, whole, moment)
                 found.control(name, one, whole)
     equal = sum(row["equal"] == "yes" for row in found.rows)
+    interrupted = sum("control" not in row["interrupted"] for row in found.rows)
     title = (
-        f"{found.kills} kills by SIGKILL and {len(found.rows)} runs that were interrupted: {equal} "
-        f"end as the run that was not"
+        f"{found.kills} kills by SIGKILL; of {interrupted} interrupted runs, {equal} end as the "
+        "run that was not"
     )
     text = study.markdown_table(title, pd.DataFrame(found.rows))
     console.show_markdown(text)

@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.config import check_recorded, override
-from rnnexp.errors import CannotRerun
+from rnnexp.errors import CannotRerun, UserError
+from rnnexp.process.locks import is_locked
 from rnnexp.runs.experiment import conduct, run
-from rnnexp.runs.folder.reading import read_config, read_run
+from rnnexp.runs.folder.reading import LOCK, read_config, read_run
 from rnnexp.runs.folder.record import recording_again
 from rnnexp.runs.locations import find_data
 from rnnexp.runs.start import Start, read_start
@@ -64,6 +65,8 @@ def go_on_longer(folder: Path, again: Path, epochs: str, on_other_ground: bool =
             has already been longer or was stopped early.
     """
     config = override(_config(folder), [epochs])
+    if is_locked(folder / LOCK):
+        raise UserError(f"{folder} is in use: another process is running it")
     start = read_start(folder, on_other_ground)
     if start is None:
         raise CannotRerun(f"{folder} has no checkpoint to go on from")

@@ -83,7 +83,8 @@ class Start:
                 "--on-other-ground to go on all the same, which the run then records"
             )
         if differing:
-            record.run["other_ground"] = {name: list(pair) for name, pair in differing.items()}
+            found = {name: list(pair) for name, pair in differing.items()}
+            record.run["other_ground"] = record.run.get("other_ground", {}) | found
         if wrong := mismatch(task, self.checkpoint["state_dict"]):
             raise CannotRerun(CHECKPOINT_MISMATCH.format(self.path, wrong))
         schedules = int(task.make_scheduler is not None)

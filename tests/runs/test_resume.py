@@ -14,7 +14,8 @@ from experiments.robustness.deaths import Death
 from experiments.robustness.outcome import differences, outcome
 from rnnexp.cli import main
 from rnnexp.process import determinism
-from rnnexp.runs.folder.reading import read_history, read_run
+from rnnexp.process.locks import locked
+from rnnexp.runs.folder.reading import LOCK, read_history, read_run
 from tests.support.interrupted import BATCH, EVERY_STEP, RECORD, TEST, VALIDATION, train
 from tests.support.shrink import SYNTHETIC_LOAD
 
@@ -99,6 +100,15 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
     assert len(read_run(folder)["resumed"]) == len(deaths)
 
 
+def test_what_is_killed_before_it_trains_begins_anew(
+    folder: Path, uninterrupted: Callable[..., dict[str, Any]]
+) -> None:
+    """At first, config.yaml has every `auto`."""
+    early = [Death(f"{RECORD}.{name}") for name in ("config", "kept")]
+    train(folder, LOAD, *early, Death(f"{RECORD}.kept", signal=signal.SIGTERM), Death(BATCH))
+    goes_on(folder, uninterrupted(*LOAD))
+
+
 def test_without_the_random_states_it_ends_otherwise(
     folder: Path,
     uninterrupted: Callable[..., dict[str, Any]],
@@ -163,6 +173,8 @@ def test_a_run_made_longer_is_the_longer_run(
     uninterrupted: Callable[..., dict[str, Any]],
 ) -> None:
     train(folder, [*CONSTANT, "trainer.max_epochs=2"], *deaths)
+    with locked(folder / LOCK):  # and its lock file is removed
+        assert main(["resume", str(folder), "trainer.max_epochs=3"]) == 2
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert main(["resume", str(folder), "trainer.max_epochs=3"]) == 0
     [longer] = Path("outputs").glob("*/*")

@@ -2,6 +2,7 @@
 is gone."""
 
 import errno
+import logging
 import os
 import random
 import resource
@@ -141,6 +142,34 @@ def test_no_room_for_a_result_or_a_folder_that_is_read_only(
         assert main(["resume", str(killed)]) == FAILED
     said = capfd.readouterr().err
     assert said == f"rnnexp: the run cannot be written to {killed}: {os.strerror(fault)}\n"
+    ends_well(killed)
+
+
+def test_a_folder_that_is_read_only(
+    killed: Path,
+    refused: Callable[..., str],
+    ends_well: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = os.open
+
+    def read_only(path: Any, flags: int, *arguments: Any, **settings: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR) and Path(path).is_relative_to(killed):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, flags, *arguments, **settings)
+
+    def cannot_open(handler: logging.FileHandler) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), handler.baseFilename)
+
+    def cannot_write(path: Path, content: bytes) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        patch.setattr(logging.FileHandler, "_open", cannot_open)
+        patch.setattr(Path, "write_bytes", cannot_write)
+        said = refused(killed, FAILED)
+    assert said == f"rnnexp: the run cannot be written to {killed}: {os.strerror(errno.EROFS)}\n"
     ends_well(killed)
 
 

@@ -257,7 +257,11 @@ def _is_of_the_disk(error: OSError, folder: Path) -> bool:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that a full disk does not fail: the run itself finds out."""
+    """A log file that a full or read-only disk does not fail: the run itself finds out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # it is opened at the first message
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
@@ -267,7 +271,7 @@ class _LogFile(logging.FileHandler):
 def _logging(path: Path) -> Iterator[Callable[..., None]]:
     """Write all log messages to a file during the block. Yields a function that writes a text with
     a level to this file alone; the command prints to the console."""
-    handler = _LogFile(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
