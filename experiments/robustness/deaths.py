@@ -26,6 +26,19 @@ from rnnexp.tasks.task import Task
 HANGING_SECONDS = 120
 
 
+def located(function: str) -> tuple[Any, str]:
+    """The module or the class of a function with this full name, and its name there.
+
+    Raises:
+        LookupError: there is none.
+    """
+    place, _, name = function.rpartition(".")
+    owner = pydoc.locate(place)
+    if not hasattr(owner, name):
+        raise LookupError(f"there is no function {function}")
+    return owner, name
+
+
 @dataclass(frozen=True)
 class Death:
     """A signal that a process sends to itself at a call of a function.
@@ -44,8 +57,7 @@ class Death:
 
     def plant(self) -> None:
         """Replace the function in this process."""
-        place, _, name = self.function.rpartition(".")
-        owner: Any = pydoc.locate(place)
+        owner, name = located(self.function)
         function, calls = getattr(owner, name), 0
 
         @wraps(function)
@@ -96,13 +108,12 @@ class Leaving:
 
     def plant(self) -> None:
         """Replace the function in this process."""
-        place, _, name = self.function.rpartition(".")
-        setattr(pydoc.locate(place), name, lambda *arguments: None)
+        setattr(*located(self.function), lambda *arguments: None)
 
 
 @dataclass(frozen=True)
 class Noting:
-    """Notes in a file after which epoch and step a process is, e.g. "2.14"."""
+    """Notes in the lines of a file after which epoch and step a process was, e.g. "2.14"."""
 
     path: Path
 
@@ -111,7 +122,8 @@ class Noting:
         note = History.on_train_batch_end
 
         def noting(history: Any, trainer: Any, *arguments: Any) -> None:
-            self.path.write_text(f"{trainer.current_epoch + 1}.{arguments[-1] + 1}")
+            with self.path.open("a") as file:
+                file.write(f"{trainer.current_epoch + 1}.{arguments[-1] + 1}\n")
             note(history, trainer, *arguments)
 
         setattr(History, "on_train_batch_end", noting)  # noqa: B010

@@ -174,8 +174,8 @@ class Study:
             self.kills += code == -signal.SIGKILL
             if plant is not None and code == 0:
                 where.append("it had ended before")
-            elif place.exists():
-                where.append(place.read_text())
+            elif place.exists() and place.read_text():
+                where.append(place.read_text().split()[-1])
             else:
                 where.append("no step yet")
             argv = ["resume", str(folder)]
