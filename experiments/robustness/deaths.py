@@ -1,7 +1,6 @@
 """Runs a command of rnnexp in a process of its own, which a signal ends at a planted moment.
 
-The process is forked from one that has imported torch, and has computed nothing with it yet. So it
-starts at once, and nothing that it does can be undone by the one that watches it.
+The process is forked from this one, which has imported torch. So it starts at once.
 """
 
 import os
@@ -11,7 +10,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -129,10 +127,8 @@ class Noting:
         setattr(History, "on_train_batch_end", noting)  # noqa: B010
 
 
-def run_apart(
-    argv: list[str], *plants: Any, log: Path, also: Callable[[], object] = lambda: None
-) -> int:
-    """Run `rnnexp ARGV` in a forked process, with what is planted there. also: called in it first.
+def run_apart(argv: list[str], *plants: Any, log: Path) -> int:
+    """Run `rnnexp ARGV` in a forked process, with what is planted there.
 
     log: a file for what it prints. Returns the exit code; that of a signal is negative.
     """
@@ -144,7 +140,6 @@ def run_apart(
         try:
             _write_to(log)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            also()
             for one in plants:
                 one.plant()
             sys.argv = ["rnnexp", *argv]
