@@ -1,8 +1,8 @@
 """The command `rnnexp`: every file in rnnexp/commands is a subcommand.
 
-Exit codes: 0 success; 1 a run or a check failed; 2 a mistake of the user; 3 cannot rerun: names
-what is missing; 4 repeated in a different environment, with different results; 130 interrupted;
-141 the reader of the output is gone.
+Exit codes: 0 success; 1 a run or a check failed, or two runs differ; 2 a mistake of the user;
+3 cannot rerun: names what is missing; 4 repeated in a different environment, with different
+results; 130 interrupted; 141 the reader of the output is gone.
 """
 
 import ast
@@ -17,7 +17,8 @@ from rnnexp.nearest import did_you_mean
 from rnnexp.printing import complain, say
 from rnnexp.streams import guarded
 
-RESULT_IS_A_FOLDER = ("train", "test", "rerun")  # their exit code is not about what was printed
+# Their exit code is not about what was printed.
+RESULT_IS_A_FOLDER = ("train", "test", "rerun", "resume")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

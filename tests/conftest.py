@@ -86,7 +86,8 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("RNNEXP_OUTPUTS", raising=False)
-    monkeypatch.delenv("RNNEXP_ALLOW", raising=False)
+    monkeypatch.setenv("RNNEXP_ALLOW", "")  # so that what --allow sets is undone afterwards
+    monkeypatch.delenv("RNNEXP_ALLOW")
     return folder
 
 

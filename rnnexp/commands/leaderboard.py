@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,19 @@ def show_tables(entries: list[Entry]) -> None:
         console.show(fitted(title, table, console.console.width))
 
 
-def show_sweep(folder: Path) -> None:
+def show_sweep(folder: Path, failed: Sequence[object], number: int) -> int:
+    """Print the tables of the runs of a sweep, and its failed jobs, and return the exit code.
+
+    failed: the jobs without a result, each as it is printed. number: of all jobs.
+    """
+    if len(failed) < number:
+        _show_runs(folder)
+    if failed:
+        complain("\n  ".join([f"{len(failed)} of {number} jobs failed:", *map(str, failed)]))
+    return 1 if failed else 0
+
+
+def _show_runs(folder: Path) -> None:
     """Print the tables of the runs of a sweep, and what to type to see them again."""
     from rnnexp.runs.comparison.leaderboard import find_runs
 

@@ -11,7 +11,7 @@ from rnnexp.config import help_text
 from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError
 from rnnexp.launching.plan import check_jobs, plan
-from rnnexp.printing import complain, say
+from rnnexp.printing import say
 
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -40,12 +40,7 @@ def main(argv: list[str]) -> int:
     except Exception:
         traceback.print_exc()
         return 1
-    if planned.sweep and len(failed) < len(planned.jobs):
-        show_sweep(planned.folder)
-    if failed:
-        sentence = f"{len(failed)} of {len(planned.jobs)} jobs failed:"
-        complain("\n  ".join([sentence, *map(str, failed)]))
-    return 1 if failed else 0
+    return show_sweep(planned.folder, failed, len(planned.jobs)) if planned.sweep else 0
 
 
 def _parser() -> argparse.ArgumentParser:

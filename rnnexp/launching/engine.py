@@ -20,15 +20,18 @@ def engine() -> Any:
     return GlobalHydra.instance().hydra
 
 
-def launch_jobs(config: DictConfig, jobs: Sequence[Sequence[str]], function: TaskFunction) -> None:
+def launch_jobs(
+    config: DictConfig, jobs: Sequence[Sequence[str]], function: TaskFunction, first: int = 0
+) -> None:
     """Run jobs with the launcher that Hydra's settings choose.
 
     config: the config of any of the jobs, with its node `hydra`. jobs: the overrides of each job.
+    first: the number of the first job.
     """
     context = HydraContext(engine().config_loader, Callbacks(config))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=function, config=config
     )
     context.callbacks.on_multirun_start(config=config, config_name="train")
-    launcher.launch(jobs, initial_job_idx=0)
+    launcher.launch(jobs, initial_job_idx=first)
     context.callbacks.on_multirun_end(config=config, config_name="train")

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.config import check
 from rnnexp.config.compose import (
@@ -17,10 +19,12 @@ from rnnexp.config.compose import (
     with_quickstart,
     without_hydra,
 )
+from rnnexp.config.messages import first_line
 from rnnexp.errors import UserError
 from rnnexp.launching.labels import label
 
-JOB_NAME = "hydra.job.name"  # carries the label to the process of a job
+# They carry the label of a job, and where its folder is in that of the sweep, to its process.
+JOB_NAME, JOB_FOLDER = "hydra.job.name", "hydra.sweep.subdir"
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,16 @@ class Job:
     """One run.
 
     overrides: as Hydra passes them. config: the composed one. choices: the option of each config
-    group. label: names the run in TensorBoard and, in a sweep, its folder.
+    group. label: names the run in TensorBoard and, in a sweep, its folder. folder: in that of the
+    sweep; empty for a single run. number: in the sweep.
     """
 
     overrides: tuple[str, ...]
     config: DictConfig
     choices: dict[str, str] = field(default_factory=dict)
     label: str = ""
+    folder: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,11 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
             folder = Path(base.hydra.sweep.dir).absolute()
             product = _product(base, parsed)
             fixed = set.intersection(*map(set, product))
-            return Plan([_job(job, compose_whole(job), fixed) for job in product], folder, base)
+            jobs = [
+                planned_job(job, compose_whole(job), fixed, number)
+                for number, job in enumerate(product)
+            ]
+            return Plan(jobs, folder, base)
         if sweeps := [one for one in parsed if one.is_sweep_override()]:
             key, line = sweeps[0].get_key_element(), sweeps[0].input_line
             raise UserError(
@@ -74,7 +85,7 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
                 f"rnnexp.run for each), or write {key}=[a,b] for a list"
             )
         folder = Path(base.hydra.run.dir).absolute()
-        return Plan([_job(tuple(given), base)], folder)
+        return Plan([planned_job(tuple(given), base)], folder)
 
 
 def chosen(choices: Mapping[str, str | None]) -> dict[str, str]:
@@ -86,13 +97,43 @@ def chosen(choices: Mapping[str, str | None]) -> dict[str, str]:
     }
 
 
-def _job(overrides: tuple[str, ...], whole: DictConfig, fixed: Set[str] = frozenset()) -> Job:
-    """fixed: overrides that all jobs of a sweep have, which the label leaves out."""
+def planned_job(
+    overrides: tuple[str, ...], whole: DictConfig, fixed: Set[str] = frozenset(), number: int = -1
+) -> Job:
+    """A job from its config with Hydra's own settings, which is changed in place.
+
+    fixed: overrides that all jobs of a sweep have, which the label leaves out. number: in the
+    sweep; negative for a single run.
+    """
     choices = chosen(whole.hydra.runtime.choices)
     told = [one for one in overrides if one not in fixed]
     own = next((one for one in overrides if one.startswith(f"{JOB_NAME}=")), None)
     name = whole.hydra.job.name if own else label(choices.get("model"), told, whole.seed)
-    return Job(overrides, without_hydra(whole), choices, name)
+    folder = _folder(whole, name, number) if number >= 0 else ""
+    return Job(overrides, without_hydra(whole), choices, name, folder, max(number, 0))
+
+
+def _folder(whole: DictConfig, name: str, number: int) -> str:
+    """The folder of a job in that of its sweep, as Hydra's settings name it.
+
+    Raises:
+        UserError: they refer to what is not known before the job runs.
+    """
+    with read_write(whole.hydra), open_dict(whole.hydra):
+        whole.hydra.job.name, whole.hydra.job.num = name, number
+    HydraConfig.instance().set_config(whole)  # ${hydra:...} reads it
+    try:
+        return str(whole.hydra.sweep.subdir)
+    except OmegaConfBaseException as error:
+        raise UserError(
+            f"{JOB_FOLDER} must be known before the jobs run: {first_line(error)}"
+        ) from error
+
+
+def literal(key: str, text: str) -> str:
+    """An override whose value is this text, whatever is in it."""
+    escaped = text.replace("${", r"\${")
+    return f"{key}={QuotedString(escaped, Quote.single).with_quotes()}"
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:

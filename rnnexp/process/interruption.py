@@ -23,13 +23,15 @@ class Interruption:
 
     @contextmanager
     def delayed(self) -> Iterator[None]:
-        """During the block, the first signal is only noted in `asked`; the second one interrupts
-        the block at once."""
+        """During the block, the first signal is only noted in `asked`, and interrupts its end; the
+        second one interrupts the block at once."""
         self._delays = True
         try:
             yield
         finally:
             self._delays = False
+        if self.asked:
+            raise KeyboardInterrupt
 
     def watch(self) -> None:
         """Receive the signals that are not ignored, as SIGHUP is under nohup. Only the main thread

@@ -224,10 +224,10 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
     console.show_line(f"repeat it    {to_type('rerun', folder)}")
 
 
-def to_type(command: str, folder: Path) -> str:
-    """What to type for a command on a run folder."""
+def to_type(command: str, folder: Path, *options: object) -> str:
+    """What to type for a command on the folder of a run or a sweep."""
     allow = [word for package in added_packages() for word in ("--allow", package)]
-    return console.command("rnnexp", command, console.from_here(folder), *allow)
+    return console.command("rnnexp", command, console.from_here(folder), *options, *allow)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
         name.removesuffix("._target_"): str(value).rpartition(".")[2]
         if "_target_" in name
         else value
-        for name, value in _leaves({key: plain[key] for key in plain if key not in groups})
-        if not any(part in name for part in left_out)
+        for name, value in flat({key: plain[key] for key in plain if key not in groups}).items()
+        if value != {} and not any(part in name for part in left_out)
     }
     # Word vectors count by file name, and as None if `pattern` would find the same file.
     if file := found.get("data.vectors.file"):
@@ -57,8 +57,13 @@ def typed_keys(overrides: Iterable[str]) -> list[str]:
     return [key.replace("/", ".").removesuffix("._target_") for key in keys]
 
 
+def flat(tree: dict[Any, Any]) -> dict[str, Any]:
+    """The leaves of a tree of dicts by dotted key. A list is a leaf, and so is an empty dict."""
+    return dict(_leaves(tree))
+
+
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(tree, dict):
+    if not isinstance(tree, dict) or not tree:
         yield prefix, tree
         return
     for key, branch in tree.items():

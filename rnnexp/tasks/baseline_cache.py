@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from threadpoolctl import threadpool_limits
+
 from rnnexp.config.targets import added_packages
 from rnnexp.data.folders import cache_folder
 from rnnexp.data.loading.module import DataModule
@@ -28,22 +31,29 @@ def baseline_metrics(
     task: Task, data: DataModule, cache: BaselineCache | None = None
 ) -> dict[str, float]:
     """The metrics of a task's baselines on the test set, with the flat names of metrics.json:
-    `baseline/ridge/smape` -> value.
+    `baseline/ridge/smape` -> value. All libraries compute with the threads of the run: another
+    number of them would change the last digits.
 
     Only the baselines of rnnexp's own tasks are cached, and only without metrics of the user's own:
     nobody knows what others depend on.
     """
     cache = cache or BaselineCache()
+    with threadpool_limits(torch.get_num_threads()):
+        found = _baselines(task, data, cache)
+    return {
+        f"baseline/{name}/{metric}": value
+        for name, metrics in found.items()
+        for metric, value in metrics.items()
+    }
+
+
+def _baselines(task: Task, data: DataModule, cache: BaselineCache) -> Baselines:
     if task.added_metrics.metrics or not _is_ours(task) or not _is_ours(data):
         computed = task.baselines(data)
     else:
         names = [metric.name for metric in task.metrics]
         computed = cache.get(data.identity(), names, lambda: task.baselines(data))
-    return {
-        f"baseline/{name}/{metric}": value
-        for name, metrics in (computed | task.extra_baselines(data, cache)).items()
-        for metric, value in metrics.items()
-    }
+    return computed | task.extra_baselines(data, cache)
 
 
 def _is_ours(one: object) -> bool:

@@ -223,7 +223,7 @@ TRAININGS = {
     ),
     "no batch to validate on": (
         ["+trainer.limit_val_batches=0"],
-        r"trainer\.limit_val_batches=0 leaves no batch of 1: raise it",
+        r"trainer\.limit_val_batches is 0: it must be null, a number of batches from 1",
     ),
     "no batch to test on": (
         ["+trainer.limit_test_batches=0.1"],

@@ -12,7 +12,9 @@ from experiments import study
 from experiments.power_load import study as power_load
 from rnnexp import cli
 from rnnexp.errors import UserError
+from rnnexp.process.locks import locked
 from rnnexp.runs.comparison.leaderboard import find_runs
+from rnnexp.runs.folder.reading import LOCK
 from rnnexp.runs.folder.record import RunRecord
 from rnnexp.tasks.metric import Metric
 from tests.experiments.shrunk import (
@@ -220,7 +222,8 @@ def test_a_job_is_not_run_twice_at_once(
     overrides = (f"experiment={OURS}", *SMALL, "seed=1")
     recorder.write(tmp_path / "there/a", overrides, status="running")
     there = ["--runs", str(tmp_path / "there"), "--only", OURS]
-    assert power_load.main(there) == 2
+    with locked(tmp_path / "there/a" / LOCK):
+        assert power_load.main(there) == 2
     assert "there/a is a job of this study that is still running" in capsys.readouterr().err
     assert trained == []
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 import rnnexp.runs.loading  # noqa: F401 - the import is not timed
 from rnnexp.cli import main
-from rnnexp.launching.launch import failures
-from rnnexp.launching.plan import Plan
+from rnnexp.launching import sweep
+from rnnexp.launching.plan import Job, Plan
 from tests.support import REPOSITORY
 from tests.support.quick import quick
 
@@ -235,12 +236,12 @@ def test_a_link_to_itself_hides_no_run(runs: Path, capsys: Capture) -> None:
 
 
 def test_a_damaged_job_of_a_sweep_is_a_failed_one(runs: Path) -> None:
-    (runs / "good").rename(runs / "0_good")
     (runs / "bad").rename(runs / "²_bad")
     (runs / "²_bad" / "run.json").write_text(f'{{"overrides": {DEEP}}}')
+    sweep.write(Plan([Job((), OmegaConf.create(), folder="²_bad")], runs), None)
     with quick():
-        [failure] = failures(Plan([], runs))
-    assert failure.folder == runs / "²_bad"
+        [failure] = sweep.failures(runs)
+    assert (failure.folder, failure.status) == (runs / "²_bad", "damaged")
 
 
 def test_history_must_tell_the_steps(runs: Path, capsys: Capture) -> None:

@@ -221,6 +221,7 @@ def check(stranger: Stranger, name: str, *given: str) -> None:
     in_turn = "rerun" if zlib.crc32(name.encode()) % 2 else "test"
     calls: list[tuple[str | Path, ...]] = [
         ("leaderboard", stranger.sandbox.strangers),
+        ("diff", stranger.folder, stranger.sandbox.strangers / SOUND),
         ("predict", stranger.folder, *given),
         (in_turn, stranger.folder),
     ]

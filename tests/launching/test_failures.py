@@ -5,17 +5,27 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from rnnexp.launching.launch import Failure, failures
+from rnnexp.launching import sweep
 from rnnexp.launching.plan import Job, Plan
+from rnnexp.launching.sweep import Outcome, failures
 
 
-def planned(folder: Path, *jobs: tuple[str, ...]) -> Plan:
-    return Plan([Job(overrides, OmegaConf.create()) for overrides in jobs], folder)
+def planned(folder: Path, *jobs: tuple[str, ...]) -> Path:
+    """The folder of a sweep of these jobs, which has just begun: job 3 is in the folder 3_a."""
+    folder.mkdir(exist_ok=True)
+    every = [
+        Job(overrides, OmegaConf.create(), folder=f"{number}_a", number=number)
+        for number, overrides in enumerate(jobs)
+    ]
+    sweep.write(Plan(every, folder), None)
+    return folder
 
 
 def recorded(folder: Path, status: str, *overrides: str) -> Path:
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"status": status, "overrides": overrides}))
+    number = int(folder.name.partition("_")[0])
+    run = {"status": status, "overrides": overrides, "job": number}
+    (folder / "run.json").write_text(json.dumps(run))
     return folder
 
 
@@ -26,32 +36,42 @@ def test_all_completed(tmp_path: Path) -> None:
 
 
 def test_failed_killed_and_never_started(tmp_path: Path) -> None:
-    """Sorted by job number: ten comes after two."""
     for number in (0, 1):
         recorded(tmp_path / f"{number}_a", "completed", f"seed={number}")
-    killed = recorded(tmp_path / "10_a", "running", "seed=10")
     failed = recorded(tmp_path / "2_a", "failed", "seed=2")
-    plan = planned(tmp_path, *((f"seed={number}", "x=1") for number in (0, 1, 2, 10, 11)))
-    assert failures(plan)[:2] == [Failure(("seed=2",), failed), Failure(("seed=10",), killed)]
-    assert str(failures(plan)[-1]) == "seed=11 x=1  left no record"
+    killed = recorded(tmp_path / "3_a", "interrupted", "seed=3")
+    named = failures(planned(tmp_path, *((f"seed={number}",) for number in range(5))))
+    assert named[:2] == [
+        Outcome(2, ("seed=2",), failed, "failed"),
+        Outcome(3, ("seed=3",), killed, "interrupted"),
+    ]
+    assert str(named[0]) == f"seed=2  in {failed}"
+    assert [str(one) for one in named[2:]] == ["seed=4  left no record"]
+
+
+def test_the_same_overrides_twice_are_two_jobs(tmp_path: Path) -> None:
+    recorded(tmp_path / "1_a", "completed", "seed=0")
+    [missing] = failures(planned(tmp_path, ("seed=0",), ("seed=0",)))
+    assert (missing.number, missing.status) == (0, "missing")
 
 
 def test_the_settings_of_hydra_are_no_part_of_what_a_job_records(tmp_path: Path) -> None:
     recorded(tmp_path / "0_a", "completed", "seed=0")
-    plan = planned(tmp_path, ("hydra/launcher=joblib", "seed=0", "hydra.launcher.n_jobs=2"))
-    assert failures(plan) == []
+    job = ("hydra/launcher=joblib", "seed=0", "hydra.launcher.n_jobs=2")
+    assert failures(planned(tmp_path, job)) == []
 
 
 def test_a_record_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     recorded(tmp_path / "0_a", "completed", "seed=0")
     recorded(tmp_path / "1_a", "completed", "seed=1")
     (tmp_path / "1_a" / "run.json").write_text("{ half")
-    named = failures(planned(tmp_path, ("seed=0",), ("seed=1",)))
-    assert [failure.folder for failure in named] == [tmp_path / "1_a", None]
+    [damaged] = failures(planned(tmp_path, ("seed=0",), ("seed=1",)))
+    assert (damaged.folder, damaged.status) == (tmp_path / "1_a", "damaged")
 
 
 def test_a_run_that_was_there_before_is_none_of_the_sweep(tmp_path: Path) -> None:
     """A job that would write to the folder of another run fails and leaves no record."""
-    recorded(tmp_path / "0_a", "completed", "seed=0")
-    before = set(tmp_path.rglob("run.json"))
-    assert failures(planned(tmp_path, ("seed=0",)), before) == [Failure(("seed=0",), None)]
+    other = recorded(tmp_path / "0_a", "completed", "seed=1")
+    [failure] = failures(planned(tmp_path, ("seed=0",)))
+    assert failure == Outcome(0, ("seed=0",), other, "missing")
+    assert str(failure) == "seed=0  left no record"

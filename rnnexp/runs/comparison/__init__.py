@@ -1,1 +1,1 @@
-"""Compares runs: leaderboard, statistics, repetition to the bit."""
+"""Compares runs: leaderboard, statistics, difference of two, repetition to the bit."""

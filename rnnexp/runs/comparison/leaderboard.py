@@ -7,7 +7,6 @@ damaged runs are counted, not hidden. Only the config keys that differ are colum
 
 import json
 import os
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +19,13 @@ import pandas as pd
 from rnnexp.data.source import fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
-from rnnexp.process.locks import is_locked
-from rnnexp.runs.folder.reading import LOCK, read_config, read_digest, read_metrics, read_run
+from rnnexp.runs.folder.reading import (
+    read_config,
+    read_digest,
+    read_metrics,
+    read_run,
+    status_now,
+)
 from rnnexp.runs.hyperparameters import by_option, hyperparameters, typed_keys
 
 # Columns beside config keys and metrics. METRIC + DEVIATION is the standard deviation of METRIC.
@@ -99,7 +103,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         no_config = error
     try:
         run = read_run(folder)
-        status = _status(folder, run)
+        status = status_now(folder, run)
         if status == "completed":
             if no_config:
                 raise no_config
@@ -182,14 +186,6 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
                 f"{folder / 'metrics.json'} is damaged: it has no test/{metric['name']}"
             )
     return metrics
-
-
-def _status(folder: Path, run: dict[str, Any]) -> str:
-    """The status. `running` becomes `interrupted` if no process of this host holds the lock."""
-    status = str(run.get("status"))
-    is_here = run.get("host") == socket.gethostname()
-    gone = status == "running" and is_here and not is_locked(folder / LOCK)
-    return "interrupted" if gone else status
 
 
 # Tables -----------------------------------------------------------------------------------------

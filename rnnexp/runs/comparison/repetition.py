@@ -1,5 +1,7 @@
 """Compares two runs to the bit: their environments and their results."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,22 @@ def environment_differences(folder: Path, now: dict[str, Any]) -> EnvironmentDif
     return differing
 
 
-def _environment(run: dict[str, Any]) -> dict[str, Any]:
-    fingerprints = {f"{k} fingerprint": v for k, v in run.get("fingerprints", {}).items()}
-    single = {name: run.get(name) for name in ("device", "kernels", "threads")}
+def recorded_environment(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The environment in run.json by group: data (fingerprints), versions, environment (device,
+    kernels, threads) and code (hashes)."""
     code = run.get("code", {})
     codes = {"rnnexp": code.get("sha256"), **code.get("allowed", {})}
-    codes = {f"code of {name}": content for name, content in codes.items()}
-    return {**fingerprints, **run.get("versions", {}), **single, **codes}
+    return {
+        "data": {f"{k} fingerprint": v for k, v in run.get("fingerprints", {}).items()},
+        "versions": run.get("versions", {}),
+        "environment": {name: run.get(name) for name in ("device", "kernels", "threads")},
+        "code": {f"code of {name}": content for name, content in codes.items()},
+    }
+
+
+def _environment(run: dict[str, Any]) -> dict[str, Any]:
+    groups = recorded_environment(run).values()
+    return {name: value for group in groups for name, value in group.items()}
 
 
 def result_differences(then: Result, now: Result) -> list[str]:
@@ -45,12 +56,11 @@ def result_differences(then: Result, now: Result) -> list[str]:
     found = []
     if then.batch_order != now.batch_order:
         found.append("the order of the batches differs")
-    if then.losses != now.losses:
-        found.append(_first_loss(then, now))
+    if (step := first_differing_step(then.losses, now.losses)) is not None:
+        found.append(_loss_difference(then, now, step))
     for kind in WEIGHTS:
         a, b = then.weights[kind], now.weights[kind]
-        tensors = [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
-        if tensors:
+        if tensors := differing_names(a, b):
             found.append(
                 f"{kind} weights: {len(tensors)} of {len(a)} tensors differ, first {tensors[0]}"
             )
@@ -68,16 +78,36 @@ def metric_differences(then: dict[str, float], now: dict[str, float]) -> list[st
     found = []
     for name, b in now.items():
         a = then.get(name, b)
-        if a != b and not (a != a and b != b):  # NaN equals NaN
+        if not is_same_value(a, b):
             found.append(f"{name}: {a!r} then, {b!r} now")
     return found
 
 
-def _first_loss(then: Result, now: Result) -> str:
-    pairs = zip(then.losses, now.losses, strict=False)
-    step = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
-    if step is None:
+def is_same_value(a: float, b: float) -> bool:
+    """Whether two metrics are equal; NaN equals NaN."""
+    return a == b or (a != a and b != b)
+
+
+def differing_names(a: dict[str, str], b: dict[str, str]) -> list[str]:
+    """The names whose hashes differ, or that only one of the two has."""
+    return [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
+
+
+def first_differing_step(a: Sequence[str], b: Sequence[str]) -> int | None:
+    """The first training step whose losses differ, or that only one of the two runs has; None if
+    all losses are equal."""
+    pairs = enumerate(zip_longest(a, b))
+    return next((step for step, (one, other) in pairs if one != other), None)
+
+
+def epoch_of(step: int, epoch_ends: Sequence[int]) -> int:
+    """The epoch of a training step. epoch_ends: the number of steps after each epoch."""
+    return sum(end <= step for end in epoch_ends)
+
+
+def _loss_difference(then: Result, now: Result, step: int) -> str:
+    if step == min(len(then.losses), len(now.losses)):
         return f"training steps: {len(then.losses)} then, {len(now.losses)} now"
-    epoch = sum(end <= step for end in then.epoch_ends)
+    epoch = epoch_of(step, then.epoch_ends)
     a, b = (float.fromhex(run.losses[step]) for run in (then, now))
     return f"training losses differ from epoch {epoch}, step {step}: {a!r} then, {b!r} now"

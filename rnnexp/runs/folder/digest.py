@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rnnexp.errors import CannotRerun, UserError
 from rnnexp.hashes import hash_tensors
@@ -72,11 +73,17 @@ def edited_files(folder: Path) -> list[str]:
             changed = [kind for kind in WEIGHTS if weights[kind] != digest[f"weights/{kind}"]]
             names = [checkpoints[kind].relative_to(folder).as_posix() for kind in changed]
             return list(dict.fromkeys(names))
-        return [
-            name
-            for name, recorded in run["files"].items()
-            if name != "config.yaml" and _hash_if_there(folder / name) != recorded
-        ]
+        return changed_files(folder, run)
+
+
+def changed_files(folder: Path, run: dict[str, Any]) -> list[str]:
+    """The files, but config.yaml, whose hashes are not those in `files` of run.json; a file that is
+    missing is one of them. Raises OSError if a file cannot be read."""
+    return [
+        name
+        for name, recorded in run.get("files", {}).items()
+        if name != "config.yaml" and _hash_if_there(folder / name) != recorded
+    ]
 
 
 def _hash_if_there(path: Path) -> str | None:
@@ -92,5 +99,5 @@ def _readable(folder: Path) -> Iterator[None]:
         raise CannotRerun(str(error)) from error
     except OSError as error:
         raise CannotRerun(f"{error.filename} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise CannotRerun(f"{folder} has no readable result to compare with: {error!r}") from error

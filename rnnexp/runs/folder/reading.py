@@ -4,7 +4,11 @@ import hashlib
 import io
 import math
 import os
+import socket
+import warnings
 from collections.abc import Sequence
+from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +20,15 @@ from rnnexp.callbacks.checkpoint_names import BEST, LAST
 from rnnexp.config import recorded
 from rnnexp.errors import UserError
 from rnnexp.files import open_regular, read_regular
+from rnnexp.process.locks import is_locked
 from rnnexp.runs.folder import old_names
 from rnnexp.runs.folder.parsing import check_printable, check_yaml, parse_json
-from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, fault
+from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, SWEEP, fault
 from rnnexp.runs.folder.tensors import wrong_tensor
 
 CHECKPOINT_FORMATS = (1,)
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
-LONGEST_HEADER = 1 << 16  # bytes; that of a run has some hundreds
+LONGEST_LINE = 1 << 16  # bytes of the first lines of a table; those of a run have some hundreds
 CHECKPOINT_MISMATCH = (
     "{} does not match the network in config.yaml, one of them has been edited: {}"
 )
@@ -44,6 +49,24 @@ def read_run(folder: Path) -> dict[str, Any]:
         hint = f"; the last run inside is {inside[-1]}" if inside else ""
         raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
     return old_names.translated_run(_read_json(folder / "run.json", RUN))
+
+
+def status_now(folder: Path, run: dict[str, Any]) -> str:
+    """The status of a run. `running` becomes `interrupted` if no process of this host holds the
+    lock."""
+    status = str(run.get("status"))
+    is_here = run.get("host") == socket.gethostname()
+    gone = status == "running" and is_here and not is_locked(folder / LOCK)
+    return "interrupted" if gone else status
+
+
+def read_sweep(folder: Path) -> dict[str, Any]:
+    """sweep.json of the folder of a sweep.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return _read_json(folder / "sweep.json", SWEEP)
 
 
 def read_config(folder: Path) -> DictConfig:
@@ -121,14 +144,25 @@ def read_predictions(folder: Path) -> pd.DataFrame:
 def _read_table(path: Path, **settings: Any) -> pd.DataFrame:
     try:
         with open_regular(path, LARGEST[path.name]) as file:
-            if len(file.readline(LONGEST_HEADER)) == LONGEST_HEADER:  # pandas takes minutes
-                raise UserError(f"{path} is damaged: its first line is too long")
-            file.seek(0)
-            return pd.read_csv(file, **settings)
+            _check_first_lines(file, path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                # Without index_col, the first values of a row that has too many are its index.
+                return pd.read_csv(file, index_col=False, **settings)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # from pandas, or from decoding
+    except (ValueError, pd.errors.ParserWarning) as error:  # from pandas, or from decoding
         raise UserError(f"{path} is damaged: it is not a table") from error
+
+
+def _check_first_lines(file: BufferedReader, path: Path) -> None:
+    """Refuse a long header or first row, which take pandas minutes; later rows are compared with
+    the header at once."""
+    pieces = iter(lambda: file.readline(LONGEST_LINE), b"")
+    for line in islice((piece for piece in pieces if piece.strip()), 2):
+        if len(line) == LONGEST_LINE:
+            raise UserError(f"{path} is damaged: one of its first lines is too long")
+    file.seek(0)
 
 
 def read_kept(folder: Path, names: Sequence[str]) -> dict[str, Any]:

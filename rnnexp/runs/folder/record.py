@@ -155,10 +155,11 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise cannot_write(folder, error) from error
 
 
-def _cannot_write(folder: Path, error: OSError) -> UserError:
+def cannot_write(folder: Path, error: OSError) -> UserError:
+    """The sentence for a run or a sweep whose folder cannot be written to."""
     return UserError(
         f"the run cannot be written to {folder}: {error.strerror}; choose another place with "
         "paths.outputs=FOLDER or the environment variable RNNEXP_OUTPUTS"
@@ -190,7 +191,7 @@ def recording(
             record.save(**facts)
         except OSError as error:
             _remove_beginning(folder)
-            raise _cannot_write(folder, error) from error
+            raise cannot_write(folder, error) from error
         with _ended_as_it_ends(record, argv):
             yield record
 

@@ -15,6 +15,7 @@ MIB = 1 << 20
 LARGEST = {  # bytes of each file; the next comment is the largest of today's runs on real data
     "config.yaml": MIB,  # 3 kB
     "run.json": 64 * MIB,  # 6 kB, and 0.3 kB for each series
+    "sweep.json": 64 * MIB,  # 0.4 kB for each job
     "metrics.json": MIB,  # 8 kB
     "digest.json": 512 * MIB,  # 3 MB, after 100,000 steps
     "history.csv": 64 * MIB,  # 10 kB, and 0.1 kB for each epoch
@@ -68,6 +69,7 @@ RUN = {  # run.json
     "changes": [str],  # by `rnnexp rerun DIR KEY=VALUE`
     "choices": {str: Text()},  # config group -> option
     "label": (Text(is_path_inside=True), None),
+    "job": Whole(0),  # its number in a sweep
     "rerun_of": str,
     "changed_from": str,
     "continued_from": str,
@@ -96,6 +98,21 @@ RUN = {  # run.json
     "peak_memory_bytes": (Whole(0), None),
     "seconds": {str: float},
 }
+SWEEP = Needed(  # sweep.json
+    argv=[str],
+    started=Text(),
+    config_dir=(str, None),  # after --config-dir
+    allowed=[Text()],  # packages after --allow
+    hydra=[str],  # overrides of Hydra's own settings
+    jobs=[
+        Needed(
+            overrides=[str],
+            label=Text(),
+            folder=Text(is_path_inside=True),  # in that of the sweep
+            config_sha256=Text(),  # of the composed config
+        )
+    ],
+)
 METRICS = {str: (float, None)}  # metrics.json; null: the metric has no value
 DIGEST = {  # digest.json
     "batch_order": Text(),
