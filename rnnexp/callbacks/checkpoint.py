@@ -1,6 +1,7 @@
 """Checkpoints in the run folder: `best.ckpt` by the monitored metric, and `last.ckpt`, from which
 an interrupted run goes on."""
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -184,6 +185,8 @@ class CheckpointFiles(TorchCheckpointIO):
         place = Path(path).resolve()
         if not place.is_relative_to(self.folder):  # a callback has formatted it
             raise UserError(f"a checkpoint cannot be written to {path}: {OWN_FOLDER}")
+        if not self.folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the folder has been removed", str(self.folder))
         place.parent.mkdir(parents=True, exist_ok=True)
         checkpoint["sha256"] = hash_content(checkpoint)
         with written_beside(place) as beside, beside.open("wb") as file:

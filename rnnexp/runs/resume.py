@@ -104,5 +104,5 @@ def check_longer(config: DictConfig, start: Start) -> None:
 
 def _config(folder: Path) -> DictConfig:
     config = read_config(folder)
-    check_recorded(config)
+    check_recorded(config, folder / "config.yaml")
     return config

@@ -25,6 +25,7 @@ import logging
 import os
 import shlex
 import socket
+import stat
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -140,7 +141,7 @@ class RunRecord:
 
     def ended(self, status: str, **facts: Any) -> None:
         """Add the status of a run without a result to run.json, if the disk still takes it."""
-        if self._waits:  # nothing has been changed
+        if self._waits or self.run["status"] == "completed":  # nothing has been changed
             return
         with suppress(OSError):
             self.save(status=status, finished=now(), **facts)
@@ -202,16 +203,33 @@ def recording_again(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
     `RunRecord.goes_on`.
 
     Raises:
-        UserError: the folder holds no run, a completed one, or one that is running.
+        UserError: the folder holds no run, a completed one, one that is running, or links.
         RunFailed: the disk is full, or the folder can no longer be written to.
         KeyboardInterrupt: a signal has interrupted the run.
     """
+    check_own_files(folder)
     with locked(folder / LOCK) as own:
         if not own:
             raise UserError(f"{folder} is in use: another process is running it")
         earlier = read_run(folder) if (folder / "run.json").exists() else {}
         with _ended_as_it_ends(record := RunRecord(folder, argv, earlier), argv):
             yield record
+
+
+def check_own_files(folder: Path) -> None:
+    """Check that what is written into a folder with a run stays there.
+
+    Raises:
+        UserError: something in it is a link, another name of a file elsewhere, or no file.
+    """
+    for path in folder.rglob("*"):
+        found = path.lstat()
+        if stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            continue
+        raise UserError(
+            f"{path} is a link or no regular file: a run goes on in a folder of its own files "
+            "alone; make a copy of the folder without links (cp -rL), and go on there"
+        )
 
 
 @contextmanager
