@@ -106,6 +106,13 @@ def written_beside(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `written_beside` has left below a folder where its process was killed."""
+    for path in folder.rglob(".*"):
+        if re.fullmatch(r"\..+\.\d+", path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
+
+
 def can_name_a_file(name: str) -> bool:
     """Whether a file system takes a name: not too long, no control characters, valid Unicode."""
     try:

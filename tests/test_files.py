@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rnnexp.files import csv_text, json_text, write_json
+from rnnexp.files import csv_text, json_text, remove_unfinished, write_json
 
 NUMBERS = [1_000_135_826.3881927, 1.23456789012e-9, 0.1 + 0.2, 1e300, -0.0, 2.0**53 - 1, 13478.0]
 
@@ -37,3 +37,13 @@ def test_json_has_null_in_the_place_of_nan_and_infinity(tmp_path: Path) -> None:
 
 def refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    kept = [".lock", ".notes.txt", "run.json", "checkpoints/last.ckpt", "model.v2.12"]
+    for name in [*kept, ".run.json.71", "checkpoints/.last.ckpt.4711"]:
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path)
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path).as_posix() for path in left} == set(kept)

@@ -1,18 +1,20 @@
 """Checkpoints in the run folder: `best.ckpt` by the monitored metric, and `last.ckpt`, from which
 an interrupted run goes on."""
 
+import errno
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 
-from rnnexp.callbacks.checkpoint_names import BEST, LAST, PREVIOUS
+from rnnexp.callbacks.checkpoint_names import BEST, LAST, NEXT, PREVIOUS
 from rnnexp.callbacks.history import History
 from rnnexp.callbacks.position import position_of, restore, restore_means, with_corrected_counts
 from rnnexp.config.targets import OWN_FOLDER
@@ -34,6 +36,7 @@ class Checkpoint(ModelCheckpoint):
 
     due: when `last.ckpt` is due within an epoch: every_minutes, every_steps; None: it is not.
     history: its batches are those that have been trained on. interruption: what signals do.
+    trains: whether a batch has been trained on in this process, after all that was to be restored.
     """
 
     def __init__(
@@ -55,9 +58,11 @@ class Checkpoint(ModelCheckpoint):
         self.every_minutes = (due or {}).get("every_minutes")
         self.every_steps = (due or {}).get("every_steps")
         self.history, self.interruption = history or History(), interruption or Interruption()
+        self.trains = False
         self._saved_at = time.monotonic()
         self._position: dict[str, Any] = {}  # while last.ckpt is being written
         self._restored: dict[str, Any] = {}  # the position from which the run goes on
+        self._silent: list[Logger] = []  # loggers, until that position is reached
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
@@ -69,6 +74,10 @@ class Checkpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        if self._restored:
+            self._silent = trainer.loggers
+            if not self._restored.get("longer"):  # what comes before the position has been logged
+                trainer.loggers = []
         self._saved_at = time.monotonic()
         self.interruption.watch()  # Lightning has taken over SIGTERM
 
@@ -77,6 +86,7 @@ class Checkpoint(ModelCheckpoint):
     ) -> None:
         if self._restored:
             restore(trainer, self._restored)
+            trainer.loggers = self._silent
         elif batch_idx % trainer.accumulate_grad_batches == 0:
             if self._is_due(trainer, batch_idx) or self.interruption.asked:
                 self._save_last(trainer, batch_idx)
@@ -95,8 +105,11 @@ class Checkpoint(ModelCheckpoint):
         if self._restored:
             restore_means(trainer, self._restored["means"])
             self._restored = {}
+        self.trains = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._restored:  # it was trained
+            trainer.loggers = self._silent
         self._save_last(trainer, 0, trained=True)
         if self.interruption.asked:
             raise KeyboardInterrupt
@@ -113,12 +126,12 @@ class Checkpoint(ModelCheckpoint):
         folder = Path(trainer.default_root_dir) / "checkpoints"
         self._position = {**position_of(trainer, batch), "trained": trained}
         try:
-            trainer.save_checkpoint(folder / "next.ckpt")
+            trainer.save_checkpoint(folder / NEXT)
         finally:
             self._position = {}
         if (folder / LAST).exists():
             os.replace(folder / LAST, folder / PREVIOUS)
-        os.replace(folder / "next.ckpt", folder / LAST)
+        os.replace(folder / NEXT, folder / LAST)
         self._saved_at = time.monotonic()
 
     def on_save_checkpoint(
@@ -133,6 +146,9 @@ class Checkpoint(ModelCheckpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        for callback in cast(Any, trainer).callbacks:
+            if callback.state_dict() and callback.state_key not in checkpoint["callbacks"]:
+                raise ValueError(f"it has nothing of {type(callback).__name__}")
         self._restored = checkpoint["position"]
 
     # Lightning keeps paths, and forgets the best score if the folder has been moved.
@@ -169,6 +185,8 @@ class CheckpointFiles(TorchCheckpointIO):
         place = Path(path).resolve()
         if not place.is_relative_to(self.folder):  # a callback has formatted it
             raise UserError(f"a checkpoint cannot be written to {path}: {OWN_FOLDER}")
+        if not self.folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the folder has been removed", str(self.folder))
         place.parent.mkdir(parents=True, exist_ok=True)
         checkpoint["sha256"] = hash_content(checkpoint)
         with written_beside(place) as beside, beside.open("wb") as file:

@@ -95,6 +95,7 @@ def predict(
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
     """
     # Late: they import torch, and --help does without.
+    from rnnexp.runs.folder.digest import changed_files
     from rnnexp.runs.folder.reading import read_config
     from rnnexp.runs.loading import load
 
@@ -115,6 +116,8 @@ def predict(
             f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far"
         )
     answers = _answers(run, texts, files)
+    for name in changed_files(folder, run.record):
+        complain(f"{name} of {folder} is not as the run wrote it")
     failed: list[str] = getattr(answers, "failed", [])
     for note in [*answers.notes, *failed]:
         complain(note)

@@ -57,6 +57,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     from rnnexp.runs.folder.digest import edited_files, read_result
     from rnnexp.runs.folder.reading import read_config, read_run
     from rnnexp.runs.folder.record import make_folder
+    from rnnexp.runs.settings import resolve
 
     for word in overrides:
         if "=" not in word and (Path(word).exists() or "/" in word):
@@ -67,7 +68,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         config = read_config(folder)
     except UserError as error:
         raise CannotRerun(str(error)) from error
-    check_recorded(config)
+    check_recorded(config, folder / "config.yaml")
     find_data(config, recorded)
     changed = override(config, overrides)
     check(changed)
@@ -89,8 +90,9 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     if overrides:
         check_data(config, recorded)
     again = new_folder(config)
-    make_folder(again)
     try:
+        resolve(config)  # says what is wrong before there is a folder
+        make_folder(again)
         facts = {key: recorded[key] for key in ("choices", "label") if key in recorded}
         run(config, again, rerun_of=str(folder), **facts)
     except UserError as error:  # the data are missing here, for example

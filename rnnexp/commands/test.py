@@ -44,7 +44,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     from rnnexp.runs.comparison.repetition import environment_differences, metric_differences
     from rnnexp.runs.experiment import test_weights
     from rnnexp.runs.folder.digest import edited_files
-    from rnnexp.runs.folder.reading import read_config, read_metrics, read_run
+    from rnnexp.runs.folder.reading import read_config, read_config_hash, read_metrics, read_run
     from rnnexp.runs.results import results, tested
     from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
     from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
@@ -54,7 +54,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     if run.get("status") != "completed":
         raise UserError(f"{folder} has the status {run.get('status')!r}: it is not a completed run")
     recorded = read_metrics(folder)
-    check_recorded(config)
+    check_recorded(config, folder / "config.yaml")
     find_data(config, run)
     config = override(config, overrides)
     _do_without_gpu(config)
@@ -74,7 +74,9 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     baselines = baseline_metrics(task, data, BaselineCache(console.show))
     console.show(*results(task, metrics, baselines, tested(config)))
 
-    show_edited(edited_files(folder))
+    now = read_config_hash(folder)
+    changed = ["config.yaml"] if run.get("config_sha256", now) != now else []
+    show_edited([*changed, *edited_files(folder)])
     differing = metric_differences(recorded, metrics)
     if not differing:
         console.show(f"all {len(metrics)} metrics equal the recorded ones to the bit")

@@ -4,6 +4,7 @@ It is data: it holds no reference to anything outside, and no address.
 """
 
 import re
+from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -32,6 +33,8 @@ def recorded(config: DictConfig) -> DictConfig:
         closed = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Schema), config))
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
+    if missing := sorted(OmegaConf.missing_keys(closed)):
+        raise UserError(f"it has no {', '.join(missing)}")
     check_top_level(closed)
     tree = plain(closed)
     _check_keys(tree, "")
@@ -47,15 +50,20 @@ def recorded(config: DictConfig) -> DictConfig:
     return closed
 
 
-def check_recorded(config: DictConfig) -> None:
+def check_recorded(config: DictConfig, path: Path) -> None:
     """Check that the objects of a recorded config may be built; builds nothing.
+
+    path: of the config, for messages.
 
     Raises:
         UserError: as for `check`, and for a class of Lightning's that a recorded config may not
             name.
     """
-    targets.refuse_foreign_lightning(plain(config))
-    check(config)
+    try:
+        targets.refuse_foreign_lightning(plain(config))
+        check(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _check_addresses(tree: Any, key: str, with_addresses: bool = False) -> None:

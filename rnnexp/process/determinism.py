@@ -7,7 +7,7 @@ name. So an additional consumer never changes the draws of the others.
 import hashlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -65,13 +65,38 @@ def random_states() -> dict[str, Any]:
 
 def restore_random_states(states: dict[str, Any]) -> None:
     """Set the global generators to what `random_states` returned."""
-    version, python_gauss = states["python_rest"]
-    random.setstate((version, tuple(states["python"].tolist()), python_gauss))
-    keys = states["numpy"].numpy().astype(np.uint32)
-    np.random.set_state(("MT19937", keys, *states["numpy_rest"]))
+    random.setstate(_python_state(states))
+    np.random.set_state(_numpy_state(states))
     torch.set_rng_state(states["torch"])
     if torch.cuda.is_available() and states["cuda"]:
         torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def wrong_random_states(states: dict[str, Any]) -> str | None:
+    """The name of the first state that a generator does not take; None if there is none."""
+    tries: dict[str, Callable[[], object]] = {
+        "python": lambda: random.Random().setstate(_python_state(states)),
+        "numpy": lambda: np.random.RandomState().set_state(_numpy_state(states)),
+        "torch": lambda: torch.Generator().set_state(states["torch"]),
+    }
+    for name, restore in tries.items():
+        try:
+            restore()
+        except (TypeError, ValueError, OverflowError, RuntimeError):
+            return name
+    return None
+
+
+def _python_state(states: dict[str, Any]) -> Any:
+    version, gauss = states["python_rest"]
+    return version, tuple(states["python"].tolist()), gauss
+
+
+def _numpy_state(states: dict[str, Any]) -> Any:
+    if states["numpy"].dtype != torch.int64:
+        raise TypeError(states["numpy"].dtype)
+    position, has_gauss, gauss = states["numpy_rest"]
+    return "MT19937", states["numpy"].numpy().astype(np.uint32), position, has_gauss, gauss
 
 
 def prepare(deterministic: bool, threads: int, matmul_precision: str = "highest") -> None:

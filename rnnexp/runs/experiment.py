@@ -174,7 +174,11 @@ def train(
     check_monitor(config, task, data)
     console.show(f"{type(task.network).__name__}: {parameters:,} parameters")
 
-    with determinism.global_stream(config.seed, "training"), record.interruption.delayed():
+    with ExitStack() as held:
+        held.enter_context(determinism.global_stream(config.seed, "training"))
+        held.enter_context(record.interruption.delayed())
+        if start:
+            held.enter_context(start.read_by(checkpoint))
         trainer.fit(task, datamodule=data, ckpt_path=str(start.path) if start else None)
     record.save(path=path_of(task.network))
     return trainer, history

@@ -93,7 +93,7 @@ def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:
     """
     folder = Path(folder)
     run, config = read_run(folder), read_config(folder)
-    check_recorded(config)
+    check_recorded(config, folder / "config.yaml")
     find_data(config, run)
     if overrides:
         config = override(config, overrides)

@@ -35,7 +35,8 @@ def check_only_locations(overrides: Sequence[str], command: str) -> None:
 
 
 def find_data(config: DictConfig, run: dict[str, Any]) -> None:
-    """Set the paths of a recorded config to where the run found its data, if they still exist."""
+    """Set the paths of a recorded config to where the run found its data, by run.json, if they
+    still exist."""
     place = run.get("data")
     paths = place if isinstance(place, list) else [place]
     if "root" in config.data and all(isinstance(p, str) and Path(p).exists() for p in paths):

@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.config import check_recorded, override
-from rnnexp.errors import CannotRerun
+from rnnexp.errors import CannotRerun, UserError
+from rnnexp.process.locks import is_locked
 from rnnexp.runs.experiment import conduct, run
-from rnnexp.runs.folder.reading import read_config, read_run
+from rnnexp.runs.folder.reading import LOCK, read_config, read_run
 from rnnexp.runs.folder.record import recording_again
 from rnnexp.runs.locations import find_data
 from rnnexp.runs.start import Start, read_start
@@ -33,8 +34,8 @@ def resume(folder: Path, on_other_ground: bool = False) -> None:
         CannotRerun: the run cannot go on, or the environment differs.
         RunFailed: the training cannot continue.
     """
+    config = _config(folder)  # first, so that nothing is written into a folder without a run
     with recording_again(folder, sys.argv) as record:
-        config = _config(folder)
         find_data(config, record.run)
         start = read_start(folder, on_other_ground)
         if start is None:
@@ -64,6 +65,8 @@ def go_on_longer(folder: Path, again: Path, epochs: str, on_other_ground: bool =
             has already been longer or was stopped early.
     """
     config = override(_config(folder), [epochs])
+    if is_locked(folder / LOCK):
+        raise UserError(f"{folder} is in use: another process is running it")
     start = read_start(folder, on_other_ground)
     if start is None:
         raise CannotRerun(f"{folder} has no checkpoint to go on from")
@@ -80,21 +83,26 @@ def check_longer(config: DictConfig, start: Start) -> None:
     Raises:
         CannotRerun: it cannot.
     """
-    epochs = config.trainer.max_epochs
+    epochs, steps = config.trainer.max_epochs, config.trainer.get("max_steps", -1)
+    position = start.checkpoint["position"]
     if config.scheduler:
         raise CannotRerun(
             f"the learning-rate schedule of {start.folder} depends on the length of the run, so it "
             f"cannot be made longer: `rnnexp rerun {start.folder} {LENGTH}{epochs}` trains it from "
             "the beginning"
         )
-    if start.is_trained and start.checkpoint["position"]["should_stop"]:
+    if start.is_trained and position["should_stop"]:
         raise CannotRerun(f"{start.folder} was stopped early: more epochs do not make it longer")
     if epochs <= start.epoch:
         raise CannotRerun(f"{LENGTH}{epochs}: {start.folder} has been trained for {start.epoch}")
-    start.checkpoint["position"]["trained"] = False
+    if 0 <= steps <= start.checkpoint["global_step"]:
+        raise CannotRerun(
+            f"trainer.max_steps={steps} has ended {start.folder}: more epochs do not make it longer"
+        )
+    position["longer"], position["trained"] = start.is_trained, False
 
 
 def _config(folder: Path) -> DictConfig:
     config = read_config(folder)
-    check_recorded(config)
+    check_recorded(config, folder / "config.yaml")
     return config

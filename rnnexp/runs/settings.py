@@ -104,3 +104,6 @@ def set_up_process(config: DictConfig) -> None:
     # Short epochs and runs without validation data are intended.
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")
+    # A run goes on in its own folder, and its samplers repeat the order of the batches.
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")

@@ -1,6 +1,8 @@
 """The checkpoint from which a run goes on."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from rnnexp.callbacks.checkpoint import Checkpoint
 from rnnexp.callbacks.checkpoint_names import BEST, LAST, PREVIOUS
 from rnnexp.callbacks.position import EVENTS, cut_event_files
 from rnnexp.data.loading.loader import BatchLoader
@@ -15,9 +18,11 @@ from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import TrainingBatches
 from rnnexp.errors import CannotRerun, UserError
 from rnnexp.hashes import hash_content
+from rnnexp.process.memory import enough_memory
 from rnnexp.runs.comparison.repetition import environment_differences
 from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, read_checkpoint
 from rnnexp.runs.folder.record import RunRecord
+from rnnexp.runs.folder.resumable import not_resumable
 from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.tasks.task import Task
 
@@ -52,8 +57,9 @@ class Start:
 
     def sentence(self, config: DictConfig) -> str:
         """From where the run goes on, for the console."""
-        epochs = max(config.trainer.get("max_epochs") or 0, self.epoch)
-        where = f"epoch {self.epoch + 1}/{epochs}, step {self.batch + 1}"
+        epochs = config.trainer.get("max_epochs")
+        of = f"/{epochs}" if epochs and epochs > self.epoch else ""  # else max_steps ends the run
+        where = f"epoch {self.epoch + 1}{of}, step {self.batch + 1}"
         found = f"{self.damaged}: going on from the one before it\n" if self.damaged else ""
         return f"{found}going on {'after the training' if self.is_trained else f'at {where}'}"
 
@@ -77,15 +83,19 @@ class Start:
                 "--on-other-ground to go on all the same, which the run then records"
             )
         if differing:
-            record.run["other_ground"] = {name: list(pair) for name, pair in differing.items()}
+            found = {name: list(pair) for name, pair in differing.items()}
+            record.run["other_ground"] = record.run.get("other_ground", {}) | found
         if wrong := mismatch(task, self.checkpoint["state_dict"]):
             raise CannotRerun(CHECKPOINT_MISMATCH.format(self.path, wrong))
+        schedules = int(task.make_scheduler is not None)
+        if len(self.checkpoint["lr_schedulers"]) != schedules:
+            raise CannotRerun(f"{self.path} is damaged: its number of schedules is not {schedules}")
 
     def replay(self, data: DataModule) -> None:
         """Draw the batches before the checkpoint again.
 
         Raises:
-            CannotRerun: the batches come from elsewhere than one of our samplers.
+            CannotRerun: the batches come from elsewhere than one of our samplers, or are fewer.
         """
         loader = data.train_dataloader()
         sampler = getattr(loader, "sampler", None)
@@ -94,7 +104,26 @@ class Start:
                 f"{type(data).__name__} cannot go on: its batches do not come from a sampler of "
                 "rnnexp.data.loading.samplers, whose order can be repeated"
             )
-        sampler.replay(self.checkpoint["trained"])
+        try:
+            sampler.replay(self.checkpoint["trained"])
+        except ValueError as error:
+            raise CannotRerun(f"{self.path} is damaged: {error}") from error
+
+    @contextmanager
+    def read_by(self, checkpoint: Checkpoint) -> Iterator[None]:
+        """During the block, Lightning restores the training, and goes on with it.
+
+        Raises:
+            CannotRerun: the content of the checkpoint cannot be restored.
+        """
+        try:
+            with enough_memory():
+                yield
+        except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+            if checkpoint.trains:
+                raise
+            said = " ".join(str(error).split())[:200]
+            raise CannotRerun(f"{self.path} cannot be restored: {said}") from error
 
     def cut_event_files(self, folder: Path) -> None:
         """Remove from the curves of a folder what comes after the checkpoint."""
@@ -116,7 +145,8 @@ def read_start(folder: Path, on_other_ground: bool = False) -> Start | None:
     """The last checkpoint of a run that is whole; None if there is none.
 
     Raises:
-        CannotRerun: it was written by an earlier version, which did not keep all that is needed.
+        CannotRerun: it was written by an earlier version, which did not keep all that is needed,
+            or none is whole, or its content is not what we write.
     """
     damaged = ""
     for name in (LAST, PREVIOUS):
@@ -134,7 +164,11 @@ def read_start(folder: Path, on_other_ground: bool = False) -> Start | None:
         if hash_content(checkpoint) != recorded:
             damaged = damaged or f"{path} is damaged: its content is not what was written"
             continue
+        if wrong := not_resumable(checkpoint):
+            raise CannotRerun(f"{path} is damaged: {wrong}")
         return Start(folder, path, _in_memory(checkpoint), damaged, on_other_ground)
+    if damaged:
+        raise CannotRerun(f"{damaged}; remove {folder / 'checkpoints'} to begin anew")
     return None
 
 

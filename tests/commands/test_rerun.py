@@ -389,7 +389,8 @@ def test_an_edited_table_of_predictions_and_a_metric_that_is_gone(
     change_json(recorded / "metrics.json", lambda m: m.update({"test/praise": 1.0}))
     assert main(["rerun", str(recorded)]) == DIFFERENT
     said = capfd.readouterr().out
-    assert "predictions.csv differs" in said
+    assert "edited        predictions.csv is not as the run wrote it" in said
+    assert "predictions.csv differs" not in said
     assert "test/praise: recorded, but missing now" in said
 
 

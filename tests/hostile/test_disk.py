@@ -1,10 +1,12 @@
 """A disk that is full, gone or read-only ends a run with one sentence, and leaves no litter."""
 
 import errno
+import json
 import os
 import resource
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pytest
 from rnnexp.cli import main
 from rnnexp.runs.folder.reading import read_run
 from rnnexp.tasks.forecasting.task import Forecasting
+from tests.support import REPOSITORY
 from tests.support.shrink import HERE, SYNTHETIC_LOAD
 
+GOLDEN = REPOSITORY / "tests" / "golden" / "earlier_classification"
 SMALL = ["experiment=quickstart", *SYNTHETIC_LOAD, "trainer.max_epochs=2"]
 SMALL += ["model.hidden_size=64", *HERE]
 
@@ -99,3 +103,51 @@ def test_two_runs_in_one_folder(tmp_path: Path, capfd: pytest.CaptureFixture) ->
     for code in (0, 2):
         assert main(["train", *SMALL, f"hydra.run.dir={folder}"]) == code
     assert "already holds a run, which is never overwritten" in capfd.readouterr().err
+
+
+def test_a_signal_after_the_end_does_not_undo_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    monkeypatch.setattr(
+        "rnnexp.runs.experiment.show_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    assert main(["train", *SMALL, f"hydra.run.dir={folder}"]) == 130
+    assert read_run(folder)["status"] == "completed"
+
+
+LINKS = {
+    "a log that is a link": ("log.txt", lambda path, there: path.symlink_to(there / "notes")),
+    "a log with another name": ("log.txt", lambda path, there: path.hardlink_to(there / "notes")),
+    "a log that is a pipe": ("log.txt", lambda path, there: os.mkfifo(path)),
+    "figures elsewhere": ("figures", lambda path, there: path.symlink_to(there)),
+    "checkpoints elsewhere": ("checkpoints", lambda path, there: path.symlink_to(there)),
+}
+
+
+@pytest.mark.parametrize(("name", "plant"), LINKS.values(), ids=LINKS)
+def test_a_run_does_not_go_on_through_links(
+    name: str,
+    plant: Callable[[Path, Path], object],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture,
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(GOLDEN, folder)
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(run | {"status": "interrupted"}))
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "notes").write_text("mine")
+    path = folder / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    plant(path, there)
+    assert main(["resume", str(folder)]) == 2
+    assert f"{path} is a link or no regular file: a run goes on in" in capfd.readouterr().err
+    assert [one.name for one in there.iterdir()] == ["notes"]
+    assert (there / "notes").read_text() == "mine"
+
+
+def test_resume_without_a_folder(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    assert main(["resume", str(tmp_path / "nowhere")]) == 2
+    assert capfd.readouterr().err == f"rnnexp: there is no folder {tmp_path / 'nowhere'}\n"

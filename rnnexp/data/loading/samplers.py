@@ -10,6 +10,8 @@ from torch import Tensor
 from rnnexp.errors import unimplemented
 from rnnexp.process.determinism import generator
 
+FEWER = "an epoch has {:,} batches, and {:,} were trained on"
+
 
 class TrainingBatches:
     """The base class of the training samplers, which implement `batches`. reshuffle: False repeats
@@ -34,21 +36,30 @@ class TrainingBatches:
 
     def __iter__(self) -> Iterator[Tensor]:
         trained, self._trained = self._trained, 0
-        for number, batch in enumerate(self.batches()):
+        number = 0
+        for number, batch in enumerate(self.batches(), 1):
             self.seen.update(batch.numpy().data)
-            if number >= trained:
+            if number > trained:
                 yield batch
+        if number < trained:
+            raise ValueError(FEWER.format(number, trained))
 
     def replay(self, trained: Sequence[int]) -> None:
         """Draw the batches of an interrupted run again, without training on them.
 
         trained: the number of batches of every epoch so far. The next iteration goes on within the
         last one.
+
+        Raises:
+            ValueError: an epoch has fewer batches; in the last one, the next iteration raises it.
         """
         *whole, self._trained = trained
         for epoch, number in enumerate(whole):
             self.set_epoch(epoch)
-            for batch in islice(self.batches(), number):
+            drawn = list(islice(self.batches(), number))
+            if len(drawn) < number:
+                raise ValueError(FEWER.format(len(drawn), number))
+            for batch in drawn:
                 self.seen.update(batch.numpy().data)
 
 

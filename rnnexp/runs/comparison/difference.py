@@ -137,7 +137,7 @@ def _read(folder: Path) -> _Run:
         return _Run(
             folder=folder,
             run=run,
-            config=None if plain is None else flat(plain),
+            config=None if plain is None else flat(plain | {"paths": {}}),
             metrics=read_metrics(folder) if has("metrics.json") else None,
             digest=_digest(folder) if has("digest.json") else None,
             epoch_ends=history,

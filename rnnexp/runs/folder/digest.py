@@ -51,13 +51,16 @@ def read_result(folder: Path) -> Result:
             epoch_ends=history["step"].tolist(),
             weights={kind: dict(digest[f"weights/{kind}"]) for kind in WEIGHTS},
             predictions=digest["predictions"],
-            predictions_table=hash_file(folder / "predictions.csv"),
+            # What the run wrote: whether it was edited since is told by `edited_files`.
+            predictions_table=read_run(folder).get("files", {}).get("predictions.csv")
+            or hash_file(folder / "predictions.csv"),
             metrics=read_metrics(folder),
         )
 
 
 def edited_files(folder: Path) -> list[str]:
     """The files of a completed run, but config.yaml, that are not as the run wrote them.
+    config.yaml belongs to the environment of a result.
 
     Raises:
         CannotRerun: a checkpoint is missing or damaged.
@@ -87,7 +90,7 @@ def changed_files(folder: Path, run: dict[str, Any]) -> list[str]:
 
 
 def _hash_if_there(path: Path) -> str | None:
-    return hash_file(path) if path.is_file() else None
+    return hash_file(path) if path.is_file() and ".." not in path.parts else None
 
 
 @contextmanager

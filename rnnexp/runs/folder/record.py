@@ -25,6 +25,7 @@ import logging
 import os
 import shlex
 import socket
+import stat
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,9 +37,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnexp.callbacks.checkpoint_names import PREVIOUS
+from rnnexp.callbacks.checkpoint_names import NEXT, PREVIOUS
 from rnnexp.errors import CannotRerun, RunFailed, UserError
-from rnnexp.files import csv_text, write_bytes, write_json, write_text
+from rnnexp.files import csv_text, remove_unfinished, write_bytes, write_json, write_text
 from rnnexp.printing import PrintableFormatter
 from rnnexp.process.interruption import Interruption, interruptible
 from rnnexp.process.locks import locked
@@ -73,8 +74,11 @@ class RunRecord:
             write_json(self.folder / "run.json", self.run)
 
     def goes_on(self, **facts: Any) -> None:
-        """Write from now on, with these facts of how the run goes on."""
+        """Write from now on, with these facts of how the run goes on. What was being written when
+        the run was killed is removed."""
         self._waits = False
+        remove_unfinished(self.folder)
+        (self.folder / "checkpoints" / NEXT).unlink(missing_ok=True)
         for left in ("finished", "error"):
             self.run.pop(left, None)
         self.save(resumed=[*self.run.get("resumed", []), {"time": now(), **facts}])
@@ -137,7 +141,7 @@ class RunRecord:
 
     def ended(self, status: str, **facts: Any) -> None:
         """Add the status of a run without a result to run.json, if the disk still takes it."""
-        if self._waits:  # nothing has been changed
+        if self._waits or self.run["status"] == "completed":  # nothing has been changed
             return
         with suppress(OSError):
             self.save(status=status, finished=now(), **facts)
@@ -199,16 +203,33 @@ def recording_again(folder: Path, argv: list[str]) -> Iterator[RunRecord]:
     `RunRecord.goes_on`.
 
     Raises:
-        UserError: the folder holds no run, a completed one, or one that is running.
+        UserError: the folder holds no run, a completed one, one that is running, or links.
         RunFailed: the disk is full, or the folder can no longer be written to.
         KeyboardInterrupt: a signal has interrupted the run.
     """
+    check_own_files(folder)
     with locked(folder / LOCK) as own:
         if not own:
             raise UserError(f"{folder} is in use: another process is running it")
         earlier = read_run(folder) if (folder / "run.json").exists() else {}
         with _ended_as_it_ends(record := RunRecord(folder, argv, earlier), argv):
             yield record
+
+
+def check_own_files(folder: Path) -> None:
+    """Check that what is written into a folder with a run stays there.
+
+    Raises:
+        UserError: something in it is a link, another name of a file elsewhere, or no file.
+    """
+    for path in folder.rglob("*"):
+        found = path.lstat()
+        if stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            continue
+        raise UserError(
+            f"{path} is a link or no regular file: a run goes on in a folder of its own files "
+            "alone; make a copy of the folder without links (cp -rL), and go on there"
+        )
 
 
 @contextmanager
@@ -255,7 +276,11 @@ def _is_of_the_disk(error: OSError, folder: Path) -> bool:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that a full disk does not fail: the run itself finds out."""
+    """A log file that a full or read-only disk does not fail: the run itself finds out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # it is opened at the first message
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
@@ -265,7 +290,7 @@ class _LogFile(logging.FileHandler):
 def _logging(path: Path) -> Iterator[Callable[..., None]]:
     """Write all log messages to a file during the block. Yields a function that writes a text with
     a level to this file alone; the command prints to the console."""
-    handler = _LogFile(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

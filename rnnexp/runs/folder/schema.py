@@ -127,6 +127,8 @@ def fault(value: Any, kind: Any, where: str = "") -> str | None:
     """What of a value is not of its kind, as a clause; None if all of it is."""
     match kind:
         case dict() if isinstance(value, dict) and str in kind:
+            if other := [key for key in value if not isinstance(key, str)]:
+                return f"{where or 'it'} has the key {reprlib.repr(other[0])}, which is no text"
             odd = [key for key in value if not key.isprintable()]
             if odd and isinstance(kind[str], Text):  # other keys may be names of series
                 return f"{where or 'it'} has the key {odd[0]!r}, which is no printable line"
@@ -180,6 +182,5 @@ def _said(kind: Any) -> str:
             return "an object"
         case Whole() | Text():
             return str(kind)
-    return {str: "a text", float: "a number", bool: "true or false", dict: "an object"}.get(
-        kind, "null"
-    )
+    said = {str: "a text", float: "a number", bool: "true or false", dict: "an object"}
+    return "null" if kind is None else said.get(kind, f"a {kind.__name__.lower()}")

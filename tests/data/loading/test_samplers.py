@@ -1,7 +1,8 @@
-"""Class-uniform draws with replacement."""
+"""Class-uniform draws with replacement, and batches that are drawn again."""
 
 from collections import Counter
 
+import pytest
 import torch
 
 from rnnexp.data.loading.samplers import ClassUniformBatches
@@ -43,3 +44,24 @@ def test_they_leave_the_global_stream_alone_and_are_hashed() -> None:
     assert torch.equal(before, torch.get_rng_state())
     prints = [sampler.seen.hexdigest() for sampler in samplers]
     assert prints[0] == prints[1] != prints[2]
+
+
+def test_the_batches_of_an_interrupted_run_are_drawn_again() -> None:
+    whole, again = (ClassUniformBatches(LABEL, 4, 5, seed=0) for _ in range(2))
+    last: list[list[int]] = []
+    for epoch in range(3):
+        whole.set_epoch(epoch)
+        last = [batch.tolist() for batch in whole]
+    again.replay([5, 5, 2])
+    again.set_epoch(2)
+    assert [batch.tolist() for batch in again] == last[2:]
+    assert again.seen.hexdigest() == whole.seen.hexdigest()
+
+
+def test_an_epoch_never_had_more_batches_than_there_are() -> None:
+    sampler = ClassUniformBatches(LABEL, 4, 5, seed=0)
+    with pytest.raises(ValueError, match="an epoch has 5 batches, and 6 were trained on"):
+        sampler.replay([6, 1])
+    sampler.replay([5, 9])
+    with pytest.raises(ValueError, match="an epoch has 5 batches, and 9 were trained on"):
+        list(sampler)
