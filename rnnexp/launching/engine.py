@@ -14,7 +14,10 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-OURS = {"LocalLauncher": "rnnexp.launching.local"}  # launchers of ours -> their modules
+OURS = {  # launchers of ours -> their modules
+    "LocalLauncher": "rnnexp.launching.local",
+    "RayLauncher": "rnnexp.launching.on_ray",
+}
 
 
 def engine() -> Any:

@@ -28,7 +28,9 @@ from rnnexp.launching.plan import JOB_FOLDER, JOB_NAME, Job, Plan, literal, plan
 from rnnexp.launching.sweep import config_hash
 from rnnexp.runs.folder.reading import read_sweep
 
-LAUNCHER, PROCESSES = "hydra/launcher", "hydra.launcher.n_jobs"
+LAUNCHER = "hydra/launcher"
+# How many jobs at once, and with how many threads.
+PROCESSES = [f"hydra.launcher.{name}" for name in ("jobs", "threads_per_job", "n_jobs")]
 KEY = re.compile(r"\$\{[\w.]+\}")  # a reference to another key
 # What they set is in sweep.json, or is the folder that holds it.
 NOT_NEEDED = ("hydra.sweep.dir", JOB_FOLDER, JOB_NAME, "hydra.mode")
@@ -135,8 +137,8 @@ def _settings_taken(overrides: Sequence[str]) -> list[str]:
         match one.get_key_element():
             case key if key == LAUNCHER and value in known:
                 taken.append(f"{LAUNCHER}={value}")
-            case key if key == PROCESSES and at_once and taken:
-                taken.append(f"{PROCESSES}={value}")
+            case key if key in PROCESSES and at_once and taken:
+                taken.append(f"{key}={value}")
             case key if key.lstrip("+") not in NOT_NEEDED:
                 left_out.append(str(one.input_line))
     if left_out:
