@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="one epoch; writes nothing")
     options = parser.parse_args(argv)
     names = options.only or list(LAUNCHERS)
-    rows, digests, missed = [], {}, []
+    rows: list[dict[str, str]] = []
+    digests: dict[str, dict[str, str]] = {}
+    missed: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         for name in names:
             epochs = 1 if options.quick else EPOCHS
@@ -49,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 console.show(f"{name} is not installed")
                 continue
             digests[name] = {path.parent.name: path.read_text() for path in found(folder)}
+            first = next(iter(digests.values()))
             training = sum(training_seconds(folder))
             _, failing_code, folder, said = sweep(name, FAILING, Path(place) / f"{name}_failing")
             rows.append(
@@ -57,10 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     "wall time, s": f"{seconds:.1f}",
                     "training, s": f"{training:.1f}",
                     "of basic": f"{seconds / float(rows[0]['wall time, s']):.2f}" if rows else "1",
-                    "results": len(digests[name]),
-                    "digests": "equal"
-                    if digests[name] == next(iter(digests.values()))
-                    else "OTHER",
+                    "results": str(len(digests[name])),
+                    "digests": "equal" if digests[name] == first else "OTHER",
                     "of 4 with 2 that fail": f"{len(found(folder))}, exit code {failing_code}",
                 }
             )
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def sweep(name: str, jobs: list[str], folder: Path) -> tuple[float, int, Path, str]:
-    """Run a sweep. Returns the seconds, the exit code, its folder, and what was said of failures."""
+    """Run a sweep. Returns seconds, exit code, its folder, and what was said of failures."""
     overrides = [*SWEEP, *jobs, f"hydra/launcher={name}", *LAUNCHERS[name]]
     command = [sys.executable, "-m", "rnnexp", "train", "-m", *overrides]
     began = time.perf_counter()
