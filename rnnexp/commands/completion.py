@@ -6,7 +6,7 @@ The line belongs in ~/.bashrc. In zsh, autoload -U bashcompinit and bashcompinit
 import os
 from pathlib import Path
 
-from rnnexp.commands._options import command_parser
+from rnnexp.commands.shared.options import command_parser
 from rnnexp.config.compose import compose_whole, initialised, with_quickstart
 from rnnexp.config.explain import keys_of
 from rnnexp.config.groups import all_groups, options

@@ -9,7 +9,7 @@ that failed are tried again.
 import os
 from pathlib import Path
 
-from rnnexp.commands._options import add_config_options, allow, command_parser
+from rnnexp.commands.shared.options import add_config_options, allow, command_parser
 from rnnexp.errors import UserError
 
 
