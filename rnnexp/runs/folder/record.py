@@ -37,7 +37,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.callbacks.checkpoint_names import PREVIOUS
-from rnnexp.errors import CannotRerun, RunFailed, UserError
+from rnnexp.errors import CannotRerun, Pruned, RunFailed, UserError
 from rnnexp.files import csv_text, write_bytes, write_json, write_text
 from rnnexp.printing import PrintableFormatter
 from rnnexp.process.interruption import Interruption, interruptible
@@ -75,7 +75,7 @@ class RunRecord:
     def goes_on(self, **facts: Any) -> None:
         """Write from now on, with these facts of how the run goes on."""
         self._waits = False
-        for left in ("finished", "error"):
+        for left in ("finished", "error", "pruned_after"):
             self.run.pop(left, None)
         self.save(resumed=[*self.run.get("resumed", []), {"time": now(), **facts}])
 
@@ -223,6 +223,10 @@ def _ended_as_it_ends(record: RunRecord, argv: list[str]) -> Iterator[None]:
             # Lightning turns Ctrl-C into SystemExit.
             record.ended("interrupted")
             raise KeyboardInterrupt from stop
+        except Pruned as stop:
+            log(str(stop), logging.INFO)
+            record.ended("pruned", pruned_after=stop.epochs)
+            raise
         except (UserError, CannotRerun, RunFailed) as error:
             log(str(error))
             record.ended("failed", error=str(error))
