@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, finish, no_math
 from rnnexp.files import write_bytes
-from rnnexp.search.study import Study
+from rnnexp.search.study import Study, value_of
 from rnnexp.tables import Column, Table, number
 
 MOST = 10  # trials in the table
@@ -36,7 +36,7 @@ def best_trials(study: Study, metric: str) -> Table:
     """The best trials with their values; metric: what they are ranked by."""
     keys = list(study.settings.space.distributions)
     rows = [
-        [str(one.number), number(float(one.value or 0)), *(_text(one.params[key]) for key in keys)]
+        [str(one.number), number(value_of(one)), *(_text(one.params[key]) for key in keys)]
         for one in study.best()[:MOST]
     ]
     columns = [Column("trial", numbers=True), Column(metric, numbers=True), *map(Column, keys)]
@@ -78,8 +78,8 @@ def history(trials: Sequence[FrozenTrial], best: Sequence[FrozenTrial], metric: 
     leaders = [min(done[: end + 1], key=lambda one: rank[one.number]) for end in range(len(done))]
     axes.plot(
         [one.number for one in done],
-        [one.value for one in done],
-        *("o",),
+        [value_of(one) for one in done],
+        "o",
         color=TARGET,
         label="completed",
     )
@@ -87,14 +87,14 @@ def history(trials: Sequence[FrozenTrial], best: Sequence[FrozenTrial], metric: 
     if cut:
         axes.plot(
             [one.number for one in cut],
-            [one.value for one in cut],
-            *("x",),
+            [value_of(one) for one in cut],
+            "x",
             color=SECOND,
             label="pruned, last value",
         )
     axes.step(
         [one.number for one in done],
-        [one.value for one in leaders],
+        [value_of(one) for one in leaders],
         where="post",
         color=PREDICTION,
         label="best so far",

@@ -183,14 +183,16 @@ def check_space(space: Space, given: Sequence[str]) -> dict[str, DictConfig]:
             f"{GROUP}/{space.name}.yaml: task.loss is varied, so trials cannot be compared by "
             "monitor=val/loss: monitor another metric"
         )
+    known = {group: options(group) for group in all_groups() if group in space.distributions}
     found = {}
     for key, value in _each(space):
-        line = override(key, value)
+        if key in known and value is not None and value not in known[key]:
+            near = did_you_mean(str(value), known[key])
+            raise UserError(
+                f"{GROUP}/{space.name}.yaml: {key}: the group has no option {value}{near}"
+            )
+    for line in (override(key, value) for key, value in _each(space)):
         with saying(space, line):
-            if key in all_groups() and value is not None and value not in options(key):
-                raise UserError(
-                    f"the group {key} has no option {value}{did_you_mean(str(value), options(key))}"
-                )
             found[line] = without_hydra(compose_whole([*given, line]))
             check(found[line])
     return found

@@ -223,7 +223,13 @@ class Study:
         """The completed trials, best first."""
         done = [one for one in self.trials() if one.state == TrialState.COMPLETE]
         sign = 1 if self.settings.mode == "min" else -1
-        return sorted(done, key=lambda one: (sign * float(one.value or 0), one.number))
+        return sorted(done, key=lambda one: (sign * value_of(one), one.number))
+
+
+def value_of(trial: FrozenTrial) -> float:
+    """The metric of a completed trial, or the last one of a pruned trial."""
+    assert trial.value is not None
+    return trial.value
 
 
 def _opened(url: str, is_given: bool) -> optuna.storages.RDBStorage:

@@ -23,7 +23,7 @@ from rnnexp.runs.folder.record import make_folder
 from rnnexp.runs.settings import resolve
 from rnnexp.search.report import best_trials, counts, save_figures
 from rnnexp.search.space import GROUP, Space, check_space, read_space, saying
-from rnnexp.search.study import FOLDER, Settings, Study
+from rnnexp.search.study import FOLDER, Settings, Study, value_of
 from rnnexp.search.trials import Outcome, run_trial
 from rnnexp.tables import number
 
@@ -163,7 +163,7 @@ def _ended(study: Study, trial: int, outcome: Outcome) -> str:
     if outcome.value is None:
         return f"{what}  {outcome.state}{': ' if outcome.state == 'failed' else ' '}{outcome.why}"
     leads = study.best()[0].number == trial
-    best = "the best so far" if leads else f"best {number(float(study.best()[0].value or 0))}"
+    best = "the best so far" if leads else f"best {number(value_of(study.best()[0]))}"
     return f"{what}  {outcome.metric} {number(outcome.value)} ({best})"
 
 

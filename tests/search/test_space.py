@@ -70,7 +70,7 @@ def test_wrong_spaces(empty_folder: Path, line: str, sentence: str) -> None:
     ("line", "sentence"),
     [
         ("optimizer.lrr: {low: 1, high: 2}", "the config has no key optimizer.lrr; did you mean"),
-        ("model: {choices: [gru, gruu]}", "model=gruu: the group model has no option gruu; did"),
+        ("model: {choices: [gru, gruu]}", "model: the group has no option gruu; did you mean gru?"),
         ("model.hidden_size: {choices: [4, abc]}", "model.hidden_size=abc: model.hidden_size"),
         ("task.loss: {choices: [mse, mae]}", "monitor another metric"),
     ],
