@@ -1,9 +1,9 @@
 """The study of a search, in Optuna's storage: which trial comes next, and who works on it.
 
 Several workers may work on a study, one after another or at the same time. Each holds a lock as
-long as it lives, and its name stands at its trials: a running trial whose worker is gone is taken
-over by another one, which goes on with it. A lock on the study keeps the workers from taking the
-same trial.
+long as it lives, and its name stands at its trials. A running trial whose worker is gone is taken
+over by another one in the same folder, which goes on with it. A lock on the study keeps two workers
+from taking the same trial.
 """
 
 import hashlib
@@ -30,8 +30,9 @@ from rnnexp.search.space import Space, Value
 DATABASE, STUDY_LOCK, WORKER_LOCK = "study.db", ".study_lock", ".worker_{}"
 PATIENCE = 60  # seconds for SQLite while others write to it
 STARTUP = 5  # trials before any is pruned
-# Attributes of a trial.
-WORKER, FOLDER, ERROR = "worker", "folder", "error"
+# Attributes of a trial. PLACE identifies the folder of the search: workers that share a database
+# may have several, on other computers or below other current folders.
+WORKER, PLACE, FOLDER, METRIC, ERROR = "worker", "place", "folder", "metric", "error"
 SETTINGS = "settings"  # of the study
 Mode = Literal["min", "max"]
 State = Literal["completed", "pruned", "failed"]
@@ -100,6 +101,7 @@ class Study:
         self.worker = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with waited_for(place / STUDY_LOCK):
+            self.place_id = _identity(place / STUDY_LOCK)
             self.study = optuna.create_study(
                 storage=_opened(storage or f"sqlite:///{place / DATABASE}", storage is not None),
                 study_name=name,
@@ -169,6 +171,7 @@ class Study:
             trial = optuna.Trial(self.study, left._trial_id) if left else self.study.ask()
             self._forget_worker(left)
             trial.set_user_attr(WORKER, self.worker)
+            trial.set_user_attr(PLACE, self.place_id)
             return Claim(
                 trial.number,
                 self.settings.space.suggested(trial),
@@ -179,28 +182,36 @@ class Study:
 
     def _is_left(self, trial: FrozenTrial) -> bool:
         """Whether a trial is running, by the study, but its worker is gone, by its lock. Of a
-        worker on another computer nobody here knows."""
+        worker on another computer, or in another folder, nobody here knows."""
         if trial.state != TrialState.RUNNING:
             return False
         worker = trial.user_attrs.get(WORKER)
         if worker is not None:
             is_here = worker.rsplit("_", 2)[0] == socket.gethostname()
+            is_here &= trial.user_attrs.get(PLACE) == self.place_id
             if not is_here or is_locked(self.place / WORKER_LOCK.format(worker)):
                 return False
-        folder = trial.user_attrs.get(FOLDER)  # perhaps somebody resumes the run alone
-        return folder is None or not is_locked(self.place / folder / LOCK)
+        folder = self.folder_of(trial)  # perhaps somebody resumes the run alone
+        return folder is None or not is_locked(folder / LOCK)
+
+    def folder_of(self, trial: FrozenTrial) -> Path | None:
+        """The run folder of a trial; None if it has none, or if it is not in this folder."""
+        name = trial.user_attrs.get(FOLDER)
+        is_here = trial.user_attrs.get(PLACE) == self.place_id
+        return self.place / Path(name).name if is_here and name else None
 
     def _forget_worker(self, left: FrozenTrial | None) -> None:
         """Remove the lock of a worker that was killed."""
         if left and WORKER in left.user_attrs:
             (self.place / WORKER_LOCK.format(left.user_attrs[WORKER])).unlink(missing_ok=True)
 
-    def same_before(self, claim: Claim) -> FrozenTrial | None:
-        """A completed trial with the values of this one, whose run it would repeat to the bit."""
+    def same_before(self, claim: Claim) -> Path | None:
+        """The run folder of a completed trial with the values of this one."""
         for one in self.trials():
-            is_same = one.state == TrialState.COMPLETE and one.params == claim.values
-            if is_same and (self.place / str(one.user_attrs.get(FOLDER)) / "metrics.json").exists():
-                return one
+            if one.state == TrialState.COMPLETE and one.params == claim.values:
+                folder = self.folder_of(one)
+                if folder and (folder / "metrics.json").exists():
+                    return folder
         return None
 
     def _seed(self, number: int) -> int:
@@ -208,10 +219,18 @@ class Study:
         text = f"{self.name}/{self.settings.seed}/{number}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
-    def tell(self, claim: Claim, state: State, value: float | None = None, error: str = "") -> None:
+    def tell(
+        self,
+        claim: Claim,
+        state: State,
+        value: float | None = None,
+        metric: str = "",
+        error: str = "",
+    ) -> None:
         """Record what came of a trial. error: why it failed."""
-        if error:
-            claim.trial.set_user_attr(ERROR, error[:1000])
+        for attribute, text in ((METRIC, metric), (ERROR, error[:1000])):
+            if text:
+                claim.trial.set_user_attr(attribute, text)
         told = value if state == "completed" else None
         self.study.tell(claim.number, told, STATES[state], skip_if_finished=True)
 
@@ -224,6 +243,13 @@ class Study:
         done = [one for one in self.trials() if one.state == TrialState.COMPLETE]
         sign = 1 if self.settings.mode == "min" else -1
         return sorted(done, key=lambda one: (sign * value_of(one), one.number))
+
+
+def _identity(path: Path) -> str:
+    """What the lock file of a study holds: an identity of its folder, which moves along with it."""
+    if not path.exists() or not path.read_text("utf-8"):
+        path.write_text(uuid.uuid4().hex, "utf-8")
+    return path.read_text("utf-8")
 
 
 def value_of(trial: FrozenTrial) -> float:

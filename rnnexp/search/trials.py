@@ -17,7 +17,7 @@ from rnnexp.runs import experiment
 from rnnexp.runs.folder.reading import read_config, read_metrics, read_run, status_now
 from rnnexp.runs.resume import forget, resume
 from rnnexp.search.space import Value, override
-from rnnexp.search.study import FOLDER, Claim, State, Study
+from rnnexp.search.study import Claim, State, Study
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def run_trial(study: Study, claim: Claim, config_dir: Path | None) -> Outcome:
     the results.
     """
     if same := study.same_before(claim):
-        claim.began(same.user_attrs[FOLDER])
-        return _outcome(study.place / same.user_attrs[FOLDER], "")
+        claim.began(same.name)
+        return _outcome(same, "")
     try:
         job = _job(study, claim, config_dir)
     except UserError as error:

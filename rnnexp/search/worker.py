@@ -18,12 +18,11 @@ from rnnexp.launching.plan import Job, check_jobs, planned_job
 from rnnexp.launching.sweep import is_hydras
 from rnnexp.runs.build import build_data, outline
 from rnnexp.runs.experiment import to_type
-from rnnexp.runs.folder.reading import read_config
 from rnnexp.runs.folder.record import make_folder
 from rnnexp.runs.settings import resolve
 from rnnexp.search.report import best_trials, counts, save_figures
 from rnnexp.search.space import GROUP, Space, check_space, read_space, saying
-from rnnexp.search.study import FOLDER, Settings, Study, value_of
+from rnnexp.search.study import METRIC, Settings, Study, value_of
 from rnnexp.search.trials import Outcome, run_trial
 from rnnexp.tables import number
 
@@ -143,7 +142,8 @@ def _work(study: Study, request: Request) -> None:
     began = time.monotonic()
     while claim := study.claim(request.trials):
         outcome = run_trial(study, claim, request.config_dir)
-        study.tell(claim, outcome.state, outcome.value, outcome.why * (outcome.state == "failed"))
+        why = outcome.why if outcome.state == "failed" else ""
+        study.tell(claim, outcome.state, outcome.value, outcome.metric, why)
         seconds = time.monotonic() - began
         where = f"{claim.number + 1}/{max(request.trials, len(study.trials()))}"
         console.show_line(f"{where}  {seconds:.0f} s  {_ended(study, claim.number, outcome)}")
@@ -173,13 +173,16 @@ def _report(study: Study) -> int:
     if not best:
         console.show(f"{study.name}: {counts(study.trials())}: there is no best one")
         return 1
-    folder = study.place / str(best[0].user_attrs[FOLDER])
-    metric = str(read_config(folder).monitor)
+    metric = str(best[0].user_attrs.get(METRIC, "value"))
     console.show(best_trials(study, metric))
     for path in save_figures(study, metric):
         console.show_line(f"figure       {console.from_here(path)}")
     place = console.from_here(study.place)
     console.show_line(f"all trials   {console.command('rnnexp', 'leaderboard', place)}")
+    folder = study.folder_of(best[0])
+    if folder is None:
+        console.show_line(f"best trial   {best[0].number}, of a worker in another folder")
+        return 0
     console.show_line(f"best trial   {console.from_here(folder)}")
     console.show_line(f"repeat it    {to_type('rerun', folder)}")
     return 0

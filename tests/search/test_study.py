@@ -14,10 +14,12 @@ from rnnexp.search.space import Range, Space
 from rnnexp.search.study import Settings, Study, value_of
 
 
-def study(place: Path, name: str = "s", seed: int = 0, high: float = 1.0) -> Study:
+def study(
+    place: Path, name: str = "s", seed: int = 0, high: float = 1.0, storage: str | None = None
+) -> Study:
     lr = {"lr": {"low": 0.0, "high": high}}
     space = Space("mine", {"lr": Range(0.0, high)}, lr)
-    return Study(name, place, None, Settings(space, ["model=gru"], "max", seed, True), epochs=4)
+    return Study(name, place, storage, Settings(space, ["model=gru"], "max", seed, True), epochs=4)
 
 
 def test_workers_take_each_trial_once(tmp_path: Path) -> None:
@@ -52,6 +54,19 @@ def test_a_trial_whose_worker_is_gone_is_taken_over_once(tmp_path: Path) -> None
         second.tell(again, "failed", error="of this trial")
         assert third.claim(1) is None
     assert [one.user_attrs["error"] for one in third.trials()] == ["of this trial"]
+
+
+def test_a_trial_of_another_folder_is_left_alone(tmp_path: Path) -> None:
+    """Nobody here can see whether its worker lives. The folder may be moved."""
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first, other = (study(tmp_path / name, storage=url) for name in ("a", "b"))
+    with first.working(), other.working():
+        assert first.claim(1) and other.claim(1) is None
+    (tmp_path / "a").rename(tmp_path / "moved")
+    again = study(tmp_path / "moved", storage=url).claim(1)
+    assert again is not None and again.number == 0
 
 
 def test_what_is_suggested_follows_from_name_and_seed(tmp_path: Path) -> None:
