@@ -1,4 +1,4 @@
-"""The command `rnnexp`: every file in rnnexp/commands is a subcommand.
+"""The command `rnnexp`: every file of rnnexp/commands itself is a subcommand.
 
 Exit codes: 0 success; 1 a run or a check failed, or two runs differ; 2 a mistake of the user;
 3 cannot rerun: names what is missing; 4 repeated in a different environment, with different
@@ -18,7 +18,7 @@ from rnnexp.printing import complain, say
 from rnnexp.streams import guarded
 
 # Their exit code is not about what was printed.
-RESULT_IS_A_FOLDER = ("train", "test", "rerun", "resume")
+RESULT_IS_A_FOLDER = ("train", "test", "rerun", "resume", "search")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,11 +1,11 @@
-"""The three exceptions that the command prints as one sentence, without a traceback."""
+"""The three exceptions that the command prints as one sentence, without a traceback, and the one
+that ends a trial of a search."""
 
 
 class UserError(Exception):
     """A mistake of the user. The message says what is wrong, where, and what to do.
 
-    Exit code 2. Exceptions other than the three in this module are bugs and keep their
-    traceback.
+    Exit code 2. Exceptions other than those in this module are bugs and keep their traceback.
     """
 
 
@@ -15,6 +15,17 @@ class CannotRerun(Exception):
 
 class RunFailed(Exception):
     """A run cannot continue, for example because its training diverged. Exit code 1."""
+
+
+class Pruned(Exception):
+    """A trial of a search ends early, because it does worse than the others: no error.
+
+    epochs: how many it was trained for.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(f"pruned after epoch {epochs}")
+        self.epochs = epochs
 
 
 def unimplemented(owner: object, method: str) -> UserError:

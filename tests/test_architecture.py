@@ -11,10 +11,10 @@ PACKAGE = REPOSITORY / "rnnexp"
 # Each room may import those above it. docs/architecture.md has the same list.
 ROOMS = (
     *("nn", "optim", "process", "config", "data"),
-    *("callbacks", "tasks", "runs", "launching", "commands"),
+    *("callbacks", "tasks", "runs", "launching", "search", "commands"),
 )
 # Beside the rooms: what every room may import, and what the console and the command need.
-SHOWING = ("callbacks", "runs", "launching", "commands")  # rooms that print
+SHOWING = ("callbacks", "runs", "launching", "search", "commands")  # rooms that print
 LEAVES = ("errors", "nearest", "files", "hashes", "tables", "streams", "printing")
 MOST_LINES, MOST_FILES = 400, 15
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -6,7 +6,7 @@ The line belongs in ~/.bashrc. In zsh, autoload -U bashcompinit and bashcompinit
 import os
 from pathlib import Path
 
-from rnnexp.commands._options import command_parser
+from rnnexp.commands.shared.options import command_parser
 from rnnexp.config.compose import compose_whole, initialised, with_quickstart
 from rnnexp.config.explain import keys_of
 from rnnexp.config.groups import all_groups, options
@@ -48,8 +48,12 @@ def words(line: str) -> list[str]:
         case ["data", "check" | "fetch" | "convert"]:
             with initialised(None):
                 found = {f"{name} " for name in options("data")}
-        case ["train", *overrides]:
-            found = _overrides([one for one in overrides if not one.startswith("-")], word)
+        case ["search", *_] if word.startswith("space="):
+            with initialised(None):
+                found = {f"space={option} " for option in options("space")}
+        case ["train" | "search" as command, *overrides]:
+            others = [one for one in overrides if not one.startswith(("-", "space="))]
+            found = _overrides(others, word) | ({"space="} if command == "search" else set())
         case _:
             found = set()  # the shell completes names of files
     return sorted(one for one in found if one.startswith(word))

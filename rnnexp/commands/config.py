@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from rnnexp.commands._options import add_config_options, allow, command_parser
+from rnnexp.commands.shared.options import add_config_options, allow, command_parser
 from rnnexp.config.json_schema import json_schema
 from rnnexp.errors import UserError
 from rnnexp.files import write_text

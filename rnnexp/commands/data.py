@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnexp import console
-from rnnexp.commands._options import add_allow, allow, command_parser
+from rnnexp.commands.shared.options import add_allow, allow, command_parser
 from rnnexp.config import check, compose, options
 from rnnexp.errors import UserError
 from rnnexp.tables import Column, Table
@@ -111,7 +111,7 @@ def check_source(name: str, overrides: list[str]) -> int:
 
 
 def _look_and_check(overrides: list[str]) -> int:
-    from rnnexp.commands._look import show_training, with_proposals
+    from rnnexp.commands.shared.look import show_training, with_proposals
 
     proposed = with_proposals(overrides)
     try:

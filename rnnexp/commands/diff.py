@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnexp import console
-from rnnexp.commands._options import add_allow, allow, command_parser
+from rnnexp.commands.shared.options import add_allow, allow, command_parser
 from rnnexp.files import json_text
 from rnnexp.printing import say
 from rnnexp.tables import Column, Table, number

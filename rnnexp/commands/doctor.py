@@ -4,7 +4,7 @@ import os
 import platform
 from pathlib import Path
 
-from rnnexp.commands._options import command_parser
+from rnnexp.commands.shared.options import command_parser
 from rnnexp.config import config_dir
 from rnnexp.printing import say
 

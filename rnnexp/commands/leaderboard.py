@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnexp import console
-from rnnexp.commands._options import command_parser
+from rnnexp.commands.shared.options import command_parser
 from rnnexp.files import json_text
 from rnnexp.printing import complain, say
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnexp import console
-from rnnexp.commands._options import allow, folder_parser
+from rnnexp.commands.shared.options import allow, folder_parser
 from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text

@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rnnexp import console
-from rnnexp.commands._options import allow, folder_parser
+from rnnexp.commands.shared.options import allow, folder_parser
 from rnnexp.config import check, check_recorded, override
 from rnnexp.errors import CannotRerun, UserError
 from rnnexp.runs.locations import find_data, if_moved, is_location, other_data
@@ -50,7 +50,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         RunFailed: the training cannot continue.
     """
     # Late: they import torch, and --help does without.
-    from rnnexp.commands._verdict import IDENTICAL, show_verdict
+    from rnnexp.commands.shared.verdict import IDENTICAL, show_verdict
     from rnnexp.launching.labels import label
     from rnnexp.runs.comparison.repetition import environment_differences, result_differences
     from rnnexp.runs.experiment import run

@@ -9,7 +9,7 @@ that failed are tried again.
 import os
 from pathlib import Path
 
-from rnnexp.commands._options import add_config_options, allow, command_parser
+from rnnexp.commands.shared.options import add_config_options, allow, command_parser
 from rnnexp.errors import UserError
 
 
@@ -55,7 +55,7 @@ def go_on(folder: Path, length: str | None = None, on_other_ground: bool = False
     from rnnexp.runs.resume import LENGTH, go_on_longer, resume
 
     if not (folder / "config.yaml").exists():
-        check_no_old_sweep(folder)
+        check_no_folder_of_runs(folder)
         read_run(folder)  # says what is wrong
     if length is not None:
         if not length.startswith(LENGTH):
@@ -99,8 +99,8 @@ def finish_sweep(
     return code
 
 
-def check_no_old_sweep(folder: Path) -> None:
-    """Check that a folder is not that of a sweep of an earlier version.
+def check_no_folder_of_runs(folder: Path) -> None:
+    """Check that a folder is not that of a search, or of a sweep of an earlier version.
 
     Raises:
         UserError: it is.
@@ -113,6 +113,9 @@ def check_no_old_sweep(folder: Path) -> None:
             run = read_run(path.parent)
         except UserError:
             continue
+        if "trial" in run:
+            line = console.command("rnnexp", *run["argv"][1:])
+            raise UserError(f"{folder} is a search, which goes on when it is typed again: {line}")
         if run.get("overrides") and status_now(path.parent, run) != "completed":
             line = console.command("rnnexp", "resume", console.from_here(path.parent))
             raise UserError(

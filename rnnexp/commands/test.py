@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rnnexp import console
-from rnnexp.commands._options import allow, folder_parser
+from rnnexp.commands.shared.options import allow, folder_parser
 from rnnexp.config import check_recorded, override
 from rnnexp.errors import UserError
 from rnnexp.process.memory import enough_memory
@@ -39,7 +39,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
             changes the experiment.
     """
     # Late: they import torch, and --help does without.
-    from rnnexp.commands._verdict import IDENTICAL, exit_code, show_differences, show_edited
+    from rnnexp.commands.shared.verdict import IDENTICAL, exit_code, show_differences, show_edited
     from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
     from rnnexp.runs.comparison.repetition import environment_differences, metric_differences
     from rnnexp.runs.experiment import test_weights

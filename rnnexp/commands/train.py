@@ -5,8 +5,8 @@ import io
 import traceback
 from contextlib import redirect_stdout
 
-from rnnexp.commands._options import add_config_options, allow, command_parser
 from rnnexp.commands.leaderboard import show_sweep
+from rnnexp.commands.shared.options import add_config_options, allow, command_parser
 from rnnexp.config import help_text
 from rnnexp.config.compose import initialised, with_quickstart
 from rnnexp.errors import RunFailed, UserError

@@ -137,6 +137,21 @@ def compose_whole(overrides: Sequence[str]) -> DictConfig:
     return config
 
 
+def compose_alone(group: str, option: str) -> DictConfig:
+    """What stands in an option of a group that is no part of a run's config, with what its
+    defaults list adds.
+
+    Raises:
+        UserError: the file is wrong.
+    """
+    try:
+        config = hydra.compose(f"{group}/{option}")
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise UserError(explain(error, [])) from error
+    found = config.get(group, config)
+    return found if isinstance(found, DictConfig) else OmegaConf.create()
+
+
 def without_hydra(config: DictConfig) -> DictConfig:
     """A config of `compose_whole` as a run gets it; changed in place."""
     with open_dict(config):

@@ -145,6 +145,8 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
         config = hydra.compose("train", right)
     except (HydraException, OmegaConfBaseException, ValueError):
         config = hydra.compose("train")
+    if key == "space":
+        return "space=NAME is for a search: type rnnexp search space=NAME"
     if key in FOLDERS:
         group, option = group_and_option(f"{key}/OPTION")
         return f"{key} is not a group of its own: write {group}={option}"

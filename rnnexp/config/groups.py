@@ -11,16 +11,21 @@ from hydra.core.object_type import ObjectType
 FOLDERS = ("model/lecture",)
 
 
+# Groups that are no part of a run's config. space: what `rnnexp search` varies.
+NOT_OF_A_RUN = ("hydra", "space")
+
+
 def top_groups() -> list[str]:
-    """The groups of the top level, Hydra's own left out."""
-    return [x for x in GlobalHydra.instance().config_loader().list_groups("") if x != "hydra"]
+    """The groups of the top level that are part of a run's config."""
+    found = GlobalHydra.instance().config_loader().list_groups("")
+    return [group for group in found if group not in NOT_OF_A_RUN]
 
 
 def all_groups(parent: str = "") -> Iterator[str]:
     """Every group below `parent`, subgroups included: `data`, `data/cleaning`, ..."""
     for name in sorted(GlobalHydra.instance().config_loader().list_groups(parent)):
         group = f"{parent}/{name}" if parent else name
-        if group != "hydra" and group not in FOLDERS:
+        if group not in (*NOT_OF_A_RUN, *FOLDERS):
             yield group
             yield from all_groups(group)
 

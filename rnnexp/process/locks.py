@@ -73,6 +73,21 @@ def locked(path: Path) -> Iterator[bool]:
         os.close(file)
 
 
+@contextmanager
+def waited_for(path: Path) -> Iterator[None]:
+    """Hold the lock of a file during the block; wait for it as long as another process holds it.
+    The file stays. Where the file system has no locks, nobody waits."""
+    file = open_regular(path, os.O_RDWR | os.O_CREAT) if HAS_LOCKS else None
+    try:
+        if file is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        if file is not None:
+            os.close(file)
+
+
 def is_locked(path: Path) -> bool:
     """Whether a live process holds the lock of a file."""
     file = open_regular(path, os.O_RDONLY) if HAS_LOCKS else None

@@ -2,13 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
 
 from rnnexp import console
 from rnnexp.callbacks.checkpoint import Checkpoint
@@ -48,11 +49,17 @@ from rnnexp.tasks.task import Task
 
 
 @guarded()
-def run(config: DictConfig, folder: Path, start: Start | None = None, **facts: Any) -> float | None:
+def run(
+    config: DictConfig,
+    folder: Path,
+    start: Start | None = None,
+    callbacks: Sequence[Callback] = (),
+    **facts: Any,
+) -> float | None:
     """Run one experiment and record it in `folder`, which must not hold a run yet.
 
-    start: a checkpoint of another run from which this one goes on. facts: further entries of
-    run.json.
+    start: a checkpoint of another run from which this one goes on. callbacks: beside those of the
+    config; they may not change the result. facts: further entries of run.json.
 
     Returns the monitored metric of the best checkpoint, for sweepers; None if no metric is
     monitored.
@@ -61,15 +68,21 @@ def run(config: DictConfig, folder: Path, start: Start | None = None, **facts: A
         UserError: the config or the data are wrong, or the folder already holds a run.
         CannotRerun: the run cannot go on from `start`.
         RunFailed: the training cannot continue.
+        Pruned: a callback has ended the training.
     """
     argv = facts.pop("argv", sys.argv)
     with recording(folder, argv, config, **facts) as record:
         if start:
             start.copy_into(folder)
-        return conduct(record, config, start)
+        return conduct(record, config, start, callbacks)
 
 
-def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -> float | None:
+def conduct(
+    record: RunRecord,
+    config: DictConfig,
+    start: Start | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> float | None:
     """Conduct the experiment of a record, from its beginning or from a checkpoint.
 
     Raises and returns: as `run`.
@@ -81,7 +94,7 @@ def conduct(record: RunRecord, config: DictConfig, start: Start | None = None) -
         held.enter_context(cores.claimed(config.determinism.threads))
         config, data = prepare(record, asked, config)
         task = build_task(config, data)
-        trainer, history = train(record, config, task, data, start)
+        trainer, history = train(record, config, task, data, start, callbacks)
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -143,7 +156,12 @@ def prepare(
 
 
 def train(
-    record: RunRecord, config: DictConfig, task: Task, data: DataModule, start: Start | None
+    record: RunRecord,
+    config: DictConfig,
+    task: Task,
+    data: DataModule,
+    start: Start | None,
+    callbacks: Sequence[Callback],
 ) -> tuple[pl.Trainer, History]:
     """Train the task, from its initial weights or from a checkpoint."""
     label = record.run.get("label")
@@ -160,7 +178,7 @@ def train(
     trainer = build_trainer(
         config,
         record.folder,
-        *(history, StepLoss(history), checkpoint),
+        *(history, StepLoss(history), checkpoint, *callbacks),
         label=label,
         start=start.checkpoint if start else None,
     )

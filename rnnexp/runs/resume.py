@@ -2,9 +2,11 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
 
 from rnnexp import console
 from rnnexp.config import check_recorded, override
@@ -23,11 +25,17 @@ BEGUN = ("history.csv", "gradient_flow.csv", "checkpoints", "figures", "tensorbo
 
 
 @guarded()
-def resume(folder: Path, on_other_ground: bool = False) -> None:
+def resume(
+    folder: Path,
+    on_other_ground: bool = False,
+    callbacks: Sequence[Callback] = (),
+    argv: Sequence[str] | None = None,
+) -> None:
     """Go on with an unfinished run in its folder, from its last checkpoint; without one, from the
     beginning. It ends as if it had not been interrupted.
 
-    on_other_ground: go on although the environment differs, and record this.
+    on_other_ground: go on although the environment differs, and record this. callbacks: as for
+    `run`. argv: what the log says of how this process began; None for sys.argv.
 
     Raises:
         UserError: the folder holds no run or a running one, or the data cannot be read.
@@ -35,14 +43,14 @@ def resume(folder: Path, on_other_ground: bool = False) -> None:
         RunFailed: the training cannot continue.
     """
     config = _config(folder)  # first, so that nothing is written into a folder without a run
-    with recording_again(folder, sys.argv) as record:
+    with recording_again(folder, list(argv or sys.argv)) as record:
         find_data(config, record.run)
         start = read_start(folder, on_other_ground)
         if start is None:
             forget(folder)
             record.goes_on(anew=True)
             console.show(f"{folder} has no checkpoint: beginning anew")
-        conduct(record, config, start)
+        conduct(record, config, start, callbacks)
 
 
 def forget(folder: Path) -> None:

@@ -21,8 +21,8 @@ from rnnexp.launching.plan import check_jobs, plan
 
 CONF = config.config_dir()
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-HYDRA = CONF / "hydra"
-FILES = sorted(path for path in CONF.rglob("*.yaml") if path.parent not in (CONF, HYDRA))
+HYDRA, SPACE = CONF / "hydra", CONF / "space"
+FILES = sorted(path for path in CONF.rglob("*.yaml") if path.parent not in (CONF, HYDRA, SPACE))
 VALUES: list[Any] = [
     *(None, True, 0, -3, 1.5, "", "a", "mean", "keep", [], {}, {"a": 1}),
     *([1, 2], [1.5, 2], ["a"], ["a", 1], [[1]], [None], [{}]),

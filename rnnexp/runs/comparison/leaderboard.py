@@ -1,8 +1,8 @@
 """The leaderboard: tables of all runs.
 
 Runs that differ only in the seed share a row, with mean and standard deviation. Runs on the same
-test set share a table, best first by the task's first headline metric. Failed, interrupted and
-damaged runs are counted, not hidden. Only the config keys that differ are columns.
+test set share a table, best first by the task's first headline metric. Failed, interrupted,
+pruned and damaged runs are counted, not hidden. Only the config keys that differ are columns.
 """
 
 import json

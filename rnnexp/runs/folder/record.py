@@ -38,7 +38,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.callbacks.checkpoint_names import NEXT, PREVIOUS
-from rnnexp.errors import CannotRerun, RunFailed, UserError
+from rnnexp.errors import CannotRerun, Pruned, RunFailed, UserError
 from rnnexp.files import csv_text, remove_unfinished, write_bytes, write_json, write_text
 from rnnexp.printing import PrintableFormatter
 from rnnexp.process.interruption import Interruption, interruptible
@@ -79,7 +79,7 @@ class RunRecord:
         self._waits = False
         remove_unfinished(self.folder)
         (self.folder / "checkpoints" / NEXT).unlink(missing_ok=True)
-        for left in ("finished", "error"):
+        for left in ("finished", "error", "pruned_after"):
             self.run.pop(left, None)
         self.save(resumed=[*self.run.get("resumed", []), {"time": now(), **facts}])
 
@@ -244,6 +244,10 @@ def _ended_as_it_ends(record: RunRecord, argv: list[str]) -> Iterator[None]:
             # Lightning turns Ctrl-C into SystemExit.
             record.ended("interrupted")
             raise KeyboardInterrupt from stop
+        except Pruned as stop:
+            log(str(stop), logging.INFO)
+            record.ended("pruned", pruned_after=stop.epochs)
+            raise
         except (UserError, CannotRerun, RunFailed) as error:
             log(str(error))
             record.ended("failed", error=str(error))

@@ -57,19 +57,21 @@ class Needed(dict[str, Any]):
 METRIC = Needed(name=Text(), lower_is_better=bool)
 RUN = {  # run.json
     # how it began and ended
-    "status": Text(),  # running, completed, failed, interrupted
+    "status": Text(),  # running, completed, failed, interrupted, pruned
     "argv": [str],
     "started": Text(),  # ISO 8601
     "finished": Text(),
     "pid": Whole(1, 2**31 - 1),
     "host": Text(),
     "error": str,
+    "pruned_after": Whole(1),  # epochs
     # what was asked for
     "overrides": [str],
     "changes": [str],  # by `rnnexp rerun DIR KEY=VALUE`
     "choices": {str: Text()},  # config group -> option
     "label": (Text(is_path_inside=True), None),
     "job": Whole(0),  # its number in a sweep
+    "trial": Needed(study=Text(), number=Whole(0)),  # of a search
     "rerun_of": str,
     "changed_from": str,
     "continued_from": str,
