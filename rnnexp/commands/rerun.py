@@ -50,7 +50,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         RunFailed: the training cannot continue.
     """
     # Late: they import torch, and --help does without.
-    from rnnexp.commands.shared.verdict import IDENTICAL, show_verdict
+    from rnnexp.commands.shared.verdict import IDENTICAL, show_other_ground, show_verdict
     from rnnexp.launching.labels import label
     from rnnexp.runs.comparison.repetition import environment_differences, result_differences
     from rnnexp.runs.experiment import run
@@ -97,6 +97,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         run(config, again, rerun_of=str(folder), **facts)
     except UserError as error:  # the data are missing here, for example
         raise CannotRerun(f"cannot rerun {folder}: {error}{if_moved(config)}") from error
+    show_other_ground(recorded)
     environment = environment_differences(folder, read_run(again))
     results = result_differences(before, read_result(again))
     if results and not config.determinism.deterministic:

@@ -1,9 +1,12 @@
 """Go on with a run or a sweep that was interrupted, as if it had not been.
 
 A run goes on from its last checkpoint, within an epoch too, and ends with the same weights,
-predictions and metrics, to the bit. trainer.max_epochs=N makes a finished run longer, in a new
-folder. Of a sweep, interrupted runs go on, and those that never began are run; with --failed, those
-that failed are tried again.
+predictions and metrics, to the bit. A run without a checkpoint begins anew. trainer.max_epochs=N
+makes a finished run longer, in a new folder where rnnexp train puts them, if its learning rate
+follows no schedule (scheduler=constant). Of a sweep, interrupted runs go on, and those that never
+began are run; with --failed, those that failed are tried again. Exit code 0: completed, also before;
+1: a run failed; 2: a mistake, or another process is running it; 3: it cannot go on, or its data,
+code, versions or config have changed.
 """
 
 import os
@@ -119,6 +122,6 @@ def check_no_folder_of_runs(folder: Path) -> None:
         if run.get("overrides") and status_now(path.parent, run) != "completed":
             line = console.command("rnnexp", "resume", console.from_here(path.parent))
             raise UserError(
-                f"{folder} has no sweep.json, as the sweeps of earlier versions: go on with each "
-                f"of its runs, the first one with {line}"
+                f"{folder} has neither run.json nor sweep.json, but unfinished runs inside, as a "
+                f"sweep of an earlier version has: go on with each, the first one with {line}"
             )

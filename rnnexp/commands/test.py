@@ -39,7 +39,13 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
             changes the experiment.
     """
     # Late: they import torch, and --help does without.
-    from rnnexp.commands.shared.verdict import IDENTICAL, exit_code, show_differences, show_edited
+    from rnnexp.commands.shared.verdict import (
+        IDENTICAL,
+        exit_code,
+        show_differences,
+        show_edited,
+        show_other_ground,
+    )
     from rnnexp.runs.build import build_data, build_task, build_trainer, load_best
     from rnnexp.runs.comparison.repetition import environment_differences, metric_differences
     from rnnexp.runs.experiment import test_weights
@@ -76,6 +82,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
 
     now = read_config_hash(folder)
     changed = ["config.yaml"] if run.get("config_sha256", now) != now else []
+    show_other_ground(run)
     show_edited([*changed, *edited_files(folder)])
     differing = metric_differences(recorded, metrics)
     if not differing:

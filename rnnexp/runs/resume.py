@@ -73,6 +73,8 @@ def go_on_longer(folder: Path, again: Path, epochs: str, on_other_ground: bool =
             has already been longer or was stopped early.
     """
     config = override(_config(folder), [epochs])
+    if type(config.trainer.max_epochs) is not int or config.trainer.max_epochs < 1:
+        raise UserError(f"{epochs}: it must be a number of epochs")
     if is_locked(folder / LOCK):
         raise UserError(f"{folder} is in use: another process is running it")
     start = read_start(folder, on_other_ground)
@@ -93,6 +95,8 @@ def check_longer(config: DictConfig, start: Start) -> None:
     """
     epochs, steps = config.trainer.max_epochs, config.trainer.get("max_steps", -1)
     position = start.checkpoint["position"]
+    if epochs <= start.epoch:
+        raise CannotRerun(f"{LENGTH}{epochs}: {start.folder} has been trained for {start.epoch}")
     if config.scheduler:
         raise CannotRerun(
             f"the learning-rate schedule of {start.folder} depends on the length of the run, so it "
@@ -101,8 +105,6 @@ def check_longer(config: DictConfig, start: Start) -> None:
         )
     if start.is_trained and position["should_stop"]:
         raise CannotRerun(f"{start.folder} was stopped early: more epochs do not make it longer")
-    if epochs <= start.epoch:
-        raise CannotRerun(f"{LENGTH}{epochs}: {start.folder} has been trained for {start.epoch}")
     if 0 <= steps <= start.checkpoint["global_step"]:
         raise CannotRerun(
             f"trainer.max_steps={steps} has ended {start.folder}: more epochs do not make it longer"

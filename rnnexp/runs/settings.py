@@ -2,6 +2,7 @@
 read, and the monitored metric after."""
 
 import logging
+import math
 import warnings
 from typing import Any
 
@@ -40,6 +41,7 @@ def resolve(config: DictConfig) -> DictConfig:
         if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("torch finds no GPU here: set trainer=cpu or trainer=auto")
         check_trainer(config)
+        check_checkpoint(config.checkpoint)
         settings = config.determinism
         if settings.threads == AUTO:
             settings.threads = cores.free()
@@ -61,6 +63,17 @@ def resolve(config: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         raise UserError(f"the config cannot be resolved: {str(error).splitlines()[0]}") from error
     return config
+
+
+def check_checkpoint(settings: DictConfig) -> None:
+    """Check when checkpoints are written.
+
+    Raises:
+        UserError: an interval is not positive.
+    """
+    for name, value in settings.items():
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"checkpoint.{name!s} is {value!r}: it must be more than 0, or null")
 
 
 def with_monitor(asked: DictConfig, config: DictConfig, monitor: str) -> DictConfig:

@@ -76,15 +76,17 @@ class Start:
         """
         differing = environment_differences(self.folder, record.run)
         if differing and not self.on_other_ground:
-            name, (then, now) = next(iter(differing.items()))
+            place = record.run.get("data")
+            where = f" (the data are read from {place})" if "data fingerprint" in differing else ""
             raise CannotRerun(
-                f"{self.folder} cannot go on as it began: {name} was {then} and is {now}"
-                f"{f', and {len(differing) - 1} more differ' if len(differing) > 1 else ''}; add "
-                "--on-other-ground to go on all the same, which the run then records"
+                f"{self.folder} cannot go on as it began, since these have changed: "
+                f"{', '.join(differing)}{where}; add --on-other-ground to go on all the same, "
+                "which run.json then says"
             )
         if differing:
-            found = {name: list(pair) for name, pair in differing.items()}
-            record.run["other_ground"] = record.run.get("other_ground", {}) | found
+            before = record.run.get("other_ground", {})
+            found = {name: [before.get(name, pair)[0], pair[1]] for name, pair in differing.items()}
+            record.run["other_ground"] = before | found
         if wrong := mismatch(task, self.checkpoint["state_dict"]):
             raise CannotRerun(CHECKPOINT_MISMATCH.format(self.path, wrong))
         schedules = int(task.make_scheduler is not None)

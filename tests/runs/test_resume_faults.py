@@ -383,7 +383,10 @@ def test_other_ground(
     changed = {k: run[k] | v if isinstance(v, dict) else v for k, v in change.items()}
     write_json(killed / "run.json", run | changed)
     said = refused(killed, CANNOT)
-    assert f"cannot go on as it began: {name} was " in said and "--on-other-ground" in said
+    assert (
+        f"cannot go on as it began, since these have changed: {name}" in said
+        and "--on-other-ground" in said
+    )
     ends_well(killed, "--on-other-ground")
     then, now = read_run(killed)["other_ground"][name]
     assert then != now

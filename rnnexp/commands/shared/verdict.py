@@ -1,6 +1,7 @@
 """The verdict and exit code of a command that repeats a run or its test."""
 
 from pathlib import Path
+from typing import Any
 
 from rnnexp import console
 from rnnexp.runs.comparison.repetition import EnvironmentDifferences
@@ -21,6 +22,12 @@ def show_differences(environment: EnvironmentDifferences, results: list[str]) ->
         console.show(f"environment   {name}: {then} then, {now} now")
     for sentence in results:
         console.show(f"different     {sentence}")
+
+
+def show_other_ground(run: dict[str, Any]) -> None:
+    """Print what had changed when the run went on all the same."""
+    if changed := run.get("other_ground"):
+        console.show(f"other ground  it went on after these had changed: {', '.join(changed)}")
 
 
 def show_edited(names: list[str]) -> None:

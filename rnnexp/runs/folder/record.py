@@ -54,8 +54,8 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, 
 class RunRecord:
     """The record of one run while it is running.
 
-    run: the content of run.json. earlier: what it was, of a run that goes on; config.yaml and
-    run.json stay as they are until `goes_on`.
+    run: the content of run.json. earlier: what it was, of a run that goes on. waits: whether
+    config.yaml and run.json stay as they are, until `goes_on`.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class RunRecord:
         self.interruption = Interruption()
         self.run: dict[str, Any] = {"argv": argv, "started": now(), **(earlier or {})}
         self.run |= {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
-        self._waits = earlier is not None
+        self.waits = earlier is not None
 
     def save(self, **facts: Any) -> None:
         """Add facts to run.json."""
         self.run |= facts
-        if not self._waits:
+        if not self.waits:
             write_json(self.folder / "run.json", self.run)
 
     def goes_on(self, **facts: Any) -> None:
         """Write from now on, with these facts of how the run goes on. What was being written when
         the run was killed is removed."""
-        self._waits = False
+        self.waits = False
         remove_unfinished(self.folder)
         (self.folder / "checkpoints" / NEXT).unlink(missing_ok=True)
         for left in ("finished", "error", "pruned_after"):
@@ -93,7 +93,7 @@ class RunRecord:
 
     def config(self, config: DictConfig) -> None:
         """Write the resolved config as config.yaml, and its hash to run.json."""
-        if self._waits:
+        if self.waits:
             return
         text = OmegaConf.to_yaml(config, resolve=True)
         write_text(self.folder / "config.yaml", text)
@@ -101,7 +101,7 @@ class RunRecord:
 
     def kept(self, kept: dict[str, Any]) -> None:
         """Write the content of `DataModule.kept`, one file per name, and the hashes to run.json."""
-        if self._waits:
+        if self.waits:
             return
         hashes = {}
         for name, content in kept.items():
@@ -141,7 +141,7 @@ class RunRecord:
 
     def ended(self, status: str, **facts: Any) -> None:
         """Add the status of a run without a result to run.json, if the disk still takes it."""
-        if self._waits or self.run["status"] == "completed":  # nothing has been changed
+        if self.waits or self.run["status"] == "completed":  # nothing has been changed
             return
         with suppress(OSError):
             self.save(status=status, finished=now(), **facts)
@@ -261,7 +261,8 @@ def _ended_as_it_ends(record: RunRecord, argv: list[str]) -> Iterator[None]:
             record.ended("failed", error=f"{type(error).__name__}: {error}")
             raise
         finally:
-            log(f"ended: {record.run['status']}", logging.INFO)
+            how = "nothing was changed" if record.waits else record.run["status"]
+            log(f"ended: {how}", logging.INFO)
 
 
 def _remove_beginning(folder: Path) -> None:
