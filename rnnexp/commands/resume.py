@@ -4,9 +4,9 @@ A run goes on from its last checkpoint, within an epoch too, and ends with the s
 predictions and metrics, to the bit. A run without a checkpoint begins anew. trainer.max_epochs=N
 makes a finished run longer, in a new folder where rnnexp train puts them, if its learning rate
 follows no schedule (scheduler=constant). Of a sweep, interrupted runs go on, and those that never
-began are run; with --failed, those that failed are tried again. Exit code 0: completed, also before;
-1: a run failed; 2: a mistake, or another process is running it; 3: it cannot go on, or its data,
-code, versions or config have changed.
+began are run; with --failed, those that failed are tried again. Exit code 0: completed, also
+before; 1: a run failed; 2: a mistake, or another process is running it; 3: it cannot go on, or its
+data, code, versions or config have changed.
 """
 
 import os

@@ -21,8 +21,12 @@ from rnnexp.launching.plan import check_jobs, plan
 
 CONF = config.config_dir()
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-HYDRA, SPACE = CONF / "hydra", CONF / "space"
-FILES = sorted(path for path in CONF.rglob("*.yaml") if path.parent not in (CONF, HYDRA, SPACE))
+OTHERS = {"hydra", "space"}  # folders of what is no part of a run's config
+FILES = sorted(
+    path
+    for path in CONF.rglob("*.yaml")
+    if path.parent != CONF and path.relative_to(CONF).parts[0] not in OTHERS
+)
 VALUES: list[Any] = [
     *(None, True, 0, -3, 1.5, "", "a", "mean", "keep", [], {}, {"a": 1}),
     *([1, 2], [1.5, 2], ["a"], ["a", 1], [[1]], [None], [{}]),

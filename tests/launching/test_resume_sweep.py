@@ -227,7 +227,7 @@ def test_folders_without_a_sweep(killed: Path, tmp_path: Path, capsys: Capture) 
     first = sweep.failures(killed)[0].folder
     (killed / "sweep.json").unlink()
     said = refused(capsys, killed)
-    assert "has no sweep.json" in said and f"resume {first}\n" in said
+    assert "has neither run.json nor sweep.json" in said and f"resume {first}\n" in said
     assert "there is no folder" in refused(capsys, tmp_path / "nowhere")
     (tmp_path / "nothing").mkdir()
     assert "is not a run folder" in refused(capsys, tmp_path / "nothing")

@@ -346,7 +346,7 @@ def test_data_that_are_gone_or_changed(
     one = files / "AA_hourly.csv"
     whole = one.read_bytes()
     write_load_file(files, "AA", load_table(900, seed=7))
-    assert "data fingerprint was " in refused(killed, CANNOT)
+    assert "have changed: data fingerprint" in refused(killed, CANNOT)
     for path in files.iterdir():
         path.rename(files.parent / path.name)
     assert "has no file NAME_hourly.csv" in refused(killed, MISTAKE)
@@ -383,10 +383,7 @@ def test_other_ground(
     changed = {k: run[k] | v if isinstance(v, dict) else v for k, v in change.items()}
     write_json(killed / "run.json", run | changed)
     said = refused(killed, CANNOT)
-    assert (
-        f"cannot go on as it began, since these have changed: {name}" in said
-        and "--on-other-ground" in said
-    )
+    assert f"since these have changed: {name}" in said and "--on-other-ground" in said
     ends_well(killed, "--on-other-ground")
     then, now = read_run(killed)["other_ground"][name]
     assert then != now
@@ -395,3 +392,24 @@ def test_other_ground(
 def test_a_folder_without_a_run(tmp_path: Path, refused: Callable[..., str]) -> None:
     for place in (tmp_path / "nowhere", tmp_path):
         refused(place, MISTAKE)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("checkpoint.every_steps=0", "checkpoint.every_steps is 0: it must be more than 0"),
+        ("checkpoint.every_minutes=-1", "checkpoint.every_minutes is -1.0: it must be more than 0"),
+        ("checkpoint.every_minutes=nan", "checkpoint.every_minutes is nan: it must be more than 0"),
+    ],
+)
+def test_intervals_that_are_none(
+    override: str, sentence: str, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", override]) == 2
+    assert sentence in capsys.readouterr().err and list(empty_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("epochs", ["abc", "0", "1.5"])
+def test_a_length_that_is_none(epochs: str, killed: Path, refused: Callable[..., str]) -> None:
+    said = refused(killed, 2, f"trainer.max_epochs={epochs}")
+    assert f"trainer.max_epochs={epochs}: it must be a number of epochs" in said

@@ -18,7 +18,7 @@ Capture = pytest.CaptureFixture[str]
     ("words", "sentence"),
     [
         ("train hydra/launcher=submitit_slurm", "type pip install 'hydra-submitit-launcher'"),
-        ("train hydra/launcher=ray", "choose from basic, joblib, submitit_local, submitit_slurm"),
+        ("train hydra/launcher=dask", "choose from basic, joblib, local, ray, submitit_local"),
         ("train hydra/launcher=joblibb", "did you mean joblib?"),
         ("train hydra/sweeper=optuna", "list the values of each key"),
         ("train hydra.launcher.n_jobs=2", "choose another with hydra/launcher=joblib"),
