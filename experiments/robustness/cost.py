@@ -1,69 +1,71 @@
-"""What do checkpoints cost? Trains `power_load_pmgru` with a checkpoint every 30 seconds and with
-none within an epoch, one after the other in fresh processes, and compares the time of training."""
+"""What do checkpoints cost? Trains `power_load_pmgru` with a checkpoint every 30 seconds beside
+those of each epoch, and measures how long the training waits for each of them."""
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 
 from experiments import study
 from rnnexp import console
+from rnnexp.callbacks.checkpoint import Checkpoint
+from rnnexp.cli import main as rnnexp
+from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
+from rnnexp.runs.folder.reading import read_run
 
 HERE = Path(__file__).parent
-EVERY = {"every 30 s": "0.5", "after each epoch": "null"}  # checkpoint.every_minutes
-MOST = 1.02  # of the time without
+APART = 30.0  # seconds
+MOST = 0.02  # of the time of training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="synthetic data; writes nothing")
     options = parser.parse_args(argv)
-    seconds: dict[str, list[float]] = {name: [] for name in EVERY}
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(1 if options.quick else options.rounds):
-            for name in list(EVERY)[:: 1 if number % 2 == 0 else -1]:
-                run = Path(folder) / f"{number}_{name.replace(' ', '_')}"
-                seconds[name].append(train(run, EVERY[name], options.quick))
-                console.show(f"round {number + 1}, {name}: {seconds[name][-1]:.2f} s of training")
-        size = (run / "checkpoints" / "last.ckpt").stat().st_size
-    often, seldom = (statistics.median(seconds[name]) for name in EVERY)
-    text = report(seconds, often / seldom, size)
+    small = ["data=synthetic_load", "trainer.max_epochs=2"] if options.quick else []
+    waits: list[float] = []
+    save = Checkpoint._save_last
+
+    def timed(self: Checkpoint, *arguments: Any, **settings: Any) -> None:
+        began = time.perf_counter()
+        save(self, *arguments, **settings)
+        waits.append(time.perf_counter() - began)
+
+    with tempfile.TemporaryDirectory() as place, patch.object(Checkpoint, "_save_last", timed):
+        folder = Path(place) / "run"
+        overrides = [
+            "experiment=power_load_pmgru",
+            *small,
+            f"checkpoint.every_minutes={APART / 60}",
+        ]
+        if code := rnnexp(["train", *overrides, f"hydra.run.dir={folder}"]):
+            return code
+        training = float(read_run(folder)["seconds"]["train"])
+        size = (folder / "checkpoints" / "last.ckpt").stat().st_size
+    each = statistics.median(waits)
+    row = {
+        "training, s": f"{training:.1f}",
+        "checkpoints": str(len(waits)),
+        "size, MB": f"{size / 1e6:.1f}",
+        "median wait, ms": f"{1000 * each:.1f}",
+        "longest, ms": f"{1000 * max(waits):.1f}",
+        "all, of the training": f"{sum(waits) / training:.2%}",
+        "one every 30 s": f"{each / APART:.3%}",
+    }
+    text = study.markdown_table("Checkpoints of power_load_pmgru", pd.DataFrame([row]))
+    text += f"\n{cpu_name()}, {len(cores.available())} cores."
     console.show(text)
     if not options.quick:
         study.write_between_markers(HERE / "README.md", text, "cost")
-    return 0 if options.quick or often / seldom < MOST else 1
-
-
-def train(folder: Path, every_minutes: str, quick: bool) -> float:
-    """The seconds of training of one run, without validation."""
-    small = ["data=synthetic_load", "trainer.max_epochs=1"] if quick else []
-    overrides = ["experiment=power_load_pmgru", *small, "callbacks.progress_bar=null"]
-    overrides += [f"checkpoint.every_minutes={every_minutes}", f"hydra.run.dir={folder}"]
-    command = [sys.executable, "-m", "rnnexp", "train", *overrides]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ)
-    return float(json.loads((folder / "run.json").read_text())["seconds"]["train"])
-
-
-def report(seconds: dict[str, list[float]], ratio: float, size: int) -> str:
-    rows = [
-        {"checkpoint": name, "rounds, s": ", ".join(f"{one:.2f}" for one in found)}
-        | {"median, s": f"{statistics.median(found):.2f}"}
-        for name, found in seconds.items()
-    ]
-    table = study.markdown_table("Training of power_load_pmgru", pd.DataFrame(rows))
-    return (
-        f"{table}\n\nA checkpoint every 30 s takes {ratio:.3f} of the time without, and has "
-        f"{size / 1e6:.1f} MB ({cpu_name()}, {len(os.sched_getaffinity(0))} cores)."
-    )
+    return 0 if each / APART < MOST else 1
 
 
 if __name__ == "__main__":
