@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rnnexp.errors import UserError
+
 MINUTES, WEEKDAYS, MONTHS, DAYS = 1440, 7, 12, 366  # of a day, a week, a year, a leap year
 
 
@@ -49,9 +51,17 @@ class LectureColumns(Conditioning):
 
 class CyclicColumns(Conditioning):
     """Sines and cosines of the time of day (`harmonics` of each) and of the day of the year (one of
-    each), and the day of the week one-hot. The features are continuous at midnight."""
+    each), and the day of the week one-hot. The features are continuous at midnight.
+
+    Raises:
+        UserError: `harmonics` is negative, or more than the minutes of a day tell apart.
+    """
 
     def __init__(self, harmonics: int = 3) -> None:
+        if not 0 <= harmonics <= MINUTES // 2:
+            raise UserError(
+                f"data.conditioning.harmonics is {harmonics}: it must be from 0 to {MINUTES // 2}"
+            )
         self.size = 2 * harmonics + 2 + WEEKDAYS
         self.day = _waves(MINUTES, harmonics)
         self.week = torch.eye(WEEKDAYS)

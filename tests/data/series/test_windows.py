@@ -13,6 +13,7 @@ from rnnexp.data.series.chunking import EveryStep, RunningBasis
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns, calendar_of
 from rnnexp.data.series.windows import Store, Windows, seasonal_change
+from rnnexp.errors import UserError
 
 
 def series(name: str, values: list[float], start: str = "2020-02-28 22:00") -> Series:
@@ -173,3 +174,9 @@ def test_cyclic_columns_meet_at_midnight_and_new_year() -> None:
     torch.testing.assert_close(morning[day], torch.tensor([1.0, 0, 0, -1]), atol=1e-6, rtol=0)
     assert midnight[4:11].tolist() == [0, 0, 0, 0, 0, 0, 1]  # a Sunday
     assert (late[11:] - midnight[11:]).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("harmonics", [-1, 721, 10**19])
+def test_harmonics_that_are_none(harmonics: int) -> None:
+    with pytest.raises(UserError, match="data.conditioning.harmonics is .*: it must be from 0"):
+        CyclicColumns(harmonics)
