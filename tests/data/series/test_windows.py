@@ -178,5 +178,5 @@ def test_cyclic_columns_meet_at_midnight_and_new_year() -> None:
 
 @pytest.mark.parametrize("harmonics", [-1, 721, 10**19])
 def test_harmonics_that_are_none(harmonics: int) -> None:
-    with pytest.raises(UserError, match="data.conditioning.harmonics is .*: it must be from 0"):
+    with pytest.raises(UserError, match=r"data\.conditioning\.harmonics is .*: it must be from 0"):
         CyclicColumns(harmonics)
