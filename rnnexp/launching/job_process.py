@@ -3,7 +3,7 @@ there, and what they say of its end."""
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import run_job, setup_globals
-from hydra.types import TaskFunction
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from rnnexp import console
@@ -79,20 +80,27 @@ class JobProcess:
         return job
 
 
-def job_processes(
-    config: DictConfig,
-    function: TaskFunction,
-    overrides: list[list[str]],
-    first: int,
-    threads: int,
-) -> list[JobProcess]:
-    """The jobs of a launch. first: number of the first one."""
-    extra = next(iter(UserFolders.folders[:-1]), None)  # the last one is ./conf
-    folder = extra and extra.absolute()
-    return [
-        JobProcess(number, tuple(job), threads, config, function, folder)
-        for number, job in enumerate(overrides, start=first)
-    ]
+class OwnLauncher(Launcher):
+    """What our launchers share. threads_per_job: of jobs whose determinism.threads is auto."""
+
+    threads_per_job: int
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.function, self.config = task_function, config
+
+    def jobs_of(self, overrides: Sequence[Sequence[str]], first: int) -> list[JobProcess]:
+        """The jobs of a launch, for which the folder of the sweep is made. first: number of the
+        first one."""
+        setup_globals()
+        Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
+        extra = next(iter(UserFolders.folders[:-1]), None)  # the last one is ./conf
+        folder = extra and extra.absolute()
+        return [
+            JobProcess(number, tuple(job), self.threads_per_job, self.config, self.function, folder)
+            for number, job in enumerate(overrides, start=first)
+        ]
 
 
 class Progress:

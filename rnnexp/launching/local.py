@@ -1,22 +1,18 @@
 """Hydra's launcher `local`: jobs side by side in processes of this machine."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from hydra.core.utils import JobReturn, JobStatus
 
 from rnnexp.errors import UserError
-from rnnexp.launching.job_process import JobProcess, Progress, job_processes
+from rnnexp.launching.job_process import JobProcess, OwnLauncher, Progress
 from rnnexp.launching.workers import run_side_by_side
 from rnnexp.process import cores
 from rnnexp.process.interruption import interruptible
 
 
-class LocalLauncher(Launcher):
+class LocalLauncher(OwnLauncher):
     """Runs jobs side by side.
 
     jobs: how many at the same time; auto: as many as the free cores allow, at most one on each GPU.
@@ -34,20 +30,10 @@ class LocalLauncher(Launcher):
                 raise UserError(f"hydra.launcher.{name} is {value!r}: it must be {auto}at least 1")
         self.jobs, self.threads_per_job = jobs, threads_per_job
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        self.function, self.config = task_function, config
-
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        setup_globals()
-        Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        overrides = [list(job) for job in job_overrides]
-        jobs = job_processes(
-            self.config, self.function, overrides, initial_job_idx, self.threads_per_job
-        )
+        jobs = self.jobs_of(job_overrides, initial_job_idx)
         environments = self.environments()
         progress = Progress(len(jobs), len(environments))
         returns = [JobReturn(status=JobStatus.FAILED) for _ in jobs]

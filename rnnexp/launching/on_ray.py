@@ -2,20 +2,16 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from hydra.core.utils import JobReturn, JobStatus
 
 from rnnexp.errors import RunFailed, UserError
-from rnnexp.launching.job_process import JobProcess, Progress, job_processes
+from rnnexp.launching.job_process import JobProcess, OwnLauncher, Progress
 from rnnexp.process.interruption import interruptible
 
 
-class RayLauncher(Launcher):
+class RayLauncher(OwnLauncher):
     """Runs jobs with Ray. All machines see the folder of the sweep, the data and this package.
 
     address: of the cluster, for example ray://HOST:10001; auto: the one that this machine belongs
@@ -35,28 +31,15 @@ class RayLauncher(Launcher):
             raise UserError(
                 f"hydra.launcher.threads_per_job is {threads_per_job!r}: it must be at least 1"
             )
-        self.address, self.threads_per_job, self.gpus_per_job = (
-            address,
-            threads_per_job,
-            gpus_per_job,
-        )
+        self.address = address
+        self.threads_per_job, self.gpus_per_job = threads_per_job, gpus_per_job
         self.variables = dict(variables or {})
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        self.function, self.config = task_function, config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         ray = _ray()
-        setup_globals()
-        Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        overrides = [list(job) for job in job_overrides]
-        jobs = job_processes(
-            self.config, self.function, overrides, initial_job_idx, self.threads_per_job
-        )
+        jobs = self.jobs_of(job_overrides, initial_job_idx)
         own = {name: value for name, value in os.environ.items() if name.startswith("RNNEXP_")}
         own |= {"OMP_NUM_THREADS": str(self.threads_per_job), **self.variables}
         ray.init(
