@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from rnnexp.config.targets import added_packages
 from rnnexp.data.folders import cache_folder
 from rnnexp.data.loading.module import DataModule
-from rnnexp.files import write_json
+from rnnexp.files import read_regular, write_json
 from rnnexp.process import code
 
 if TYPE_CHECKING:
@@ -124,17 +122,10 @@ def _read(path: Path) -> Any:
 
     Raises:
         OSError: there is none, or it cannot be read.
-        ValueError: it is no regular file, too large, or no JSON.
+        ValueError: it is no JSON.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait
-    with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ValueError("it is not a regular file")
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError("it is larger than 1 MiB")
     try:
-        return json.loads(content)
+        return json.loads(read_regular(path, MOST_BYTES))
     except ValueError as error:
         raise ValueError("it is not valid JSON") from error
 
