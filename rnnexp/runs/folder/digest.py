@@ -71,12 +71,16 @@ def edited_files(folder: Path) -> list[str]:
             "last": folder / "checkpoints" / "last.ckpt",
             "best": best_checkpoint(folder),
         }
-        weights = {kind: hash_tensors(read_state_dict(path)) for kind, path in checkpoints.items()}
-        if "files" not in run:  # earlier versions kept the hashes of the weights alone
-            changed = [kind for kind in WEIGHTS if weights[kind] != digest[f"weights/{kind}"]]
-            names = [checkpoints[kind].relative_to(folder).as_posix() for kind in changed]
-            return list(dict.fromkeys(names))
-        return changed_files(folder, run)
+        states = {kind: read_state_dict(path) for kind, path in checkpoints.items()}
+        if "files" in run:
+            return changed_files(folder, run)
+        # Earlier versions kept the hashes of the weights alone.
+        changed = [
+            checkpoints[kind].relative_to(folder).as_posix()
+            for kind in WEIGHTS
+            if hash_tensors(states[kind]) != digest[f"weights/{kind}"]
+        ]
+        return list(dict.fromkeys(changed))
 
 
 def changed_files(folder: Path, run: dict[str, Any]) -> list[str]:
