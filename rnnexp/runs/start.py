@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 
 from rnnexp.callbacks.checkpoint import Checkpoint
@@ -156,7 +155,7 @@ def read_start(folder: Path, on_other_ground: bool = False) -> Start | None:
         if not path.exists():
             continue
         try:
-            checkpoint = read_checkpoint(path)
+            checkpoint = read_checkpoint(path, in_memory=True)
         except UserError as error:
             damaged = damaged or str(error)
             continue
@@ -168,18 +167,7 @@ def read_start(folder: Path, on_other_ground: bool = False) -> Start | None:
             continue
         if wrong := not_resumable(checkpoint):
             raise CannotRerun(f"{path} is damaged: {wrong}")
-        return Start(folder, path, _in_memory(checkpoint), damaged, on_other_ground)
+        return Start(folder, path, checkpoint, damaged, on_other_ground)
     if damaged:
         raise CannotRerun(f"{damaged}; remove {folder / 'checkpoints'} to begin anew")
     return None
-
-
-def _in_memory(content: Any) -> Any:
-    """Content without tensors that lie in a file."""
-    if isinstance(content, torch.Tensor):
-        return content.clone()
-    if isinstance(content, dict):
-        return {key: _in_memory(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return type(content)(_in_memory(item) for item in content)
-    return content

@@ -229,16 +229,18 @@ def best_checkpoint(folder: Path) -> Path:
     raise UserError(f"{folder} has no checkpoint: the run did not finish an epoch")
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, in_memory: bool = False) -> dict[str, Any]:
     """Load a checkpoint. Only tensors and plain values are unpickled. The file is memory-mapped, so
     unused tensors take no memory.
+
+    in_memory: load all of it instead, for a file that will be replaced.
 
     Raises:
         UserError: the file is missing or damaged, holds other objects, or has an unknown format.
     """
     try:
         open_regular(path, LARGEST["checkpoint"]).close()
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=not in_memory)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}") from error
     except Exception as error:  # torch raises many types
