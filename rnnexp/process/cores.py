@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnexp.process.locks import HAS_LOCKS, is_taken, open_regular, take
+from rnnexp.process.locks import HAS_LOCKS, is_taken, open_unfollowed, take
 
 MOST_THREADS = 1024  # of a run; more than torch can start end the process without a word
 MOST_BYTES = 65536  # of a claim; one with thousands of cores has fewer
@@ -43,7 +43,9 @@ def free() -> int:
 def claimed(threads: int) -> Iterator[None]:
     """Claim a number of cores for the threads of this process during the block."""
     folder = _folder()
-    claim = open_regular(folder / f"{os.getpid()}.json", os.O_RDWR | os.O_CREAT) if folder else None
+    claim = (
+        open_unfollowed(folder / f"{os.getpid()}.json", os.O_RDWR | os.O_CREAT) if folder else None
+    )
     if folder is None or claim is None:  # without a claim, other runs may be slow
         yield
         return
@@ -66,7 +68,7 @@ def _other_claims() -> Iterator[tuple[int, set[int]]]:
     for path in folder.glob("*.json") if folder else ():
         if path.stem == str(os.getpid()):
             continue
-        claim = open_regular(path, os.O_RDONLY)
+        claim = open_unfollowed(path, os.O_RDONLY)
         if claim is None:
             continue
         try:

@@ -17,7 +17,7 @@ except ImportError:  # Windows: nothing is locked
 PAUSES = (0.01, 0.03, 0.1)  # seconds: `is_taken` of another process holds a lock for a moment
 
 
-def open_regular(path: Path, flags: int) -> int | None:
+def open_unfollowed(path: Path, flags: int) -> int | None:
     """A descriptor of a regular file, opened without following a link or waiting for a pipe; None
     for anything else. A new file is readable by its user alone."""
     try:
@@ -56,7 +56,7 @@ def is_taken(file: int) -> bool:
 def locked(path: Path) -> Iterator[bool]:
     """Hold the lock of a file during the block, and remove the file at its end. Yields False if
     another process holds the lock. Where the file system has no locks, nobody is refused."""
-    file = open_regular(path, os.O_RDWR | os.O_CREAT) if HAS_LOCKS else None
+    file = open_unfollowed(path, os.O_RDWR | os.O_CREAT) if HAS_LOCKS else None
     if file is None:
         yield True
         return
@@ -77,7 +77,7 @@ def locked(path: Path) -> Iterator[bool]:
 def waited_for(path: Path) -> Iterator[None]:
     """Hold the lock of a file during the block; wait for it as long as another process holds it.
     The file stays. Where the file system has no locks, nobody waits."""
-    file = open_regular(path, os.O_RDWR | os.O_CREAT) if HAS_LOCKS else None
+    file = open_unfollowed(path, os.O_RDWR | os.O_CREAT) if HAS_LOCKS else None
     try:
         if file is not None:
             with suppress(OSError):  # a file system without locks
@@ -90,7 +90,7 @@ def waited_for(path: Path) -> Iterator[None]:
 
 def is_locked(path: Path) -> bool:
     """Whether a live process holds the lock of a file."""
-    file = open_regular(path, os.O_RDONLY) if HAS_LOCKS else None
+    file = open_unfollowed(path, os.O_RDONLY) if HAS_LOCKS else None
     if file is None:
         return False
     try:
