@@ -76,29 +76,15 @@ def history(trials: Sequence[FrozenTrial], best: Sequence[FrozenTrial], metric: 
     done = sorted(best, key=lambda one: one.number)
     rank = {one.number: place for place, one in enumerate(best)}
     leaders = [min(done[: end + 1], key=lambda one: rank[one.number]) for end in range(len(done))]
-    axes.plot(
-        [one.number for one in done],
-        [value_of(one) for one in done],
-        "o",
-        color=TARGET,
-        label="completed",
-    )
+    numbers = [one.number for one in done]
+    axes.plot(numbers, list(map(value_of, done)), "o", color=TARGET, label="completed")
     cut = [one for one in trials if one.state == TrialState.PRUNED and one.value is not None]
     if cut:
-        axes.plot(
-            [one.number for one in cut],
-            [value_of(one) for one in cut],
-            "x",
-            color=SECOND,
-            label="pruned, last value",
-        )
-    axes.step(
-        [one.number for one in done],
-        [value_of(one) for one in leaders],
-        where="post",
-        color=PREDICTION,
-        label="best so far",
-    )
+        values = list(map(value_of, cut))
+        cut_numbers = [one.number for one in cut]
+        axes.plot(cut_numbers, values, "x", color=SECOND, label="pruned, last value")
+    best_so_far = list(map(value_of, leaders))
+    axes.step(numbers, best_so_far, where="post", color=PREDICTION, label="best so far")
     axes.set(xlabel="trial", ylabel=no_math(metric), title="Monitored metric by trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
