@@ -3,11 +3,9 @@
 import errno
 import json
 import os
-import resource
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from rnnexp.cli import main
 from rnnexp.runs.folder.reading import read_run
 from rnnexp.tasks.forecasting.task import Forecasting
 from tests.support import REPOSITORY
+from tests.support.disk import files_of_at_most
 from tests.support.shrink import HERE, SYNTHETIC_LOAD
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "earlier_classification"
@@ -26,17 +25,6 @@ SMALL += ["model.hidden_size=64", *HERE]
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Writing more than `size` bytes into a file fails, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def litter(folder: Path) -> list[str]:

@@ -5,10 +5,8 @@ import errno
 import logging
 import os
 import random
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from rnnexp.files import write_json
 from rnnexp.hashes import hash_content
 from rnnexp.process.locks import locked
 from rnnexp.runs.folder.reading import LOCK, read_run
+from tests.support.disk import files_of_at_most
 from tests.support.interrupted import BATCH, EVERY_STEP, train
 from tests.support.load_files import load_table, write_load_file, write_load_files
 from tests.support.runs import Kept
@@ -95,17 +94,6 @@ def record_of(folder: Path) -> dict[str, bytes]:
 
 
 # The disk ---------------------------------------------------------------------------------------
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Writing more than `size` bytes into a file fails, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_no_room_for_a_checkpoint(
