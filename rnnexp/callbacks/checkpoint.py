@@ -88,9 +88,12 @@ class Checkpoint(ModelCheckpoint):
             restore(trainer, self._restored)
             trainer.loggers = self._silent
         elif batch_idx % trainer.accumulate_grad_batches == 0:
-            if self._is_due(trainer, batch_idx) or self.interruption.asked:
+            asked = self.interruption.asked
+            due = asked or self._is_due(trainer, batch_idx)
+            # All processes of a run save together, since each has random states of its own.
+            if trainer.strategy.reduce_boolean_decision(due, all=False):
                 self._save_last(trainer, batch_idx)
-            if self.interruption.asked:
+            if asked:
                 raise KeyboardInterrupt
 
     def on_train_batch_end(
@@ -129,9 +132,10 @@ class Checkpoint(ModelCheckpoint):
             trainer.save_checkpoint(folder / NEXT)
         finally:
             self._position = {}
-        if (folder / LAST).exists():
-            os.replace(folder / LAST, folder / PREVIOUS)
-        os.replace(folder / NEXT, folder / LAST)
+        if trainer.is_global_zero:  # no other process writes
+            if (folder / LAST).exists():
+                os.replace(folder / LAST, folder / PREVIOUS)
+            os.replace(folder / NEXT, folder / LAST)
         self._saved_at = time.monotonic()
 
     def on_save_checkpoint(

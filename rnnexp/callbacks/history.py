@@ -73,7 +73,8 @@ class History(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self._epoch_losses[batch_idx] = outputs["loss"].detach()
+        loss = outputs.get("whole", outputs["loss"])  # whole: of the shares of several devices
+        self._epoch_losses[batch_idx] = loss.detach()
         self._seen = batch_idx + 1
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

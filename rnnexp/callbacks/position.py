@@ -13,13 +13,16 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from rnnexp.process import determinism
+from rnnexp.process.group import gathered, rank_and_size
 
 
 def position_of(trainer: pl.Trainer, batch: int) -> dict[str, Any]:
     """What `restore` needs, as tensors and plain values. batch: number of the next batch."""
     loop = trainer.fit_loop.epoch_loop
+    random, *others = gathered(determinism.random_states())
     return {
-        "random": determinism.random_states(),
+        "random": random,
+        "random_of_others": others,  # of the other processes of the run, by rank
         "logged_steps": loop._batches_that_stepped,
         "means": _means(trainer) if batch else {},
         "callback_metrics": dict(trainer.callback_metrics),
@@ -36,7 +39,9 @@ def with_corrected_counts(checkpoint: dict[str, Any]) -> None:
 
 def restore(trainer: pl.Trainer, position: dict[str, Any]) -> None:
     """Restore a position before the batch at which it was saved is trained on."""
-    determinism.restore_random_states(position["random"])
+    rank, _ = rank_and_size()
+    states = [position["random"], *position.get("random_of_others", [])]
+    determinism.restore_random_states(states[rank])
     loop = trainer.fit_loop.epoch_loop
     loop._batches_that_stepped = position["logged_steps"]
     loop.batch_progress.total.ready = loop.batch_progress.total.completed + 1

@@ -51,6 +51,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     from rnnexp.runs.experiment import test_weights
     from rnnexp.runs.folder.digest import edited_files
     from rnnexp.runs.folder.reading import read_config, read_config_hash, read_metrics, read_run
+    from rnnexp.runs.parallel import on_one_device
     from rnnexp.runs.results import results, tested
     from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
     from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
@@ -64,7 +65,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     find_data(config, run)
     config = override(config, overrides)
     _do_without_gpu(config)
-    config = resolve(config)
+    config = on_one_device(resolve(config))
     set_up_process(config)
     try:
         data = build_data(config)

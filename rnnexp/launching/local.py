@@ -7,9 +7,9 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from rnnexp.errors import UserError
 from rnnexp.launching.job_process import JobProcess, OwnLauncher, Progress
-from rnnexp.launching.workers import run_side_by_side
 from rnnexp.process import cores
 from rnnexp.process.interruption import interruptible
+from rnnexp.process.workers import run_side_by_side
 
 
 class LocalLauncher(OwnLauncher):

@@ -1,9 +1,11 @@
-"""Clip sparse gradients of tables, and reduce them over processes.
+"""Clip gradients and reduce them over processes, those of tables included, which are sparse.
 
-torch clips and reduces dense gradients only. The rows missing from a sparse gradient are zero, so
-the norm of the other rows is the norm of the gradient.
+torch clips dense gradients only, and its DistributedDataParallel does not reduce those that a table
+has. The rows missing from a sparse gradient are zero, so the norm of the other rows is the norm of
+the gradient.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import torch
@@ -66,6 +68,49 @@ def _values(parameters: Iterable[Tensor]) -> list[Tensor]:
     return values
 
 
+NONE, DENSE, SPARSE = range(3)
+
+
+@torch.no_grad()
+def reduce_gradients(parameters: Iterable[Tensor]) -> None:
+    """Replace every gradient by its mean over all processes.
+
+    A process without a gradient contributes zeros. If no process has a gradient, it stays None. The
+    order of every sum is that of the parameters and processes, so that the result can be repeated.
+    All processes must pass the same parameters in the same order.
+    """
+    parameters = list(parameters)
+    kinds = torch.tensor([_kind(p.grad) for p in parameters], device=parameters[0].device)
+    dist.all_reduce(kinds, dist.ReduceOp.MAX)
+    by_dtype = defaultdict(list)
+    for parameter, kind in zip(parameters, kinds.tolist(), strict=True):
+        if kind == DENSE:
+            by_dtype[parameter.dtype].append(parameter)
+    for group in by_dtype.values():
+        _reduce_dense(group)
+    reduce_rows(p for p, kind in zip(parameters, kinds.tolist(), strict=True) if kind == SPARSE)
+
+
+def _kind(gradient: Tensor | None) -> int:
+    if gradient is None:
+        return NONE
+    return SPARSE if gradient.is_sparse else DENSE
+
+
+def _reduce_dense(parameters: list[Tensor]) -> None:
+    """One all-reduce for all of them."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
 @torch.no_grad()
 def reduce_rows(
     tables: Iterable[Tensor], mean: bool = True, group: dist.ProcessGroup | None = None
@@ -75,8 +120,6 @@ def reduce_rows(
     Only the rows in use are sent. A process without a gradient contributes zeros. If no process has
     a gradient, it stays None. The sum follows the order of the processes, so the result is the same
     in all of them to the bit. All processes must pass the same tables in the same order.
-
-    torch's DistributedDataParallel reduces the other gradients; configure it to ignore the tables.
     """
     for table in tables:
         rows, values = _gather_rows(table, group)

@@ -22,6 +22,7 @@ from rnnexp.process import determinism
 from rnnexp.process.memory import check_memory
 from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
 from rnnexp.runs.folder.tensors import mismatch
+from rnnexp.runs.parallel import DataParallel, devices
 from rnnexp.tasks.task import Task
 
 
@@ -162,9 +163,11 @@ def build_trainer(
         place = getattr(logger, "log_dir", None) or folder
         if not Path(place).resolve().is_relative_to(folder.resolve()):
             raise UserError(f"logger: it would write to {place}, but {targets.OWN_FOLDER}")
+    strategy = {"strategy": DataParallel() if devices(config) > 1 else "auto"}
     return instantiate(
         config,
         "trainer",
+        **strategy,
         callbacks=[*configured, *callbacks],
         plugins=[CheckpointFiles(folder, start)],
         logger=logger,

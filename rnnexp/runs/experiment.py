@@ -12,27 +12,15 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
 from rnnexp import console
-from rnnexp.callbacks.checkpoint import Checkpoint
-from rnnexp.callbacks.history import History
-from rnnexp.callbacks.step_loss import StepLoss
 from rnnexp.config import check
 from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
 from rnnexp.hashes import hash_tensors
-from rnnexp.process import cores, determinism
+from rnnexp.process import cores
 from rnnexp.process.memory import enough_memory, peak_memory
-from rnnexp.runs.build import (
-    build_data,
-    build_task,
-    build_trainer,
-    check_limits,
-    check_monitor,
-    count_parameters,
-    load_best,
-    path_of,
-    task_class,
-)
+from rnnexp.runs.build import build_data, build_task, load_best, task_class
 from rnnexp.runs.folder.record import RunRecord, recording
+from rnnexp.runs.parallel import devices
 from rnnexp.runs.results import results, tested
 from rnnexp.runs.settings import (
     AUTO,
@@ -43,6 +31,7 @@ from rnnexp.runs.settings import (
 )
 from rnnexp.runs.start import Start
 from rnnexp.runs.summary import log_summary
+from rnnexp.runs.training import train
 from rnnexp.streams import guarded
 from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 from rnnexp.tasks.task import Task
@@ -91,7 +80,7 @@ def conduct(
         held.enter_context(showing_how_to_go_on(record.folder))
         held.enter_context(enough_memory())
         asked, config = config, resolve(config)
-        held.enter_context(cores.claimed(config.determinism.threads))
+        held.enter_context(cores.claimed(config.determinism.threads * devices(config)))
         config, data = prepare(record, asked, config)
         task = build_task(config, data)
         trainer, history = train(record, config, task, data, start, callbacks)
@@ -155,53 +144,6 @@ def prepare(
     return config, data
 
 
-def train(
-    record: RunRecord,
-    config: DictConfig,
-    task: Task,
-    data: DataModule,
-    start: Start | None,
-    callbacks: Sequence[Callback],
-) -> tuple[pl.Trainer, History]:
-    """Train the task, from its initial weights or from a checkpoint."""
-    label = record.run.get("label")
-    history = History(f"{config.name}, {label or f'seed {config.seed}'}", record.history)
-    checkpoint = Checkpoint(
-        config.monitor, config.mode, config.checkpoint, history, record.interruption
-    )
-    if start:
-        start.check(record, task)
-        start.replay(data)
-        start.cut_event_files(record.folder)
-        record.goes_on(**start.facts())
-        console.show(start.sentence(config))
-    trainer = build_trainer(
-        config,
-        record.folder,
-        *(history, StepLoss(history), checkpoint, *callbacks),
-        label=label,
-        start=start.checkpoint if start else None,
-    )
-    parameters = count_parameters(task.network)
-    record.save(
-        spec=data.spec.to_plain(),
-        headline=[one.to_plain() for one in task.headline],
-        parameters=parameters,
-    )
-    check_limits(config, data)
-    check_monitor(config, task, data)
-    console.show(f"{type(task.network).__name__}: {parameters:,} parameters")
-
-    with ExitStack() as held:
-        held.enter_context(determinism.global_stream(config.seed, "training"))
-        held.enter_context(record.interruption.delayed())
-        if start:
-            held.enter_context(start.read_by(checkpoint))
-        trainer.fit(task, datamodule=data, ckpt_path=str(start.path) if start else None)
-    record.save(path=path_of(task.network))
-    return trainer, history
-
-
 def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, float]:
     """Validate and test the task's current weights: the only use of the test set in a run.
 
@@ -222,8 +164,10 @@ def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str,
 
 
 def show_begin(config: DictConfig, folder: Path) -> None:
-    threads = config.determinism.threads
+    threads, processes = config.determinism.threads, devices(config)
     machine = f"{config.trainer.accelerator}, {threads} thread{'s' * (threads > 1)}"
+    if processes > 1:
+        machine = f"{processes} processes of {machine}"
     console.show(f"{config.name}  seed {config.seed}, {machine} -> {console.from_here(folder)}")
 
 

@@ -44,7 +44,7 @@ def resolve(config: DictConfig) -> DictConfig:
         check_checkpoint(config.checkpoint)
         settings = config.determinism
         if settings.threads == AUTO:
-            settings.threads = cores.free()
+            settings.threads = max(1, cores.free() // config.trainer.get("devices", 1))
         if type(settings.threads) is not int or not 1 <= settings.threads <= cores.MOST_THREADS:
             raise UserError(
                 f"determinism.threads is {settings.threads!r}: it must be auto or a number from 1 "
@@ -117,6 +117,8 @@ def set_up_process(config: DictConfig) -> None:
     # Short epochs and runs without validation data are intended.
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")
+    # Every process of a run validates on all data, so nothing is left to average over processes.
+    warnings.filterwarnings("ignore", message=".*It is recommended to use.*sync_dist=True.*")
     # A run goes on in its own folder, and its samplers repeat the order of the batches.
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")

@@ -1,7 +1,8 @@
 """The arguments of Lightning's Trainer that a run takes, and the values that each may have.
 
-A run is one process on one device. It decides by itself where it writes and what it shows, and it
-can be repeated. What does not go with that is refused before anything is built.
+A run is one process on one device, or with trainer=ddp a process on each of several devices of this
+machine. It decides by itself where it writes and what it shows, and it can be repeated. What does
+not go with that is refused before anything is built.
 """
 
 import math
@@ -58,17 +59,17 @@ def _is_profiler(value: Any) -> bool:
     return value in (None, "simple", "advanced", "pytorch") or isinstance(value, dict)
 
 
-ONE_DEVICE = (
-    ", because a run with several devices could not be repeated; start several runs with -m"
-)
+BY_DDP = "; trainer=ddp trains on several devices"
+ONE_MACHINE = ", because a run stays on one machine; start several runs with -m"
+MOST_DEVICES = 1024
 BY_DETERMINISM = ": the group determinism decides it, e.g. determinism=fast"
 EITHER = one_of(True, False)
 RULES: dict[str, Rule] = {
-    # One process on one device.
-    "devices": one_of(1, instead=ONE_DEVICE),
-    "num_nodes": one_of(1, instead=ONE_DEVICE),
-    "strategy": one_of("auto", instead=ONE_DEVICE),
-    "use_distributed_sampler": EITHER,  # nothing is distributed
+    # One process on one device, unless `DDP_RULES` say otherwise.
+    "devices": one_of(1, instead=BY_DDP),
+    "num_nodes": one_of(1, instead=ONE_MACHINE),
+    "strategy": one_of("auto", "ddp"),
+    "use_distributed_sampler": EITHER,  # a run's own samplers do that
     "sync_batchnorm": EITHER,
     # How long.
     "max_epochs": whole(1, -1, None),
@@ -112,6 +113,17 @@ RULES: dict[str, Rule] = {
     "barebones": one_of(False),
     "model_registry": not_here("a run is kept in its folder"),
 }
+DDP_RULES: dict[str, Rule] = {  # with trainer.strategy=ddp
+    "devices": (
+        lambda value: type(value) is int and 1 <= value <= MOST_DEVICES,
+        f"a number from 1 to {MOST_DEVICES:,}",
+    ),
+    "sync_batchnorm": one_of(False),  # statistics over a batch differ from those over its parts
+    "precision": (
+        lambda value: value not in (16, "16", "16-mixed"),
+        "another with several devices, each of which would scale its loss by itself: bf16-mixed",
+    ),
+}
 ELSEWHERE = ("accelerator", "precision", "max_time")  # below, and in `settings.resolve`
 
 PRECISIONS: dict[str | int | None, tuple[str, ...]] = {  # of the weights, and of products
@@ -130,9 +142,11 @@ def check_trainer(config: DictConfig) -> None:
     if not issubclass(targets.locate(config.trainer, "trainer"), pl.Trainer):
         raise UserError(f"trainer._target_: {config.trainer._target_} is not a trainer")
     trainer: dict[str, Any] = plain(config.trainer)
-    for name, (may_be, what) in RULES.items():
+    rules = RULES | (DDP_RULES if trainer.get("strategy") == "ddp" else {})
+    for name, (may_be, what) in rules.items():
         if name in trainer and not may_be(trainer[name]):
             raise UserError(f"trainer.{name} is {_shown(trainer[name])}: it must be {what}")
+    _check_gpus(trainer.get("devices", 1), config.trainer.accelerator)
     _check_precision(trainer.get("precision"), config.trainer.accelerator)
     _check_time(trainer.get("max_time"))
     _check_validations(trainer, validates=config.monitor is not None)
@@ -140,6 +154,14 @@ def check_trainer(config: DictConfig) -> None:
 
 def _shown(value: Any) -> str:
     return "null" if value is None else repr(value)
+
+
+def _check_gpus(devices: int, accelerator: str) -> None:
+    found = torch.cuda.device_count()
+    if accelerator == "gpu" and devices > found:
+        raise UserError(
+            f"trainer.devices is {devices}: torch finds {found} GPU{'s' * (found > 1)} here"
+        )
 
 
 def _check_precision(precision: Any, accelerator: str) -> None:

@@ -6,14 +6,16 @@ from typing import Any, ClassVar, Literal
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
+from rnnexp.data.loading.loader import Share
 from rnnexp.data.loading.module import DataModule, Spec
 from rnnexp.data.source import Source
 from rnnexp.errors import RunFailed, UserError, unimplemented
 from rnnexp.nn.representations import has_sparse_gradients
-from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_
+from rnnexp.optim.gradients import clip_grad_norm_, clip_grad_value_, reduce_gradients
 from rnnexp.optim.rows import RowOptimizer
+from rnnexp.process.group import is_grouped
 from rnnexp.tables import Table
 from rnnexp.tasks.answers import Answers
 from rnnexp.tasks.baseline_cache import BaselineCache
@@ -92,6 +94,11 @@ class Task(pl.LightningModule):
         """The metrics of simple baselines on the test set: name -> metric -> value."""
         return {}
 
+    def terms(self, batch: Any) -> int:
+        """The number of terms of the mean that `batch_loss` is, by which the losses of several
+        devices are weighted."""
+        return len(batch[0])
+
     @classmethod
     def auto_monitor(cls, data: Any) -> tuple[str, str]:
         """What `monitor=auto` is on these data, and a sentence on the choice, empty if it needs
@@ -116,10 +123,28 @@ class Task(pl.LightningModule):
 
     # What all tasks share -----------------------------------------------------------------------
 
-    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+    def training_step(self, batch: Any, batch_index: int) -> Tensor | dict[str, Tensor]:
+        if isinstance(batch, Share):
+            return self._step_of_a_share(batch)
         loss = self.batch_loss(batch)
         self.report_loss(loss, len(batch[0]))
         return loss
+
+    def _step_of_a_share(self, share: Share) -> dict[str, Tensor]:
+        """`whole`, the loss of the whole batch; and `loss`, which is to be differentiated.
+
+        The devices average their gradients. So that the average is the gradient of the whole loss,
+        each loss is multiplied by its share of the terms and by the number of devices.
+        """
+        own = self.batch_loss(share.batch)
+        terms = self.terms(share.batch) if share.counts else 0
+        sums = torch.stack([own.detach().double() * terms, own.new_tensor(terms).double()])
+        distributed.all_reduce(sums)
+        total = sums[1].clamp(min=1)  # 0: no term of the batch counts
+        whole = (sums[0] / total).to(own.dtype)
+        self.report_loss(whole, share.items)
+        factor = (terms * distributed.get_world_size() / total).to(own.dtype)
+        return {"loss": own * factor, "whole": whole}
 
     @property
     def all_metrics(self) -> list[Metric]:
@@ -167,6 +192,10 @@ class Task(pl.LightningModule):
         for name, value in metrics.items():
             self.results[f"{span}/{name}"] = value
             self.log(f"{span}/{name}", value, prog_bar=name == shown)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if is_grouped():
+            reduce_gradients(self.network.parameters())
 
     # Lazy optimisers delay the updates of unused rows (`rnnexp.optim.rows`). These hooks apply the
     # updates before anything but a training step reads the weights. Clipping handles row gradients.

@@ -192,8 +192,8 @@ def test_several_machines(empty_folder: Path, capsys: Capture) -> None:
     with quick():
         said = refused(["train", "experiment=quickstart", "+trainer.num_nodes=2"], capsys)
     assert said == (
-        "rnnexp: trainer.num_nodes is 2: it must be 1, because a run with several devices could "
-        "not be repeated; start several runs with -m\n"
+        "rnnexp: trainer.num_nodes is 2: it must be 1, because a run stays on one machine; start "
+        "several runs with -m\n"
     )
 
 

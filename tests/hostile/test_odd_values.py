@@ -57,7 +57,6 @@ ODD_ARGUMENTS = [
     "trainer.devices=2",
     "trainer.devices=0",
     "trainer.num_nodes=2",
-    "trainer.strategy=ddp",
     "trainer.strategy=deepspeed",
     "trainer.precision=transformer-engine-float16",
     "trainer.precision=16-mixed",

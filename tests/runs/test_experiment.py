@@ -217,7 +217,7 @@ def test_debug_options_run(files: Path, tmp_path: Path, debug: str) -> None:
         ),
         ("data.validation_fraction=0.0", "monitor=val/smape needs validation data"),
         ("trainer.accelerator=tpu", "trainer.accelerator is 'tpu': it must be auto, cpu or gpu"),
-        ("trainer.devices=2", "trainer.devices is 2: it must be 1"),
+        ("trainer.devices=2", "trainer.devices is 2: it must be 1; trainer=ddp trains on several"),
         ("determinism.threads=0", "determinism.threads is 0"),
         ("determinism.threads=many", "determinism.threads is 'many'"),
         ("determinism.matmul_precision=low", "determinism.matmul_precision is 'low'"),

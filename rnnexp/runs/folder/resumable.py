@@ -54,6 +54,11 @@ def not_resumable(checkpoint: dict[str, Any]) -> str | None:
         return "trained and loops have different numbers of batches"
     if len(checkpoint["optimizer_states"]) != 1:
         return f"optimizer_states has {len(checkpoint['optimizer_states'])} entries in place of 1"
-    if wrong := wrong_random_states(checkpoint["position"]["random"]):
-        return f"position.random.{wrong} is no state of a random generator"
+    position = checkpoint["position"]
+    others = position.get("random_of_others", [])  # absent from older checkpoints
+    if wrong := fault(others, [RANDOM], "position.random_of_others"):
+        return wrong
+    for states in (position["random"], *others):
+        if wrong := wrong_random_states(states):
+            return f"position.random.{wrong} is no state of a random generator"
     return None

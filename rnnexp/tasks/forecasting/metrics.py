@@ -41,7 +41,7 @@ def forecast_metrics(
     prediction, target = prediction.double(), target.double()
     # torchmetrics' sMAPE and MAPE raise denominators to 1e-6, which small units have as values.
     error, size = (prediction - target).abs(), prediction.abs() + target.abs()
-    smape = 200 * torch.where(size > 0, error / size, 0.0).mean().item()
+    smape = 200 * torch.where(size == 0, 0.0, error / size).mean().item()
     mape = 100 * (error / target.abs())[target != 0].mean().item()
     mase = (error / scale)[scale > 0].mean().item()
     suffix = f"_{unit}" if unit else ""

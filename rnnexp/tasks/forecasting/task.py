@@ -72,6 +72,9 @@ class Forecasting(Task):
     def batch_loss(self, batch: SeriesBatch) -> Tensor:
         return self._loss(*self._outputs(batch), batch)
 
+    def terms(self, batch: SeriesBatch) -> int:
+        return int(batch.weight.sum())
+
     def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
         """The network's outputs, and the values before the targets, both of the target's shape."""
         steps = batch.target.shape[1]

@@ -76,3 +76,9 @@ def test_mase_is_in_the_tables_where_it_compares_runs() -> None:
     assert last.name == "mase" and not last.headline
     first, *rest = described("MW", by_mase=True)
     assert first.name == "mase" and first.headline and rest == others
+
+
+def test_a_prediction_that_is_no_number_has_no_metrics() -> None:
+    values = torch.tensor([1.0, 2.0])
+    metrics = forecast_metrics(torch.tensor([1.0, math.nan]), values, values, unit="")
+    assert all(math.isnan(value) for value in metrics.values())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnexp.launching.workers import run_side_by_side
+from rnnexp.process.workers import run_side_by_side
 from tests.support import REPOSITORY
 
 
@@ -48,9 +48,9 @@ def test_a_process_that_dies_loses_its_job_alone() -> None:
 
 
 SLEEPING = """
-from rnnexp.launching.workers import run_side_by_side
+from rnnexp.process.workers import run_side_by_side
 from rnnexp.process.interruption import interruptible
-from tests.launching.test_workers import sleep
+from tests.process.test_workers import sleep
 import sys
 
 if __name__ == "__main__":

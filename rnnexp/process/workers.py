@@ -6,6 +6,7 @@ begun go to the others and to a new one. None outlives the process that started 
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -36,8 +37,8 @@ class Worker:
         self.connection, theirs = context.Pipe()
         # Nothing is sent over the lifeline: its end says that this process is gone.
         lifeline, self._lifeline = context.Pipe(duplex=False)
-        self.process = context.Process(target=_work, args=(work, theirs, lifeline), daemon=True)
-        with _environment(environment):
+        self.process = context.Process(target=_work, args=(work, theirs, lifeline))
+        with _environment(environment), _without_main():
             self.process.start()
         theirs.close()
         lifeline.close()
@@ -150,3 +151,16 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep new processes from running the user's script again, which they do not need."""
+    main: Any = vars(sys.modules["__main__"])
+    kept: Any = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(kept)
