@@ -90,3 +90,40 @@ def test_a_study_keeps_its_settings(tmp_path: Path) -> None:
             first.claim(3)
     with pytest.raises(UserError, match="--study NAME"):
         study(tmp_path)
+
+
+def test_values_that_another_worker_trains_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trials with the same values give one run. The earlier one never waits for the later."""
+    from rnnexp.search import study as room
+
+    monkeypatch.setattr(Study, "_seed", lambda self, number: 0)
+    first, second = study(tmp_path), study(tmp_path)
+    (tmp_path / "0_run").mkdir()
+    (tmp_path / "0_run" / "metrics.json").touch()
+    looks: list[float] = []
+    with second.working(), first.working():
+        one, two = first.claim(2), second.claim(2)
+        assert one and two and one.values == two.values
+        assert first.same_before(one) is None
+        one.began("0_run")
+
+        def told(seconds: float) -> None:
+            looks.append(seconds)
+            first.tell(one, "completed", 0.5)
+
+        monkeypatch.setattr(room.time, "sleep", told)
+        assert second.same_before(two) == tmp_path / "0_run" and len(looks) == 1
+
+
+def test_values_of_a_worker_that_is_gone_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Study, "_seed", lambda self, number: 0)
+    first, second = study(tmp_path), study(tmp_path)
+    with second.working():
+        with first.working():
+            assert first.claim(2)
+            two = second.claim(2)
+        assert two and second.same_before(two) is None
