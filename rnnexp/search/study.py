@@ -192,8 +192,8 @@ class Study:
         return folder is None or not is_locked(folder / LOCK)
 
     def _has_worker(self, trial: FrozenTrial) -> bool | None:
-        """Whether the worker of a trial lives, by its lock. None if it is on another computer, or in
-        another folder: nobody here knows."""
+        """Whether the worker of a trial lives, by its lock. None if it works on another computer,
+        or in another folder: nobody here knows."""
         worker = trial.user_attrs.get(WORKER, "")
         is_here = worker.rsplit("_", 2)[0] == socket.gethostname()
         is_here &= trial.user_attrs.get(PLACE) == self.place_id

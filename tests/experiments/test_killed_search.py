@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-optuna = pytest.importorskip("optuna", reason="Optuna is not installed: pip install rnnexp[optuna]")
+pytest.importorskip("optuna", reason="Optuna is not installed: pip install rnnexp[optuna]")
+
+import optuna
 
 from experiments.scale import search
 from experiments.scale.search import Found, faults

@@ -96,8 +96,6 @@ def test_values_that_another_worker_trains_are_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two trials with the same values give one run. The earlier one never waits for the later."""
-    from rnnexp.search import study as room
-
     monkeypatch.setattr(Study, "_seed", lambda self, number: 0)
     first, second = study(tmp_path), study(tmp_path)
     (tmp_path / "0_run").mkdir()
@@ -113,7 +111,7 @@ def test_values_that_another_worker_trains_are_waited_for(
             looks.append(seconds)
             first.tell(one, "completed", 0.5)
 
-        monkeypatch.setattr(room.time, "sleep", told)
+        monkeypatch.setattr("time.sleep", told)
         assert second.same_before(two) == tmp_path / "0_run" and len(looks) == 1
 
 
