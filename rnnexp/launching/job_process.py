@@ -122,11 +122,11 @@ class Progress:
         self.jobs, self.done, self.began = jobs, 0, time.monotonic()
         console.show(f"{jobs} jobs, {min(at_once, jobs)} at the same time")
 
-    def ended(self, job: JobProcess, folder: str | None) -> None:
-        """folder: None if the process of the job died."""
+    def ended(self, job: JobProcess, folder: str | None, why: str = "its process died") -> None:
+        """folder: None if the job did not come to its end; why: the reason."""
         self.done += 1
         label = Path(folder).name if folder else f"job {job.number}"
-        how = _end_of(Path(folder)) if folder else "its process died"
+        how = _end_of(Path(folder)) if folder else why
         seconds = time.monotonic() - self.began
         console.show_line(f"{self.done}/{self.jobs}  {seconds:.0f} s  {label}  {how}")
 

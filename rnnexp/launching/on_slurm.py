@@ -17,6 +17,7 @@ from rnnexp.launching.job_process import JobProcess, OwnLauncher, Progress
 from rnnexp.process.interruption import interruptible
 
 FOLDER = ".slurm"  # below that of the sweep: the scripts and the output of the jobs
+CANCELLED = "it was cancelled"  # by somebody, so it does not go on
 NOTICE = 120  # seconds before the time limit, for the checkpoint
 POLL = 1.0  # seconds between two looks for results
 
@@ -50,6 +51,8 @@ class SlurmLauncher(OwnLauncher):
         for name, (value, least) in (numbers | {"retries": (retries, 0)}).items():
             if type(value) is not int or value < least:
                 raise UserError(f"hydra.launcher.{name} is {value!r}: it must be at least {least}")
+        if memory_gb is not None and not (type(memory_gb) in (int, float) and memory_gb > 0):
+            raise UserError(f"hydra.launcher.memory_gb is {memory_gb!r}: it must be above 0")
         self.threads_per_job, self.retries = threads_per_job, retries
         self.parameters: dict[str, Any] = {
             "job_name": "rnnexp",
@@ -95,7 +98,7 @@ class SlurmLauncher(OwnLauncher):
             for one in [one for one in waiting if one.done()]:
                 number, before = waiting.pop(one)
                 folder, value, why = _result(one)
-                if why and before < self.retries:
+                if why and why != CANCELLED and before < self.retries:
                     console.show_line(f"job {jobs[number].number} goes on in another one: {why}")
                     [again] = _submitted(executor, [jobs[number]], is_first=False)
                     waiting[again] = (number, before + 1)
@@ -103,7 +106,7 @@ class SlurmLauncher(OwnLauncher):
                 if folder:
                     returns[number].return_value = value
                     returns[number].status = JobStatus.COMPLETED
-                progress.ended(jobs[number], folder)
+                progress.ended(jobs[number], folder, why)
             time.sleep(POLL if waiting else 0)
         return returns
 
@@ -150,15 +153,14 @@ def _work(job: JobProcess, is_first: bool) -> tuple[str | None, float | None, st
 
 
 def _result(job: Any) -> tuple[str | None, float | None, str]:
-    """What `_work` has returned. A job whose process died goes on, unless somebody has cancelled
-    it."""
+    """What `_work` has returned, or why it has returned nothing."""
     from submitit.core.utils import UncompletedJobError
 
     try:
         return job.result()
     except UncompletedJobError:
-        cancelled = job.state.upper().startswith("CANCELLED")
-        return None, None, "" if cancelled else f"its process died ({job.state})"
+        is_cancelled = job.state.upper().startswith("CANCELLED")
+        return None, None, CANCELLED if is_cancelled else f"its process died ({job.state})"
 
 
 def _submitit() -> Any:

@@ -5,13 +5,14 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rnnexp.cli import main
 from rnnexp.errors import UserError
-from rnnexp.launching.on_slurm import SlurmLauncher, _work
+from rnnexp.launching.on_slurm import SlurmLauncher, _result, _work
 from rnnexp.process.interruption import interruptible
 from tests.support.lost_worker import check_a_sweep_with_a_lost_worker
 from tests.support.shrink import QUIET, SYNTHETIC_LOAD, TINY
@@ -163,3 +164,22 @@ def test_numbers_that_are_none(name: str) -> None:
         UserError, match=rf"hydra\.launcher\.{name} is -1: it must be at least [01]"
     ):
         SlurmLauncher(**{name: -1})  # type: ignore[arg-type]
+
+
+def test_memory_that_is_no_number() -> None:
+    with pytest.raises(UserError, match=r"memory_gb is '8GB': it must be above 0"):
+        SlurmLauncher(memory_gb="8GB")  # type: ignore[arg-type]
+
+
+@needs_submitit
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [("CANCELLED by 7", "it was cancelled"), ("NODE_FAIL", "its process died (NODE_FAIL)")],
+)
+def test_a_job_without_a_result(state: str, why: str) -> None:
+    from submitit.core.utils import UncompletedJobError
+
+    def result() -> None:
+        raise UncompletedJobError
+
+    assert _result(SimpleNamespace(state=state, result=result)) == (None, None, why)

@@ -146,6 +146,7 @@ def test_a_trial_that_has_begun_goes_on_in_its_own_folder(
                 claim = first.claim(2)
                 assert claim
                 claim.began(name)
+            assert claim
             first.tell(claim, "completed", 0.5)
         left = second.claim(2)
         assert left and left.number == 0 and second.same_before(left) == tmp_path / "1_a"
