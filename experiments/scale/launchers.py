@@ -28,7 +28,7 @@ LAUNCHERS = {  # -> overrides for two jobs at once
     "submitit_local": ["hydra.launcher.timeout_min=30"],
 }
 SWEEP = ["experiment=quickstart_names", "determinism.threads=1", "logger=none"]
-SEEDS, EPOCHS = 8, 30
+SEEDS, EPOCHS = 8, 90
 FAILING = ["optimizer.lr=0.01,bad", "seed=0,1"]
 MOST = 0.6  # of the time of basic, for local on two cores
 

@@ -34,8 +34,8 @@ NOT_IN_LIST = re.compile(r"In '(\S+)': Could not override '(\S+)'\. No match")
 WRONG_ORDER = re.compile(r"In (\S+): Override '(\S+) : \S+' is defined before '(\S+): (\S+)'")
 LAUNCHERS = {  # launchers of Hydra that are packages of their own, and how to install them
     "joblib": "rnnexp[joblib]",
-    "submitit_local": "hydra-submitit-launcher",
-    "submitit_slurm": "hydra-submitit-launcher",
+    "submitit_local": "rnnexp[slurm]",
+    "submitit_slurm": "rnnexp[slurm]",
 }
 LAUNCHER = "hydra/launcher"
 

@@ -14,9 +14,13 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from rnnexp import console
+from rnnexp.errors import RunFailed, UserError
+
 OURS = {  # launchers of ours -> their modules
     "LocalLauncher": "rnnexp.launching.local",
     "RayLauncher": "rnnexp.launching.on_ray",
+    "SlurmLauncher": "rnnexp.launching.on_slurm",
 }
 
 
@@ -33,6 +37,9 @@ def launch_jobs(
 
     config: the config of any of the jobs, with its node `hydra`. jobs: the overrides of each job.
     first: the number of the first job.
+
+    Raises:
+        RunFailed: a launcher of somebody else's gives up, for example because a process has died.
     """
     _register_launchers()
     context = hydra_context(config)
@@ -40,7 +47,18 @@ def launch_jobs(
         hydra_context=context, task_function=function, config=config
     )
     context.callbacks.on_multirun_start(config=config, config_name="train")
-    launcher.launch(jobs, initial_job_idx=first)
+    try:
+        launcher.launch(jobs, initial_job_idx=first)
+    except (UserError, RunFailed):
+        raise
+    except Exception as error:
+        if type(launcher).__module__.startswith(("rnnexp.", "hydra.")):  # a bug, to be seen
+            raise
+        name, line = config.hydra.runtime.choices["hydra/launcher"], str(error).partition("\n")[0]
+        raise RunFailed(
+            f"the launcher {name} has given up ({line}); once its other jobs have ended, go on "
+            f"with {console.command('rnnexp', 'resume', config.hydra.sweep.dir)}"
+        ) from error
     context.callbacks.on_multirun_end(config=config, config_name="train")
 
 

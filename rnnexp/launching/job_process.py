@@ -2,6 +2,7 @@
 there, and what they say of its end."""
 
 import io
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -20,6 +21,7 @@ from rnnexp.config.compose import initialised
 from rnnexp.config.search_path import UserFolders
 from rnnexp.errors import UserError
 from rnnexp.launching.engine import hydra_context
+from rnnexp.launching.plan import literal
 from rnnexp.runs.folder.reading import read_run
 from rnnexp.runs.resume import resume
 
@@ -30,7 +32,7 @@ class JobProcess:
 
     number: in the sweep. overrides: those of Hydra included. threads: where determinism.threads is
     auto. config: of any job of the sweep. function: runs a composed job. config_dir: that of
-    --config-dir.
+    --config-dir. cwd: the current folder of the command; None: where the process begins.
     """
 
     number: int
@@ -39,12 +41,12 @@ class JobProcess:
     config: DictConfig
     function: TaskFunction
     config_dir: Path | None
+    cwd: Path | None = None
 
     def run(self) -> tuple[str, float | None]:
         """Run the job. Returns its folder, and the monitored metric if it has a result. What it
         prints is dropped: its folder has log.txt and the results."""
-        setup_globals()
-        with initialised(self.config_dir), _silence():
+        with self._in_place():
             context = hydra_context(self.config)
             job = self._composed()
             HydraConfig.instance().set_config(job)
@@ -60,8 +62,7 @@ class JobProcess:
 
     def run_again(self) -> tuple[str, float | None]:
         """Go on with the job, whose process has died; if it left no record, run it."""
-        setup_globals()
-        with initialised(self.config_dir), _silence():
+        with self._in_place():
             job = self._composed()
             HydraConfig.instance().set_config(job)
             folder = Path(job.hydra.sweep.dir) / job.hydra.sweep.subdir
@@ -69,6 +70,15 @@ class JobProcess:
                 resume(folder)
                 return str(folder), None
         return self.run()
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
+        """Hydra as in the process of the command, and silence."""
+        if self.cwd and self.cwd.is_dir():  # so that relative paths mean the same
+            os.chdir(self.cwd)
+        setup_globals()
+        with initialised(self.config_dir), _silence():
+            yield
 
     def _composed(self) -> Any:
         loader = hydra_context(self.config).config_loader
@@ -94,11 +104,13 @@ class OwnLauncher(Launcher):
         """The jobs of a launch, for which the folder of the sweep is made. first: number of the
         first one."""
         setup_globals()
-        Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
+        place = Path(self.config.hydra.sweep.dir).absolute()
+        place.mkdir(parents=True, exist_ok=True)
         extra = next(iter(UserFolders.folders[:-1]), None)  # the last one is ./conf
         folder = extra and extra.absolute()
+        common = (self.threads_per_job, self.config, self.function, folder, Path.cwd())
         return [
-            JobProcess(number, tuple(job), self.threads_per_job, self.config, self.function, folder)
+            JobProcess(number, (*job, literal("hydra.sweep.dir", str(place))), *common)
             for number, job in enumerate(overrides, start=first)
         ]
 
@@ -110,11 +122,11 @@ class Progress:
         self.jobs, self.done, self.began = jobs, 0, time.monotonic()
         console.show(f"{jobs} jobs, {min(at_once, jobs)} at the same time")
 
-    def ended(self, job: JobProcess, folder: str | None) -> None:
-        """folder: None if the process of the job died."""
+    def ended(self, job: JobProcess, folder: str | None, why: str = "its process died") -> None:
+        """folder: None if the job did not come to its end; why: the reason."""
         self.done += 1
         label = Path(folder).name if folder else f"job {job.number}"
-        how = _end_of(Path(folder)) if folder else "its process died"
+        how = _end_of(Path(folder)) if folder else why
         seconds = time.monotonic() - self.began
         console.show_line(f"{self.done}/{self.jobs}  {seconds:.0f} s  {label}  {how}")
 

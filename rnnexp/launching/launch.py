@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from rnnexp import console
 from rnnexp.config.compose import initialised
@@ -177,4 +177,6 @@ def _run(config: DictConfig, **facts: Any) -> float | None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     facts |= {"choices": chosen(hydra.runtime.choices), "label": hydra.job.name}
-    return experiment.run(config, folder, overrides=list(hydra.overrides.task), **facts)
+    # As they were typed, references such as ${seed} included.
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return experiment.run(config, folder, overrides=overrides, **facts)

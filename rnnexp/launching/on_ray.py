@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -17,7 +19,8 @@ class RayLauncher(OwnLauncher):
     address: of the cluster, for example ray://HOST:10001; auto: the one that this machine belongs
     to; None: a Ray of this machine alone, which ends with the sweep. threads_per_job: cores of a
     job. gpus_per_job: GPUs of a job. variables: of the environment, which jobs get beside those
-    that begin with RNNEXP_. A job whose process dies is resumed once.
+    that begin with RNNEXP_. working_dir: a folder that Ray copies to every machine, in which jobs
+    run; None: they run in the folder of the command. A job whose process dies is resumed once.
     """
 
     def __init__(
@@ -26,12 +29,15 @@ class RayLauncher(OwnLauncher):
         threads_per_job: int = 1,
         gpus_per_job: int = 0,
         variables: dict[str, str] | None = None,
+        working_dir: str | None = None,
     ) -> None:
         if type(threads_per_job) is not int or threads_per_job < 1:
             raise UserError(
                 f"hydra.launcher.threads_per_job is {threads_per_job!r}: it must be at least 1"
             )
-        self.address = address
+        if working_dir is not None and not Path(working_dir).is_dir():
+            raise UserError(f"hydra.launcher.working_dir={working_dir}: there is no such folder")
+        self.address, self.working_dir = address, working_dir
         self.threads_per_job, self.gpus_per_job = threads_per_job, gpus_per_job
         self.variables = dict(variables or {})
 
@@ -42,9 +48,13 @@ class RayLauncher(OwnLauncher):
         jobs = self.jobs_of(job_overrides, initial_job_idx)
         own = {name: value for name, value in os.environ.items() if name.startswith("RNNEXP_")}
         own |= {"OMP_NUM_THREADS": str(self.threads_per_job), **self.variables}
+        environment: dict[str, Any] = {"env_vars": own}
+        if self.working_dir is not None:
+            environment["working_dir"] = str(Path(self.working_dir).absolute())
+            jobs = [replace(job, cwd=None) for job in jobs]
         ray.init(
             address=self.address,
-            runtime_env={"env_vars": own},
+            runtime_env=environment,
             include_dashboard=False if self.address is None else None,
             log_to_driver=False,
             logging_level="ERROR",

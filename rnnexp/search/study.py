@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from rnnexp.search.space import Space, Value
 
 DATABASE, STUDY_LOCK, WORKER_LOCK = "study.db", ".study_lock", ".worker_{}"
 PATIENCE = 60  # seconds for SQLite while others write to it
+POLL = 0.5  # seconds between two looks at a trial of another worker
 STARTUP = 5  # trials before any is pruned
 # Attributes of a trial. PLACE identifies the folder of the search: workers that share a database
 # may have several, on other computers or below other current folders.
@@ -181,18 +183,21 @@ class Study:
             )
 
     def _is_left(self, trial: FrozenTrial) -> bool:
-        """Whether a trial is running, by the study, but its worker is gone, by its lock. Of a
-        worker on another computer, or in another folder, nobody here knows."""
+        """Whether a trial is running, by the study, but its worker is gone."""
         if trial.state != TrialState.RUNNING:
             return False
-        worker = trial.user_attrs.get(WORKER)
-        if worker is not None:
-            is_here = worker.rsplit("_", 2)[0] == socket.gethostname()
-            is_here &= trial.user_attrs.get(PLACE) == self.place_id
-            if not is_here or is_locked(self.place / WORKER_LOCK.format(worker)):
-                return False
+        if WORKER in trial.user_attrs and self._has_worker(trial) is not False:
+            return False
         folder = self.folder_of(trial)  # perhaps somebody resumes the run alone
         return folder is None or not is_locked(folder / LOCK)
+
+    def _has_worker(self, trial: FrozenTrial) -> bool | None:
+        """Whether the worker of a trial lives, by its lock. None if it works on another computer,
+        or in another folder: nobody here knows."""
+        worker = trial.user_attrs.get(WORKER, "")
+        is_here = worker.rsplit("_", 2)[0] == socket.gethostname()
+        is_here &= trial.user_attrs.get(PLACE) == self.place_id
+        return is_locked(self.place / WORKER_LOCK.format(worker)) if is_here else None
 
     def folder_of(self, trial: FrozenTrial) -> Path | None:
         """The run folder of a trial; None if it has none, or if it is not in this folder."""
@@ -206,13 +211,20 @@ class Study:
             (self.place / WORKER_LOCK.format(left.user_attrs[WORKER])).unlink(missing_ok=True)
 
     def same_before(self, claim: Claim) -> Path | None:
-        """The run folder of a completed trial with the values of this one."""
-        for one in self.trials():
-            if one.state == TrialState.COMPLETE and one.params == claim.values:
-                folder = self.folder_of(one)
+        """The run folder of a completed trial with the values of this one. An earlier trial with
+        these values that another worker of this folder is running is waited for."""
+        while True:
+            same = [one for one in self.trials() if one.params == claim.values]
+            for one in same:
+                folder = self.folder_of(one) if one.state == TrialState.COMPLETE else None
                 if folder and (folder / "metrics.json").exists():
                     return folder
-        return None
+            earlier = [one for one in same if one.number < claim.number]
+            if not any(
+                one.state == TrialState.RUNNING and self._has_worker(one) for one in earlier
+            ):
+                return None
+            time.sleep(POLL)
 
     def _seed(self, number: int) -> int:
         """A seed of its own for each trial, so that a study that goes on does not begin again."""

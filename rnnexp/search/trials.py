@@ -41,7 +41,8 @@ def run_trial(study: Study, claim: Claim, config_dir: Path | None) -> Outcome:
     Errors of the run are part of the outcome. What it prints is dropped: its folder has log.txt and
     the results.
     """
-    if same := study.same_before(claim):
+    has_begun = claim.folder is not None and (study.place / claim.folder / "run.json").exists()
+    if not has_begun and (same := study.same_before(claim)):
         claim.began(same.name)
         return _outcome(same, "")
     try:

@@ -1,11 +1,15 @@
 """The parts of Hydra that we use beyond its documented interface. Each test says what to fix."""
 
 import inspect
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 
+from rnnexp.cli import main
 from rnnexp.config.compose import initialised
 from rnnexp.launching.engine import engine
 
@@ -40,3 +44,19 @@ def test_hydra_still_starts_launchers_so() -> None:
         "this version of Hydra starts jobs another way: see launch_jobs in "
         "rnnexp/launching/engine.py"
     )
+
+
+def test_a_launcher_that_gives_up_is_one_sentence(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As joblib and submitit do when a process has died."""
+
+    def launch(jobs: Any, initial_job_idx: int) -> None:
+        raise RuntimeError("a worker died\nand its long story")
+
+    foreign = SimpleNamespace(launch=launch)
+    monkeypatch.setattr(Plugins, "instantiate_launcher", lambda *arguments, **named: foreign)
+    assert main(["train", "-m", "seed=0,1", "hydra.sweep.dir=swept"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the launcher basic has given up (a worker died); once its other jobs" in said
+    assert said.endswith("resume swept") and "Traceback" not in said

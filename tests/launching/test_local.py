@@ -40,6 +40,14 @@ def test_results_and_failures_are_those_of_one_after_another(
     assert main(["resume", str(empty_folder / "local")]) == 1  # nothing but failures is left
 
 
+def test_an_override_that_refers_to_another_key(empty_folder: Path) -> None:
+    """It is recorded as it was typed, so that the record is known to be the job's."""
+    sweep = [*SWEEP, "trainer.max_epochs=1", "data.series_seed=${seed}"]
+    assert main(["train", "-m", *sweep, "hydra.sweep.dir=sweep"]) == 0
+    runs = [read_run(path.parent) for path in sorted(Path("sweep").glob("*/run.json"))]
+    assert all(run["overrides"][-1] == "data.series_seed=${seed}" for run in runs)
+
+
 def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "available", lambda: set(range(8)))
     monkeypatch.setattr(cores, "free", lambda: 6)

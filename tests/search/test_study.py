@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,3 +91,69 @@ def test_a_study_keeps_its_settings(tmp_path: Path) -> None:
             first.claim(3)
     with pytest.raises(UserError, match="--study NAME"):
         study(tmp_path)
+
+
+def test_values_that_another_worker_trains_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trials with the same values give one run. The earlier one never waits for the later."""
+    monkeypatch.setattr(Study, "_seed", lambda self, number: 0)
+    first, second = study(tmp_path), study(tmp_path)
+    (tmp_path / "0_run").mkdir()
+    (tmp_path / "0_run" / "metrics.json").touch()
+    looks: list[float] = []
+    with second.working(), first.working():
+        one, two = first.claim(2), second.claim(2)
+        assert one and two and one.values == two.values
+        assert first.same_before(one) is None
+        one.began("0_run")
+
+        def told(seconds: float) -> None:
+            looks.append(seconds)
+            first.tell(one, "completed", 0.5)
+
+        monkeypatch.setattr("time.sleep", told)
+        assert second.same_before(two) == tmp_path / "0_run" and len(looks) == 1
+
+
+def test_values_of_a_worker_that_is_gone_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Study, "_seed", lambda self, number: 0)
+    first, second = study(tmp_path), study(tmp_path)
+    with second.working():
+        with first.working():
+            assert first.claim(2)
+            two = second.claim(2)
+        assert two and second.same_before(two) is None
+
+
+def test_a_trial_that_has_begun_goes_on_in_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a later one with the same values has been completed since."""
+    from rnnexp.search import trials
+
+    monkeypatch.setattr(Study, "_seed", lambda self, number: 0)
+    for name in ("0_a", "1_a"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "0_a" / "run.json").write_text("{}")
+    (tmp_path / "1_a" / "metrics.json").touch()
+    first, second = study(tmp_path), study(tmp_path)
+    with second.working():
+        with first.working():
+            for name in ("0_a", "1_a"):
+                claim = first.claim(2)
+                assert claim
+                claim.began(name)
+            assert claim
+            first.tell(claim, "completed", 0.5)
+        left = second.claim(2)
+        assert left and left.number == 0 and second.same_before(left) == tmp_path / "1_a"
+        monkeypatch.setattr(trials, "_job", lambda *arguments: SimpleNamespace(folder="0_a"))
+        monkeypatch.setattr(
+            trials, "_run", lambda study, claim, job, folder: gone_on.append(folder)
+        )
+        gone_on: list[Path] = []
+        assert trials.run_trial(second, left, None).folder == tmp_path / "0_a"
+        assert gone_on == [tmp_path / "0_a"]

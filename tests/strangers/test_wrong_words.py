@@ -17,8 +17,8 @@ Capture = pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("train hydra/launcher=submitit_slurm", "type pip install 'hydra-submitit-launcher'"),
-        ("train hydra/launcher=dask", "choose from basic, joblib, local, ray, submitit_local"),
+        ("train hydra/launcher=submitit_slurm", "type pip install 'rnnexp[slurm]'"),
+        ("train hydra/launcher=dask", "choose from basic, joblib, local, ray, slurm, submitit"),
         ("train hydra/launcher=joblibb", "did you mean joblib?"),
         ("train hydra/sweeper=optuna", "list the values of each key"),
         ("train hydra.launcher.n_jobs=2", "choose another with hydra/launcher=joblib"),
