@@ -20,9 +20,10 @@ from rnnexp.data.source import fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.runs.folder.reading import (
-    read_config,
+    is_as_recorded,
     read_digest,
     read_metrics,
+    read_plain_config,
     read_run,
     status_now,
 )
@@ -96,13 +97,19 @@ def _entry(folder: Path, first: str | None) -> Entry:
     damage = ""
     config: dict[str, Any] = {"name": folder.parent.name}
     no_config: UserError | None = None
+    no_run: UserError | None = None
     try:
-        recorded = read_config(folder)
-        config = {"name": recorded.name, **hyperparameters(recorded)}
+        run = read_run(folder)
+    except UserError as error:
+        no_run = error
+    try:
+        recorded = read_plain_config(folder, run)
+        config = {"name": recorded["name"], **hyperparameters(recorded)}
     except UserError as error:  # the run failed before writing it, or it is damaged
         no_config = error
     try:
-        run = read_run(folder)
+        if no_run:
+            raise no_run
         status = status_now(folder, run)
         if status == "completed":
             if no_config:
@@ -178,7 +185,9 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
     Raises:
         UserError: a file of a completed run is missing or damaged.
     """
-    read_digest(folder)
+    # Its content is not shown: if it is as the run wrote it, it need not be parsed.
+    if not is_as_recorded(folder, "digest.json", run):
+        read_digest(folder)
     metrics = read_metrics(folder)
     for metric in run.get("headline", []):
         if f"test/{metric['name']}" not in metrics:
