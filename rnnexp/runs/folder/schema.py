@@ -162,7 +162,8 @@ def fault(value: Any, kind: Any, where: tuple[object, ...] = ()) -> str | None:
                 return None
             return f"{_named(where, '')} is {reprlib.repr(value)}, not {_said(kind)}"
     for key, each, one in inner:
-        if wrong := fault(each, one, (*where, key)):
+        is_inner = isinstance(each, (dict, list))
+        if (is_inner or not _is(each, one)) and (wrong := fault(each, one, (*where, key))):
             return wrong
     return None
 
@@ -174,16 +175,16 @@ def _named(where: tuple[object, ...], whole: str = "it") -> str:
 def _is(value: Any, kind: Any) -> bool:
     """Whether a value is of a kind; of an object or a list, the outside is of another."""
     match kind:
+        case Text(longest, is_path_inside):
+            if not isinstance(value, str) or len(value) > longest or not value.isprintable():
+                return False
+            return not (is_path_inside and _leaves_its_folder(value))
         case type():
             return type(value) is kind or (kind is float and type(value) is int)
         case tuple():
             return type(value) in kind or any(fault(value, one) is None for one in kind)
         case Whole(least, most):
             return type(value) is int and least <= value <= most
-        case Text(longest, is_path_inside):
-            if not isinstance(value, str) or len(value) > longest or not value.isprintable():
-                return False
-            return not (is_path_inside and _leaves_its_folder(value))
         case Tree(most):
             return isinstance(value, dict) and _is_tree(value, most)
     return value is kind  # None
@@ -196,7 +197,7 @@ def _is_tree(tree: dict[Any, Any], most: int) -> bool:
             return True
         one = waiting.pop()
         if isinstance(one, dict):
-            if not all(isinstance(key, str) and key.isprintable() for key in one):
+            if not all(map(str.isprintable, one)):  # JSON has no other keys than texts
                 return False
             waiting += one.values()
         elif isinstance(one, list):
