@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-
 LEFT_OUT = re.compile(
     r"_partial_|data\.root|determinism\.threads|task\.metrics"
     r"|callbacks\.(progress_bar|figures|learning_rate|gradient_flow)"
@@ -15,8 +14,9 @@ LEFT_OUT = re.compile(
 def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
     """The flat config with classes by name: {"model.hidden_size": 192, "optimizer": "Adam", ...}.
 
-    config: of dicts, lists and values. Settings that only observe a run, and settings of its environment, are
-    left out."""
+    config: of dicts, lists and values. Settings that only observe a run, and settings of its
+    environment, are left out.
+    """
     groups = ("name", "mode", "logger", "paths")
     found = {
         # A stranger's `_target_` may hold anything.

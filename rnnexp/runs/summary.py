@@ -38,7 +38,9 @@ def log_summary(
     final = {name: metrics[name] for name in dict.fromkeys([*first, *others])}
     logger.log_hyperparams(settings)
     logger.log_metrics(final)
-    values = {key: x if isinstance(x, (bool, int, float)) else str(x) for key, x in settings.items()}
+    values = {
+        key: x if isinstance(x, (bool, int, float)) else str(x) for key, x in settings.items()
+    }
     experiment, start, end = hparams(values, final)
     _put_first(experiment, {"model", *typed_keys(overrides)})
     for summary in (experiment, start, end):

@@ -1,8 +1,8 @@
 """What the files of a run folder may hold.
 
-A kind is a type; `Whole`, `Text` or `Tree`, with bounds; `[kind]`, a list of it; `{str: kind}`, an object
-with entries of it; `{"name": kind}`, an object with these entries, if it has them; `Needed`, one
-that must have them; or a tuple of kinds, one of them. An entry that is not listed may hold
+A kind is a type; `Whole`, `Text` or `Tree`, with bounds; `[kind]`, a list of it; `{str: kind}`, an
+object with entries of it; `{"name": kind}`, an object with these entries, if it has them; `Needed`,
+one that must have them; or a tuple of kinds, one of them. An entry that is not listed may hold
 anything, since a later version may have written it. To record a new entry, add its line.
 """
 
@@ -161,9 +161,9 @@ def fault(value: Any, kind: Any, where: tuple[object, ...] = ()) -> str | None:
             if _is(value, kind):
                 return None
             return f"{_named(where, '')} is {reprlib.repr(value)}, not {_said(kind)}"
-    for key, each, one in inner:
+    for step, each, one in inner:
         is_inner = isinstance(each, (dict, list))
-        if (is_inner or not _is(each, one)) and (wrong := fault(each, one, (*where, key))):
+        if (is_inner or not _is(each, one)) and (wrong := fault(each, one, (*where, step))):
             return wrong
     return None
 
