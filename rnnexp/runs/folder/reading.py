@@ -1,5 +1,7 @@
 """Reads run folders, which may be damaged or come from strangers. Each problem is a UserError."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import math
@@ -10,10 +12,9 @@ from collections.abc import Sequence
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rnnexp.callbacks.checkpoint_names import BEST, LAST
@@ -25,7 +26,9 @@ from rnnexp.process.locks import is_locked
 from rnnexp.runs.folder import old_names
 from rnnexp.runs.folder.parsing import check_printable, check_yaml, parse_json
 from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, SWEEP, fault
-from rnnexp.runs.folder.tensors import wrong_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 CHECKPOINT_FORMATS = (1,)
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
@@ -256,6 +259,10 @@ def read_checkpoint(path: Path, in_memory: bool = False) -> dict[str, Any]:
     Raises:
         UserError: the file is missing or damaged, holds other objects, or has an unknown format.
     """
+    import torch  # late: most of a run folder is read without it
+
+    from rnnexp.runs.folder.tensors import wrong_tensor
+
     try:
         open_regular(path, LARGEST["checkpoint"]).close()
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=not in_memory)
@@ -279,6 +286,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         UserError: as for `read_checkpoint`, or the checkpoint has no weights.
     """
+    import torch
+
     state = read_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in state.items()
