@@ -1,7 +1,8 @@
 """Writes run folders. `rnnexp.runs.folder.reading` reads them.
 
 config.yaml      the resolved config with its seed; every `auto` is replaced by a value
-run.json         status, argv, versions, git state, machine, data, spec, times, memory, parameters
+run.json         status, argv, the same config, versions, git state, machine, data, spec, times,
+                 memory, parameters
 vocabulary.json, ngrams.ckpt, scaling.json: what a task keeps of the training data to prepare new
                  data in the same way (`DataModule.kept`)
 metrics.json     flat; "test/..." are metrics of the best checkpoint; only in completed runs
