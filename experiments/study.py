@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnexp import console
 from rnnexp.config import check, compose, targets
+from rnnexp.config.schema import plain
 from rnnexp.errors import UserError
 from rnnexp.files import write_text
 from rnnexp.runs.build import build_data, task_class
@@ -152,7 +153,7 @@ def identity(config: DictConfig, data: str | None) -> str:
     Raises:
         UserError: the config names a class that does not exist.
     """
-    known = hyperparameters(config)
+    known = hyperparameters(plain(config))
     for key, node in targets.nodes(OmegaConf.to_container(config), ""):
         if key in known:  # the class itself
             defaults = _defaults(targets.locate(node, key))

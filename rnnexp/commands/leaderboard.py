@@ -44,10 +44,9 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_args(argv)
 
-    # Late: they import pandas and torch, and --help does without.
+    # Late: they import pandas and scipy, and --help does without.
     from rnnexp.runs.comparison.leaderboard import find_runs, tables, whole_table
     from rnnexp.runs.comparison.leaderboard_texts import to_markdown
-    from rnnexp.runs.comparison.statistics import check, compare
 
     folders = arguments.folders or [Path(os.environ.get("RNNEXP_OUTPUTS", "outputs"))]
     entries = find_runs(folders, arguments.metric)
@@ -55,10 +54,14 @@ def main(argv: list[str]) -> int:
         if entry.damage:
             complain(f"not ranked: {entry.damage}")
     if arguments.check:
+        from rnnexp.runs.comparison.statistics import check
+
         sentences, missed = check(entries, arguments.check)
         console.show(*sentences)
         return 1 if missed else 0
     if arguments.compare:
+        from rnnexp.runs.comparison.statistics import compare
+
         console.show(*compare(entries, *arguments.compare))
         return 0
     match arguments.form:

@@ -63,6 +63,7 @@ class Schema:
 
 TOP_LEVEL = tuple(field.name for field in fields(Schema))
 MODES = ("min", "max")
+_DEFAULTS = OmegaConf.to_container(OmegaConf.structured(Schema))  # with MISSING
 ConfigStore.instance().store(name="rnnexp_schema", node=Schema)
 
 
@@ -93,6 +94,20 @@ def check_top_level(config: DictConfig) -> None:
             f"folder, of at most {LONGEST_NAME} bytes and without control characters"
         )
     plain(own)
+
+
+def with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """A plain config with the keys that an earlier version did not have, in the order of the
+    schema."""
+    return _merged(_DEFAULTS, config)
+
+
+def _merged(defaults: Any, config: dict[str, Any]) -> dict[str, Any]:
+    whole = {key: value for key, value in defaults.items() if key in config or value != MISSING}
+    for key, value in config.items():
+        inner = isinstance(value, dict) and isinstance(defaults.get(key), dict)
+        whole[key] = _merged(defaults[key], value) if inner else value
+    return whole
 
 
 def plain(node: Any) -> Any:

@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from rnnexp import console
 from rnnexp.config import check
 from rnnexp.config.compose import (
     compose_whole,
@@ -73,10 +74,11 @@ def plan(overrides: Sequence[str], multirun: bool = False, config_dir: Path | No
             folder = Path(base.hydra.sweep.dir).absolute()
             product = _product(base, parsed)
             fixed = set.intersection(*map(set, product))
-            jobs = [
-                planned_job(job, compose_whole(job), fixed, number)
-                for number, job in enumerate(product)
-            ]
+            with console.working(f"composing {len(product):,} jobs"):
+                jobs = [
+                    planned_job(job, compose_whole(job), fixed, number)
+                    for number, job in enumerate(product)
+                ]
             return Plan(jobs, folder, base)
         if sweeps := [one for one in parsed if one.is_sweep_override()]:
             key, line = sweeps[0].get_key_element(), sweeps[0].input_line

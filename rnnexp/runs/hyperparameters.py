@@ -1,30 +1,30 @@
 """The hyperparameters by which runs are compared."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+LEFT_OUT = re.compile(
+    r"_partial_|data\.root|determinism\.threads|task\.metrics"
+    r"|callbacks\.(progress_bar|figures|learning_rate|gradient_flow)"
+)
 
 
-def hyperparameters(config: DictConfig) -> dict[str, Any]:
+def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
     """The flat config with classes by name: {"model.hidden_size": 192, "optimizer": "Adam", ...}.
 
-    Settings that only observe a run, and settings of its environment, are left out."""
+    config: of dicts, lists and values. Settings that only observe a run, and settings of its
+    environment, are left out.
+    """
     groups = ("name", "mode", "logger", "paths")
-    watchers = ("progress_bar", "figures", "learning_rate", "gradient_flow")
-    watching = [f"callbacks.{name}" for name in watchers]
-    left_out = ("_partial_", "data.root", "determinism.threads", "task.metrics", *watching)
-    plain = OmegaConf.to_container(config)
-    assert isinstance(plain, dict)
     found = {
         # A stranger's `_target_` may hold anything.
         name.removesuffix("._target_"): str(value).rpartition(".")[2]
         if "_target_" in name
         else value
-        for name, value in flat({key: plain[key] for key in plain if key not in groups}).items()
-        if value != {} and not any(part in name for part in left_out)
+        for name, value in flat({key: config[key] for key in config if key not in groups}).items()
+        if value != {} and not LEFT_OUT.search(name)
     }
     # Word vectors count by file name, and as None if `pattern` would find the same file.
     if file := found.get("data.vectors.file"):
@@ -59,12 +59,14 @@ def typed_keys(overrides: Iterable[str]) -> list[str]:
 
 def flat(tree: dict[Any, Any]) -> dict[str, Any]:
     """The leaves of a tree of dicts by dotted key. A list is a leaf, and so is an empty dict."""
-    return dict(_leaves(tree))
+    found: dict[str, Any] = {}
+    _collect(tree, "", found)
+    return found
 
 
-def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _collect(tree: Any, prefix: str, found: dict[str, Any]) -> None:
     if not isinstance(tree, dict) or not tree:
-        yield prefix, tree
+        found[prefix] = tree
         return
     for key, branch in tree.items():
-        yield from _leaves(branch, f"{prefix}.{key}" if prefix else str(key))
+        _collect(branch, f"{prefix}.{key}" if prefix else str(key), found)

@@ -9,6 +9,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard.summary import hparams
 
+from rnnexp.config.schema import plain
 from rnnexp.runs.hyperparameters import by_option, hyperparameters, typed_keys
 from rnnexp.tasks.task import Task
 
@@ -31,14 +32,16 @@ def log_summary(
     text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
     logger.experiment.add_text("config", f"    {text}")
     overrides = [*run.get("overrides", []), *run.get("changes", [])]
-    settings = by_option(hyperparameters(config), run.get("choices", {}), overrides)
+    settings = by_option(hyperparameters(plain(config)), run.get("choices", {}), overrides)
     first = [f"test/{metric.name}" for metric in task.headline]
     others = [name for name in metrics if name.count("/") == 1]
     final = {name: metrics[name] for name in dict.fromkeys([*first, *others])}
     logger.log_hyperparams(settings)
     logger.log_metrics(final)
-    plain = {key: x if isinstance(x, (bool, int, float)) else str(x) for key, x in settings.items()}
-    experiment, start, end = hparams(plain, final)
+    values = {
+        key: x if isinstance(x, (bool, int, float)) else str(x) for key, x in settings.items()
+    }
+    experiment, start, end = hparams(values, final)
     _put_first(experiment, {"model", *typed_keys(overrides)})
     for summary in (experiment, start, end):
         logger.experiment.file_writer.add_summary(summary)

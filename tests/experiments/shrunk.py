@@ -19,7 +19,6 @@ from experiments.speed.fresh_process import Make
 from experiments.speed.timing import Stopwatch, Work
 from rnnexp.config import compose
 from rnnexp.runs.build import build_data, task_class
-from rnnexp.runs.comparison import leaderboard
 from rnnexp.runs.folder.reading import read_config
 from rnnexp.runs.folder.record import RunRecord
 from rnnexp.runs.settings import resolve, with_monitor
@@ -43,8 +42,7 @@ def own_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "empty").mkdir(exist_ok=True)
     monkeypatch.chdir(folder / "empty")
     monkeypatch.setattr(study, "compose", composed)
-    for module in (study, leaderboard):
-        monkeypatch.setattr(module, "read_config", read_once)
+    monkeypatch.setattr(study, "read_config", read_once)
     monkeypatch.delenv("RNNEXP_OUTPUTS", raising=False)
     monkeypatch.delenv("RNNEXP_ALLOW", raising=False)
     monkeypatch.setenv("RNNEXP_CACHE", str(folder / "cache"))

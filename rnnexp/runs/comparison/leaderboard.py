@@ -7,7 +7,8 @@ pruned and damaged runs are counted, not hidden. Only the config keys that diffe
 
 import json
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnexp import console
 from rnnexp.data.source import fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.runs.folder.reading import (
-    read_config,
+    is_as_recorded,
     read_digest,
     read_metrics,
+    read_plain_config,
     read_run,
     status_now,
 )
@@ -77,16 +80,24 @@ def find_runs(folders: Iterable[Path], metric: str | None = None) -> list[Entry]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}")
-        for path in sorted(folder.rglob("run.json")):
-            place = os.path.realpath(path)  # `resolve` raises for a link to itself
-            if place not in found:
-                found[place] = _entry(path.parent, metric)
+        with console.working(f"reading the runs in {folder}"):
+            for path in sorted(_run_folders(folder)):
+                place = os.path.realpath(path / "run.json")  # `resolve` raises for a link to itself
+                if place not in found:
+                    found[place] = _entry(path, metric)
     if not found:
         raise UserError(f"there is no run in {', '.join(map(str, folders))}")
     known = {name for entry in found.values() for name in _measured(entry)}
     if metric is not None and metric not in known:
         raise UserError(f"no run has the metric {metric}{did_you_mean(metric, known)}")
     return sorted(found.values(), key=lambda entry: entry.started)
+
+
+def _run_folders(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        there = "run.json" in files or "run.json" in folders
+        if there and os.path.exists(os.path.join(place, "run.json")):  # no link to nothing
+            yield Path(place)
 
 
 def _entry(folder: Path, first: str | None) -> Entry:
@@ -96,13 +107,19 @@ def _entry(folder: Path, first: str | None) -> Entry:
     damage = ""
     config: dict[str, Any] = {"name": folder.parent.name}
     no_config: UserError | None = None
+    no_run: UserError | None = None
     try:
-        recorded = read_config(folder)
-        config = {"name": recorded.name, **hyperparameters(recorded)}
+        run = read_run(folder)
+    except UserError as error:
+        no_run = error
+    try:
+        recorded = read_plain_config(folder, run)
+        config = {"name": recorded["name"], **hyperparameters(recorded)}
     except UserError as error:  # the run failed before writing it, or it is damaged
         no_config = error
     try:
-        run = read_run(folder)
+        if no_run:
+            raise no_run
         status = status_now(folder, run)
         if status == "completed":
             if no_config:
@@ -178,7 +195,9 @@ def _results(folder: Path, run: dict[str, Any]) -> dict[str, float]:
     Raises:
         UserError: a file of a completed run is missing or damaged.
     """
-    read_digest(folder)
+    # Its content is not shown: if it is as the run wrote it, it need not be parsed.
+    if not is_as_recorded(folder, "digest.json", run):
+        read_digest(folder)
     metrics = read_metrics(folder)
     for metric in run.get("headline", []):
         if f"test/{metric['name']}" not in metrics:
@@ -214,23 +233,35 @@ def whole_table(entries: list[Entry]) -> pd.DataFrame:
 def by_data(entries: list[Entry]) -> dict[str, list[Entry]]:
     """Runs grouped by what they were tested on, by title. A run that ended before it read its data
     joins the runs of its name with the same class of source."""
-    found, unread = {}, [entry for entry in entries if entry.data is None]
-    sets = list(dict.fromkeys(entry.tested_on for entry in entries if entry.data))
-    for data, test in sets:
-        same = [entry for entry in entries if entry.tested_on == (data, test)]
-        several = sum(data == other for other, _ in sets) > 1
+    found = {}
+    sets: dict[tuple[str | None, str], list[Entry]] = {}
+    unread: dict[tuple[Any, Any], list[Entry]] = {}
+    for entry in entries:
+        if entry.data is None:
+            unread.setdefault(_kind(entry), []).append(entry)
+        elif entry.data:
+            sets.setdefault(entry.tested_on, []).append(entry)
+    tests = Counter(data for data, _ in sets)
+    for (data, test), same in sets.items():
+        several = tests[data] > 1
         which = [same[0].files] if same[0].files else []
         which += [f"data {str(data)[:8]}"]
         which += [f"test set {test[:8] or 'unknown'}"] if several else []
-        kinds = {(entry.config.get("name"), entry.config.get("data")) for entry in same}
+        kinds = dict.fromkeys(map(_kind, same))
+        likes = [entry for kind in kinds for entry in unread.get(kind, [])]
         title = max(same, key=lambda entry: entry.status == "completed").title
         found[f"{title} ({', '.join(which)})"] = [
             *same,
-            *(x for x in unread if (x.config.get("name"), x.config.get("data")) in kinds),
+            *sorted(likes, key=lambda entry: entry.started),
         ]
     placed = {entry.folder for same in found.values() for entry in same}
-    alone = [entry for entry in unread if entry.folder not in placed]
+    alone = [entry for entry in entries if entry.data is None and entry.folder not in placed]
     return found | ({"data never read": alone} if alone else {})
+
+
+def _kind(entry: Entry) -> tuple[Any, Any]:
+    """The name of a run and the class of its source."""
+    return entry.config.get("name"), entry.config.get("data")
 
 
 def differing(entries: list[Entry]) -> list[str]:

@@ -12,8 +12,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from rnnexp.errors import UserError
 
 MODULES = {  # old -> current module, for the classes that a config names
@@ -53,21 +51,17 @@ BASELINES = {  # old -> current name
 ERROR_PREFIXES = ("smape", "mape", "mae", "rmse", "loss", "nll")
 
 
-def translated_config(config: DictConfig) -> DictConfig:
-    """A recorded config with the current names of its classes.
+def translated_config(config: Any) -> Any:
+    """A recorded config, of dicts, lists and values, with the current names of its classes.
 
     Raises:
         UserError: the name of a class is no text.
     """
-    return OmegaConf.create(_translated(OmegaConf.to_container(config)))
-
-
-def _translated(tree: Any) -> Any:
-    if isinstance(tree, list):
-        return [_translated(branch) for branch in tree]
-    if not isinstance(tree, dict):
-        return tree
-    found = {key: _translated(branch) for key, branch in tree.items()}
+    if isinstance(config, list):
+        return [translated_config(branch) for branch in config]
+    if not isinstance(config, dict):
+        return config
+    found = {key: translated_config(branch) for key, branch in config.items()}
     if "_target_" in found:
         if not isinstance(target := found["_target_"], str):
             raise UserError(f"_target_ is {target!r}, it must be the name of a class")

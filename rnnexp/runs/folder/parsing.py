@@ -16,8 +16,8 @@ TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
 _Events = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def parse_json(content: bytes) -> Any:
-    """The content of a JSON file in UTF-8."""
+def parse_json(content: bytes, is_printed: bool = False) -> Any:
+    """The content of a JSON file in UTF-8. is_printed: all of its text must be printable."""
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError(f"it has more than {MOST_VALUES:,} values")
     try:
@@ -26,8 +26,11 @@ def parse_json(content: bytes) -> Any:
         raise ValueError(TOO_DEEP) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"it is not valid JSON ({error})") from error
-    for _ in _levels(found):  # raises if there are too many
-        pass
+    if is_printed and not (content.isascii() and b"\\u" not in content):
+        check_printable(found)
+    elif content.count(b"[") + content.count(b"{") > DEEPEST:
+        for _ in _levels(found):  # raises if there are too many
+            pass
     return found
 
 

@@ -1,5 +1,7 @@
 """Reads run folders, which may be damaged or come from strangers. Each problem is a UserError."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import math
@@ -10,21 +12,23 @@ from collections.abc import Sequence
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rnnexp.callbacks.checkpoint_names import BEST, LAST
 from rnnexp.config import recorded
+from rnnexp.config.schema import plain, with_defaults
 from rnnexp.errors import UserError
 from rnnexp.files import open_regular, read_regular
 from rnnexp.process.locks import is_locked
 from rnnexp.runs.folder import old_names
 from rnnexp.runs.folder.parsing import check_printable, check_yaml, parse_json
 from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, SWEEP, fault
-from rnnexp.runs.folder.tensors import wrong_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 CHECKPOINT_FORMATS = (1,)
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
@@ -91,9 +95,21 @@ def read_config(folder: Path) -> DictConfig:
     if not isinstance(config, DictConfig):
         raise UserError(f"{path} does not hold a config")
     try:
-        return recorded(old_names.translated_config(config))
+        current = old_names.translated_config(OmegaConf.to_container(config))
+        return recorded(OmegaConf.create(current))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def read_plain_config(folder: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """As `read_config`, of dicts, lists and values. It comes from run.json, as long as config.yaml
+    is as the run wrote it: to parse YAML takes twenty times as long as the rest of a run's record.
+
+    run: content of run.json; empty if it cannot be read.
+    """
+    if run.get("config") and is_as_recorded(folder, "config.yaml", run):
+        return with_defaults(old_names.translated_config(run["config"]))
+    return dict(plain(read_config(folder)))
 
 
 def read_metrics(folder: Path) -> dict[str, float]:
@@ -192,22 +208,27 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_as_recorded(folder: Path, name: str, run: dict[str, Any]) -> bool:
+    """Whether a file is what a run wrote, by its hash in run.json; False if one is missing."""
+    known = run.get("config_sha256") if name == "config.yaml" else run.get("files", {}).get(name)
+    try:
+        return known is not None and hash_file(folder / name) == known
+    except OSError:
+        return False
+
+
 def _read_json(path: Path, kind: dict[Any, Any]) -> dict[str, Any]:
-    content = _parse_json(path, LARGEST[path.name])
+    content = _parse_json(path, LARGEST[path.name], is_printed=True)
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: it is not a JSON object")
-    try:
-        check_printable(content)
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}") from error
     if wrong := fault(content, kind):
         raise UserError(f"{path} is damaged: {wrong}")
     return content
 
 
-def _parse_json(path: Path, largest: int) -> Any:
+def _parse_json(path: Path, largest: int, is_printed: bool = False) -> Any:
     try:
-        return parse_json(read_regular(path, largest))
+        return parse_json(read_regular(path, largest), is_printed)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -238,6 +259,10 @@ def read_checkpoint(path: Path, in_memory: bool = False) -> dict[str, Any]:
     Raises:
         UserError: the file is missing or damaged, holds other objects, or has an unknown format.
     """
+    import torch  # late: most of a run folder is read without it
+
+    from rnnexp.runs.folder.tensors import wrong_tensor
+
     try:
         open_regular(path, LARGEST["checkpoint"]).close()
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=not in_memory)
@@ -261,6 +286,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         UserError: as for `read_checkpoint`, or the checkpoint has no weights.
     """
+    import torch
+
     state = read_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in state.items()

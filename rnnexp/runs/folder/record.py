@@ -1,7 +1,8 @@
 """Writes run folders. `rnnexp.runs.folder.reading` reads them.
 
 config.yaml      the resolved config with its seed; every `auto` is replaced by a value
-run.json         status, argv, versions, git state, machine, data, spec, times, memory, parameters
+run.json         status, argv, the same config, versions, git state, machine, data, spec, times,
+                 memory, parameters
 vocabulary.json, ngrams.ckpt, scaling.json: what a task keeps of the training data to prepare new
                  data in the same way (`DataModule.kept`)
 metrics.json     flat; "test/..." are metrics of the best checkpoint; only in completed runs
@@ -39,12 +40,21 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp.callbacks.checkpoint_names import NEXT, PREVIOUS
 from rnnexp.errors import CannotRerun, Pruned, RunFailed, UserError
-from rnnexp.files import csv_text, remove_unfinished, write_bytes, write_json, write_text
+from rnnexp.files import (
+    csv_text,
+    json_text,
+    remove_unfinished,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from rnnexp.printing import PrintableFormatter
 from rnnexp.process.interruption import Interruption, interruptible
 from rnnexp.process.locks import locked
+from rnnexp.runs.folder.parsing import parse_json
 from rnnexp.runs.folder.provenance import now
 from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, hash_file, read_run
+from rnnexp.runs.folder.schema import RUN, fault
 
 NOT_HASHED = ("run.json", "log.txt", "figures", "tensorboard", LOCK)  # in the folder
 # Errors of the disk, not of the program that writes to it.
@@ -86,18 +96,23 @@ class RunRecord:
     def asked(self, config: DictConfig) -> None:
         """Write the requested config, with every `auto`, in case the run ends before `config`."""
         try:
-            text = OmegaConf.to_yaml(config, resolve=True)
+            self.run |= self._config_written(config)
         except OmegaConfBaseException:  # `resolve` will report it
             return
-        write_text(self.folder / "config.yaml", text)
 
     def config(self, config: DictConfig) -> None:
-        """Write the resolved config as config.yaml, and its hash to run.json."""
-        if self.waits:
-            return
+        """Write the resolved config as config.yaml, and the same with its hash to run.json."""
+        if not self.waits:
+            self.save(**self._config_written(config))
+
+    def _config_written(self, config: DictConfig) -> dict[str, Any]:
+        """Write config.yaml. Returns what run.json says of it."""
         text = OmegaConf.to_yaml(config, resolve=True)
         write_text(self.folder / "config.yaml", text)
-        self.save(config_sha256=hashlib.sha256(text.encode()).hexdigest())
+        return {
+            "config": as_json(OmegaConf.to_container(config, resolve=True)),
+            "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
 
     def kept(self, kept: dict[str, Any]) -> None:
         """Write the content of `DataModule.kept`, one file per name, and the hashes to run.json."""
@@ -145,6 +160,16 @@ class RunRecord:
             return
         with suppress(OSError):
             self.save(status=status, finished=now(), **facts)
+
+
+def as_json(config: Any) -> Any:
+    """A plain config as run.json holds it; None if it would be read as another one, as with an
+    infinite value, or not at all."""
+    try:
+        read = parse_json(json_text(config).encode(), is_printed=True)
+    except (TypeError, ValueError):
+        return None
+    return config if read == config and fault({"config": config}, RUN) is None else None
 
 
 def make_folder(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """What the files of a run folder may hold.
 
-A kind is a type; `Whole` or `Text`, with bounds; `[kind]`, a list of it; `{str: kind}`, an object
-with entries of it; `{"name": kind}`, an object with these entries, if it has them; `Needed`, one
-that must have them; or a tuple of kinds, one of them. An entry that is not listed may hold
+A kind is a type; `Whole`, `Text` or `Tree`, with bounds; `[kind]`, a list of it; `{str: kind}`, an
+object with entries of it; `{"name": kind}`, an object with these entries, if it has them; `Needed`,
+one that must have them; or a tuple of kinds, one of them. An entry that is not listed may hold
 anything, since a later version may have written it. To record a new entry, add its line.
 """
 
@@ -10,6 +10,8 @@ import reprlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
+
+from rnnexp.runs.folder.parsing import MOST_NODES
 
 MIB = 1 << 20
 LARGEST = {  # bytes of each file; the next comment is the largest of today's runs on real data
@@ -50,6 +52,16 @@ class Text:
         return f"a line of at most {self.longest:,} printable characters{inside}"
 
 
+@dataclass(frozen=True)
+class Tree:
+    """An object of objects, lists and values, of any names."""
+
+    most: int = MOST_NODES  # keys and values
+
+    def __str__(self) -> str:
+        return f"an object of at most {self.most:,} values, its keys printable lines"
+
+
 class Needed(dict[str, Any]):
     """An object that must have these entries."""
 
@@ -77,7 +89,8 @@ RUN = {  # run.json
     "continued_from": str,
     "resumed": [dict],  # when, and from where in the training
     "other_ground": {str: list},  # what differed when it went on -> [then, now]
-    "config_sha256": Text(),
+    "config": (Tree(), None),  # what config.yaml holds; null if JSON has no values for it
+    "config_sha256": Text(),  # of config.yaml
     "files": {str: Text()},  # every other file of a completed run -> SHA-256
     # the environment
     "versions": {str: Text()},
@@ -125,45 +138,71 @@ DIGEST = {  # digest.json
 }
 
 
-def fault(value: Any, kind: Any, where: str = "") -> str | None:
-    """What of a value is not of its kind, as a clause; None if all of it is."""
-    match kind:
+def fault(value: Any, kind: Any, where: tuple[object, ...] = ()) -> str | None:
+    """What of a value is not of its kind, as a clause; None if all of it is. where: keys and
+    indices that lead to the value."""
+    inner: list[tuple[object, Any, Any]]  # key or index, value, kind
+    match kind if isinstance(value, (dict, list)) else None:
         case dict() if isinstance(value, dict) and str in kind:
             if other := [key for key in value if not isinstance(key, str)]:
-                return f"{where or 'it'} has the key {reprlib.repr(other[0])}, which is no text"
+                return f"{_named(where)} has the key {reprlib.repr(other[0])}, which is no text"
             odd = [key for key in value if not key.isprintable()]
             if odd and isinstance(kind[str], Text):  # other keys may be names of series
-                return f"{where or 'it'} has the key {odd[0]!r}, which is no printable line"
+                return f"{_named(where)} has the key {odd[0]!r}, which is no printable line"
             inner = [(key, value[key], kind[str]) for key in value]
         case dict() if isinstance(value, dict):
             for key in kind if isinstance(kind, Needed) else ():
                 if key not in value:
-                    return f"{where or 'it'} has no {key}"
+                    return f"{_named(where)} has no {key}"
             inner = [(key, value[key], kind[key]) for key in kind if key in value]
         case [one] if isinstance(value, list) and isinstance(kind, list):
-            inner = [(str(index), each, one) for index, each in enumerate(value)]
+            inner = [(index, each, one) for index, each in enumerate(value)]
         case _:
-            return (
-                None if _is(value, kind) else f"{where} is {reprlib.repr(value)}, not {_said(kind)}"
-            )
-    found = (fault(each, one, f"{where}.{key}".lstrip(".")) for key, each, one in inner)
-    return next(filter(None, found), None)
+            if _is(value, kind):
+                return None
+            return f"{_named(where, '')} is {reprlib.repr(value)}, not {_said(kind)}"
+    for step, each, one in inner:
+        is_inner = isinstance(each, (dict, list))
+        if (is_inner or not _is(each, one)) and (wrong := fault(each, one, (*where, step))):
+            return wrong
+    return None
+
+
+def _named(where: tuple[object, ...], whole: str = "it") -> str:
+    return ".".join(map(str, where)).lstrip(".") or whole
 
 
 def _is(value: Any, kind: Any) -> bool:
     """Whether a value is of a kind; of an object or a list, the outside is of another."""
     match kind:
-        case tuple():
-            return any(fault(value, one) is None for one in kind)
-        case Whole(least, most):
-            return type(value) is int and least <= value <= most
         case Text(longest, is_path_inside):
             if not isinstance(value, str) or len(value) > longest or not value.isprintable():
                 return False
             return not (is_path_inside and _leaves_its_folder(value))
         case type():
-            return type(value) in ((int, float) if kind is float else (kind,))
+            return type(value) is kind or (kind is float and type(value) is int)
+        case tuple():
+            return type(value) in kind or any(fault(value, one) is None for one in kind)
+        case Whole(least, most):
+            return type(value) is int and least <= value <= most
+        case Tree(most):
+            return isinstance(value, dict) and _is_tree(value, most)
     return value is kind  # None
+
+
+def _is_tree(tree: dict[Any, Any], most: int) -> bool:
+    waiting: list[Any] = [tree]
+    for _ in range(most):
+        if not waiting:
+            return True
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if not all(map(str.isprintable, one)):  # JSON has no other keys than texts
+                return False
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return not waiting
 
 
 def _leaves_its_folder(text: str) -> bool:
@@ -182,7 +221,7 @@ def _said(kind: Any) -> str:
             return f"an object with {' and '.join(kind)}"
         case dict():
             return "an object"
-        case Whole() | Text():
+        case Whole() | Text() | Tree():
             return str(kind)
     said = {str: "a text", float: "a number", bool: "true or false", dict: "an object"}
     return "null" if kind is None else said.get(kind, f"a {kind.__name__.lower()}")
