@@ -71,7 +71,7 @@ def _no_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder of real data: power_load/, reviews/, names/, embeddings/."""
+    """The folder of real data: power_load/, gefcom2014/, ett/, reviews/, names/, embeddings/."""
     beside = REPOSITORY.parent / "shared" / "data"
     root = Path(os.environ.get("RNNEXP_DATA", beside))
     if not root.is_dir():

@@ -8,7 +8,8 @@ from rnnexp.commands.shared.options import command_parser
 from rnnexp.config import config_dir
 from rnnexp.printing import say
 
-SOURCES = ("power_load", "reviews", "names", "embeddings")  # folders in RNNEXP_DATA
+# Folders in RNNEXP_DATA.
+SOURCES = ("power_load", "gefcom2014", "ett", "reviews", "names", "embeddings")
 
 
 def main(argv: list[str]) -> int:

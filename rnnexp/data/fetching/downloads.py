@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rnnexp.data.sources.ett import FILES as ETT_FILES
+from rnnexp.data.sources.ett import read_ett
+from rnnexp.data.sources.gefcom2014 import FILE as GEFCOM2014_FILE
+from rnnexp.data.sources.gefcom2014 import read_gefcom2014
 from rnnexp.data.sources.power_load import read_power_load
 from rnnexp.data.text.name_files import read_names
 from rnnexp.data.text.review_files import categories, read_first
@@ -84,6 +88,37 @@ DOWNLOADS = {
             read=read_power_load,
             by_hand="log in there with a browser, download the zip and unpack its "
             "NAME_hourly.csv files",
+        ),
+        Download(
+            name="gefcom2014",
+            description="hourly electric load, MW, 2006 to 2014, and temperature, F",
+            size="2.4 MB",
+            licence="none stated; cite Hong et al. 2016",
+            home="http://blog.drhongtao.com/2017/03/gefcom2014-load-forecasting-data.html",
+            # One sheet of the competition's archive as CSV. The commit fixes the content.
+            url="https://raw.githubusercontent.com/turtles3040/datasets/"
+            "b3a99dd1c62274fc39b79966a5a8c5678f6a9655/GEFCom2014-E.csv",
+            checksum=None,  # none is published
+            packing="file",
+            members=(GEFCOM2014_FILE,),
+            largest=GIB,
+            read=lambda folder: read_gefcom2014([folder]),
+            by_hand="download GEFCom2014.zip, unpack its GEFCom2014-E.xlsx, and save the sheet "
+            "Hourly (Date,Hour,load,T) as GEFCom2014-E.csv",
+        ),
+        Download(
+            name="ett",
+            description="hourly load and oil temperature of two transformers, 2016 to 2018",
+            licence="CC BY-ND 4.0",
+            home="https://github.com/zhouhaoyi/ETDataset",
+            url="https://github.com/zhouhaoyi/ETDataset/archive/"
+            "1d16c8f4f943005d613b5bc962e9eeb06058cf07.tar.gz",
+            checksum=None,  # GitHub packs the archive on demand and gives no checksum
+            packing="tar.gz",
+            members=ETT_FILES,
+            largest=GIB,
+            read=lambda folder: read_ett([folder]),
+            by_hand="download ETTh1.csv and ETTh2.csv from its folder ETT-small, and put them",
         ),
         Download(
             name="reviews",

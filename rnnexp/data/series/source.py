@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from rnnexp.data.folders import data_folder
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.series.conditioning import Conditioning
@@ -235,6 +236,26 @@ class SeriesSource(Source):
         """A table with one row per series; its caption names the series that were too short."""
         caption = f"left out, too short: {', '.join(self.left_out)}" if self.left_out else ""
         return [report_table(self.reports, caption)]
+
+
+class SeriesFolder(SeriesSource):
+    """The series in a folder of $RNNEXP_DATA. Subclasses implement `read_files` and `files_in`.
+
+    root: the folder; None: `folder` in $RNNEXP_DATA, or where `rnnexp data fetch` puts it.
+    """
+
+    folder: ClassVar[str]
+
+    def __init__(self, root: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.root = root
+
+    @property
+    def place(self) -> str:
+        return str(data_folder(self.folder, self.root).resolve())
+
+    def read(self) -> list[RawSeries]:
+        return self.read_files([Path(self.place)])
 
 
 def _training_steps(series: Series, split: SeriesSplit) -> int:

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from rnnexp.data.folders import data_folder
 from rnnexp.data.series.raw import RawSeries, read_series, unique_names
-from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.series.source import SeriesFolder
 from rnnexp.errors import UserError
 
 SUFFIX = "_hourly.csv"
 
 
-class PowerLoad(SeriesSource):
+class PowerLoad(SeriesFolder):
     """Windows of the series in a folder of `NAME_hourly.csv`, in MW.
 
     root: the folder; None: `power_load` in $RNNEXP_DATA, or where `rnnexp data fetch` puts it.
     """
 
+    folder = "power_load"
     unit = "MW"
-
-    def __init__(self, root: str | None = None, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.root = root
-
-    @property
-    def place(self) -> str:
-        return str(data_folder("power_load", self.root).resolve())
 
     @property
     def columns(self) -> list[str]:
         return ["load"]
-
-    def read(self) -> list[RawSeries]:
-        return read_power_load(Path(self.place), datetime_format=self.datetime_format)
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
         return read_load_files(paths, datetime_format=self.datetime_format)

@@ -19,11 +19,14 @@ import pytest
 from rnnexp.data.fetching.downloads import DOWNLOADS
 from rnnexp.data.fetching.fetch import fetch, where
 from rnnexp.data.folders import cache_folder, data_folder
+from rnnexp.data.sources.ett import read_ett
+from rnnexp.data.sources.gefcom2014 import read_gefcom2014
 from rnnexp.data.sources.power_load import read_power_load
 from rnnexp.data.text.name_files import read_names
 from rnnexp.data.text.review_files import categories, read_first
 from rnnexp.data.vectors.files import read_vectors
 from rnnexp.errors import UserError
+from tests.support.public_series import write_ett, write_gefcom2014
 
 Serve = Callable[..., str]
 
@@ -514,6 +517,37 @@ def test_a_shared_folder_may_be_a_link(serve: Serve, tmp_path: Path) -> None:
     fetch("word2vec", str(tmp_path / "embeddings"), url=serve(WORD2VEC))
     assert len(list((tmp_path / "large_disk").iterdir())) == 1
     assert (tmp_path / "embeddings").is_symlink()
+
+
+# --- public series ------------------------------------------------------------------------------
+
+
+def test_gefcom2014_is_one_file(serve: Serve, tmp_path: Path) -> None:
+    content = write_gefcom2014(tmp_path / "theirs").read_bytes()
+    folder = fetch("gefcom2014", str(tmp_path / "gefcom2014"), url=serve(content))
+    assert [path.name for path in folder.iterdir()] == ["GEFCom2014-E.csv"]
+    assert (folder / "GEFCom2014-E.csv").read_bytes() == content
+    assert len(read_gefcom2014([folder])) == 1
+    with pytest.raises(UserError, match=r"gefcom2014 is not the expected one: .*column 'Date'"):
+        fetch("gefcom2014", str(tmp_path / "other"), url=serve(TWO_HOURS.encode()))
+    assert not (tmp_path / "other").exists()
+
+
+def test_ett_of_the_archive_that_github_packs(serve: Serve, tmp_path: Path) -> None:
+    """With the comment that `git archive` writes first, and the files of 15 minutes."""
+    write_ett(tmp_path / "theirs", hours=5)
+    packed = io.BytesIO()
+    with tarfile.open(
+        fileobj=packed, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": "1d16c8f4"}
+    ) as file:
+        for name in ("ETTh1.csv", "ETTh2.csv"):
+            file.add(tmp_path / "theirs" / name, f"ETDataset-1d16c8f4/ETT-small/{name}")
+            minutes = name.replace("h", "m")
+            file.add(tmp_path / "theirs" / name, f"ETDataset-1d16c8f4/ETT-small/{minutes}")
+    folder = fetch("ett", str(tmp_path / "ett"), url=serve(packed.getvalue()))
+    assert sorted(path.name for path in folder.iterdir()) == ["ETTh1.csv", "ETTh2.csv"]
+    assert len(read_ett([folder])) == 14
+    assert where("ett", str(folder)) == folder
 
 
 # --- the folders of data ------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Horizon: predicts the next H values of a time series, with quantiles."""
