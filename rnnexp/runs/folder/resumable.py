@@ -56,7 +56,7 @@ def not_resumable(checkpoint: dict[str, Any]) -> str | None:
         return f"optimizer_states has {len(checkpoint['optimizer_states'])} entries in place of 1"
     position = checkpoint["position"]
     others = position.get("random_of_others", [])  # absent from older checkpoints
-    if wrong := fault(others, [RANDOM], "position.random_of_others"):
+    if wrong := fault(others, [RANDOM], ("position", "random_of_others")):
         return wrong
     for states in (position["random"], *others):
         if wrong := wrong_random_states(states):
