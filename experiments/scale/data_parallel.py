@@ -36,7 +36,8 @@ MOST = 1e-6  # relative difference of a weight
 
 def main(argv: Sequence[str] | None = None) -> int:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
-    rows, missed = [], []
+    rows: list[dict[str, str]] = []
+    missed: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         for name, settings in EXPERIMENTS.items():
             folders = [Path(place) / f"{len(rows)}_{number}" for number in (1, 2)]
