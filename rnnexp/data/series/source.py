@@ -1,5 +1,6 @@
 """The base class of all sources of time series: reads, cleans and splits them by time."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,10 @@ class SeriesSource(Source):
     season: steps in one period of the series; None: a day, or a week for daily series, or a year
     for steps of weeks, months and quarters.
     validation_stride: stride, in rows, of the evaluation windows of the validation span.
+    horizon: steps that are predicted. stride: steps between two training windows, which begin at
+    another step in each epoch. known: further columns that are known over the horizon.
+    validation_windows, test_windows: the number of horizons, one after the other, of which the span
+    consists; None: the fraction decides. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
     skip_short: leave out series that are too short for a window; False: refuse them.
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
@@ -79,9 +84,20 @@ class SeriesSource(Source):
         drop_last: bool,
         reshuffle: bool,
         seed: int = 0,
+        horizon: int = 1,
+        stride: int = 24,
+        known: Sequence[str] = (),
+        validation_windows: int | None = None,
+        test_windows: int | None = None,
+        last_rows: int | None = None,
     ) -> None:
         for key, value in {
             "look_back": look_back,
+            "horizon": horizon,
+            "stride": stride,
+            "validation_windows": 1 if validation_windows is None else validation_windows,
+            "test_windows": 1 if test_windows is None else test_windows,
+            "last_rows": 1 if last_rows is None else last_rows,
             "season": 1 if season is None else season,
             "validation_stride": validation_stride,
             "batch_size": batch_size,
@@ -99,6 +115,9 @@ class SeriesSource(Source):
         self.frequency, self.datetime_format = Frequency(frequency), datetime_format
         self.season = season or self.frequency.season
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
+        self.horizon, self.stride, self.known = horizon, stride, list(known)
+        self.validation_windows, self.test_windows = validation_windows, test_windows
+        self.last_rows = last_rows
         self.skip_short = skip_short
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.drop_last, self.reshuffle = drop_last, reshuffle
@@ -148,7 +167,8 @@ class SeriesSource(Source):
         self.splits: list[SeriesSplit] = []
         self.reports: list[CleaningReport] = []
         self.left_out: list[str] = []
-        for one in self.read():
+        for whole in self.read():
+            one = self._cut(whole)
             refuse_constant(one)
             split, cleaned = self._split_and_clean(one)
             if cleaned:
@@ -179,7 +199,7 @@ class SeriesSource(Source):
     ) -> tuple[SeriesSplit, tuple[Series, CleaningReport] | None]:
         """The split of one series, and its cleaned form; None if the series is too short."""
         rows = len(raw.time)
-        split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
+        split = self._split(rows)
         if split.validation >= rows or split.train <= 0:
             return split, None
         cleaned = clean(
@@ -193,6 +213,27 @@ class SeriesSource(Source):
         steps = _training_steps(cleaned[0], split)
         long_enough = steps >= self.chunking.least_steps(self.look_back)
         return split, cleaned if long_enough else None
+
+    def _cut(self, raw: RawSeries) -> RawSeries:
+        """The last rows of a series, if not all of them are read."""
+        if self.last_rows is None:
+            return raw
+        kept = slice(-self.last_rows, None)
+        return dataclasses.replace(raw, time=raw.time[kept], values=raw.values[kept])
+
+    def _split(self, rows: int) -> SeriesSplit:
+        split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
+        test, validation = rows - split.validation, split.validation - split.train
+        if self.test_windows is not None:
+            test = self.test_windows * self.horizon
+        if self.validation_windows is not None:
+            validation = self.validation_windows * self.horizon
+        return SeriesSplit(rows - test - validation, rows - test, rows)
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation span."""
+        return self.validation_windows is not None or self.validation_fraction > 0
 
     def training_steps(self) -> list[int]:
         """The number of training steps of each series."""

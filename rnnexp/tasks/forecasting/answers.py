@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rnnexp.data.series.cleaning import Series, clean, near_zero
-from rnnexp.data.series.frequency import span, usual_distance
-from rnnexp.data.series.grid import after_long_gaps, show
-from rnnexp.data.series.raw import RawSeries, unique_names
-from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.series.cleaning import Series
+from rnnexp.data.series.grid import show
+from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.data.series.windows import Store
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
@@ -80,12 +78,12 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
             the run's source, has another frequency, or is too short.
     """
     source, notes = data.source, []
-    raw, failed = _read(source, paths)
+    raw, failed = read_new(source, paths)
     series: list[Series] = []
     scalings: list[dict[str, list]] = []
     for one in raw:
         try:
-            cleaned, left_out = _cleaned(one, source)
+            cleaned, left_out = clean_new(one, source)
             scalings.append(_scaling(data, cleaned))
         except UserError as error:
             failed[one.name if one.alone else one.place] = str(error)
@@ -107,24 +105,6 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
     )
 
 
-def _read(source: SeriesSource, paths: Sequence[Path]) -> tuple[list[RawSeries], dict[str, str]]:
-    """The series of all files, and what could not be read, with the reason."""
-    found: list[RawSeries] = []
-    failed: dict[str, str] = {}
-    for path in paths:
-        try:
-            files = source.files_in(path)
-        except UserError as error:
-            failed[str(path)] = str(error)
-            continue
-        for file in files:
-            try:
-                found = unique_names([*found, *source.read_files([file])])
-            except UserError as error:
-                failed[str(file)] = str(error)
-    return found, failed
-
-
 def _predicted(
     network: Forecaster,
     data: ForecastingData,
@@ -141,44 +121,6 @@ def _predicted(
     with torch.no_grad():
         value = network.predict(*store.inputs(store.first[1:] - source.look_back, source.look_back))
     return value.numpy()
-
-
-def _cleaned(raw: RawSeries, source: SeriesSource) -> tuple[Series, int]:
-    """Apply the run's cleaning to the rows after the last gap that is too long to be filled, if
-    they are enough for a window. Also returns how many rows came before it.
-
-    Every row counts as training, since the forecast lies after it.
-    """
-    distance = usual_distance(raw.time)
-    if source.frequency.offset is None and distance not in (None, source.step):
-        raise UserError(
-            f"{raw.place}: most rows are {span(distance)} apart, but the steps of this run are "
-            f"{source.frequency} (data.frequency): resample the series"
-        )
-    recent = _recent(raw, source)
-    series, _ = clean(
-        recent,
-        source.cleaning,
-        frequency=source.frequency,
-        season=source.season,
-        training_rows=len(recent.time),
-    )
-    if len(series.time) < source.look_back:
-        raise UserError(
-            f"{raw.place} has {len(series.time)} steps, but the network reads the last "
-            f"{source.look_back} (data.look_back): give a longer file"
-        )
-    return series, len(raw.time) - len(recent.time)
-
-
-def _recent(raw: RawSeries, source: SeriesSource) -> RawSeries:
-    observed = ~np.isnan(raw.values[:, 0])
-    if source.cleaning.outliers == "fill":
-        observed &= ~near_zero(raw.values[:, 0], source.cleaning.near_zero, len(raw.time))
-    frequency = source.frequency if source.cleaning.gaps == "fill" else None
-    recent = after_long_gaps(raw, observed, frequency, source.cleaning.longest_gap)
-    steps = source.frequency.steps_between(recent.time[[0, -1]])[0] + 1
-    return recent if steps >= source.look_back else raw
 
 
 def _scaling(data: ForecastingData, series: Series) -> dict[str, list]:

@@ -1,0 +1,51 @@
+"""Baselines of the horizon task: seasonal naive forecasts on the same windows."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.metrics import horizon_metrics
+
+
+def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
+    """The metrics of all baselines, pooled over the test windows: name -> metric -> value.
+
+    naive                the last value, repeated
+    seasonal_naive_day   the last season, repeated
+    seasonal_naive_week  the last seven seasons, repeated
+
+    For steps of a day or more the last season is called `seasonal_naive`, and the weekly baseline is
+    left out. A rule is left out where a window is issued before the series has such a season.
+    """
+    source, windows = data.source, data.windows("test")
+    store, issued = source.store, windows.start + source.look_back
+    steps = torch.arange(source.horizon)
+    position = issued.unsqueeze(1) + steps
+    target = torch.where(store.observed[position], store.values[position, 0], torch.nan)
+    within_a_day = source.step < np.timedelta64(1, "D")
+    lengths = {
+        "naive": 1,
+        "seasonal_naive_day" if within_a_day else "seasonal_naive": source.season,
+    }
+    if within_a_day:
+        lengths["seasonal_naive_week"] = 7 * source.season
+    if source.season == 1:
+        lengths = {"naive": 1}
+    before = issued - store.first[store.series_of(issued - 1)]
+    return {
+        name: horizon_metrics(
+            repeated(store.values[:, 0], issued, length, source.horizon),
+            target,
+            windows.scale,
+            source.unit,
+        )
+        for name, length in lengths.items()
+        if bool((before >= length).all())
+    }
+
+
+def repeated(values: Tensor, issued: Tensor, length: int, horizon: int) -> Tensor:
+    """(n, horizon): the `length` values before each position `issued` (n,), repeated."""
+    place = torch.arange(horizon) % length - length
+    return values[issued.unsqueeze(1) + place]

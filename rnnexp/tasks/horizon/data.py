@@ -1,0 +1,221 @@
+"""The data module of the horizon task: windows of the past, and the steps after them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rnnexp.data.loading.loader import BatchLoader
+from rnnexp.data.loading.module import DataModule
+from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
+from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.source import array_fingerprint
+from rnnexp.errors import UserError
+from rnnexp.nearest import did_you_mean
+from rnnexp.nn.scaling import Scaling
+from rnnexp.process.determinism import generator
+from rnnexp.tasks.horizon.spec import HorizonSpec
+from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
+
+SCALING = "scaling.json"  # in the run folder
+
+
+class HorizonData(DataModule):
+    """Training windows every `stride` steps from a random offset in each epoch; evaluation windows
+    one horizon after the other, of which the last one ends with its span.
+
+    scaling: the arguments of the network's `Scaling`, in the order of the series of `spec`, and
+    `seasonal`, the scale of the training span of each.
+    """
+
+    keeps = (SCALING,)
+
+    source: SeriesSource
+    spec: HorizonSpec
+    scaling: dict[str, list]
+
+    def specify(self) -> HorizonSpec:
+        source = self.source
+        self.known = known_columns(source)
+        self._training_windows = ShuffledBatches(
+            self._training_starts,
+            source.batch_size,
+            source.seed,
+            source.drop_last,
+            source.reshuffle,
+        )
+        if len(self._training_windows) == 0:
+            raise UserError(
+                f"the training spans have {self._training_windows.count} windows of "
+                f"data.look_back={source.look_back} and data.horizon={source.horizon} steps every "
+                f"data.stride={source.stride} steps, fewer than data.batch_size="
+                f"{source.batch_size}: lower one of them"
+            )
+        tested = len(self.windows("test"))
+        if tested == 0:
+            raise UserError(
+                f"the test span is shorter than data.horizon={source.horizon}: lower it"
+            )
+        seasonal = [
+            float(self._scales(series, torch.tensor([steps])))
+            for series, steps in enumerate(source.training_steps())
+        ]
+        for one, scale in zip(source.series, seasonal, strict=True):
+            if not scale > 0:
+                raise UserError(
+                    f"series {one.name!r} repeats itself after data.season={source.season} steps, "
+                    "so there is no scale for its errors: choose another season, or remove it"
+                )
+        self.scaling = {**source.scaling, "seasonal": seasonal}
+        return HorizonSpec(
+            title=f"{len(source.series)} series, {tested:,} windows of {source.horizon} steps",
+            tested=tested,
+            things="windows",
+            series=[one.name for one in source.series],
+            columns=source.columns,
+            known=[source.columns[column] for column in self.known],
+            unit=source.unit,
+            calendar=source.conditioning.size,
+            look_back=source.look_back,
+            horizon=source.horizon,
+            season=source.season,
+        )
+
+    def _training_starts(self, epoch: int) -> Tensor:
+        source = self.source
+        draw = generator(source.seed, "window offsets", epoch)
+        spans = source.training_spans()
+        offsets = torch.randint(source.stride, (len(spans),), generator=draw).tolist()
+        window = source.look_back + source.horizon
+        # As many as fit at the largest offset, so that every epoch has the same number.
+        counts = [max(0, (b - a - window - source.stride + 1) // source.stride) for a, b in spans]
+        return torch.cat(
+            [
+                a + offset + source.stride * torch.arange(count)
+                for (a, _), offset, count in zip(spans, offsets, counts, strict=True)
+            ]
+        )
+
+    def windows(self, span: str) -> HorizonWindows:
+        """The evaluation windows of the `validation` or `test` span of every series."""
+        source, starts, scales = self.source, [], []
+        firsts = source.store.first.tolist()
+        for number, (one, split) in enumerate(zip(source.series, source.splits, strict=True)):
+            last = split.rows if span == "test" else split.validation
+            first = split.validation if span == "test" else split.train
+            end = int(one.row_step[last]) if last < len(one.row_step) else len(one.time)
+            begin = int(one.row_step[first]) if first < len(one.row_step) else end
+            count = (end - begin) // source.horizon
+            issued = end - source.horizon * torch.arange(count, 0, -1)  # the first predicted step
+            issued = issued[issued >= source.look_back]
+            starts.append(firsts[number] + issued - source.look_back)
+            scales.append(self._scales(number, issued))
+        return HorizonWindows(torch.cat(starts), torch.cat(scales))
+
+    def _scales(self, series: int, ends: Tensor) -> Tensor:
+        store = self.source.store
+        own = slice(int(store.first[series]), int(store.first[series + 1]))
+        values, observed = store.values[own, 0], store.observed[own]
+        if len(values) <= self.source.season:
+            return torch.full((len(ends),), torch.nan, dtype=torch.float64)
+        return seasonal_scales(values, observed, self.source.season, ends)
+
+    def times(self, windows: HorizonWindows) -> np.ndarray:
+        """datetime64 (n, H): the times of the predicted steps."""
+        return self._times(windows, np.arange(self.source.horizon))
+
+    def issue_times(self, windows: HorizonWindows) -> np.ndarray:
+        """datetime64 (n,): the time of the last step of each window, from which it predicts."""
+        return self._times(windows, np.array([-1]))[:, 0]
+
+    def _times(self, windows: HorizonWindows, steps: np.ndarray) -> np.ndarray:
+        time = np.concatenate([one.time for one in self.source.series])
+        return time[windows.start.numpy()[:, None] + self.source.look_back + steps]
+
+    # Initial values, kept files, fingerprints ---------------------------------------------------
+
+    def initialize(self, network: nn.Module) -> None:
+        """Give the network the scaling of the series."""
+        if isinstance(getattr(network, "scaling", None), Scaling):
+            arguments = dict(self.scaling)
+            network.seasonal = torch.tensor(arguments.pop("seasonal"), dtype=torch.float64)
+            network.scaling = Scaling(**arguments)
+
+    def kept(self) -> dict[str, Any]:
+        return {SCALING: self.scaling}
+
+    def restore(self, spec: HorizonSpec, kept: dict[str, Any]) -> None:
+        scaling = kept[SCALING]
+        if not isinstance(scaling, dict) or not all(
+            isinstance(scaling.get(key), list) and len(scaling[key]) == len(spec.series)
+            for key in ("minimum", "range", "change", "seasonal")
+        ):
+            raise ValueError(f"{SCALING} is not the scaling of {len(spec.series)} series")
+        self.known = known_columns(self.source)
+        self.spec, self.scaling = spec, scaling
+
+    def identity(self) -> dict[str, Any]:
+        """All that the baselines on the test windows depend on."""
+        source, windows = self.source, self.windows("test")
+        store = source.store
+        read = (store.first, store.values, store.calendar, store.observed)
+        return {
+            "task": "horizon",
+            "series": array_fingerprint(
+                *(one.numpy() for one in (*read, windows.start, windows.scale))
+            ),
+            "training": source.training_spans(),
+            "unit": source.unit,
+            "look_back": source.look_back,
+            "horizon": source.horizon,
+            "season": source.season,
+            "step": str(source.step),
+        }
+
+    @property
+    def batch_order(self) -> str:
+        """Hash (hex) of all training batches so far."""
+        return self._training_windows.seen.hexdigest()
+
+    # Dataloaders --------------------------------------------------------------------------------
+
+    def train_dataloader(self) -> BatchLoader:
+        return BatchLoader(self._training_windows, self._batch)
+
+    def val_dataloader(self) -> BatchLoader | list[Any]:
+        has_windows = self.source.validates and len(self.windows("validation"))
+        return self._evaluation_loader("validation") if has_windows else []
+
+    def test_dataloader(self) -> BatchLoader:
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, span: str) -> BatchLoader:
+        windows = self.windows(span)
+
+        def batch(chosen: slice) -> HorizonBatch:
+            return self._batch(windows.start[chosen], windows.scale[chosen])
+
+        return BatchLoader(SequentialBatches(len(windows), self.source.eval_batch_size), batch)
+
+    def _batch(self, start: Tensor, scale: Tensor | None = None) -> HorizonBatch:
+        source = self.source
+        return batch_of(source.store, start, source.look_back, source.horizon, self.known, scale)
+
+
+def known_columns(source: SeriesSource) -> list[int]:
+    """The positions of the columns in `data.known`.
+
+    Raises:
+        UserError: there is no such column, or it is the target.
+    """
+    found = []
+    for name in source.known:
+        others = source.columns[1:]
+        if name not in others:
+            raise UserError(
+                f"data.known: {name!r} is not a further column of the series"
+                f"{did_you_mean(name, others)}"
+            )
+        found.append(source.columns.index(name))
+    return found

@@ -1,0 +1,22 @@
+"""The spec of the horizon task."""
+
+from dataclasses import dataclass
+
+from rnnexp.data.loading.module import Spec
+
+
+@dataclass(frozen=True)
+class HorizonSpec(Spec):
+    """series: names of the series, by index. columns: names of the columns of a series, the target
+    first. known: those that are known over the horizon. unit: unit of the target. calendar: number
+    of time features. look_back: steps before the horizon that a window has. horizon: steps that are
+    predicted. season: steps in one period of the series."""
+
+    series: list[str]
+    columns: list[str]
+    known: list[str]
+    unit: str
+    calendar: int
+    look_back: int
+    horizon: int
+    season: int

@@ -1,0 +1,75 @@
+"""Windows of the past with the horizon after it, as views of the store of all series."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnexp.data.series.windows import Store
+
+
+class HorizonBatch(NamedTuple):
+    """B windows of T steps of C columns, and the H steps after each; values in original units.
+
+    Nothing of the steps after the window is in it but the time, the known columns and the target.
+    """
+
+    values: Tensor  # (B, T, C) float64
+    calendar: Tensor  # (B, T + H, K) float32, K time features
+    known: Tensor  # (B, H, N) float64, the N known columns over the horizon
+    series: Tensor  # (B,) int64
+    target: Tensor  # (B, H) float64
+    weight: Tensor  # (B, H) bool: which targets are in the data, and not a repair
+    scale: Tensor | None = None  # (B,) float64, of MASE; None in training
+
+
+@dataclass(frozen=True)
+class HorizonWindows:
+    """n evaluation windows.
+
+    start: (n,) int64, the first step of each window in the store. scale: (n,) float64, the mean of
+    |y(t) - y(t-season)| over all steps of its series before its horizon, without repairs.
+    """
+
+    start: Tensor
+    scale: Tensor
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+def batch_of(
+    store: Store,
+    start: Tensor,
+    look_back: int,
+    horizon: int,
+    known: Sequence[int],
+    scale: Tensor | None = None,
+) -> HorizonBatch:
+    """The windows that begin at store positions `start` (B,). known: columns."""
+    values, calendar, series = store.inputs(start, look_back + horizon)
+    after = (start + look_back).unsqueeze(1) + torch.arange(horizon)  # (B, H)
+    return HorizonBatch(
+        values[:, :look_back],
+        calendar,
+        values[:, look_back:, list(known)],
+        series,
+        store.values[after, 0],
+        store.observed[after],
+        scale,
+    )
+
+
+def seasonal_scales(values: Tensor, observed: Tensor, season: int, ends: Tensor) -> Tensor:
+    """For each of `ends` (n,), the mean of |y(t) - y(t-season)| over the steps t < end of a series,
+    where both are observed; NaN if there is none. values, observed: (M,)."""
+    change = (values[season:] - values[:-season]).abs()
+    both = observed[season:] & observed[:-season]
+    sums = torch.cumsum(torch.where(both, change, 0.0), 0)
+    counts = torch.cumsum(both, 0)
+    last = ends - season - 1
+    inside = last >= 0
+    place = last.clamp(min=0)
+    return torch.where(inside & (counts[place] > 0), sums[place] / counts[place], torch.nan)
