@@ -27,7 +27,10 @@ EXPERIMENTS = {
         *("experiment=sentiment_gru_onehot_works", "trainer.max_epochs=1"),
         *("model.dropout=0", "model.readout.dropout=0"),
     ],
-    "names, GRU": ["experiment=names_gru", "trainer.max_epochs=1"],
+    "names, GRU": [
+        *("experiment=names_gru", "trainer.max_epochs=1", "model.token_dropout=0"),
+        *("model.representation.dropout=0", "model.readout.dropout=0"),
+    ],
 }
 BOTH = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.precision=64", "determinism.threads=1"]
 BOTH += ["logger=none", "callbacks.figures=null"]

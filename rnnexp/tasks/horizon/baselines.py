@@ -15,8 +15,8 @@ def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
     seasonal_naive_day   the last season, repeated
     seasonal_naive_week  the last seven seasons, repeated
 
-    For steps of a day or more the last season is called `seasonal_naive`, and the weekly baseline is
-    left out. A rule is left out where a window is issued before the series has such a season.
+    For steps of a day or more the last season is called `seasonal_naive`, and the weekly baseline
+    is left out. So is a rule whose season is longer than what lies before some window.
     """
     source, windows = data.source, data.windows("test")
     store, issued = source.store, windows.start + source.look_back
@@ -24,14 +24,11 @@ def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
     position = issued.unsqueeze(1) + steps
     target = torch.where(store.observed[position], store.values[position, 0], torch.nan)
     within_a_day = source.step < np.timedelta64(1, "D")
-    lengths = {
-        "naive": 1,
-        "seasonal_naive_day" if within_a_day else "seasonal_naive": source.season,
-    }
-    if within_a_day:
-        lengths["seasonal_naive_week"] = 7 * source.season
-    if source.season == 1:
-        lengths = {"naive": 1}
+    lengths = {"naive": 1}
+    if source.season > 1:
+        lengths["seasonal_naive_day" if within_a_day else "seasonal_naive"] = source.season
+        if within_a_day:
+            lengths["seasonal_naive_week"] = 7 * source.season
     before = issued - store.first[store.series_of(issued - 1)]
     return {
         name: horizon_metrics(

@@ -67,7 +67,7 @@ def fans(table: pd.DataFrame, unit: str, count: int) -> Figure:
 
 def fan(axes: Axes, table: pd.DataFrame, unit: str) -> None:
     """One forecast. table: its rows."""
-    levels = sorted(float(name[1:]) for name in table if str(name).startswith("q0."))
+    levels = sorted(float(name[1:]) for name in map(str, table) if name.startswith("q0."))
     for level in (level for level in levels if level < 0.5):
         other = next((one for one in levels if abs(one - (1 - level)) < 1e-9), None)
         if other is not None:

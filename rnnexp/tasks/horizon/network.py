@@ -134,7 +134,7 @@ class EncoderDecoder(nn.Module):
     def _scaled_known(self, known: Tensor, series: Tensor) -> Tensor:
         minimum, extent = self.scaling.minimum[series], self.scaling.range[series]
         above = known - minimum[:, self.known].unsqueeze(1)
-        return above.to(extent.dtype) / extent[:, self.known].unsqueeze(1)
+        return 4 * (above.to(extent.dtype) / extent[:, self.known].unsqueeze(1) - 0.5)
 
     def _base(self, values: Tensor) -> Tensor:
         """(B, H) float64, original units."""
