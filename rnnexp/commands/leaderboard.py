@@ -87,14 +87,18 @@ def show_tables(entries: list[Entry]) -> None:
 
 
 def show_sweep(folder: Path, failed: Sequence[object], number: int) -> int:
-    """Print the tables of the runs of a sweep, and its failed jobs, and return the exit code.
+    """Print the tables of the runs of a sweep, its failed jobs and what to type to try them again,
+    and return the exit code.
 
     failed: the jobs without a result, each as it is printed. number: of all jobs.
     """
     if len(failed) < number:
         _show_runs(folder)
     if failed:
+        from rnnexp.runs.experiment import to_type  # late: it imports torch
+
         complain("\n  ".join([f"{len(failed)} of {number} jobs failed:", *map(str, failed)]))
+        console.show_line(f"try again    {to_type('resume', folder, '--failed')}")
     return 1 if failed else 0
 
 

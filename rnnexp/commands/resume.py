@@ -89,17 +89,13 @@ def finish_sweep(
     from rnnexp.commands.leaderboard import show_sweep
     from rnnexp.launching.launch import finish
     from rnnexp.launching.sweep import outcomes
-    from rnnexp.runs.experiment import to_type
 
     jobs = outcomes(folder)
     if all(job.status == "completed" for job in jobs):
         console.show(f"all {len(jobs)} jobs of {folder} are completed: nothing is left to do")
         return 0
     not_completed = finish(folder, config_dir, failed, on_other_ground)
-    code = show_sweep(folder, not_completed, len(jobs))
-    if not_completed and not failed:
-        console.show_line(f"try again    {to_type('resume', folder, '--failed')}")
-    return code
+    return show_sweep(folder, not_completed, len(jobs))
 
 
 def check_no_folder_of_runs(folder: Path) -> None:

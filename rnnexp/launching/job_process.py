@@ -120,7 +120,8 @@ class Progress:
 
     def __init__(self, jobs: int, at_once: int) -> None:
         self.jobs, self.done, self.began = jobs, 0, time.monotonic()
-        console.show(f"{jobs} jobs, {min(at_once, jobs)} at the same time")
+        together = f", {min(at_once, jobs)} at the same time" if jobs > 1 else ""
+        console.show(f"{jobs} job{'s' * (jobs > 1)}{together}")
 
     def ended(self, job: JobProcess, folder: str | None, why: str = "its process died") -> None:
         """folder: None if the job did not come to its end; why: the reason."""

@@ -38,6 +38,7 @@ NEEDED = {  # what an option needs beside itself
     "data/vectors/glove": REVIEWS,
     "data/vectors/word2vec": REVIEWS,
     "model/network/classification": [*WORDS, "~experiment"],
+    "model/network/horizon": ["task=horizon", "~experiment"],
     "model/representation/embeddings": WORDS,
     "model/representation/one_hot": WORDS,
 }
@@ -242,7 +243,7 @@ def test_the_task_follows_from_the_data(empty_folder: Path) -> None:
     write(empty_folder / "conf/data/bare.yaml", "_target_: rnnexp.data.sources.names.Names\n")
     assert refusal(config.compose, ["data=bare"]) == (
         "nothing chooses an option of the group task: add task=OPTION; choose from classification, "
-        "forecasting"
+        "forecasting, horizon"
     )
 
 

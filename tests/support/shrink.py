@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from rnnexp.config import compose
 from tests.support.load_files import write_load_files
 from tests.support.name_files import write_name_files
+from tests.support.public_series import write_gefcom2014
 from tests.support.review_files import write_review_files, write_vectors
 
 HERE = ["trainer.accelerator=cpu", "determinism.threads=1", "callbacks.progress_bar=null"]
@@ -58,7 +59,11 @@ def write_reviews(data: Path) -> None:
 
 
 SMALL = {
-    "SyntheticLoad": Small([*SYNTHETIC_LOAD, "data.batch_size=16"]),
+    "SyntheticLoad": Small([*SYNTHETIC_LOAD, "data.batch_size=16", "model.base=season"]),
+    "GEFCom2014": Small(
+        ["data.last_rows=600", "data.horizon=24", "data.test_windows=3", "data.batch_size=8"],
+        lambda data: write_gefcom2014(data / "gefcom2014"),
+    ),
     "PowerLoad": Small(
         [
             *("data.root=data/power_load", "data.batch_size=16", *WINDOWS),

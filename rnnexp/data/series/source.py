@@ -49,8 +49,8 @@ class SeriesSource(Source):
     season: steps in one period of the series; None: a day, or a week for daily series, or a year
     for steps of weeks, months and quarters.
     validation_stride: stride, in rows, of the evaluation windows of the validation span.
-    horizon: steps that are predicted. stride: steps between two training windows, which begin at
-    another step in each epoch. known: further columns that are known over the horizon.
+    horizon: steps that are predicted. stride: of these steps each has one training window of a
+    horizon, at a random place. known: further columns that are known over the horizon.
     validation_windows, test_windows: the number of horizons, one after the other, of which the span
     consists; None: the fraction decides. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.

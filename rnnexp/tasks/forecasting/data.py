@@ -36,6 +36,11 @@ class ForecastingData(DataModule):
 
     def specify(self) -> ForecastingSpec:
         source = self.source
+        for key, value in {"horizon": source.horizon != 1, "known": source.known}.items():
+            if value:
+                raise UserError(
+                    f"data.{key} is for the task that predicts a horizon: add task=horizon"
+                )
         self._training_windows = ShuffledBatches(
             self._training_starts,
             source.batch_size,

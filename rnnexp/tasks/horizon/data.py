@@ -22,8 +22,8 @@ SCALING = "scaling.json"  # in the run folder
 
 
 class HorizonData(DataModule):
-    """Training windows every `stride` steps from a random offset in each epoch; evaluation windows
-    one horizon after the other, of which the last one ends with its span.
+    """One training window in every `stride` steps, at a random place. Evaluation windows lie one
+    horizon after the other; the last one ends with its span.
 
     scaling: the arguments of the network's `Scaling`, in the order of the series of `spec`, and
     `seasonal`, the scale of the training span of each.
@@ -83,19 +83,14 @@ class HorizonData(DataModule):
         )
 
     def _training_starts(self, epoch: int) -> Tensor:
+        """One window in every `stride` steps, at a place of its own in each epoch."""
         source = self.source
-        draw = generator(source.seed, "window offsets", epoch)
-        spans = source.training_spans()
-        offsets = torch.randint(source.stride, (len(spans),), generator=draw).tolist()
-        window = source.look_back + source.horizon
-        # As many as fit at the largest offset, so that every epoch has the same number.
-        counts = [max(0, (b - a - window - source.stride + 1) // source.stride) for a, b in spans]
-        return torch.cat(
-            [
-                a + offset + source.stride * torch.arange(count)
-                for (a, _), offset, count in zip(spans, offsets, counts, strict=True)
-            ]
+        window, stride = source.look_back + source.horizon, source.stride
+        places = torch.cat(
+            [torch.arange(a, b - window - stride + 2, stride) for a, b in source.training_spans()]
         )
+        draw = generator(source.seed, "window offsets", epoch)
+        return places + torch.randint(stride, places.shape, generator=draw)
 
     def windows(self, span: str) -> HorizonWindows:
         """The evaluation windows of the `validation` or `test` span of every series."""

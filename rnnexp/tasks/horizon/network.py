@@ -33,14 +33,18 @@ class EncoderDecoder(nn.Module):
         week    the last seven seasons, repeated
         mean    the mean of the last seven seasons
 
-    So a network that gives 0 is a seasonal naive forecast. quantiles: levels, ascending, with 0.5;
-    none: one output. They do not cross: the median is an output, and the others lie above and below
-    it by sums of positive outputs. dropout: of the last states and of the context.
+    So a network that gives 0 is a seasonal naive forecast.
+
+    memory: half-lives, in steps, of exponential means of the known columns, which both recurrences
+    read beside them, since a house is as warm as the last day was. quantiles: levels, ascending,
+    with 0.5; none: one output. They do not cross: the median is an output, and the others lie above
+    and below it by sums of positive outputs. dropout: of the last states and of the context.
 
     Raises:
-        UserError: the window is too short for the base, or `quantiles` are not as said.
+        UserError: the window is too short for the base, or a setting is not as said.
     """
 
+    means: Tensor  # (memories, T + H, T + H): the weights of exponential means
     seasonal: Tensor  # (S,) float64: the mean of |y(t) - y(t-season)| over the training span
 
     def __init__(
@@ -52,6 +56,7 @@ class EncoderDecoder(nn.Module):
         num_layers: int = 1,
         dropout: float = 0.0,
         base: Base = "season",
+        memory: Sequence[float] = (),
         quantiles: Sequence[float] = (),
     ) -> None:
         super().__init__()
@@ -69,12 +74,20 @@ class EncoderDecoder(nn.Module):
         self.scaling = Scaling.unfitted(len(spec.series), len(spec.columns))
         self.register_buffer("seasonal", torch.ones(len(spec.series), dtype=torch.float64))
         self.known = [spec.columns.index(name) for name in spec.known]
-        inputs = len(spec.columns) + spec.calendar
+        if not all(half_life > 0 for half_life in memory):
+            raise UserError(f"model.memory is {list(memory)}: a half-life is a number above 0")
+        length = spec.look_back + spec.horizon
+        means = [exponential_mean(length, half_life) for half_life in memory]
+        self.register_buffer(
+            "means", torch.stack(means) if means else torch.empty(0, length, length), False
+        )
+        remembered = len(memory) * len(spec.known)
+        inputs = len(spec.columns) + spec.calendar + remembered
         self.recurrence = recurrence(
             input_size=inputs, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout
         )
         self.context = nn.Linear(self.recurrence.output_size, hidden_size)
-        ahead = spec.calendar + len(spec.known) + 2 + hidden_size
+        ahead = spec.calendar + len(spec.known) + remembered + 3 + hidden_size
         self.decoder = recurrence(
             input_size=ahead,
             hidden_size=hidden_size,
@@ -97,18 +110,20 @@ class EncoderDecoder(nn.Module):
     def forward(self, values: Tensor, calendar: Tensor, known: Tensor, series: Tensor) -> Tensor:
         """values (B, T, C), calendar (B, T + H, K), known (B, H, N), series (B,) -> outputs
         (B, H, Q), relative to the base and the scale."""
-        past = self.scaling(values, series)
+        past, ahead_known = self.scaling(values, series), self._scaled_known(known, series)
+        both = torch.cat([4 * (past[..., self.known] - 0.5), ahead_known], 1)  # (B, T + H, N)
+        memory = torch.einsum("mts,bsn->btmn", self.means.to(both.dtype), both).flatten(2)
         past[..., 0] = self._relative(values[..., 0], values, series)
         steps = values.shape[1]
-        _, state = self.recurrence(
-            Features(torch.cat([past, calendar[:, :steps]], -1).transpose(0, 1)), every_step=False
-        )
+        read = torch.cat([past, calendar[:, :steps], memory[:, :steps]], -1)
+        _, state = self.recurrence(Features(read.transpose(0, 1)), every_step=False)
         context = torch.tanh(self.context(self.dropout(state[0])))
-        bases = torch.stack([self._repeated(values, 1), self._mean(values)], -1)
+        earlier = [self._repeated(values, 1), self._repeated(values, DAYS), self._mean(values)]
         ahead = [
             calendar[:, steps:],
-            self._scaled_known(known, series),
-            torch.stack([self._relative(one, values, series) for one in bases.unbind(-1)], -1),
+            ahead_known,
+            memory[:, steps:],
+            torch.stack([self._relative(one, values, series) for one in earlier], -1),
             context.unsqueeze(1).expand(-1, self.horizon, -1),
         ]
         x = Features(torch.cat(ahead, -1).transpose(0, 1))
@@ -143,9 +158,8 @@ class EncoderDecoder(nn.Module):
         return self._repeated(values, DAYS if self.base == "week" else 1)
 
     def _repeated(self, values: Tensor, seasons: int) -> Tensor:
-        length = seasons * self.season
-        if length > values.shape[1]:
-            length = values.shape[1]
+        """The last seasons, repeated; the whole window if it is shorter."""
+        length = min(seasons * self.season, values.shape[1])
         last = values[:, -length:, 0]
         return last[:, torch.arange(self.horizon, device=last.device) % length]
 
@@ -164,6 +178,14 @@ class EncoderDecoder(nn.Module):
         if self.seasonal.dtype != exact.dtype:
             self.seasonal = exact.to(self.seasonal.device)
         return self
+
+
+def exponential_mean(length: int, half_life: float) -> Tensor:
+    """(length, length): row t has the weights, which sum to 1, of the steps up to t in their
+    exponential mean."""
+    age = torch.arange(length).unsqueeze(1) - torch.arange(length)
+    weight = torch.where(age >= 0, 0.5 ** (age / half_life), 0.0)
+    return weight / weight.sum(1, keepdim=True)
 
 
 def checked_levels(quantiles: Sequence[float]) -> tuple[float, ...]:

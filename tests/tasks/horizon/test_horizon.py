@@ -1,0 +1,205 @@
+"""The horizon task from data to forecasts, on small files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import rnnexp
+from rnnexp.cli import main
+from rnnexp.config import compose
+from rnnexp.errors import UserError
+from rnnexp.runs.build import build_data, build_network
+from rnnexp.tasks.horizon.metrics import horizon_metrics
+from rnnexp.tasks.horizon.network import checked_levels, ordered
+from tests.support.shrink import QUIET, TINY
+
+Capture = pytest.CaptureFixture[str]
+
+HORIZON = ["task=horizon", "data.look_back=48", "data.horizon=24", "data.batch_size=8"]
+HORIZON += ["data.test_windows=3", "data.validation_windows=2", *TINY]
+COLUMNS = ["data=series_csv", "data.root=shop.csv", "data.datetime_column=time"]
+COLUMNS += ["data.value_column=sold", "data.input_columns=[price,visits]", "data.known=[price]"]
+
+
+def shop(hours: int = 700) -> pd.DataFrame:
+    """Hourly sales with a price, which is known beforehand, and visits, which are not."""
+    random, hour = np.random.default_rng(0), np.arange(hours)
+    price = 10 + random.integers(0, 3, hours)
+    visits = 50 + 20 * np.sin(2 * np.pi * hour / 24) + random.normal(0, 2, hours)
+    sold = (3 * visits - 5 * price + random.normal(0, 3, hours)).round(1)
+    time = pd.date_range("2024-01-01", periods=hours, freq="h").strftime("%Y-%m-%d %H:%M")
+    return pd.DataFrame({"time": time, "sold": sold, "price": price, "visits": visits.round(2)})
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
+    shop().to_csv("shop.csv", index=False)
+    return tmp_path
+
+
+def train(*settings: str) -> Path:
+    assert main(["train", *COLUMNS, *HORIZON, *settings, "hydra.run.dir=run"]) == 0
+    return Path("run")
+
+
+def test_a_run_repeats_and_its_tables_are_its_metrics(here: Path, capsys: Capture) -> None:
+    folder = train()
+    table = pd.read_csv(folder / "predictions.csv")
+    levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    named = [f"q{level:g}" for level in levels]
+    first = ["series", "issue_time", "step", "timestamp", "target", "prediction"]
+    assert list(table) == [*first, *named]
+    assert len(table) == 3 * 24 and (table["prediction"] == table["q0.5"]).all()
+    assert (np.diff(table[named].to_numpy(), axis=1) >= 0).all()
+    last = shop()["time"].iloc[-1]
+    assert table["timestamp"].iloc[-1] == f"{last.replace(' ', 'T')}:00"
+    assert table["issue_time"].unique().tolist() == [
+        "2024-01-27T03:00:00",
+        "2024-01-28T03:00:00",
+        "2024-01-29T03:00:00",
+    ]
+    sold = shop()["sold"].to_numpy()
+    assert table["target"].tolist() == sold[-72:].tolist()
+
+    change = [np.abs(sold[24:end] - sold[: end - 24]).mean() for end in (628, 652, 676)]
+    quantiles = torch.from_numpy(table[named].to_numpy().reshape(3, 24, 9))
+    target = torch.from_numpy(sold[-72:].reshape(3, 24))
+    expected = horizon_metrics(
+        quantiles[..., 4], target, torch.tensor(change), "", quantiles, levels
+    )
+    metrics = json.loads((folder / "metrics.json").read_text())
+    found = {name: metrics[f"test/{name}"] for name in expected}
+    assert found == pytest.approx(expected, rel=1e-6)
+    yesterday = np.abs(sold[-72:] - sold[-96:-24]).reshape(3, 24).mean(1) / change
+    assert metrics["baseline/seasonal_naive_day/mase"] == pytest.approx(yesterday.mean())
+
+    capsys.readouterr()
+    assert main(["rerun", "run"]) == 0
+    assert "identical" in capsys.readouterr().out
+    assert main(["test", "run"]) == 0
+
+
+def test_a_point_forecast_alone(here: Path) -> None:
+    folder = train("task.quantiles=[]", "model.base=mean", "callbacks.figures=null")
+    assert list(pd.read_csv(folder / "predictions.csv"))[-1] == "prediction"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert "test/mase" in metrics and "test/sql" not in metrics
+
+
+@pytest.mark.parametrize("model", ["pmgru", "lstm", "rnn", "textnet"])
+def test_every_kind_of_cell_predicts_a_horizon(here: Path, model: str) -> None:
+    folder = train(f"model={model}", "model/readout=every_step", *QUIET)
+    run = json.loads((folder / "run.json").read_text())
+    assert run["path"] == ("torch" if model == "lstm" else "fused")
+
+
+# What reaches a forecast --------------------------------------------------------------------------
+
+
+def batch_and_network(settings: list[str]) -> tuple[Any, Any]:
+    config = compose([*COLUMNS, *HORIZON, *settings])
+    data = build_data(config)
+    torch.manual_seed(0)
+    network = build_network(config, data.spec)
+    data.initialize(network)
+    return next(iter(data.test_dataloader())), network.eval()
+
+
+def test_nothing_that_is_observed_later_reaches_a_forecast(here: Path) -> None:
+    """The test windows lie one after the other, so what comes after the first is changed."""
+    batch, network = batch_and_network(["data.cleaning.outliers=keep"])
+    read = (batch.values, batch.calendar, batch.known, batch.series)
+    before = network(*read)
+
+    changed = shop()
+    changed.loc[len(changed) - 72 :, "visits"] = 1e6
+    changed.loc[len(changed) - 60 :, "sold"] = 1e6
+    changed.loc[len(changed) - 72 :, "sold"] = -1e6
+    changed.to_csv("shop.csv", index=False)
+    later, _ = batch_and_network(["data.cleaning.outliers=keep"])
+    after = network(later.values, later.calendar, later.known, later.series)
+    assert torch.equal(after[0], before[0])
+    assert not torch.equal(after[1], before[1])
+
+    known = batch.known.clone()
+    known[0, 5] += 1
+    assert not torch.equal(network(*read[:2], known, read[3])[0], before[0])
+
+
+# New data -----------------------------------------------------------------------------------------
+
+
+def test_a_new_file_holds_what_is_known_of_the_horizon(here: Path, capsys: Capture) -> None:
+    folder = train(*QUIET)
+    past = shop(200)
+    ahead = pd.DataFrame(
+        {
+            "time": pd.date_range("2024-01-09 08:00", periods=24, freq="h").strftime("%F %H:%M"),
+            "price": 11,
+        }
+    )
+    pd.concat([past, ahead]).to_csv("shop.csv", index=False)
+    found = rnnexp.load(folder).predict("shop.csv")
+    assert found["step"].tolist() == list(range(1, 25))
+    assert found["issue_time"].unique().tolist() == ["2024-01-09T07:00:00"]
+    assert found["timestamp"].iloc[-1] == "2024-01-10T07:00:00"
+    assert (found["q0.1"] <= found["q0.9"]).all()
+
+    pd.concat([past, ahead[:10]]).to_csv("shop.csv", index=False)
+    capsys.readouterr()
+    assert main(["predict", "run", "--csv", "shop.csv"]) == 2
+    assert (
+        "column 'price', which is known over the horizon, has no value for 2024-01-09 18:00:00: "
+        "add the rows of the next 24 steps after the last sold"
+    ) in capsys.readouterr().err
+
+
+def test_a_prediction_is_that_of_the_test(here: Path) -> None:
+    folder = train(*QUIET)
+    whole, tested = shop(), pd.read_csv(folder / "predictions.csv")
+    whole.loc[len(whole) - 24 :, ["sold", "visits"]] = np.nan
+    whole.to_csv("shop.csv", index=False)
+    found = rnnexp.load(folder).predict("shop.csv")
+    assert found["prediction"].tolist() == pytest.approx(tested["prediction"].tolist()[-24:])
+
+
+# Mistakes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["data.horizon=0"], "data.horizon is 0: it must be at least 1"),
+        (["data.horizon=400"], "too few for windows"),
+        (["data.known=[prize]"], "data.known: 'prize' is not a further column of the series"),
+        (["data.known=[sold]"], "data.known: 'sold' is not a further column of the series"),
+        (["task.quantiles=[0.5,0.1]"], "task.quantiles is [0.5, 0.1]: the levels must ascend"),
+        (["task.quantiles=[0.5,0.5]"], "the levels must ascend"),
+        (["task.quantiles=[0.1,0.9]"], "it must contain 0.5, the point forecast"),
+        (["task.quantiles=[0.5,1.0]"], "a level lies between 0 and 1"),
+        (["model.base=week"], "model.base=week needs windows of 168 steps"),
+        (["model.base=yesterday"], "model.base"),
+        (["model/readout=last_hidden"], "must give an output at every step of the horizon"),
+        (["task=forecasting"], "data.horizon is for the task that predicts a horizon: add"),
+    ],
+)
+def test_mistakes(here: Path, settings: list[str], sentence: str, capsys: Capture) -> None:
+    assert main(["train", *COLUMNS, *HORIZON, *settings]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_quantiles_do_not_cross() -> None:
+    levels = checked_levels([0.1, 0.25, 0.5, 0.9])
+    outputs = torch.randn(1000, len(levels)) * 100
+    quantiles = ordered(outputs, levels)
+    assert (quantiles.diff(dim=-1) >= 0).all()
+    assert torch.equal(quantiles[:, 2], outputs[:, 2])
+    with pytest.raises(UserError, match="must ascend"):
+        checked_levels([0.9, 0.5])
