@@ -73,7 +73,7 @@ def train(overrides: list[str], recording: bool) -> float:
     callbacks: list[Callback] = [history, Checkpoint(config.monitor, config.mode)]
     if not recording:
         callbacks = []
-        data._training_windows.seen = NoDigest()
+        data.training_windows.seen = NoDigest()
         task.log = lambda *arguments, **options: None
     with tempfile.TemporaryDirectory() as folder:
         trainer: pl.Trainer = build_trainer(config, Path(folder), *callbacks)

@@ -4,35 +4,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from rnnexp.data.loading.loader import BatchLoader
-from rnnexp.data.loading.module import DataModule
-from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
-from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.loading.samplers import SequentialBatches
+from rnnexp.data.series.module import SeriesData
 from rnnexp.data.series.windows import SeriesBatch, Windows, seasonal_change
-from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
-from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Table
 from rnnexp.tasks.answers import listed
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
 
-SCALING = "scaling.json"  # in the run folder
 
-
-class ForecastingData(DataModule):
+class ForecastingData(SeriesData):
     """Windows of the series of a source: training windows from its chunking, and one evaluation
     window for every original row of the validation and test span.
-
-    scaling: the arguments of the network's `Scaling`, in the order of the series of `spec`.
     """
 
-    keeps = (SCALING,)
-
-    source: SeriesSource
     spec: ForecastingSpec
-    scaling: dict[str, list]
 
     def specify(self) -> ForecastingSpec:
         source = self.source
@@ -41,16 +29,10 @@ class ForecastingData(DataModule):
                 raise UserError(
                     f"data.{key} is for the task that predicts a horizon: add task=horizon"
                 )
-        self._training_windows = ShuffledBatches(
-            self._training_starts,
-            source.batch_size,
-            source.seed,
-            source.drop_last,
-            source.reshuffle,
-        )
-        if len(self._training_windows) == 0:
+        self.training_windows = self.shuffled()
+        if len(self.training_windows) == 0:
             raise UserError(
-                f"the training spans have {self._training_windows.count} windows, fewer than "
+                f"the training spans have {self.training_windows.count} windows, fewer than "
                 f"data.batch_size={source.batch_size}: lower it, or data.chunking.length"
             )
         tested = len(self.windows("test"))
@@ -67,7 +49,7 @@ class ForecastingData(DataModule):
             supervised=source.chunking.supervised,
         )
 
-    def _training_starts(self, epoch: int) -> torch.Tensor:
+    def training_starts(self, epoch: int) -> torch.Tensor:
         source = self.source
         spans = source.training_spans()
         return source.chunking.starts(source.store, spans, source.look_back, source.seed, epoch)
@@ -134,52 +116,18 @@ class ForecastingData(DataModule):
             f"the value a season ({self.source.season} steps) earlier",
         ]
 
-    # Initial values, kept files, fingerprints ---------------------------------------------------
-
-    def initialize(self, network: nn.Module) -> None:
-        """Give the network the scaling of the series."""
-        if isinstance(getattr(network, "scaling", None), Scaling):
-            network.scaling = Scaling(**self.scaling)
-
-    def kept(self) -> dict[str, Any]:
-        return {SCALING: self.scaling}
-
-    def restore(self, spec: ForecastingSpec, kept: dict[str, Any]) -> None:
-        scaling = kept[SCALING]
-        if not isinstance(scaling, dict) or not all(
-            isinstance(scaling.get(key), list) and len(scaling[key]) == len(spec.series)
-            for key in ("minimum", "range", "change")
-        ):
-            raise ValueError(f"{SCALING} is not the scaling of {len(spec.series)} series")
-        self.spec, self.scaling = spec, scaling
-
     def identity(self) -> dict[str, Any]:
         """All that the baselines on the test windows depend on."""
-        source, windows = self.source, self.windows("test")
-        store = source.store
-        read = (store.first, store.values, store.calendar, store.observed)
-        tested = (windows.start, windows.target, windows.scale)
-        return {
-            "task": "forecasting",
-            "series": array_fingerprint(*(one.numpy() for one in (*read, *tested))),
-            "training": source.training_spans(),
-            "unit": source.unit,
-            "look_back": source.look_back,
-            "season": source.season,
-            "step": str(source.step),
-        }
-
-    @property
-    def batch_order(self) -> str:
-        """Hash (hex) of all training batches so far."""
-        return self._training_windows.seen.hexdigest()
+        windows = self.windows("test")
+        tested = self.identity_of(windows.start, windows.target, windows.scale)
+        return {"task": "forecasting", **tested}
 
     # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:
         source = self.source
         return BatchLoader(
-            self._training_windows,
+            self.training_windows,
             lambda starts: source.chunking.batch(source.store, starts, source.look_back),
         )
 

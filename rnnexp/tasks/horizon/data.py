@@ -7,47 +7,34 @@ import torch
 from torch import Tensor, nn
 
 from rnnexp.data.loading.loader import BatchLoader
-from rnnexp.data.loading.module import DataModule
-from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
+from rnnexp.data.loading.samplers import SequentialBatches
+from rnnexp.data.series.module import SeriesData
 from rnnexp.data.series.source import SeriesSource
-from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
-from rnnexp.nn.scaling import Scaling
 from rnnexp.process.determinism import generator
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
 
-SCALING = "scaling.json"  # in the run folder
 
-
-class HorizonData(DataModule):
+class HorizonData(SeriesData):
     """One training window in every `stride` steps, at a random place. Evaluation windows lie one
     horizon after the other; the last one ends with its span.
 
-    scaling: the arguments of the network's `Scaling`, in the order of the series of `spec`, and
-    `seasonal`, the scale of the training span of each.
+    scaling: has `seasonal` too, the scale of the training span of each series.
     """
 
-    keeps = (SCALING,)
+    scaled = (*SeriesData.scaled, "seasonal")
 
-    source: SeriesSource
     spec: HorizonSpec
-    scaling: dict[str, list]
 
     def specify(self) -> HorizonSpec:
         source = self.source
         self.known = known_columns(source)
-        self._training_windows = ShuffledBatches(
-            self._training_starts,
-            source.batch_size,
-            source.seed,
-            source.drop_last,
-            source.reshuffle,
-        )
-        if len(self._training_windows) == 0:
+        self.training_windows = self.shuffled()
+        if len(self.training_windows) == 0:
             raise UserError(
-                f"the training spans have {self._training_windows.count} windows of "
+                f"the training spans have {self.training_windows.count} windows of "
                 f"data.look_back={source.look_back} and data.horizon={source.horizon} steps every "
                 f"data.stride={source.stride} steps, fewer than data.batch_size="
                 f"{source.batch_size}: lower one of them"
@@ -82,7 +69,7 @@ class HorizonData(DataModule):
             season=source.season,
         )
 
-    def _training_starts(self, epoch: int) -> Tensor:
+    def training_starts(self, epoch: int) -> Tensor:
         """One window in every `stride` steps, at a place of its own in each epoch."""
         source = self.source
         window, stride = source.look_back + source.horizon, source.stride
@@ -128,55 +115,25 @@ class HorizonData(DataModule):
         time = np.concatenate([one.time for one in self.source.series])
         return time[windows.start.numpy()[:, None] + self.source.look_back + steps]
 
-    # Initial values, kept files, fingerprints ---------------------------------------------------
-
     def initialize(self, network: nn.Module) -> None:
-        """Give the network the scaling of the series."""
-        if isinstance(getattr(network, "scaling", None), Scaling):
-            arguments = dict(self.scaling)
-            network.seasonal = torch.tensor(arguments.pop("seasonal"), dtype=torch.float64)
-            network.scaling = Scaling(**arguments)
-
-    def kept(self) -> dict[str, Any]:
-        return {SCALING: self.scaling}
+        super().initialize(network)
+        if isinstance(getattr(network, "seasonal", None), Tensor):
+            network.seasonal = torch.tensor(self.scaling["seasonal"], dtype=torch.float64)
 
     def restore(self, spec: HorizonSpec, kept: dict[str, Any]) -> None:
-        scaling = kept[SCALING]
-        if not isinstance(scaling, dict) or not all(
-            isinstance(scaling.get(key), list) and len(scaling[key]) == len(spec.series)
-            for key in ("minimum", "range", "change", "seasonal")
-        ):
-            raise ValueError(f"{SCALING} is not the scaling of {len(spec.series)} series")
+        super().restore(spec, kept)
         self.known = known_columns(self.source)
-        self.spec, self.scaling = spec, scaling
 
     def identity(self) -> dict[str, Any]:
         """All that the baselines on the test windows depend on."""
-        source, windows = self.source, self.windows("test")
-        store = source.store
-        read = (store.first, store.values, store.calendar, store.observed)
-        return {
-            "task": "horizon",
-            "series": array_fingerprint(
-                *(one.numpy() for one in (*read, windows.start, windows.scale))
-            ),
-            "training": source.training_spans(),
-            "unit": source.unit,
-            "look_back": source.look_back,
-            "horizon": source.horizon,
-            "season": source.season,
-            "step": str(source.step),
-        }
-
-    @property
-    def batch_order(self) -> str:
-        """Hash (hex) of all training batches so far."""
-        return self._training_windows.seen.hexdigest()
+        windows = self.windows("test")
+        tested = self.identity_of(windows.start, windows.scale)
+        return {"task": "horizon", "horizon": self.source.horizon, **tested}
 
     # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:
-        return BatchLoader(self._training_windows, self._batch)
+        return BatchLoader(self.training_windows, self._batch)
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         has_windows = self.source.validates and len(self.windows("validation"))
