@@ -27,6 +27,7 @@ from rnnexp.errors import RunFailed, UserError
 from rnnexp.hashes import hash_tensors
 from rnnexp.process.group import Member, gathered, rank_and_size
 from rnnexp.process.workers import Worker
+from rnnexp.tasks.task import Task
 
 LAST_LINES = 20  # of what a process printed before it died
 PATIENCE = 10.0  # seconds for a process to die after the group has lost it
@@ -81,12 +82,20 @@ class DataParallel(DDPStrategy):
     def configure_ddp(self) -> None: ...
 
 
-def check_batches(data: DataModule) -> None:
-    """Check that the training batches can be shared.
+def check_shares(task: Task, data: DataModule) -> None:
+    """Check that the training batches can be shared, and the losses of the shares be weighted.
 
     Raises:
-        UserError: they do not come from one of our samplers.
+        UserError: the batches do not come from one of our samplers; or the task does not say what
+            its loss is a mean of, or has a training step of its own.
     """
+    own, why = type(task), ""
+    if own.terms is Task.terms:
+        why = "does not say what its loss is a mean of: terms(batch) of rnnexp.tasks.task.Task"
+    elif own.training_step is not Task.training_step:
+        why = "has a training_step of its own, whose loss cannot be weighted"
+    if why:
+        raise UserError(f"trainer=ddp: {own.__name__} {why}; set trainer=auto")
     loader = data.train_dataloader()
     if not isinstance(loader, BatchLoader) or not isinstance(loader.sampler, TrainingBatches):
         raise UserError(

@@ -25,7 +25,7 @@ from rnnexp.runs.build import (
     path_of,
 )
 from rnnexp.runs.folder.record import RunRecord
-from rnnexp.runs.parallel import check_batches, check_equal, devices, on_one_device, other_processes
+from rnnexp.runs.parallel import check_equal, check_shares, devices, on_one_device, other_processes
 from rnnexp.runs.settings import set_up_process
 from rnnexp.runs.start import Start, read_start
 from rnnexp.tasks.task import Task
@@ -63,7 +63,7 @@ def train(
     check_monitor(config, task, data)
     console.show(f"{type(task.network).__name__}: {count_parameters(task.network):,} parameters")
     if devices(config) > 1:
-        check_batches(data)
+        check_shares(task, data)
 
     with ExitStack() as held:
         held.enter_context(other_processes(config, take_part, start.folder if start else None))

@@ -96,8 +96,8 @@ class Task(pl.LightningModule):
 
     def terms(self, batch: Any) -> int:
         """The number of terms of the mean that `batch_loss` is, by which the losses of several
-        devices are weighted."""
-        return len(batch[0])
+        devices are weighted: what trainer=ddp needs."""
+        raise unimplemented(self, "terms(batch), to train on several devices")
 
     @classmethod
     def auto_monitor(cls, data: Any) -> tuple[str, str]:

@@ -90,3 +90,13 @@ def test_nothing_of_it_is_built_that_was_not_allowed(
     monkeypatch.delenv("RNNEXP_ALLOW")
     assert main(["rerun", str(run)]) == 2
     assert "a class of your own package needs --allow PACKAGE" in capfd.readouterr().err
+
+
+def test_several_devices_need_to_know_what_the_loss_is_a_mean_of(
+    place: Path, capsys: Capture
+) -> None:
+    assert main([*TRAIN, "trainer=ddp", "hydra.run.dir=ddp", *ALLOW]) == 2
+    assert (
+        "rnnexp: trainer=ddp: NextCharacter does not say what its loss is a mean of: terms(batch) "
+        "of rnnexp.tasks.task.Task; set trainer=auto\n"
+    ) in capsys.readouterr().err

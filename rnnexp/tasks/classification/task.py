@@ -66,6 +66,9 @@ class Classification(Task):
         output = self.network(batch.tokens, batch.lengths, batch.extra)
         return one_number(self.loss(output, batch.label))
 
+    def terms(self, batch: TokenBatch) -> int:
+        return len(batch.label)
+
     def validation_step(self, batch: TokenBatch, batch_index: int) -> None:
         output = self._evaluate(batch)
         loss = one_number(self.loss(output, batch.label))
