@@ -18,9 +18,10 @@ from rnnexp.data.series.windows import Store
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Column, Table, number
-from rnnexp.tasks.answers import listed, one_line
+from rnnexp.tasks.answers import one_line
 from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.network import Forecaster
+from rnnexp.tasks.new_series import how_read
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,6 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
         series.append(cleaned)
         if left_out:
             notes.append(f"{one_line(one.name)}: {left_out:,} rows before a long gap were left out")
-    if utc := [one.name for one in raw if one.utc]:
-        notes.append(f"times written with a UTC offset, or as an epoch, are UTC: {listed(utc)}")
     if len(failed) == 1 and not series:
         raise UserError(*failed.values())
     return Forecasts(
@@ -100,7 +99,7 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
         np.array([source.frequency.after(one.time[-1:], 1)[0] for one in series], "datetime64[s]"),
         _predicted(network, data, series, scalings),
         data.spec.unit,
-        notes + _how_series_are_read(data, series),
+        notes + how_read(raw, series, data.spec.series, source),
         failed,
     )
 
@@ -129,21 +128,3 @@ def _scaling(data: ForecastingData, series: Series) -> dict[str, list]:
         return data.source.normalization.scaling([series], [len(series.time)])
     place = data.spec.series.index(series.name)
     return {key: [data.scaling[key][place]] for key in ("minimum", "range", "change")}
-
-
-def _how_series_are_read(data: ForecastingData, series: Sequence[Series]) -> list[str]:
-    known, look_back, notes = data.spec.series, data.source.look_back, []
-    strange = [one.name for one in series if one.name not in known]
-    if strange:
-        notes.append(
-            f"series that were not in training, scaled by their own history: {listed(strange)}; "
-            f"those in training were {listed(known)} ({data.source.named})"
-        )
-    for one in series:
-        repaired = int((~one.observed[-look_back:]).sum())
-        if repaired:
-            notes.append(
-                f"{one_line(one.name)}: {repaired:,} of the last {look_back} values were "
-                "missing or near zero, and were repaired"
-            )
-    return notes

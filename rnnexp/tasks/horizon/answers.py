@@ -21,10 +21,11 @@ from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Column, Table, number
-from rnnexp.tasks.answers import listed, one_line
+from rnnexp.tasks.answers import one_line
 from rnnexp.tasks.horizon.data import HorizonData, known_columns
 from rnnexp.tasks.horizon.network import EncoderDecoder
 from rnnexp.tasks.horizon.windows import seasonal_scales
+from rnnexp.tasks.new_series import how_read
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def forecast(network: EncoderDecoder, data: HorizonData, paths: Sequence[Path]) 
     source, notes = data.source, []
     raw, failed = read_new(source, paths)
     rows: list[pd.DataFrame] = []
-    strange: list[str] = []
+    predicted: list[Series] = []
     for one in raw:
         try:
             past, ahead = _apart(one)
@@ -90,25 +91,13 @@ def forecast(network: EncoderDecoder, data: HorizonData, paths: Sequence[Path]) 
         except UserError as error:
             failed[one.name if one.alone else one.place] = str(error)
             continue
+        predicted.append(series)
         if left_out:
             notes.append(f"{one_line(one.name)}: {left_out:,} rows before a long gap were left out")
-        if one.name not in data.spec.series:
-            strange.append(one.name)
-        if repaired := int((~series.observed[-source.look_back :]).sum()):
-            notes.append(
-                f"{one_line(one.name)}: {repaired:,} of the last {source.look_back} values were "
-                "missing or near zero, and were repaired"
-            )
     if len(failed) == 1 and not rows:
         raise UserError(*failed.values())
-    if utc := [one.name for one in raw if one.utc]:
-        notes.append(f"times written with a UTC offset, or as an epoch, are UTC: {listed(utc)}")
-    if strange:
-        notes.append(
-            f"series that were not in training, scaled by their own history: {listed(strange)}; "
-            f"those in training were {listed(data.spec.series)} ({source.named})"
-        )
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    notes += how_read(raw, predicted, data.spec.series, source)
     return HorizonForecasts(table, data.spec.unit, notes, failed)
 
 
