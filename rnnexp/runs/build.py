@@ -163,11 +163,10 @@ def build_trainer(
         place = getattr(logger, "log_dir", None) or folder
         if not Path(place).resolve().is_relative_to(folder.resolve()):
             raise UserError(f"logger: it would write to {place}, but {targets.OWN_FOLDER}")
-    strategy = {"strategy": DataParallel() if devices(config) > 1 else "auto"}
     return instantiate(
         config,
         "trainer",
-        **strategy,
+        strategy=DataParallel() if devices(config) > 1 else "auto",
         callbacks=[*configured, *callbacks],
         plugins=[CheckpointFiles(folder, start)],
         logger=logger,

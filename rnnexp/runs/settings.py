@@ -16,6 +16,7 @@ from rnnexp.process import cores, determinism
 from rnnexp.process.code import versions
 from rnnexp.process.machine import device_name
 from rnnexp.runs.folder.provenance import code_state
+from rnnexp.runs.parallel import devices
 from rnnexp.runs.trainer import check_trainer
 
 AUTO = "auto"
@@ -44,7 +45,7 @@ def resolve(config: DictConfig) -> DictConfig:
         check_checkpoint(config.checkpoint)
         settings = config.determinism
         if settings.threads == AUTO:
-            settings.threads = max(1, cores.free() // config.trainer.get("devices", 1))
+            settings.threads = max(1, cores.free() // devices(config))
         if type(settings.threads) is not int or not 1 <= settings.threads <= cores.MOST_THREADS:
             raise UserError(
                 f"determinism.threads is {settings.threads!r}: it must be auto or a number from 1 "

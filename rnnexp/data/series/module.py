@@ -9,6 +9,7 @@ from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import ShuffledBatches
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.source import array_fingerprint
+from rnnexp.errors import unimplemented
 from rnnexp.nn.scaling import Scaling
 
 SCALING = "scaling.json"  # in the run folder
@@ -27,10 +28,11 @@ class SeriesData(DataModule):
     source: SeriesSource
     spec: Any
     scaling: dict[str, list]
+    training_windows: ShuffledBatches  # set by `specify`
 
     def training_starts(self, epoch: int) -> torch.Tensor:
         """Store positions (n,) int64 of the first step of each training window of an epoch."""
-        raise NotImplementedError
+        raise unimplemented(self, "training_starts(epoch)")
 
     def shuffled(self) -> ShuffledBatches:
         """The training windows in batches."""
@@ -47,8 +49,6 @@ class SeriesData(DataModule):
     def batch_order(self) -> str:
         """Hash (hex) of all training batches so far."""
         return self.training_windows.seen.hexdigest()
-
-    training_windows: ShuffledBatches  # set by `specify`
 
     # Initial values, kept files, fingerprints ---------------------------------------------------
 

@@ -38,7 +38,7 @@ class EncoderDecoder(nn.Module):
     memory: half-lives, in steps, of exponential means of the known columns, which both recurrences
     read beside them, since a house is as warm as the last day was. quantiles: levels, ascending,
     with 0.5; none: one output. They do not cross: the median is an output, and the others lie above
-    and below it by sums of positive outputs. dropout: of the last states and of the context.
+    and below it by sums of positive outputs. dropout: also of what context and readout read.
 
     Raises:
         UserError: the window is too short for the base, or a setting is not as said.
@@ -60,7 +60,7 @@ class EncoderDecoder(nn.Module):
         quantiles: Sequence[float] = (),
     ) -> None:
         super().__init__()
-        self.look_back, self.horizon, self.season = spec.look_back, spec.horizon, spec.season
+        self.horizon, self.season = spec.horizon, spec.season
         self.levels = checked_levels(quantiles)
         self.base = base
         seasons = {"season": 1, "week": DAYS, "mean": 1}
@@ -110,18 +110,19 @@ class EncoderDecoder(nn.Module):
     def forward(self, values: Tensor, calendar: Tensor, known: Tensor, series: Tensor) -> Tensor:
         """values (B, T, C), calendar (B, T + H, K), known (B, H, N), series (B,) -> outputs
         (B, H, Q), relative to the base and the scale."""
-        past, ahead_known = self.scaling(values, series), self._scaled_known(known, series)
-        both = torch.cat([4 * (past[..., self.known] - 0.5), ahead_known], 1)  # (B, T + H, N)
-        memory = torch.einsum("mts,bsn->btmn", self.means.to(both.dtype), both).flatten(2)
-        past[..., 0] = self._relative(values[..., 0], values, series)
         steps = values.shape[1]
+        past = self.scaling(values, series)
+        past[..., 0] = self._relative(values[..., 0], values, series)
+        # (B, T + H, N)
+        scaled = self._scaled_known(torch.cat([values[..., self.known], known], 1), series)
+        memory = torch.einsum("mts,bsn->btmn", self.means.to(scaled.dtype), scaled).flatten(2)
         read = torch.cat([past, calendar[:, :steps], memory[:, :steps]], -1)
         _, state = self.recurrence(Features(read.transpose(0, 1)), every_step=False)
         context = torch.tanh(self.context(self.dropout(state[0])))
         earlier = [self._repeated(values, 1), self._repeated(values, DAYS), self._mean(values)]
         ahead = [
             calendar[:, steps:],
-            ahead_known,
+            scaled[:, steps:],
             memory[:, steps:],
             torch.stack([self._relative(one, values, series) for one in earlier], -1),
             context.unsqueeze(1).expand(-1, self.horizon, -1),

@@ -118,10 +118,6 @@ class Horizon(Task):
     def metrics(self) -> list[Metric]:
         return described(self.spec.unit, self.levels)
 
-    @classmethod
-    def auto_monitor(cls, data: HorizonData) -> tuple[str, str]:
-        return "val/loss", ""
-
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
         return horizon_baselines(data)
 
