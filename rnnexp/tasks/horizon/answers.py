@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,11 +18,10 @@ from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.errors import UserError
-from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.answers import one_line
 from rnnexp.tasks.horizon.data import HorizonData, known_columns
-from rnnexp.tasks.horizon.network import EncoderDecoder
+from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.windows import seasonal_scales
 from rnnexp.tasks.new_series import how_read
 
@@ -69,7 +67,7 @@ class HorizonForecasts:
         return Table("", [*columns, *(Column(name, numbers=True) for name in named)], rows)
 
 
-def forecast(network: EncoderDecoder, data: HorizonData, paths: Sequence[Path]) -> HorizonForecasts:
+def forecast(network: HorizonNetwork, data: HorizonData, paths: Sequence[Path]) -> HorizonForecasts:
     """Predict the next H values of every series in these files. data: after `setup` or `restore`.
 
     A series ends with its last row that has a value. The known columns of the horizon stand in the
@@ -109,7 +107,7 @@ def _apart(raw: RawSeries) -> tuple[RawSeries, RawSeries]:
 
 
 def _known(ahead: RawSeries, series: Series, source: SeriesSource) -> np.ndarray:
-    """float64 (H, N): the known columns over the horizon.
+    """float64 (A, N): the known columns of the steps to the end of the horizon.
 
     Raises:
         UserError: one has no value at a step.
@@ -117,33 +115,39 @@ def _known(ahead: RawSeries, series: Series, source: SeriesSource) -> np.ndarray
     columns = known_columns(source)
     found = dict(zip(ahead.time, ahead.values, strict=True))
     rows = []
-    for time in source.frequency.after(np.repeat(series.time[-1:], source.horizon), _steps(source)):
+    for time in _times_after(series, source):
         row = found.get(time)
         for column in columns:
             if row is None or np.isnan(row[column]):
                 raise UserError(
                     f"{ahead.place}: column {source.columns[column]!r}, which is known over the "
                     f"horizon, has no value for {show(time)}: add the rows of the next "
-                    f"{source.horizon} steps after the last {source.columns[0]}"
+                    f"{_ahead(source)} steps after the last {source.columns[0]}"
                 )
         rows.append([] if row is None else row[columns])
-    return np.array(rows, dtype=float).reshape(source.horizon, len(columns))
+    return np.array(rows, dtype=float).reshape(_ahead(source), len(columns))
 
 
-def _steps(source: SeriesSource) -> np.ndarray:
-    return np.arange(1, source.horizon + 1)
+def _ahead(source: SeriesSource) -> int:
+    """The number of steps to the end of the horizon."""
+    return source.issue.lead + source.horizon
+
+
+def _times_after(series: Series, source: SeriesSource) -> np.ndarray:
+    """The times of the steps to the end of the horizon."""
+    ahead = np.arange(1, _ahead(source) + 1)
+    return source.frequency.after(np.repeat(series.time[-1:], len(ahead)), ahead)
 
 
 def _forecast(
-    network: EncoderDecoder, data: HorizonData, series: Series, known: np.ndarray
+    network: HorizonNetwork, data: HorizonData, series: Series, known: np.ndarray
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
-    time = source.frequency.after(np.repeat(series.time[-1:], horizon), _steps(source))
+    time = _times_after(series, source)
     calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
-    scaling = _scaling(data, series)
-    network = copy.deepcopy(network)
-    network.seasonal = torch.tensor(scaling.pop("seasonal"), dtype=torch.float64)
-    network.scaling = Scaling(**scaling)
+    trained = data.spec.series
+    place = trained.index(series.name) if series.name in trained else None
+    network = network.of_series(place, _scaling(data, series))
     values = torch.from_numpy(series.values[-source.look_back :]).unsqueeze(0)
     first = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
@@ -154,9 +158,9 @@ def _forecast(
     point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {
         "series": [series.name] * horizon,
-        "issue_time": np.datetime_as_string(np.repeat(series.time[-1:], horizon), unit="s"),
-        "step": _steps(source),
-        "timestamp": np.datetime_as_string(time, unit="s"),
+        "issue_time": np.datetime_as_string(np.repeat(time[:1], horizon), unit="s"),
+        "step": np.arange(1, horizon + 1),
+        "timestamp": np.datetime_as_string(time[-horizon:], unit="s"),
         "prediction": point,
     }
     return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})
