@@ -153,7 +153,7 @@ def _forecast(
     with torch.no_grad():
         encoded = source.conditioning.encode(calendar.unsqueeze(0))
         outputs = network(values, encoded, torch.from_numpy(known).unsqueeze(0), first)
-        quantiles = network.invert(outputs, values, first)[0].numpy()  # (H, Q)
+        quantiles = network.predict(outputs, values, first)[0].numpy()  # (H, Q)
     levels = network.levels
     point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {
