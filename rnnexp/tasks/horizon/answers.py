@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import calendar_of
 from rnnexp.data.series.grid import show
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
@@ -139,7 +138,8 @@ def _forecast(
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
     time = source.frequency.after(np.repeat(series.time[-1:], horizon), _steps(source))
-    calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
+    read = np.concatenate([series.time[-source.look_back :], time])
+    calendar = source.conditioning.calendar(read)
     scaling = _scaling(data, series)
     network = copy.deepcopy(network)
     network.seasonal = torch.tensor(scaling.pop("seasonal"), dtype=torch.float64)
