@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import calendar_of
 from rnnexp.data.series.grid import show
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
@@ -144,7 +143,8 @@ def _forecast(
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
     time = _times_after(series, source)
-    calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
+    read = np.concatenate([series.time[-source.look_back :], time])
+    calendar = source.conditioning.calendar(read)
     trained = data.spec.series
     place = trained.index(series.name) if series.name in trained else None
     network = network.of_series(place, _scaling(data, series))
