@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from rnnexp.tasks.horizon.networks.quantiles import checked_levels, ordered
 from rnnexp.tasks.horizon.spec import HorizonSpec
 
 Base = Literal["season", "week", "mean"]
+Centre = Literal["window", "series"]
 DAYS = 7  # seasons that the bases look back
 EARLIER = 3  # forecasts from earlier seasons that every step ahead reads: one for each base
 
@@ -39,12 +40,14 @@ class HorizonNetwork(nn.Module):
     only from the last step of a window but from each of its last `forks` steps. Nothing after a
     fork reaches its forecast but what is known beforehand.
 
-    base: as above. memory: half-lives, in steps, of exponential means of the known columns, which
-    are read beside them, since a house is as warm as the last day was. rectified: whether the
-    positive part of each known column is read beside it: heating and cooling both need
-    electricity. series_vector: size of a learnt vector for each series; a series that is new has
-    the mean of them. quantiles: levels, ascending, with 0.5; none: one output. dropout: also of
-    the hidden states from which the outputs are made.
+    base: as above. centre: what the inputs of the target's column are relative to: `window`, the
+    mean of the window's last seven seasons, which follows a series wherever it goes; `series`, the
+    middle of the training span of the series, so that the network reads its level. memory: half-
+    lives, in steps, of exponential means of the known columns, which are read beside them, since a
+    house is as warm as the last day was. rectified: whether the positive part of each known column
+    is read beside it: heating and cooling both need electricity. series_vector: size of a learnt
+    vector for each series; a series that is new has the mean of them. quantiles: levels, ascending,
+    with 0.5; none: one output. dropout: also of the hidden states from which the outputs are made.
 
     Raises:
         UserError: the window is too short for the base, or a setting is not as said.
@@ -62,6 +65,7 @@ class HorizonNetwork(nn.Module):
         num_layers: int = 1,
         dropout: float = 0.0,
         base: Base = "season",
+        centre: Centre = "window",
         memory: Sequence[float] = (),
         rectified: bool = False,
         series_vector: int = 0,
@@ -70,10 +74,11 @@ class HorizonNetwork(nn.Module):
         super().__init__()
         self.lead, self.ahead, self.season = spec.lead, spec.lead + spec.horizon, spec.season
         self.levels = checked_levels(quantiles)
-        self.base, self.rectified = base, rectified
+        self.base, self.centre, self.rectified = base, centre, rectified
         seasons = {"season": 1, "week": DAYS, "mean": 1}
-        if base not in seasons:
-            raise UserError(f"model.base is {base!r}: it must be one of {', '.join(seasons)}")
+        for key, value, choices in (("base", base, seasons), ("centre", centre, get_args(Centre))):
+            if value not in choices:
+                raise UserError(f"model.{key} is {value!r}: it must be one of {', '.join(choices)}")
         if spec.look_back - spec.forks + 1 < seasons[base] * spec.season:
             before = " before the first of data.forks" if spec.forks > 1 else ""
             raise UserError(
@@ -173,10 +178,13 @@ class HorizonNetwork(nn.Module):
         return self.seasonal[series].repeat_interleave(forks).unsqueeze(1)
 
     def _relative(self, y: Tensor, values: Tensor, series: Tensor, forks: int) -> Tensor:
-        """y (B, n) of the target's column, less the mean of the last seasons before the first fork,
-        in units of the scale."""
-        before = values[:, : values.shape[1] - forks + 1, 0]
-        centre = before[:, -DAYS * self.season :].mean(1, keepdim=True)
+        """y (B, n) of the target's column, less the centre, in units of the scale. The centre of a
+        window lies before its first fork."""
+        if self.centre == "series":
+            centre = self.scaling.minimum[series, :1] + self.scaling.range[series, :1] / 2
+        else:
+            before = values[:, : values.shape[1] - forks + 1, 0]
+            centre = before[:, -DAYS * self.season :].mean(1, keepdim=True)
         return ((y - centre) / self._unit(series)).to(self.scaling.range.dtype)
 
     def _covariates(
