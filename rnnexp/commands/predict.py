@@ -41,7 +41,10 @@ FILE_SETTINGS = (
 
 def main(argv: list[str]) -> int:
     parser = folder_parser(__name__, __doc__)
-    parser.usage = "rnnexp predict DIR [--text TEXT | --csv FILE] [--output FILE] [data.KEY=VALUE]"
+    parser.usage = (
+        "rnnexp predict DIR [--text TEXT | --csv FILE [--known FILE]] [--output FILE] "
+        "[data.KEY=VALUE]"
+    )
     parser.add_argument(
         "--text",
         action="append",
@@ -59,6 +62,15 @@ def main(argv: list[str]) -> int:
         "several times",
     )
     parser.add_argument(
+        "--known",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="the columns of data.known over the horizon, in the format of the run's own files, if "
+        "they do not stand in the file of --csv; may be given several times",
+    )
+    parser.add_argument(
         "--output",
         metavar="FILE",
         type=Path,
@@ -74,7 +86,12 @@ def main(argv: list[str]) -> int:
     allow(arguments.allow)
     with enough_memory():
         return predict(
-            arguments.folder, arguments.text, arguments.csv, arguments.output, arguments.overrides
+            arguments.folder,
+            arguments.text,
+            arguments.csv,
+            arguments.output,
+            arguments.overrides,
+            arguments.known,
         )
 
 
@@ -84,12 +101,14 @@ def predict(
     files: Sequence[Path] = (),
     output: Path | None = None,
     overrides: Sequence[str] = (),
+    known: Sequence[Path] = (),
 ) -> int:
     """Print the predictions of a run's best checkpoint, or write them to a file.
 
     texts: for classification; `-`, or no text at all, reads one text per line from standard input.
     files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
-    files. Returns the exit code: 0, or 1 if some of several inputs have no prediction.
+    files. known: CSV files with the known columns of the horizon. Returns the exit code: 0, or 1 if
+    some of several inputs have no prediction.
 
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
@@ -103,7 +122,7 @@ def predict(
         raise UserError("give either --text or --csv: a run is trained on texts or on series")
     _check_overrides(overrides, files)
     if output is not None:
-        _check_output(output, files)
+        _check_output(output, [*files, *known])
     run = load(folder, overrides)
     if any(line.startswith("data.frequency=") for line in overrides):
         trained = read_config(folder).data.frequency
@@ -115,7 +134,7 @@ def predict(
         complain(
             f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far"
         )
-    answers = _answers(run, texts, files)
+    answers = _answers(run, texts, files, known)
     for name in changed_files(folder, run.record):
         complain(f"{name} of {folder} is not as the run wrote it")
     failed: list[str] = getattr(answers, "failed", [])
@@ -133,9 +152,9 @@ def predict(
     return 1
 
 
-def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Answers:
-    from rnnexp.runs.loading import restore_data
-
+def _answers(
+    run: LoadedRun, texts: Sequence[str], files: Sequence[Path], known: Sequence[Path]
+) -> Answers:
     if run.task.new_data == "series":
         if not files:
             raise UserError(f"{run.folder} was trained on series: give them with --csv FILE")
@@ -147,7 +166,7 @@ def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Ans
         )
     else:
         given = _read_texts(texts)
-    return run.task.answer(run.network, restore_data(run), given)
+    return run.answer(given, known)
 
 
 # Input ------------------------------------------------------------------------------------------

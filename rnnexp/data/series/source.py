@@ -139,6 +139,17 @@ class SeriesSource(Source):
             f"{type(self).__name__} cannot read a file: implement SeriesSource.read_files"
         )
 
+    def read_known(self, path: Path) -> list[RawSeries]:
+        """The known columns alone, from another file: values (N, len(known)). For `rnnexp predict`.
+
+        Raises:
+            UserError: the source does not implement this.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot read a file of known columns: implement "
+            "SeriesSource.read_known"
+        )
+
     def files_in(self, path: Path) -> list[Path]:
         """The files that stand for a path: itself, or those of a folder that `read_files` reads."""
         return [path]

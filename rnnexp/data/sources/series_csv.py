@@ -70,11 +70,19 @@ class SeriesCsv(SeriesSource):
         )
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
+        return self._read(paths, self.value_column, self.columns[1:])
+
+    def read_known(self, path: Path) -> list[RawSeries]:
+        return self._read([path], self.known[0], self.known[1:])
+
+    def _read(
+        self, paths: Sequence[Path], first: str | None, further: Sequence[str]
+    ) -> list[RawSeries]:
         return read_series_csv(
             paths,
             datetime_column=self.datetime_column,
-            value_column=self.value_column,
-            input_columns=self.input_columns,
+            value_column=first,
+            input_columns=further,
             datetime_format=self.datetime_format,
             series_column=self.series_column,
             dialect=self.dialect,

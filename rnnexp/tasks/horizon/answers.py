@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +13,18 @@ import torch
 
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import calendar_of
-from rnnexp.data.series.grid import show
-from rnnexp.data.series.raw import RawSeries
-from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.answers import one_line
-from rnnexp.tasks.horizon.data import HorizonData, known_columns
+from rnnexp.tasks.horizon.ahead import (
+    KnownFiles,
+    horizon_times,
+    known_over_the_horizon,
+    split_at_the_last_value,
+)
+from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.network import EncoderDecoder
 from rnnexp.tasks.horizon.windows import seasonal_scales
 from rnnexp.tasks.new_series import how_read
@@ -69,29 +71,36 @@ class HorizonForecasts:
         return Table("", [*columns, *(Column(name, numbers=True) for name in named)], rows)
 
 
-def forecast(network: EncoderDecoder, data: HorizonData, paths: Sequence[Path]) -> HorizonForecasts:
+def forecast(
+    network: EncoderDecoder, data: HorizonData, paths: Sequence[Path], known: Sequence[Path] = ()
+) -> HorizonForecasts:
     """Predict the next H values of every series in these files. data: after `setup` or `restore`.
 
     A series ends with its last row that has a value. The known columns of the horizon stand in the
-    rows after it. A file or series that cannot be predicted does not stop the others.
+    rows after it, or in the files `known`. A file or series that cannot be predicted does not stop
+    the others.
 
     Raises:
         UserError: the only file or series cannot be predicted: it cannot be read in the format of
-            the run's source, has another frequency, is too short, or lacks a known value.
+            the run's source, has another frequency, is too short, or lacks a known value. Or a file
+            of `known` cannot be read.
     """
     source, notes = data.source, []
     raw, failed = read_new(source, paths)
+    known_files = KnownFiles.read(source, known, series=len(raw) + len(failed))
     rows: list[pd.DataFrame] = []
     predicted: list[Series] = []
     for one in raw:
         try:
-            past, ahead = _apart(one)
+            past, ahead = split_at_the_last_value(one)
             series, left_out = clean_new(past, source)
-            rows.append(_forecast(network, data, series, _known(ahead, series, source)))
+            columns, replaced = known_over_the_horizon(series, ahead, known_files.of(one), source)
+            rows.append(_forecast(network, data, series, columns))
         except UserError as error:
             failed[one.name if one.alone else one.place] = str(error)
             continue
         predicted.append(series)
+        notes += replaced
         if left_out:
             notes.append(f"{one_line(one.name)}: {left_out:,} rows before a long gap were left out")
     if len(failed) == 1 and not rows:
@@ -101,44 +110,11 @@ def forecast(network: EncoderDecoder, data: HorizonData, paths: Sequence[Path]) 
     return HorizonForecasts(table, data.spec.unit, notes, failed)
 
 
-def _apart(raw: RawSeries) -> tuple[RawSeries, RawSeries]:
-    """The rows up to the last one with a value, and those after it."""
-    last = int(np.flatnonzero(~np.isnan(raw.values[:, 0])).max(initial=-1)) + 1
-    past = dataclasses.replace(raw, time=raw.time[:last], values=raw.values[:last])
-    return past, dataclasses.replace(raw, time=raw.time[last:], values=raw.values[last:])
-
-
-def _known(ahead: RawSeries, series: Series, source: SeriesSource) -> np.ndarray:
-    """float64 (H, N): the known columns over the horizon.
-
-    Raises:
-        UserError: one has no value at a step.
-    """
-    columns = known_columns(source)
-    found = dict(zip(ahead.time, ahead.values, strict=True))
-    rows = []
-    for time in source.frequency.after(np.repeat(series.time[-1:], source.horizon), _steps(source)):
-        row = found.get(time)
-        for column in columns:
-            if row is None or np.isnan(row[column]):
-                raise UserError(
-                    f"{ahead.place}: column {source.columns[column]!r}, which is known over the "
-                    f"horizon, has no value for {show(time)}: add the rows of the next "
-                    f"{source.horizon} steps after the last {source.columns[0]}"
-                )
-        rows.append([] if row is None else row[columns])
-    return np.array(rows, dtype=float).reshape(source.horizon, len(columns))
-
-
-def _steps(source: SeriesSource) -> np.ndarray:
-    return np.arange(1, source.horizon + 1)
-
-
 def _forecast(
     network: EncoderDecoder, data: HorizonData, series: Series, known: np.ndarray
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
-    time = source.frequency.after(np.repeat(series.time[-1:], horizon), _steps(source))
+    time = horizon_times(series, source)
     calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
     scaling = _scaling(data, series)
     network = copy.deepcopy(network)
@@ -155,7 +131,7 @@ def _forecast(
     table = {
         "series": [series.name] * horizon,
         "issue_time": np.datetime_as_string(np.repeat(series.time[-1:], horizon), unit="s"),
-        "step": _steps(source),
+        "step": np.arange(1, horizon + 1),
         "timestamp": np.datetime_as_string(time, unit="s"),
         "prediction": point,
     }

@@ -41,6 +41,7 @@ class Horizon(Task):
     spec_class = HorizonSpec
     data_module = HorizonData
     new_data = "series"
+    takes_known = True
 
     network: EncoderDecoder
     spec: HorizonSpec
@@ -138,9 +139,13 @@ class Horizon(Task):
 
     @classmethod
     def answer(
-        cls, network: EncoderDecoder, data: HorizonData, given: Sequence[Path]
+        cls,
+        network: EncoderDecoder,
+        data: HorizonData,
+        given: Sequence[Path],
+        known: Sequence[Path] = (),
     ) -> HorizonForecasts:
-        return forecast(network, data, given)
+        return forecast(network, data, given, known)
 
     def predictions_table(self, data: HorizonData) -> pd.DataFrame:
         """One row per step of a test window: series, issue_time, the last step that the network has
