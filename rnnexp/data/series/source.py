@@ -13,6 +13,7 @@ from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.frequency import Frequency
+from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
 from rnnexp.data.series.windows import Store
@@ -49,8 +50,9 @@ class SeriesSource(Source):
     season: steps in one period of the series; None: a day, or a week for daily series, or a year
     for steps of weeks, months and quarters.
     validation_stride: stride, in rows, of the evaluation windows of the validation span.
-    horizon: steps that are predicted. stride: of these steps each has one training window of a
-    horizon, at a random place. known: further columns that are known over the horizon.
+    horizon: steps that are predicted. issue: when, in evaluation. stride: of these steps each has
+    one training window of a horizon, at a random place. forks: of these last steps of a training
+    window, each gives a forecast. known: further columns that are known over the horizon.
     validation_windows, test_windows: the number of horizons, one after the other, of which the span
     consists; None: the fraction decides. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
@@ -90,11 +92,14 @@ class SeriesSource(Source):
         validation_windows: int | None = None,
         test_windows: int | None = None,
         last_rows: int | None = None,
+        issue: Issue | None = None,
+        forks: int = 1,
     ) -> None:
         for key, value in {
             "look_back": look_back,
             "horizon": horizon,
             "stride": stride,
+            "forks": forks,
             "validation_windows": 1 if validation_windows is None else validation_windows,
             "test_windows": 1 if test_windows is None else test_windows,
             "last_rows": 1 if last_rows is None else last_rows,
@@ -115,7 +120,12 @@ class SeriesSource(Source):
         self.frequency, self.datetime_format = Frequency(frequency), datetime_format
         self.season = season or self.frequency.season
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
+        if forks > look_back:
+            raise UserError(
+                f"data.forks is {forks}: a window has data.look_back={look_back} steps, lower it"
+            )
         self.horizon, self.stride, self.known = horizon, stride, list(known)
+        self.issue, self.forks = issue or Issue(), forks
         self.validation_windows, self.test_windows = validation_windows, test_windows
         self.last_rows = last_rows
         self.skip_short = skip_short

@@ -38,6 +38,7 @@ MODULES = {  # old -> current module, for the classes that a config names
     "rnnexp.nn.forecaster": "rnnexp.tasks.forecasting.network",
     "rnnexp.tasks.classification": "rnnexp.tasks.classification.task",
     "rnnexp.tasks.forecasting": "rnnexp.tasks.forecasting.task",
+    "rnnexp.tasks.horizon.network": "rnnexp.tasks.horizon.networks.encoder_decoder",
 }
 BASELINES = {  # old -> current name
     "last_value": "naive",

@@ -25,10 +25,10 @@ def split_at_the_last_value(raw: RawSeries) -> tuple[RawSeries, RawSeries]:
     return past, dataclasses.replace(raw, time=raw.time[last:], values=raw.values[last:])
 
 
-def horizon_times(series: Series, source: SeriesSource) -> np.ndarray:
-    """datetime64[s] (H,): the steps after the end of a series."""
-    steps = np.arange(1, source.horizon + 1)
-    return source.frequency.after(np.repeat(series.time[-1:], source.horizon), steps)
+def times_ahead(series: Series, source: SeriesSource) -> np.ndarray:
+    """datetime64[s] (A,): the steps after the end of a series, to the end of the horizon."""
+    steps = np.arange(1, source.issue.lead + source.horizon + 1)
+    return source.frequency.after(np.repeat(series.time[-1:], len(steps)), steps)
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class KnownFiles:
 def known_over_the_horizon(
     series: Series, ahead: RawSeries, given: Sequence[RawSeries], source: SeriesSource
 ) -> tuple[np.ndarray, list[str]]:
-    """The known columns over the horizon, float64 (H, N), and a sentence on the values in which
-    the files contradict each other: those of --known win.
+    """The known columns of the steps to the end of the horizon, float64 (A, N). Where the file of
+    the series and those of --known differ, the latter win, and a sentence says so.
 
     ahead: the rows of the series after its last value. given: its rows in the files of --known, of
     which those outside the horizon are not used.
@@ -97,7 +97,7 @@ def known_over_the_horizon(
     Raises:
         UserError: a column has no value at a step, or two files of --known have different ones.
     """
-    times, columns = horizon_times(series, source), known_columns(source)
+    times, columns = times_ahead(series, source), known_columns(source)
     own = _at(times, ahead.time, ahead.values[:, columns], source)
     found = np.full_like(own, np.nan)
     for one in given:
@@ -120,7 +120,7 @@ def known_over_the_horizon(
     if np.isnan(found).any():
         step, column = np.argwhere(np.isnan(found))[0]
         place = given[-1].place if given else ahead.place
-        add = f"add the rows of the next {source.horizon} steps after the last {source.columns[0]}"
+        add = f"add the rows of the next {len(times)} steps after the last {source.columns[0]}"
         raise UserError(
             f"{place}: column {source.known[column]!r}, which is known over the horizon, has no "
             f"value for {show(times[step])}: {add} ({show(series.time[-1])})"
@@ -132,7 +132,7 @@ def known_over_the_horizon(
 def _at(
     times: np.ndarray, time: np.ndarray, values: np.ndarray, source: SeriesSource
 ) -> np.ndarray:
-    """(H, N): the values (K, N) of the rows at these times (H,), NaN where there is none. Rows of
+    """(A, N): the values (K, N) of the rows at these times (A,), NaN where there is none. Rows of
     equal time are merged as in the training."""
     inside = np.isin(time, times)
     found = np.full((len(times), values.shape[1]), np.nan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +14,16 @@ from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import calendar_of
 from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.errors import UserError
-from rnnexp.nn.scaling import Scaling
 from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.answers import one_line
 from rnnexp.tasks.horizon.ahead import (
     KnownFiles,
-    horizon_times,
     known_over_the_horizon,
     split_at_the_last_value,
+    times_ahead,
 )
 from rnnexp.tasks.horizon.data import HorizonData
-from rnnexp.tasks.horizon.network import EncoderDecoder
+from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.windows import seasonal_scales
 from rnnexp.tasks.new_series import how_read
 
@@ -72,7 +70,7 @@ class HorizonForecasts:
 
 
 def forecast(
-    network: EncoderDecoder, data: HorizonData, paths: Sequence[Path], known: Sequence[Path] = ()
+    network: HorizonNetwork, data: HorizonData, paths: Sequence[Path], known: Sequence[Path] = ()
 ) -> HorizonForecasts:
     """Predict the next H values of every series in these files. data: after `setup` or `restore`.
 
@@ -111,15 +109,14 @@ def forecast(
 
 
 def _forecast(
-    network: EncoderDecoder, data: HorizonData, series: Series, known: np.ndarray
+    network: HorizonNetwork, data: HorizonData, series: Series, known: np.ndarray
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
-    time = horizon_times(series, source)
+    time = times_ahead(series, source)
     calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
-    scaling = _scaling(data, series)
-    network = copy.deepcopy(network)
-    network.seasonal = torch.tensor(scaling.pop("seasonal"), dtype=torch.float64)
-    network.scaling = Scaling(**scaling)
+    trained = data.spec.series
+    place = trained.index(series.name) if series.name in trained else None
+    network = network.of_series(place, _scaling(data, series))
     values = torch.from_numpy(series.values[-source.look_back :]).unsqueeze(0)
     first = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
@@ -130,9 +127,9 @@ def _forecast(
     point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {
         "series": [series.name] * horizon,
-        "issue_time": np.datetime_as_string(np.repeat(series.time[-1:], horizon), unit="s"),
+        "issue_time": np.datetime_as_string(np.repeat(time[:1], horizon), unit="s"),
         "step": np.arange(1, horizon + 1),
-        "timestamp": np.datetime_as_string(time, unit="s"),
+        "timestamp": np.datetime_as_string(time[-horizon:], unit="s"),
         "prediction": point,
     }
     return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})

@@ -18,8 +18,8 @@ from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of,
 
 
 class HorizonData(SeriesData):
-    """One training window in every `stride` steps, at a random place. Evaluation windows lie one
-    horizon after the other; the last one ends with its span.
+    """One training window in every `stride` steps, at a random place. The evaluation windows end
+    where `source.issue` says.
 
     scaling: has `seasonal` too, the scale of the training span of each series.
     """
@@ -67,12 +67,14 @@ class HorizonData(SeriesData):
             look_back=source.look_back,
             horizon=source.horizon,
             season=source.season,
+            lead=source.issue.lead,
+            forks=source.forks,
         )
 
     def training_starts(self, epoch: int) -> Tensor:
         """One window in every `stride` steps, at a place of its own in each epoch."""
         source = self.source
-        window, stride = source.look_back + source.horizon, source.stride
+        window, stride = source.look_back + source.issue.lead + source.horizon, source.stride
         places = torch.cat(
             [torch.arange(a, b - window - stride + 2, stride) for a, b in source.training_spans()]
         )
@@ -88,8 +90,8 @@ class HorizonData(SeriesData):
             first = split.validation if span == "test" else split.train
             end = int(one.row_step[last]) if last < len(one.row_step) else len(one.time)
             begin = int(one.row_step[first]) if first < len(one.row_step) else end
-            count = (end - begin) // source.horizon
-            issued = end - source.horizon * torch.arange(count, 0, -1)  # the first predicted step
+            minutes = source.store.calendar[firsts[number] : firsts[number + 1], 0]
+            issued = source.issue.steps(minutes, begin, end, source.horizon, source.season)
             issued = issued[issued >= source.look_back]
             starts.append(firsts[number] + issued - source.look_back)
             scales.append(self._scales(number, issued))
@@ -105,11 +107,11 @@ class HorizonData(SeriesData):
 
     def times(self, windows: HorizonWindows) -> np.ndarray:
         """datetime64 (n, H): the times of the predicted steps."""
-        return self._times(windows, np.arange(self.source.horizon))
+        return self._times(windows, self.source.issue.lead + np.arange(self.source.horizon))
 
     def issue_times(self, windows: HorizonWindows) -> np.ndarray:
-        """datetime64 (n,): the time of the last step of each window, from which it predicts."""
-        return self._times(windows, np.array([-1]))[:, 0]
+        """datetime64 (n,): the issue time of each window, the first step that it does not hold."""
+        return self._times(windows, np.array([0]))[:, 0]
 
     def _times(self, windows: HorizonWindows, steps: np.ndarray) -> np.ndarray:
         time = np.concatenate([one.time for one in self.source.series])
@@ -128,12 +130,15 @@ class HorizonData(SeriesData):
         """All that the baselines on the test windows depend on."""
         windows = self.windows("test")
         tested = self.identity_of(windows.start, windows.scale)
-        return {"task": "horizon", "horizon": self.source.horizon, **tested}
+        lead, horizon = self.source.issue.lead, self.source.horizon
+        return {"task": "horizon", "lead": lead, "horizon": horizon, **tested}
 
     # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.training_windows, self._batch)
+        return BatchLoader(
+            self.training_windows, lambda start: self._batch(start, forks=self.spec.forks)
+        )
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         has_windows = self.source.validates and len(self.windows("validation"))
@@ -150,9 +155,18 @@ class HorizonData(SeriesData):
 
         return BatchLoader(SequentialBatches(len(windows), self.source.eval_batch_size), batch)
 
-    def _batch(self, start: Tensor, scale: Tensor | None = None) -> HorizonBatch:
+    def _batch(self, start: Tensor, scale: Tensor | None = None, forks: int = 1) -> HorizonBatch:
         source = self.source
-        return batch_of(source.store, start, source.look_back, source.horizon, self.known, scale)
+        return batch_of(
+            source.store,
+            start,
+            source.look_back,
+            source.issue.lead,
+            source.horizon,
+            self.known,
+            scale,
+            forks,
+        )
 
 
 def known_columns(source: SeriesSource) -> list[int]:

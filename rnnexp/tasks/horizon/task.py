@@ -20,7 +20,8 @@ from rnnexp.tasks.horizon.metrics import (
     horizon_metrics_by_series,
     metrics_by_level,
 )
-from rnnexp.tasks.horizon.network import EncoderDecoder, checked_levels
+from rnnexp.tasks.horizon.networks.network import HorizonNetwork
+from rnnexp.tasks.horizon.networks.quantiles import checked_levels
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch
 from rnnexp.tasks.metric import Metric
@@ -43,12 +44,12 @@ class Horizon(Task):
     new_data = "series"
     takes_known = True
 
-    network: EncoderDecoder
+    network: HorizonNetwork
     spec: HorizonSpec
 
     def __init__(
         self,
-        network: EncoderDecoder,
+        network: HorizonNetwork,
         spec: HorizonSpec,
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
@@ -65,12 +66,15 @@ class Horizon(Task):
         return int(batch.weight.sum())
 
     def _outputs(self, batch: HorizonBatch) -> Tensor:
-        outputs: Tensor = self.network(batch.values, batch.calendar, batch.known, batch.series)
+        outputs: Tensor = self.network(
+            batch.values, batch.calendar, batch.known, batch.series, _forks(batch)
+        )
         return outputs
 
     def _loss(self, outputs: Tensor, batch: HorizonBatch) -> Tensor:
-        target = self.network.scale(batch.target, batch.values, batch.series)
-        return 2 * pinball(outputs, target, self.levels or (0.5,), batch.weight)
+        target = self.network.scale(batch.target, batch.values, batch.series, _forks(batch))
+        weight = batch.weight[:, : outputs.shape[1]]  # fewer steps may be trained than predicted
+        return 2 * pinball(outputs, target, self.levels or (0.5,), weight)
 
     def validation_step(self, batch: HorizonBatch, batch_index: int) -> None:
         outputs = self._outputs(batch)
@@ -140,7 +144,7 @@ class Horizon(Task):
     @classmethod
     def answer(
         cls,
-        network: EncoderDecoder,
+        network: HorizonNetwork,
         data: HorizonData,
         given: Sequence[Path],
         known: Sequence[Path] = (),
@@ -148,8 +152,9 @@ class Horizon(Task):
         return forecast(network, data, given, known)
 
     def predictions_table(self, data: HorizonData) -> pd.DataFrame:
-        """One row per step of a test window: series, issue_time, the last step that the network has
-        seen, step, timestamp, target, prediction, and with quantiles q0.1, ..."""
+        """One row per step of a test window: series, issue_time, the first step that the network
+        has not seen, step of the horizon, timestamp, target, prediction, and with quantiles q0.1,
+        ..."""
         windows = data.windows("test")
         target = self.predictions["target"].numpy()
         count, horizon = target.shape  # fewer windows with trainer.limit_test_batches
@@ -167,3 +172,7 @@ class Horizon(Task):
         for place, level in enumerate(self.levels):
             table[f"q{level:g}"] = self.predictions["quantiles"][..., place].numpy().ravel()
         return pd.DataFrame(table)
+
+
+def _forks(batch: HorizonBatch) -> int:
+    return len(batch.target) // len(batch.values)

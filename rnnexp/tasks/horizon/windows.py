@@ -11,17 +11,19 @@ from rnnexp.data.series.windows import Store
 
 
 class HorizonBatch(NamedTuple):
-    """B windows of T steps of C columns, and the H steps after each; values in original units.
+    """B windows of T steps of C columns, and the A steps after each, the last H of which are
+    predicted; values in original units. With F forks, the last F steps of a window are each
+    followed by a horizon of their own.
 
     Nothing of the steps after the window is in it but the time, the known columns and the target.
     """
 
     values: Tensor  # (B, T, C) float64
-    calendar: Tensor  # (B, T + H, K) float32, K time features
-    known: Tensor  # (B, H, N) float64, the N known columns over the horizon
+    calendar: Tensor  # (B, T + A, K) float32, K time features
+    known: Tensor  # (B, A, N) float64, the N known columns after the window
     series: Tensor  # (B,) int64
-    target: Tensor  # (B, H) float64
-    weight: Tensor  # (B, H) bool: which targets are in the data, and not a repair
+    target: Tensor  # (B F, H) float64
+    weight: Tensor  # (B F, H) bool: which targets are in the data, and not a repair
     scale: Tensor | None = None  # (B,) float64, of MASE; None in training
 
 
@@ -30,7 +32,7 @@ class HorizonWindows:
     """n evaluation windows.
 
     start: (n,) int64, the first step of each window in the store. scale: (n,) float64, the mean of
-    |y(t) - y(t-season)| over all steps of its series before its horizon, without repairs.
+    |y(t) - y(t-season)| over all steps of its series before the issue time, without repairs.
     """
 
     start: Tensor
@@ -44,13 +46,16 @@ def batch_of(
     store: Store,
     start: Tensor,
     look_back: int,
+    lead: int,
     horizon: int,
     known: Sequence[int],
     scale: Tensor | None = None,
+    forks: int = 1,
 ) -> HorizonBatch:
     """The windows that begin at store positions `start` (B,). known: columns."""
-    values, calendar, series = store.inputs(start, look_back + horizon)
-    after = (start + look_back).unsqueeze(1) + torch.arange(horizon)  # (B, H)
+    values, calendar, series = store.inputs(start, look_back + lead + horizon)
+    issued = (start + look_back - forks + 1).unsqueeze(1) + torch.arange(forks)  # (B, F)
+    after = issued.view(-1, 1) + lead + torch.arange(horizon)  # (B F, H)
     return HorizonBatch(
         values[:, :look_back],
         calendar,

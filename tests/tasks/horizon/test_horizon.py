@@ -15,7 +15,7 @@ from rnnexp.config import compose
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data, build_network
 from rnnexp.tasks.horizon.metrics import horizon_metrics
-from rnnexp.tasks.horizon.network import checked_levels, ordered
+from rnnexp.tasks.horizon.networks.quantiles import checked_levels, ordered
 from tests.support.shrink import QUIET, TINY
 
 Capture = pytest.CaptureFixture[str]
@@ -61,9 +61,9 @@ def test_a_run_repeats_and_its_tables_are_its_metrics(here: Path, capsys: Captur
     last = shop()["time"].iloc[-1]
     assert table["timestamp"].iloc[-1] == f"{last.replace(' ', 'T')}:00"
     assert table["issue_time"].unique().tolist() == [
-        "2024-01-27T03:00:00",
-        "2024-01-28T03:00:00",
-        "2024-01-29T03:00:00",
+        "2024-01-27T04:00:00",
+        "2024-01-28T04:00:00",
+        "2024-01-29T04:00:00",
     ]
     sold = shop()["sold"].to_numpy()
     assert table["target"].tolist() == sold[-72:].tolist()
@@ -148,7 +148,7 @@ def test_a_new_file_holds_what_is_known_of_the_horizon(here: Path, capsys: Captu
     pd.concat([past, ahead]).to_csv("shop.csv", index=False)
     found = rnnexp.load(folder).predict("shop.csv")
     assert found["step"].tolist() == list(range(1, 25))
-    assert found["issue_time"].unique().tolist() == ["2024-01-09T07:00:00"]
+    assert found["issue_time"].unique().tolist() == ["2024-01-09T08:00:00"]
     assert found["timestamp"].iloc[-1] == "2024-01-10T07:00:00"
     assert (found["q0.1"] <= found["q0.9"]).all()
 

@@ -1,0 +1,42 @@
+"""Quantiles as outputs of a network."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnexp.errors import UserError
+
+
+def checked_levels(quantiles: Sequence[float]) -> tuple[float, ...]:
+    """The levels of quantiles.
+
+    Raises:
+        UserError: they are not ascending numbers between 0 and 1 with 0.5 among them.
+    """
+    levels = tuple(quantiles)
+    if not all(isinstance(level, float) and 0 < level < 1 for level in levels):
+        raise UserError(f"task.quantiles is {list(levels)}: a level lies between 0 and 1")
+    if list(levels) != sorted(set(levels)):
+        raise UserError(f"task.quantiles is {list(levels)}: the levels must ascend")
+    if levels and 0.5 not in levels:
+        raise UserError(
+            f"task.quantiles is {list(levels)}: it must contain 0.5, the point forecast"
+        )
+    return levels
+
+
+def ordered(outputs: Tensor, levels: Sequence[float]) -> Tensor:
+    """Outputs (..., Q) as quantiles that do not cross; without levels as they are.
+
+    The median is an output, and the others lie above and below it by sums of positive outputs.
+    """
+    if len(levels) < 2:
+        return outputs
+    middle = levels.index(0.5)
+    median = outputs[..., middle : middle + 1]
+    gaps = functional.softplus(outputs)
+    above = median + gaps[..., middle + 1 :].cumsum(-1)
+    below = median - gaps[..., :middle].flip(-1).cumsum(-1).flip(-1)
+    return torch.cat([below, median, above], -1)
