@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnexp import console
 from rnnexp.commands.shared.options import allow, folder_parser
 from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
-from rnnexp.files import csv_text, json_text, write_text
+from rnnexp.files import csv_text, json_text, write_text, written_beside
 from rnnexp.printing import complain
 from rnnexp.process.memory import enough_memory
 from rnnexp.runs.locations import is_location
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rnnexp.tasks.answers import Answers
 
 STDIN = "-"
+TABLES, PICTURES = (".csv", ".json"), (".png", ".svg", ".pdf")  # endings of --output
 # Settings of how a file is read. Others would not fit the trained network.
 FILE_SETTINGS = (
     "data.cleaning.",
@@ -74,7 +76,8 @@ def main(argv: list[str]) -> int:
         "--output",
         metavar="FILE",
         type=Path,
-        help="write to this .csv or .json file instead of printing",
+        help="write to this file instead of printing: .csv or .json; or .png, .svg or .pdf, a "
+        "picture of forecasts over a horizon",
     )
     parser.add_argument(
         "overrides",
@@ -135,20 +138,33 @@ def predict(
             f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far"
         )
     answers = _answers(run, texts, files, known)
+    if output is not None and output.suffix in PICTURES and not hasattr(answers, "figure"):
+        raise UserError(
+            f"--output {output}: there is no picture of predictions of this kind, give a file that "
+            f"ends in {' or '.join(TABLES)}"
+        )
     for name in changed_files(folder, run.record):
         complain(f"{name} of {folder} is not as the run wrote it")
     failed: list[str] = getattr(answers, "failed", [])
     for note in [*answers.notes, *failed]:
         complain(note)
+    rows = len(answers.frame())
     if output is None:
         console.show(answers.table())
-    else:
+    elif output.suffix in TABLES:
         _write(answers, output)
-        console.show(f"predictions in {output}: {len(answers.frame()) - len(failed):,}")
+        console.show(f"predictions in {output}: {rows - len(failed):,}")
+    elif rows > len(failed):
+        _draw(answers, output)
+        console.show(f"a picture of the predictions in {output}")
     if not failed:
         return 0
-    where = f"; their rows in {output} have an error in the place of it" if output else ""
-    complain(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
+    where = ""
+    if output is not None and output.suffix in TABLES:
+        where = f"; their rows in {output} have an error in the place of it"
+    complain(
+        f"without a prediction: {len(failed):,} of {getattr(answers, 'inputs', rows):,}{where}"
+    )
     return 1
 
 
@@ -211,8 +227,11 @@ def _lines_of_stdin() -> list[str]:
 
 def _check_output(output: Path, files: Sequence[Path]) -> None:
     """Check the output file before any work is done."""
-    if output.suffix not in (".csv", ".json"):
-        raise UserError(f"--output {output}: give a file that ends in .csv or .json")
+    if output.suffix not in (*TABLES, *PICTURES):
+        raise UserError(
+            f"--output {output}: give a file that ends in {', '.join(TABLES)}, or, for a picture "
+            f"of forecasts over a horizon, in {', '.join(PICTURES)}"
+        )
     if output.is_dir() or not output.parent.is_dir():
         wrong = output if output.is_dir() else output.parent
         what = "is a folder" if output.is_dir() else "does not exist"
@@ -228,7 +247,19 @@ def _write(answers: Answers, output: Path) -> None:
         text = csv_text(frame)
     else:
         text = json_text(frame.to_dict(orient="records"), ensure_ascii=False)
-    try:
+    with _writing(output):
         write_text(output, text)
+
+
+def _draw(answers: Any, output: Path) -> None:
+    """Draw a picture, in the format of the suffix."""
+    with _writing(output), written_beside(output) as beside:
+        answers.figure().savefig(beside, format=output.suffix[1:], dpi=110)
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"--output {output}: it cannot be written ({error.strerror})") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,9 @@ import torch
 
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import calendar_of
+from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.errors import UserError
-from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.answers import one_line
 from rnnexp.tasks.horizon.ahead import (
     KnownFiles,
@@ -23,50 +22,10 @@ from rnnexp.tasks.horizon.ahead import (
     times_ahead,
 )
 from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.forecasts import HorizonForecasts
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.windows import seasonal_scales
 from rnnexp.tasks.new_series import how_read
-
-
-@dataclass(frozen=True)
-class HorizonForecasts:
-    """The next H values of series, in original units: a row for every step of each.
-
-    notes: sentences on how the series were read. unread: the file or series that could not be
-    predicted, and why.
-    """
-
-    rows: pd.DataFrame
-    unit: str
-    notes: list[str]
-    unread: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> list[str]:
-        return list(self.unread.values())
-
-    def frame(self) -> pd.DataFrame:
-        """One row per step: series, issue_time, step, timestamp, prediction, with quantiles q0.1,
-        ..., and unit; and if a series failed, a row of it with error."""
-        frame = self.rows.assign(unit=self.unit)
-        if not self.unread:
-            return frame
-        lost = pd.DataFrame({"series": list(self.unread), "error": self.failed})
-        return pd.concat([frame, lost.assign(unit=self.unit)], ignore_index=True)
-
-    def table(self) -> Table:
-        """One row per step."""
-        values = [name for name in self.rows if name == "prediction" or str(name).startswith("q0.")]
-        rows = [
-            [one_line(row["series"]), row["timestamp"].replace("T", " ")]
-            + [number(row[name]) for name in values]
-            for row in self.rows.to_dict("records")
-        ]
-        rows += [[one_line(name), "failed", *("" for _ in values)] for name in self.unread]
-        unit = f", {self.unit}" if self.unit else ""
-        named = [f"{name}{unit}" if name == "prediction" else str(name) for name in values]
-        columns = [Column("series"), Column("for")]
-        return Table("", [*columns, *(Column(name, numbers=True) for name in named)], rows)
 
 
 def forecast(
@@ -105,7 +64,15 @@ def forecast(
         raise UserError(*failed.values())
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
     notes += how_read(raw, predicted, data.spec.series, source)
-    return HorizonForecasts(table, data.spec.unit, notes, failed)
+    history = {one.name: _history(one, source) for one in predicted}
+    return HorizonForecasts(table, data.spec.unit, notes, failed, history)
+
+
+def _history(series: Series, source: SeriesSource) -> pd.Series:
+    """The values before the forecast, for its picture: three seasons, or twice the horizon."""
+    last = slice(-max(3 * source.season, 2 * source.horizon), None)
+    values = np.where(series.observed, series.values[:, 0], np.nan)
+    return pd.Series(values[last], pd.DatetimeIndex(series.time[last]), name="value")
 
 
 def _forecast(

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.tables import Column, Table, number
-from rnnexp.tasks.horizon.answers import HorizonForecasts, forecast
+from rnnexp.tasks.horizon.answers import forecast
 from rnnexp.tasks.horizon.baselines import horizon_baselines
 from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.forecasts import HorizonForecasts
 from rnnexp.tasks.horizon.losses import pinball
 from rnnexp.tasks.horizon.metrics import (
     described,
