@@ -33,9 +33,12 @@ FILE_SETTINGS = (
     "data.encoding=",
     "data.frequency=",
     "data.input_columns=",
+    "data.known=",
     "data.missing=",
+    "data.observed=",
     "data.separator=",
     "data.series_column=",
+    "data.static=",
     "data.thousands=",
     "data.value_column=",
 )

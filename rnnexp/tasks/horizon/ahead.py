@@ -15,7 +15,6 @@ from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.errors import UserError
 from rnnexp.tasks.answers import listed, one_line
-from rnnexp.tasks.horizon.data import known_columns
 
 
 def split_at_the_last_value(raw: RawSeries) -> tuple[RawSeries, RawSeries]:
@@ -97,7 +96,7 @@ def known_over_the_horizon(
     Raises:
         UserError: a column has no value at a step, or two files of --known have different ones.
     """
-    times, columns = times_ahead(series, source), known_columns(source)
+    times, columns = times_ahead(series, source), source.known_columns
     own = _at(times, ahead.time, ahead.values[:, columns], source)
     found = np.full_like(own, np.nan)
     for one in given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,8 @@ def forecast(
             past, ahead = split_at_the_last_value(one)
             series, left_out = clean_new(past, source)
             columns, replaced = known_over_the_horizon(series, ahead, known_files.of(one), source)
-            rows.append(_forecast(network, data, series, columns))
+            scaling = _scaling(data, series, source.static_values(one))
+            rows.append(_forecast(network, data, series, columns, scaling))
         except UserError as error:
             failed[one.name if one.alone else one.place] = str(error)
             continue
@@ -76,14 +78,18 @@ def _history(series: Series, source: SeriesSource) -> pd.Series:
 
 
 def _forecast(
-    network: HorizonNetwork, data: HorizonData, series: Series, known: np.ndarray
+    network: HorizonNetwork,
+    data: HorizonData,
+    series: Series,
+    known: np.ndarray,
+    scaling: dict[str, Any],
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
     time = times_ahead(series, source)
     calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
     trained = data.spec.series
     place = trained.index(series.name) if series.name in trained else None
-    network = network.of_series(place, _scaling(data, series))
+    network = network.of_series(place, scaling)
     values = torch.from_numpy(series.values[-source.look_back :]).unsqueeze(0)
     first = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
@@ -102,15 +108,17 @@ def _forecast(
     return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})
 
 
-def _scaling(data: HorizonData, series: Series) -> dict[str, list]:
-    """The run's scaling of a series; a series that is new is scaled by its own history.
+def _scaling(data: HorizonData, series: Series, static: Sequence[float]) -> dict[str, Any]:
+    """The run's scaling of a series; a series that is new is scaled by its own history. The static
+    values are those of its file.
 
     Raises:
         UserError: the series repeats itself after a season, so that it has no scale.
     """
+    own: dict[str, Any] = {"static": data.standardised([static])} if static else {}
     if series.name in data.spec.series:
         place = data.spec.series.index(series.name)
-        return {key: [values[place]] for key, values in data.scaling.items()}
+        return {key: [values[place]] for key, values in data.scaling.items()} | own
     season, steps = data.source.season, torch.tensor([len(series.time)])
     values, observed = torch.from_numpy(series.values[:, 0]), torch.from_numpy(series.observed)
     scale = float(seasonal_scales(values, observed, season, steps)) if season < steps else 0.0
@@ -119,5 +127,5 @@ def _scaling(data: HorizonData, series: Series) -> dict[str, list]:
             f"series {series.name!r} is new, and has no change over data.season={season} steps to "
             "be scaled by: give a longer file"
         )
-    own = data.source.normalization.scaling([series], [len(series.time)])
-    return {**own, "seasonal": [scale]}
+    fitted = data.source.normalization.scaling([series], [len(series.time)])
+    return {**fitted, "seasonal": [scale]} | own

@@ -1,5 +1,6 @@
 """The spec of the horizon task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnexp.data.loading.module import Spec
@@ -11,7 +12,8 @@ class HorizonSpec(Spec):
     first. known: those that are known over the horizon. unit: unit of the target. calendar: number
     of time features. look_back: steps of a window, which ends at the issue time. lead: steps from
     the issue time to the first predicted one. horizon: steps that are predicted. season: steps in
-    one period of the series. forks: steps of a training window from which a forecast is made."""
+    one period of the series. forks: steps of a training window from which a forecast is made.
+    static: names of the columns that are the same in all rows of a series."""
 
     series: list[str]
     columns: list[str]
@@ -23,3 +25,4 @@ class HorizonSpec(Spec):
     season: int
     lead: int = 0
     forks: int = 1
+    static: Sequence[str] = ()
