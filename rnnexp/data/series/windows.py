@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import Conditioning, calendar_of
+from rnnexp.data.series.conditioning import Conditioning
 
 
 class SeriesBatch(NamedTuple):
@@ -41,15 +41,15 @@ class Windows:
 class Store:
     """All series of a data set, concatenated: M steps.
 
-    values (M, C) float64, calendar (M, 4) int16, observed (M,) bool. Series s consists of the steps
-    first[s] .. first[s + 1] - 1.
+    values (M, C) float64, calendar (M, n) int16, the conditioning's integers, observed (M,) bool.
+    Series s consists of the steps first[s] .. first[s + 1] - 1.
     """
 
     def __init__(self, series: list[Series], conditioning: Conditioning) -> None:
         lengths = [len(one.time) for one in series]
         self.first = torch.tensor([0, *np.cumsum(lengths)])
         self.values = torch.from_numpy(np.concatenate([one.values for one in series]))
-        self.calendar = torch.cat([calendar_of(one.time) for one in series])
+        self.calendar = torch.cat([conditioning.calendar(one.time) for one in series])
         self.observed = torch.from_numpy(np.concatenate([one.observed for one in series]))
         self.conditioning = conditioning
 
@@ -61,7 +61,7 @@ class Store:
         """Windows of `length` steps from each start (B,): values (B, T, C), time features
         (B, T, K), series (B,)."""
         values = self.values.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, C)
-        calendar = self.calendar.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, 4)
+        calendar = self.calendar.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, n)
         return values, self.conditioning.encode(calendar), self.series_of(start)
 
     def next_value_batch(self, start: Tensor, length: int) -> SeriesBatch:

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import calendar_of
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.errors import UserError
@@ -86,7 +85,8 @@ def _forecast(
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
     time = times_ahead(series, source)
-    calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
+    read = np.concatenate([series.time[-source.look_back :], time])
+    calendar = source.conditioning.calendar(read)
     trained = data.spec.series
     place = trained.index(series.name) if series.name in trained else None
     network = network.of_series(place, scaling)
@@ -95,7 +95,7 @@ def _forecast(
     with torch.no_grad():
         encoded = source.conditioning.encode(calendar.unsqueeze(0))
         outputs = network(values, encoded, torch.from_numpy(known).unsqueeze(0), first)
-        quantiles = network.invert(outputs, values, first)[0].numpy()  # (H, Q)
+        quantiles = network.predict(outputs, values, first)[0].numpy()  # (H, Q)
     levels = network.levels
     point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {

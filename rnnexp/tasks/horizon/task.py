@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.series.source import SeriesSource
+from rnnexp.errors import UserError
 from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.horizon.answers import forecast
 from rnnexp.tasks.horizon.baselines import horizon_baselines
+from rnnexp.tasks.horizon.conformal import margins_of
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.forecasts import HorizonForecasts
 from rnnexp.tasks.horizon.losses import pinball
@@ -33,7 +35,9 @@ class Horizon(Task):
     """Trains a network by the pinball loss of its quantiles, or without quantiles by the mean
     absolute error, both in units of the scale of the series.
 
-    quantiles: levels, ascending, with 0.5.
+    quantiles: levels, ascending, with 0.5. conformal: whether they are moved so that they hold on
+    the validation windows (`rnnexp.tasks.horizon.conformal`); the metrics of the validation are
+    those before.
 
     `predictions` has, in the order of the test windows, `prediction` (n, H), `target` (n, H), NaN
     where the data have none, and with quantiles `quantiles` (n, H, Q); float64, original units.
@@ -55,10 +59,18 @@ class Horizon(Task):
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
         quantiles: Sequence[float] = (),
+        conformal: bool = False,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
-        self.levels = checked_levels(quantiles)
+        self.levels, self.conformal = checked_levels(quantiles), conformal
         self._evaluated: list[tuple[Tensor, ...]] = []
+
+    def on_fit_start(self) -> None:
+        if self.conformal and not self.trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
+            raise UserError(
+                "task.conformal=true moves the quantiles by the errors on the validation windows, "
+                "and there are none: set data.validation_windows, or task.conformal=false"
+            )
 
     def batch_loss(self, batch: HorizonBatch) -> Tensor:
         return self._loss(self._outputs(batch), batch)
@@ -80,15 +92,20 @@ class Horizon(Task):
     def validation_step(self, batch: HorizonBatch, batch_index: int) -> None:
         outputs = self._outputs(batch)
         self.log("val/loss", self._loss(outputs, batch), batch_size=len(batch.series))
-        self._collect(outputs, batch)
+        self._collect(self.network.invert(outputs, batch.values, batch.series), batch)
 
     def on_validation_epoch_end(self) -> None:
-        quantiles, target, scale, _ = self._collected()
+        quantiles, target, scale, series = self._collected()
+        if self.conformal:
+            unit = self.network.seasonal.cpu()[series]
+            margins = margins_of(quantiles, target, unit, self.levels)
+            self.network.margins.copy_(margins)
         metrics = horizon_metrics(self._point(quantiles), target, scale, *self._more(quantiles))
         self.report_metrics("val", metrics, shown=self.metrics[0].name)
 
     def test_step(self, batch: HorizonBatch, batch_index: int) -> None:
-        self._collect(self._outputs(batch), batch)
+        outputs = self._outputs(batch)
+        self._collect(self.network.predict(outputs, batch.values, batch.series), batch)
 
     def on_test_epoch_end(self) -> None:
         quantiles, target, scale, series = self._collected()
@@ -101,8 +118,7 @@ class Horizon(Task):
         )
         self.report_metrics("test", metrics, shown=self.metrics[0].name)
 
-    def _collect(self, outputs: Tensor, batch: HorizonBatch) -> None:
-        quantiles = self.network.invert(outputs, batch.values, batch.series)
+    def _collect(self, quantiles: Tensor, batch: HorizonBatch) -> None:
         target = batch.target.masked_fill(~batch.weight, torch.nan)
         assert batch.scale is not None  # an evaluation batch
         self._evaluated.append((quantiles, target, batch.scale, batch.series))

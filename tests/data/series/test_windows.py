@@ -11,7 +11,7 @@ from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
 from rnnexp.data.series.chunking import EveryStep, RunningBasis
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns, calendar_of
+from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns
 from rnnexp.data.series.windows import Store, Windows, seasonal_change
 from rnnexp.errors import UserError
 
@@ -150,7 +150,8 @@ def test_sequential_batches_cover_everything_once() -> None:
 
 def test_lecture_columns_against_pandas() -> None:
     when = pd.date_range("2016-01-01", "2016-12-31 23:00", freq="7h")
-    columns = LectureColumns().encode(calendar_of(when.to_numpy().astype("datetime64[s]")))
+    lecture = LectureColumns()
+    columns = lecture.encode(lecture.calendar(when.to_numpy().astype("datetime64[s]")))
     table = pd.DataFrame(
         {"h": when.hour, "d": when.day_of_week, "m": when.month, "y": when.day_of_year}
     )
@@ -164,7 +165,8 @@ def test_lecture_columns_against_pandas() -> None:
 
 def test_cyclic_columns_meet_at_midnight_and_new_year() -> None:
     times = ["2016-12-31 23:59", "2017-01-01 00:00", "2017-01-01 12:00", "2017-01-04 06:00"]
-    columns = CyclicColumns(harmonics=2).encode(calendar_of(np.array(times, dtype="datetime64[s]")))
+    cyclic = CyclicColumns(harmonics=2)
+    columns = cyclic.encode(cyclic.calendar(np.array(times, dtype="datetime64[s]")))
     assert columns.shape == (4, 13)
     late, midnight, noon, morning = columns
     day = slice(0, 4)

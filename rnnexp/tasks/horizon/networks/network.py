@@ -11,6 +11,7 @@ from rnnexp.errors import UserError
 from rnnexp.nn.recurrence import Recurrence
 from rnnexp.nn.representations import Features
 from rnnexp.nn.scaling import Scaling
+from rnnexp.tasks.horizon.conformal import moved
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, ordered
 from rnnexp.tasks.horizon.spec import HorizonSpec
 
@@ -52,6 +53,7 @@ class HorizonNetwork(nn.Module):
     means: Tensor  # (memories, T + A, T + A): the weights of exponential means
     static: Tensor  # (S, K): the static columns, standardised
     seasonal: Tensor  # (S,) float64: the mean of |y(t) - y(t-season)| over the training span
+    margins: Tensor  # (Q,) float64: how far the conformal adjustment moves the quantiles
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class HorizonNetwork(nn.Module):
         self.register_buffer(
             "means", torch.stack(means) if means else torch.empty(0, length, length), False
         )
+        self.register_buffer("margins", torch.zeros(len(self.levels), dtype=torch.float64))
         self.vectors = nn.Embedding(len(spec.series), series_vector) if series_vector else None
         columns = len(spec.known) * (1 + rectified + len(memory))
         covariates = spec.calendar + columns + len(spec.static) + series_vector
@@ -150,6 +153,11 @@ class HorizonNetwork(nn.Module):
     def invert(self, outputs: Tensor, values: Tensor, series: Tensor) -> Tensor:
         """The inverse of `scale`: (B, H, Q) -> original units, float64."""
         return outputs * self._unit(series).unsqueeze(-1) + self._base(values).unsqueeze(-1)
+
+    def predict(self, outputs: Tensor, values: Tensor, series: Tensor) -> Tensor:
+        """As `invert`, with the quantiles moved by their margins."""
+        quantiles = self.invert(outputs, values, series)
+        return moved(quantiles, self.margins, self.seasonal[series], self.levels)
 
     def of_series(self, place: int | None, scaling: dict[str, list]) -> Self:
         """A copy of the network for one series alone. place: its index among those of the training;
@@ -228,11 +236,13 @@ class HorizonNetwork(nn.Module):
         return torch.arange(steps - forks + 1, steps + 1, device=values.device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """`to`, `float`, and Lightning's precisions move `seasonal`, but do not cast it."""
-        exact = self.seasonal
+        """`to`, `float`, and Lightning's precisions move `seasonal` and `margins`, but do not cast
+        them."""
+        exact = {"seasonal": self.seasonal, "margins": self.margins}
         super()._apply(fn, recurse)
-        if self.seasonal.dtype != exact.dtype:
-            self.seasonal = exact.to(self.seasonal.device)
+        for name, value in exact.items():
+            if getattr(self, name).dtype != value.dtype:
+                setattr(self, name, value.to(getattr(self, name).device))
         return self
 
 
