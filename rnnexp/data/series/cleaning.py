@@ -156,7 +156,7 @@ def clean(
                 f"{raw.place}: every row has an empty cell; set data.cleaning.missing=fill"
             )
 
-    time, values, merged = _merge_duplicates(raw.time[rows], values[rows], cleaning.duplicates)
+    time, values, merged = merge_duplicates(raw.time[rows], values[rows], cleaning.duplicates)
     if cleaning.gaps == "fill":
         check_grid(raw, time, frequency, cleaning.longest_gap)
         time, values, placed = insert_absent_steps(time, values, frequency)
@@ -226,7 +226,7 @@ def near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.nda
     return target < threshold
 
 
-def _merge_duplicates(
+def merge_duplicates(
     time: np.ndarray, values: np.ndarray, policy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times (G,) and values (G, C) with duplicates merged, and the merged step (K,) of each row."""

@@ -12,6 +12,7 @@ from rnnexp.data.folders import data_folder
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.series.conditioning import Conditioning
+from rnnexp.data.series.covariates import check_roles
 from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.normalization import MinMax
@@ -52,7 +53,8 @@ class SeriesSource(Source):
     validation_stride: stride, in rows, of the evaluation windows of the validation span.
     horizon: steps that are predicted. issue: when, in evaluation. stride: of these steps each has
     one training window of a horizon, at a random place. forks: of these last steps of a training
-    window, each gives a forecast. known: further columns that are known over the horizon.
+    window, each gives a forecast. known, observed, static: what is known of the further columns
+    (`rnnexp.data.series.covariates`).
     validation_windows, test_windows: the number of horizons, one after the other, of which the span
     consists; None: the fraction decides. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
@@ -60,7 +62,8 @@ class SeriesSource(Source):
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
     windows of the first epoch, in the same order, in every epoch.
 
-    After `setup`: series, splits, reports, left_out, store, scaling, fingerprint.
+    After `setup`: series, splits, reports, left_out, store, scaling, statics (the values of the
+    static columns of each series), fingerprint.
     """
 
     task = "forecasting"
@@ -94,6 +97,8 @@ class SeriesSource(Source):
         last_rows: int | None = None,
         issue: Issue | None = None,
         forks: int = 1,
+        observed: Sequence[str] = (),
+        static: Sequence[str] = (),
     ) -> None:
         for key, value in {
             "look_back": look_back,
@@ -125,6 +130,7 @@ class SeriesSource(Source):
                 f"data.forks is {forks}: a window has data.look_back={look_back} steps, lower it"
             )
         self.horizon, self.stride, self.known = horizon, stride, list(known)
+        self.observed, self.static = list(observed), list(static)
         self.issue, self.forks = issue or Issue(), forks
         self.validation_windows, self.test_windows = validation_windows, test_windows
         self.last_rows = last_rows
@@ -149,6 +155,17 @@ class SeriesSource(Source):
             f"{type(self).__name__} cannot read a file: implement SeriesSource.read_files"
         )
 
+    def read_known(self, path: Path) -> list[RawSeries]:
+        """The known columns alone, from another file: values (N, len(known)). For `rnnexp predict`.
+
+        Raises:
+            UserError: the source does not implement this.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot read a file of known columns: implement "
+            "SeriesSource.read_known"
+        )
+
     def files_in(self, path: Path) -> list[Path]:
         """The files that stand for a path: itself, or those of a folder that `read_files` reads."""
         return [path]
@@ -163,6 +180,29 @@ class SeriesSource(Source):
         """The names of the value columns, the target first."""
         return ["value"]
 
+    @property
+    def known_columns(self) -> list[int]:
+        """The positions of the known columns among `columns`.
+
+        Raises:
+            UserError: a column has no role or two (`rnnexp.data.series.covariates`).
+        """
+        roles = {"known": self.known, "observed": self.observed, "static": self.static}
+        check_roles(self.columns, roles)
+        return [self.columns.index(name) for name in self.known]
+
+    def static_values(self, raw: RawSeries) -> list[float]:
+        """The values of the static columns of a series.
+
+        Raises:
+            UserError: this source does not read static columns.
+        """
+        if len(raw.static) != len(self.static):
+            raise UserError(
+                f"data.static: {type(self).__name__} reads no static columns, data=series_csv does"
+            )
+        return list(raw.static)
+
     # From files to a store of series ------------------------------------------------------------
 
     def setup(self) -> None:
@@ -173,6 +213,7 @@ class SeriesSource(Source):
         """
         if self.series:
             return
+        _ = self.known_columns  # a mistake is found before files are read
         raw: list[RawSeries] = []
         self.splits: list[SeriesSplit] = []
         self.reports: list[CleaningReport] = []
@@ -202,6 +243,7 @@ class SeriesSource(Source):
             )
         self.store = Store(self.series, self.conditioning)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
+        self.statics = [self.static_values(one) for one in raw]
         self.fingerprint = fingerprint([[one.name, one.fingerprint] for one in raw])
 
     def _split_and_clean(

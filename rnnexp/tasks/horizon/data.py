@@ -1,5 +1,6 @@
 """The data module of the horizon task: windows of the past, and the steps after them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,7 @@ from torch import Tensor, nn
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
 from rnnexp.data.series.module import SeriesData
-from rnnexp.data.series.source import SeriesSource
 from rnnexp.errors import UserError
-from rnnexp.nearest import did_you_mean
 from rnnexp.process.determinism import generator
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
@@ -21,7 +20,8 @@ class HorizonData(SeriesData):
     """One training window in every `stride` steps, at a random place. The evaluation windows end
     where `source.issue` says.
 
-    scaling: has `seasonal` too, the scale of the training span of each series.
+    scaling: has `seasonal` too, the scale of the training span of each series; and `static`, the
+    values of its static columns, if there are any.
     """
 
     scaled = (*SeriesData.scaled, "seasonal")
@@ -30,7 +30,7 @@ class HorizonData(SeriesData):
 
     def specify(self) -> HorizonSpec:
         source = self.source
-        self.known = known_columns(source)
+        self.known = source.known_columns
         self.training_windows = self.shuffled()
         if len(self.training_windows) == 0:
             raise UserError(
@@ -55,6 +55,8 @@ class HorizonData(SeriesData):
                     "so there is no scale for its errors: choose another season, or remove it"
                 )
         self.scaling = {**source.scaling, "seasonal": seasonal}
+        if source.static:
+            self.scaling["static"] = source.statics
         return HorizonSpec(
             title=f"{len(source.series)} series, {tested:,} windows of {source.horizon} steps",
             tested=tested,
@@ -69,6 +71,7 @@ class HorizonData(SeriesData):
             season=source.season,
             lead=source.issue.lead,
             forks=source.forks,
+            static=source.static,
         )
 
     def training_starts(self, epoch: int) -> Tensor:
@@ -121,10 +124,34 @@ class HorizonData(SeriesData):
         super().initialize(network)
         if isinstance(getattr(network, "seasonal", None), Tensor):
             network.seasonal = torch.tensor(self.scaling["seasonal"], dtype=torch.float64)
+        if self.spec.static and isinstance(getattr(network, "static", None), Tensor):
+            network.static = self.standardised(self.scaling["static"])
+
+    def standardised(self, values: Sequence[Sequence[float]]) -> Tensor:
+        """Static values (n, K), relative to their mean and standard deviation over the training
+        series; 0 if those are all the same."""
+        trained = torch.tensor(self.scaling["static"], dtype=torch.float64)
+        above = torch.tensor(values, dtype=torch.float64) - trained.mean(0)
+        spread = trained.std(0, correction=0)
+        varies = (trained != trained[0]).any(0)
+        return torch.where(varies, above / torch.where(varies, spread, 1), 0).float()
 
     def restore(self, spec: HorizonSpec, kept: dict[str, Any]) -> None:
         super().restore(spec, kept)
-        self.known = known_columns(self.source)
+        self.known = self.source.known_columns
+        if len(self.scaling.get("static", [])) != (len(spec.series) if spec.static else 0):
+            raise ValueError(f"it has no values of data.static for {len(spec.series)} series")
+        roles = {
+            "further columns": (len(self.source.columns), len(spec.columns)),
+            "data.known": (self.known, [spec.columns.index(name) for name in spec.known]),
+            "data.static": (len(self.source.static), len(spec.static)),
+        }
+        for what, (given, trained) in roles.items():
+            if given != trained:
+                raise UserError(
+                    f"the {what} are not those that the run was trained with: name as many, in the "
+                    f"order of {', '.join([*spec.columns, *spec.static])}"
+                )
 
     def identity(self) -> dict[str, Any]:
         """All that the baselines on the test windows depend on."""
@@ -167,21 +194,3 @@ class HorizonData(SeriesData):
             scale,
             forks,
         )
-
-
-def known_columns(source: SeriesSource) -> list[int]:
-    """The positions of the columns in `data.known`.
-
-    Raises:
-        UserError: there is no such column, or it is the target.
-    """
-    found = []
-    for name in source.known:
-        others = source.columns[1:]
-        if name not in others:
-            raise UserError(
-                f"data.known: {name!r} is not a further column of the series"
-                f"{did_you_mean(name, others)}"
-            )
-        found.append(source.columns.index(name))
-    return found

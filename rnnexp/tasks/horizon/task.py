@@ -11,10 +11,11 @@ from torch import Tensor
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.errors import UserError
 from rnnexp.tables import Column, Table, number
-from rnnexp.tasks.horizon.answers import HorizonForecasts, forecast
+from rnnexp.tasks.horizon.answers import forecast
 from rnnexp.tasks.horizon.baselines import horizon_baselines
 from rnnexp.tasks.horizon.conformal import margins_of
 from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.forecasts import HorizonForecasts
 from rnnexp.tasks.horizon.losses import pinball
 from rnnexp.tasks.horizon.metrics import (
     described,
@@ -46,6 +47,7 @@ class Horizon(Task):
     spec_class = HorizonSpec
     data_module = HorizonData
     new_data = "series"
+    takes_known = True
 
     network: HorizonNetwork
     spec: HorizonSpec
@@ -158,9 +160,13 @@ class Horizon(Task):
 
     @classmethod
     def answer(
-        cls, network: HorizonNetwork, data: HorizonData, given: Sequence[Path]
+        cls,
+        network: HorizonNetwork,
+        data: HorizonData,
+        given: Sequence[Path],
+        known: Sequence[Path] = (),
     ) -> HorizonForecasts:
-        return forecast(network, data, given)
+        return forecast(network, data, given, known)
 
     def predictions_table(self, data: HorizonData) -> pd.DataFrame:
         """One row per step of a test window: series, issue_time, the first step that the network

@@ -178,8 +178,8 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
     [
         (["data.horizon=0"], "data.horizon is 0: it must be at least 1"),
         (["data.horizon=400"], "too few for windows"),
-        (["data.known=[prize]"], "data.known: 'prize' is not a further column of the series"),
-        (["data.known=[sold]"], "data.known: 'sold' is not a further column of the series"),
+        (["data.known=[prize]"], "shop.csv: there is no column 'prize'; did you mean price?"),
+        (["data.known=[sold]"], "data.known: 'sold' is the column to predict"),
         (["task.quantiles=[0.5,0.1]"], "task.quantiles is [0.5, 0.1]: the levels must ascend"),
         (["task.quantiles=[0.5,0.5]"], "the levels must ascend"),
         (["task.quantiles=[0.1,0.9]"], "it must contain 0.5, the point forecast"),

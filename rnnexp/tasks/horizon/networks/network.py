@@ -26,7 +26,7 @@ class HorizonNetwork(nn.Module):
 
     A recurrence reads the window. From its hidden state and from what is known of the steps ahead,
     a subclass makes the outputs (`outputs_from`). Known are the time features, the columns of
-    `data.known`, and what the series was at the same place of earlier seasons.
+    `data.known` and `data.static`, and what the series was at the same place of earlier seasons.
 
     Outputs are relative to a base and to the scale of the series:
 
@@ -54,6 +54,7 @@ class HorizonNetwork(nn.Module):
     """
 
     means: Tensor  # (memories, T + A, T + A): the weights of exponential means
+    static: Tensor  # (S, K): the static columns, standardised
     seasonal: Tensor  # (S,) float64: the mean of |y(t) - y(t-season)| over the training span
     margins: Tensor  # (Q,) float64: how far the conformal adjustment moves the quantiles
 
@@ -89,6 +90,8 @@ class HorizonNetwork(nn.Module):
             raise UserError(f"model.memory is {list(memory)}: a half-life is a number above 0")
         self.scaling = Scaling.unfitted(len(spec.series), len(spec.columns))
         self.register_buffer("seasonal", torch.ones(len(spec.series), dtype=torch.float64))
+        constants = torch.zeros(len(spec.series), len(spec.static))
+        self.register_buffer("static", constants, persistent=bool(spec.static))
         self.known = [spec.columns.index(name) for name in spec.known]
         self.observed = [i for i in range(1, len(spec.columns)) if i not in self.known]
         length = spec.look_back + self.ahead
@@ -99,7 +102,7 @@ class HorizonNetwork(nn.Module):
         self.register_buffer("margins", torch.zeros(len(self.levels), dtype=torch.float64))
         self.vectors = nn.Embedding(len(spec.series), series_vector) if series_vector else None
         columns = len(spec.known) * (1 + rectified + len(memory))
-        covariates = spec.calendar + columns + series_vector
+        covariates = spec.calendar + columns + len(spec.static) + series_vector
         self.recurrence = recurrence(
             input_size=1 + len(self.observed) + covariates,
             hidden_size=hidden_size,
@@ -167,6 +170,7 @@ class HorizonNetwork(nn.Module):
         alone = copy.deepcopy(self)
         alone.seasonal = torch.tensor(scaling["seasonal"], dtype=torch.float64)
         alone.scaling = Scaling(**{key: scaling[key] for key in ("minimum", "range", "change")})
+        alone.static = torch.as_tensor(scaling.get("static", torch.zeros(1, 0)))
         if self.vectors is not None:
             learnt = self.vectors.weight.detach()
             own = learnt.mean(0) if place is None else learnt[place]
@@ -190,8 +194,8 @@ class HorizonNetwork(nn.Module):
     def _covariates(
         self, values: Tensor, calendar: Tensor, known: Tensor, series: Tensor
     ) -> Tensor:
-        """(B, T + A, n): the time features, the known columns and what is derived from them, and
-        the vector of the series."""
+        """(B, T + A, n): the time features, the known columns and what is derived from them, the
+        static columns, and the vector of the series."""
         column = torch.cat([values[..., self.known], known], 1)
         minimum, extent = self.scaling.minimum[series], self.scaling.range[series]
         above = (column - minimum[:, self.known].unsqueeze(1)).to(extent.dtype)
@@ -200,6 +204,8 @@ class HorizonNetwork(nn.Module):
         parts = [calendar, scaled, remembered]
         if self.rectified:
             parts.append(scaled.relu())
+        if self.static.shape[1]:
+            parts.append(self.static[series].unsqueeze(1).expand(-1, calendar.shape[1], -1))
         if self.vectors is not None:
             parts.append(self.vectors(series).unsqueeze(1).expand(-1, calendar.shape[1], -1))
         return torch.cat(parts, -1)
