@@ -82,6 +82,8 @@ def read_series(
     dialect = dialect or Dialect()
     content = read_bytes(path)
     table = CsvTable(path, decode(path, content, dialect.encoding), dialect)
+    fingerprint = hashlib.sha256(content).hexdigest()
+    del content  # may be large
     when, which = _listed(datetime_column), _listed(series_column)
     times, values = _choose_columns(table, when, which, columns)
     groups = [table.position(name) for name in which]
@@ -92,7 +94,6 @@ def read_series(
         raise UserError(f"{path}: the file has a header and no rows")
     time = _read_times(table, cells, times, datetime_format)
     data = np.column_stack([_read_numbers(table, cells[i], i) for i in values])
-    fingerprint = hashlib.sha256(content).hexdigest()
     apart = what_tells_apart(table, time.seconds, times, values, groups)
     found = []
     for own_name, rows in _rows_by_series(table, cells, groups, name):
