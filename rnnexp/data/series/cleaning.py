@@ -29,6 +29,7 @@ from rnnexp.data.series.grid import (
     insert_absent_steps,
 )
 from rnnexp.data.series.raw import RawSeries
+from rnnexp.data.series.rows import Rows
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.tables import Column, Table
@@ -89,17 +90,30 @@ class Cleaning:
 class Series:
     """A cleaned series: M steps, which are the inputs, and the N original rows, which are targets.
 
-    Rows are sorted by time. `row_step` of a dropped row is the next step in time, or M if there is
-    none.
+    The arrays of a series in a store are parts of those of the store.
     """
 
     name: str
     time: np.ndarray  # datetime64[s], (M,)
     values: np.ndarray  # float64, (M, C), no NaN
     observed: np.ndarray  # bool, (M,): False where the target was repaired
-    row_step: np.ndarray  # int64, (N,), non-decreasing: the step of each row
-    row_value: np.ndarray  # float64, (N,): the target value in the file; NaN: an empty cell
-    row_time: np.ndarray  # datetime64[s], (N,)
+    rows: Rows  # sorted by time
+
+    @property
+    def row_step(self) -> np.ndarray:
+        """int64, (N,), non-decreasing: the step of each row; of a dropped row the next step in
+        time, or M if there is none."""
+        return self.rows.steps(len(self.time))
+
+    @property
+    def row_value(self) -> np.ndarray:
+        """float64, (N,): the target value in the file; NaN: an empty cell."""
+        return self.rows.values(self.values[:, 0])
+
+    @property
+    def row_time(self) -> np.ndarray:
+        """datetime64[s], (N,)."""
+        return self.rows.times(self.time)
 
 
 @dataclass(frozen=True)
@@ -168,7 +182,8 @@ def clean(
 
     row_step = np.searchsorted(time, raw.time)
     row_step[rows] = merged
-    series = Series(raw.name, time, values, observed, row_step, raw.values[:, 0], raw.time)
+    original = Rows.beside(time, values[:, 0], row_step, raw.values[:, 0], raw.time)
+    series = Series(raw.name, time, values, observed, original)
     absent = absent_steps(raw.time, frequency)
     report = CleaningReport(
         name=raw.name,

@@ -87,6 +87,8 @@ def read_series(
     dialect = dialect or Dialect()
     content = read_bytes(path)
     table = CsvTable(path, decode(path, content, dialect.encoding), dialect)
+    fingerprint = hashlib.sha256(content).hexdigest()
+    del content  # may be large
     when, which = _listed(datetime_column), _listed(series_column)
     times, values = _choose_columns(table, when, which, columns)
     groups = [table.position(name) for name in which]
@@ -99,7 +101,6 @@ def read_series(
     time = _read_times(table, cells, times, datetime_format)
     data = np.column_stack([_read_numbers(table, cells[i], i) for i in values])
     unchanging = {i: _read_numbers(table, cells[i], i) for i in constants}
-    fingerprint = hashlib.sha256(content).hexdigest()
     apart = what_tells_apart(table, time.seconds, times, [*values, *constants], groups)
     found = []
     for own_name, rows in _rows_by_series(table, cells, groups, name):

@@ -214,16 +214,19 @@ class SeriesSource(Source):
         if self.series:
             return
         _ = self.known_columns  # a mistake is found before files are read
-        raw: list[RawSeries] = []
+        content: list[list[str]] = []
+        self.statics: list[list[float]] = []
         self.splits: list[SeriesSplit] = []
         self.reports: list[CleaningReport] = []
         self.left_out: list[str] = []
-        for whole in self.read():
-            one = self._cut(whole)
+        waiting = self.read()[::-1]
+        while waiting:  # a series is let go once it is cleaned
+            one = self._cut(waiting.pop())
             refuse_constant(one)
             split, cleaned = self._split_and_clean(one)
             if cleaned:
-                raw.append(one)
+                content.append([one.name, one.fingerprint])
+                self.statics.append(self.static_values(one))
                 self.splits.append(split)
                 self.series.append(cleaned[0])
                 self.reports.append(cleaned[1])
@@ -236,15 +239,15 @@ class SeriesSource(Source):
                     f"{self.chunking.least_steps(self.look_back)} steps: lower data.look_back or "
                     "data.chunking.length, or set data.skip_short=true to leave such files out"
                 )
-        if not raw:
+        if not content:
             raise UserError(
                 f"no series is long enough for data.look_back={self.look_back} and the windows of "
                 "data.chunking: lower data.look_back or data.chunking.length"
             )
         self.store = Store(self.series, self.conditioning)
+        self.series = self.store.parts(self.series)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
-        self.statics = [self.static_values(one) for one in raw]
-        self.fingerprint = fingerprint([[one.name, one.fingerprint] for one in raw])
+        self.fingerprint = fingerprint(content)
 
     def _split_and_clean(
         self, raw: RawSeries

@@ -3,6 +3,7 @@
 Windows are never stored, so memory does not grow with the look-back.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnexp.data.series.axis import shared_axis
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import Conditioning
 
@@ -41,28 +43,55 @@ class Windows:
 class Store:
     """All series of a data set, concatenated: M steps.
 
-    values (M, C) float64, calendar (M, n) int16, the conditioning's integers, observed (M,) bool.
-    Series s consists of the steps first[s] .. first[s + 1] - 1.
+    values (M, C) float64, observed (M,) bool. Series s consists of the steps first[s] ..
+    first[s + 1] - 1. Series on the same grid share its U times: axis (U,) datetime64, and calendar
+    (U, n) int16, the conditioning's integers. The step at position p has the time at p + shift[s].
     """
 
     def __init__(self, series: list[Series], conditioning: Conditioning) -> None:
         lengths = [len(one.time) for one in series]
         self.first = torch.tensor([0, *np.cumsum(lengths)])
         self.values = torch.from_numpy(np.concatenate([one.values for one in series]))
-        self.calendar = torch.cat([conditioning.calendar(one.time) for one in series])
         self.observed = torch.from_numpy(np.concatenate([one.observed for one in series]))
+        self.axis, begins = shared_axis([one.time for one in series])
+        self.calendar = conditioning.calendar(self.axis)
+        self.shift = torch.from_numpy(begins) - self.first[:-1]
         self.conditioning = conditioning
+
+    def parts(self, series: list[Series]) -> list[Series]:
+        """The series of the store, with parts of its arrays in the place of their own."""
+        found = []
+        for number, one in enumerate(series):
+            own = slice(int(self.first[number]), int(self.first[number + 1]))
+            begin = own.start + int(self.shift[number])
+            time = self.axis[begin : begin + len(one.time)]
+            values, observed = self.values[own].numpy(), self.observed[own].numpy()
+            found.append(dataclasses.replace(one, time=time, values=values, observed=observed))
+        return found
 
     def series_of(self, position: Tensor) -> Tensor:
         """The index of the series that each position belongs to: (n,) -> (n,)."""
         return torch.searchsorted(self.first, position, right=True) - 1
 
+    def times(self, position: Tensor) -> np.ndarray:
+        """datetime64, the shape of `position`: the time of each step."""
+        return self.axis[self._on_axis(position).numpy()]
+
+    def calendar_at(self, position: Tensor) -> Tensor:
+        """The calendar of each step: (m,) -> (m, n)."""
+        return self.calendar[self._on_axis(position)]
+
+    def _on_axis(self, position: Tensor) -> Tensor:
+        return position + self.shift[self.series_of(position)]
+
     def inputs(self, start: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Windows of `length` steps from each start (B,): values (B, T, C), time features
         (B, T, K), series (B,)."""
+        series = self.series_of(start)
         values = self.values.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, C)
-        calendar = self.calendar.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, n)
-        return values, self.conditioning.encode(calendar), self.series_of(start)
+        begin = start + self.shift[series]
+        calendar = self.calendar.unfold(0, length, 1)[begin].transpose(1, 2)  # (B, T, n)
+        return values, self.conditioning.encode(calendar), series
 
     def next_value_batch(self, start: Tensor, length: int) -> SeriesBatch:
         """Windows with one target: the value after the window."""

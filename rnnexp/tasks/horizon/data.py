@@ -93,7 +93,8 @@ class HorizonData(SeriesData):
             first = split.validation if span == "test" else split.train
             end = int(one.row_step[last]) if last < len(one.row_step) else len(one.time)
             begin = int(one.row_step[first]) if first < len(one.row_step) else end
-            minutes = source.store.calendar[firsts[number] : firsts[number + 1], 0]
+            steps = torch.arange(firsts[number], firsts[number + 1])
+            minutes = source.store.calendar_at(steps)[:, 0]
             issued = source.issue.steps(minutes, begin, end, source.horizon, source.season)
             issued = issued[issued >= source.look_back]
             starts.append(firsts[number] + issued - source.look_back)
@@ -110,15 +111,15 @@ class HorizonData(SeriesData):
 
     def times(self, windows: HorizonWindows) -> np.ndarray:
         """datetime64 (n, H): the times of the predicted steps."""
-        return self._times(windows, self.source.issue.lead + np.arange(self.source.horizon))
+        return self._times(windows, self.source.issue.lead + torch.arange(self.source.horizon))
 
     def issue_times(self, windows: HorizonWindows) -> np.ndarray:
         """datetime64 (n,): the issue time of each window, the first step that it does not hold."""
-        return self._times(windows, np.array([0]))[:, 0]
+        return self._times(windows, torch.tensor([0]))[:, 0]
 
-    def _times(self, windows: HorizonWindows, steps: np.ndarray) -> np.ndarray:
-        time = np.concatenate([one.time for one in self.source.series])
-        return time[windows.start.numpy()[:, None] + self.source.look_back + steps]
+    def _times(self, windows: HorizonWindows, steps: Tensor) -> np.ndarray:
+        issued = windows.start.unsqueeze(1) + self.source.look_back
+        return self.source.store.times(issued + steps)
 
     def initialize(self, network: nn.Module) -> None:
         super().initialize(network)
