@@ -10,11 +10,14 @@ from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
 from rnnexp.data.series.module import SeriesData
 from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process.determinism import generator
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
+
+CALENDAR_PART = 2**20  # steps whose time features are in memory at once
 
 
 class HorizonData(SeriesData):
@@ -124,11 +127,18 @@ class HorizonData(SeriesData):
         super().restore(spec, kept)
         self.known = known_columns(self.source)
 
-    def identity(self) -> dict[str, Any]:
-        """All that the baselines on the test windows depend on."""
-        windows = self.windows("test")
-        tested = self.identity_of(windows.start, windows.scale)
-        return {"task": "horizon", "horizon": self.source.horizon, **tested}
+    def identity(self, windows: HorizonWindows | None = None) -> dict[str, Any]:
+        """All that the baselines on some windows depend on; None: the test windows."""
+        windows = windows or self.windows("test")
+        source = self.source
+        encoded = map(source.conditioning.encode, source.store.calendar.split(CALENDAR_PART))
+        return {
+            "task": "horizon",
+            "horizon": source.horizon,
+            "known": self.known,
+            "conditioning": [array_fingerprint(part.numpy()) for part in encoded],
+            **self.identity_of(windows.start, windows.scale),
+        }
 
     # Dataloaders --------------------------------------------------------------------------------
 

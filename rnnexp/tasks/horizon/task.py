@@ -118,8 +118,13 @@ class Horizon(Task):
     def metrics(self) -> list[Metric]:
         return described(self.spec.unit, self.levels)
 
+    @property
+    def baseline_metrics(self) -> list[Metric]:
+        """Those of a point forecast."""
+        return described(self.spec.unit)
+
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
-        return horizon_baselines(data)
+        return horizon_baselines(data, data.windows("test"))
 
     def tables(self) -> list[Table]:
         """The calibration: nominal against observed."""
