@@ -19,15 +19,9 @@ LEAST_WINDOWS = 2  # training windows of a step
 
 
 def horizon_baselines(data: HorizonData, windows: HorizonWindows) -> dict[str, dict[str, float]]:
-    """The metrics of `baseline_forecasts`, pooled over the windows: name -> metric -> value.
-
-    There is no `sql` among them: that of a point forecast is its `mase`.
-    """
-    target = targets(data, windows)
-    return {
-        name: horizon_metrics(one, target, windows.scale, data.source.unit)
-        for name, one in baseline_forecasts(data, windows).items()
-    }
+    """The metrics of `baseline_forecasts`, pooled over the windows: name -> metric -> value."""
+    forecasts = baseline_forecasts(data, windows)
+    return {name: point_metrics(data, windows, one) for name, one in forecasts.items()}
 
 
 def baseline_forecasts(data: HorizonData, windows: HorizonWindows) -> dict[str, Tensor]:
@@ -54,11 +48,11 @@ def baseline_forecasts(data: HorizonData, windows: HorizonWindows) -> dict[str, 
 
 def _rules(source: SeriesSource) -> dict[str, int]:
     """Name -> how many values before the window are repeated."""
-    within_a_day = source.step < np.timedelta64(1, "D")
     lengths = {"naive": 1}
     if source.season > 1:
-        lengths["seasonal_naive_day" if within_a_day else "seasonal_naive"] = source.season
-        if within_a_day:
+        days = within_a_day(source)
+        lengths["seasonal_naive_day" if days else "seasonal_naive"] = source.season
+        if days:
             lengths["seasonal_naive_week"] = SEASONS * source.season
     return lengths
 
@@ -71,11 +65,20 @@ def ahead(source: SeriesSource) -> Tensor:
     return torch.arange(source.horizon)
 
 
+def within_a_day(source: SeriesSource) -> bool:
+    return bool(source.step < np.timedelta64(1, "D"))
+
+
 def targets(data: HorizonData, windows: HorizonWindows) -> Tensor:
     """(n, H) float64, original units; NaN where the data have no value."""
     store = data.source.store
     position = (windows.start + data.source.look_back).unsqueeze(1) + ahead(data.source)
     return torch.where(store.observed[position], store.values[position, 0], torch.nan)
+
+
+def point_metrics(data: HorizonData, windows: HorizonWindows, forecast: Tensor) -> dict[str, float]:
+    """The metrics of a forecast (n, H); no `sql`, which is `mase` for a point forecast."""
+    return horizon_metrics(forecast, targets(data, windows), windows.scale, data.source.unit)
 
 
 def history(source: SeriesSource, issued: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.tables import Column, Table, number
+from rnnexp.tasks.baseline_cache import BaselineCache
+from rnnexp.tasks.forecasting.trees import require_lightgbm
 from rnnexp.tasks.horizon.answers import HorizonForecasts, forecast
 from rnnexp.tasks.horizon.baselines import horizon_baselines
 from rnnexp.tasks.horizon.data import HorizonData
@@ -22,6 +24,8 @@ from rnnexp.tasks.horizon.metrics import (
 )
 from rnnexp.tasks.horizon.network import EncoderDecoder, checked_levels
 from rnnexp.tasks.horizon.spec import HorizonSpec
+from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
+from rnnexp.tasks.horizon.trees import lightgbm_baselines
 from rnnexp.tasks.horizon.windows import HorizonBatch
 from rnnexp.tasks.metric import Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
@@ -31,7 +35,8 @@ class Horizon(Task):
     """Trains a network by the pinball loss of its quantiles, or without quantiles by the mean
     absolute error, both in units of the scale of the series.
 
-    quantiles: levels, ascending, with 0.5.
+    quantiles: levels, ascending, with 0.5. lightgbm: whether gradient-boosted trees are a baseline
+    too. statsforecast: whether statistical models are, for 100 test windows at most.
 
     `predictions` has, in the order of the test windows, `prediction` (n, H), `target` (n, H), NaN
     where the data have none, and with quantiles `quantiles` (n, H, Q); float64, original units.
@@ -52,9 +57,16 @@ class Horizon(Task):
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
         quantiles: Sequence[float] = (),
+        lightgbm: bool = False,
+        statsforecast: bool = False,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
         self.levels = checked_levels(quantiles)
+        self.lightgbm, self.statsforecast = lightgbm, statsforecast
+        if lightgbm:
+            require_lightgbm()  # before the training
+        if statsforecast:
+            require_statsforecast(spec.tested)
         self._evaluated: list[tuple[Tensor, ...]] = []
 
     def batch_loss(self, batch: HorizonBatch) -> Tensor:
@@ -125,6 +137,15 @@ class Horizon(Task):
 
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
         return horizon_baselines(data, data.windows("test"))
+
+    def extra_baselines(
+        self, data: HorizonData, cache: BaselineCache
+    ) -> dict[str, dict[str, float]]:
+        windows = data.windows("test")
+        found = lightgbm_baselines(data, windows, cache) if self.lightgbm else {}
+        if self.statsforecast:
+            found |= statistical_baselines(data, windows, self.levels, cache)
+        return found
 
     def tables(self) -> list[Table]:
         """The calibration: nominal against observed."""
