@@ -96,6 +96,11 @@ class Task(pl.LightningModule):
         """The metrics of simple baselines on the test set: name -> metric -> value."""
         return {}
 
+    @property
+    def baseline_metrics(self) -> list[Metric]:
+        """The metrics that each of `baselines` has."""
+        return self.metrics
+
     def terms(self, batch: Any) -> int:
         """The number of terms of the mean that `batch_loss` is, by which the losses of several
         devices are weighted: what trainer=ddp needs."""

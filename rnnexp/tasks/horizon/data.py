@@ -10,10 +10,13 @@ from torch import Tensor, nn
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
 from rnnexp.data.series.module import SeriesData
+from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
 from rnnexp.process.determinism import generator
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
+
+CALENDAR_PART = 2**20  # steps whose time features are in memory at once
 
 
 class HorizonData(SeriesData):
@@ -154,12 +157,19 @@ class HorizonData(SeriesData):
                     f"order of {', '.join([*spec.columns, *spec.static])}"
                 )
 
-    def identity(self) -> dict[str, Any]:
-        """All that the baselines on the test windows depend on."""
-        windows = self.windows("test")
-        tested = self.identity_of(windows.start, windows.scale)
-        lead, horizon = self.source.issue.lead, self.source.horizon
-        return {"task": "horizon", "lead": lead, "horizon": horizon, **tested}
+    def identity(self, windows: HorizonWindows | None = None) -> dict[str, Any]:
+        """All that the baselines on some windows depend on; None: the test windows."""
+        windows = windows or self.windows("test")
+        source = self.source
+        encoded = map(source.conditioning.encode, source.store.calendar.split(CALENDAR_PART))
+        return {
+            "task": "horizon",
+            "lead": source.issue.lead,
+            "horizon": source.horizon,
+            "known": self.known,
+            "conditioning": [array_fingerprint(part.numpy()) for part in encoded],
+            **self.identity_of(windows.start, windows.scale),
+        }
 
     # Dataloaders --------------------------------------------------------------------------------
 

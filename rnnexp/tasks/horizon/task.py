@@ -11,6 +11,8 @@ from torch import Tensor
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.errors import UserError
 from rnnexp.tables import Column, Table, number
+from rnnexp.tasks.baseline_cache import BaselineCache
+from rnnexp.tasks.forecasting.trees import require_lightgbm
 from rnnexp.tasks.horizon.answers import forecast
 from rnnexp.tasks.horizon.baselines import horizon_baselines
 from rnnexp.tasks.horizon.conformal import margins_of
@@ -26,6 +28,8 @@ from rnnexp.tasks.horizon.metrics import (
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels
 from rnnexp.tasks.horizon.spec import HorizonSpec
+from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
+from rnnexp.tasks.horizon.trees import lightgbm_baselines
 from rnnexp.tasks.horizon.windows import HorizonBatch
 from rnnexp.tasks.metric import Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
@@ -37,7 +41,8 @@ class Horizon(Task):
 
     quantiles: levels, ascending, with 0.5. conformal: whether they are moved so that they hold on
     the validation windows (`rnnexp.tasks.horizon.conformal`); the metrics of the validation are
-    those before.
+    those before. lightgbm: whether gradient-boosted trees are a baseline too. statsforecast:
+    whether statistical models are, for 100 test windows at most.
 
     `predictions` has, in the order of the test windows, `prediction` (n, H), `target` (n, H), NaN
     where the data have none, and with quantiles `quantiles` (n, H, Q); float64, original units.
@@ -60,9 +65,16 @@ class Horizon(Task):
         scheduler: MakeScheduler | None = None,
         quantiles: Sequence[float] = (),
         conformal: bool = False,
+        lightgbm: bool = False,
+        statsforecast: bool = False,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
         self.levels, self.conformal = checked_levels(quantiles), conformal
+        self.lightgbm, self.statsforecast = lightgbm, statsforecast
+        if lightgbm:
+            require_lightgbm()  # before the training
+        if statsforecast:
+            require_statsforecast(spec.tested)
         self._evaluated: list[tuple[Tensor, ...]] = []
 
     def on_fit_start(self) -> None:
@@ -140,8 +152,22 @@ class Horizon(Task):
     def metrics(self) -> list[Metric]:
         return described(self.spec.unit, self.levels)
 
+    @property
+    def baseline_metrics(self) -> list[Metric]:
+        """Those of a point forecast."""
+        return described(self.spec.unit)
+
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
-        return horizon_baselines(data)
+        return horizon_baselines(data, data.windows("test"))
+
+    def extra_baselines(
+        self, data: HorizonData, cache: BaselineCache
+    ) -> dict[str, dict[str, float]]:
+        windows = data.windows("test")
+        found = lightgbm_baselines(data, windows, cache) if self.lightgbm else {}
+        if self.statsforecast:
+            found |= statistical_baselines(data, windows, self.levels, cache)
+        return found
 
     def tables(self) -> list[Table]:
         """The calibration: nominal against observed."""
