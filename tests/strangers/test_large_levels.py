@@ -13,9 +13,9 @@ import rnnexp
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.data.series.cleaning import Series
+from rnnexp.data.series.memory import Rows
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries
-from rnnexp.data.series.rows import Rows
 from rnnexp.errors import UserError
 from rnnexp.nn.scaling import Scaling
 from rnnexp.runs.experiment import run

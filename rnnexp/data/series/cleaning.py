@@ -28,8 +28,8 @@ from rnnexp.data.series.grid import (
     check_runs,
     insert_absent_steps,
 )
+from rnnexp.data.series.memory import Rows
 from rnnexp.data.series.raw import RawSeries
-from rnnexp.data.series.rows import Rows
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.tables import Column, Table

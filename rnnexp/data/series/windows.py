@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnexp.data.series.axis import shared_axis
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import Conditioning
+from rnnexp.data.series.memory import shared_axis
 
 
 class SeriesBatch(NamedTuple):

@@ -14,7 +14,7 @@ from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
 from rnnexp.data.series.chunking import EveryStep, RunningBasis
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns
-from rnnexp.data.series.rows import Rows
+from rnnexp.data.series.memory import Rows
 from rnnexp.data.series.windows import Store, Windows, seasonal_change
 from rnnexp.errors import UserError
 
