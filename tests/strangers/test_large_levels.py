@@ -140,9 +140,9 @@ def test_a_constant_file_of_a_known_series_is_predicted(
 def series(values: np.ndarray) -> Series:
     """(M, C) -> a series without defects."""
     time = np.datetime64("2020-01-05T00:00:00") + np.arange(len(values)) * np.timedelta64(1, "h")
-    observed, steps = np.full(len(values), True), np.arange(len(values))
+    mask, steps = np.full(values.shape, True), np.arange(len(values))
     rows = Rows.beside(time, values[:, 0], steps, values[:, 0], time)
-    return Series("pair", time, values, observed, rows)
+    return Series("pair", time, values, mask, rows)
 
 
 def test_a_constant_input_column_scales_to_zero() -> None:

@@ -114,5 +114,5 @@ def test_a_value_takes_few_bytes(tmp_path: Path, what: str, most: float, task: s
     assert kept(source) / len(source.store.values) < most
     for one in source.series:
         assert np.shares_memory(one.values, source.store.values.numpy())
-        assert np.shares_memory(one.observed, source.store.observed.numpy())
+        assert np.shares_memory(one.mask, source.store.mask.numpy())
         assert np.shares_memory(one.time, source.store.axis)
