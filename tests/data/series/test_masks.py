@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rnnexp.config import compose
-from rnnexp.data.series.cleaning import Cleaning, Series, clean
+from rnnexp.data.series.cleaning import Cleaning, Series, clean, report_table
 from rnnexp.data.series.conditioning import NoColumns
 from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.raw import RawSeries
@@ -23,7 +23,12 @@ NAN = np.nan
 def cleaned(hours: Sequence[int], values: Sequence[Sequence[float]], cleaning: Cleaning) -> Series:
     time = np.datetime64("2020-01-01T00:00:00") + np.array(hours) * np.timedelta64(3600, "s")
     raw = RawSeries.from_arrays("A", time, np.array(values))
-    found, _ = clean(raw, cleaning, frequency=Frequency("1h"), season=3, training_rows=len(hours))
+    found, report = clean(
+        raw, cleaning, frequency=Frequency("1h"), season=3, training_rows=len(hours)
+    )
+    assert report_table([report]).columns[-1].heading == (
+        "masked" if cleaning.masks else "repaired"
+    )
     return found
 
 
