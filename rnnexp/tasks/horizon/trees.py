@@ -53,8 +53,8 @@ def lightgbm_forecasts(data: HorizonData, windows: HorizonWindows) -> Tensor:
     """Forecasts (n, H) of one model per series for all steps, of which the step is an input.
 
     The target is the change from the value at the same place of the last season, because trees
-    cannot predict a level outside the training data. A series with fewer than two training windows
-    repeats its last season.
+    cannot predict a level outside the training data. A series with fewer than two values to learn
+    from repeats its last season.
     """
     from lightgbm import LGBMRegressor
 
@@ -63,12 +63,12 @@ def lightgbm_forecasts(data: HorizonData, windows: HorizonWindows) -> Tensor:
     forecasts = last_seasons(source, issued, 1)
     number = source.store.series_of(windows.start)
     for series, span in enumerate(source.training_spans()):
-        training = training_positions(source, span, ROWS // source.horizon)
-        tested = number == series
-        if len(training) < LEAST_WINDOWS or not tested.any():
-            continue
+        training = training_positions(source, span, max(ROWS // source.horizon, 1))
         position = training.unsqueeze(1) + ahead(source)
         kept = source.store.observed[position].flatten().numpy()
+        tested = number == series
+        if kept.sum() < LEAST_WINDOWS or not tested.any():
+            continue
         change = source.store.values[position, 0] - last_seasons(source, training, 1)
         model = LGBMRegressor(**TREES, n_jobs=cores.free(), verbosity=-1)
         model.fit(_inputs(data, training)[kept], change.flatten().numpy()[kept])
