@@ -63,7 +63,10 @@ def absent_steps(time: np.ndarray, frequency: Frequency) -> np.ndarray:
     return np.maximum(frequency.steps_between(time) - 1, 0)
 
 
-def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_gap: int) -> None:
+MOST_ABSENT = 99  # steps for each row; more are a wrong date, and would fill the memory
+
+
+def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_gap: float) -> None:
     usual = usual_distance(time)
     if usual is not None and frequency.offset is None and usual != frequency.step:
         raise UserError(
@@ -87,9 +90,16 @@ def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_g
             f"{show(time[at + 1])}, more than data.cleaning.longest_gap={longest_gap}: set "
             "data.cleaning.gaps=keep to ignore gaps"
         )
+    if absent.sum() > MOST_ABSENT * len(time):
+        at = int(absent.argmax())
+        raise UserError(
+            f"{raw.place}: {absent[at]:,} steps are missing between {show(time[at])} and "
+            f"{show(time[at + 1])}, and the file has {len(time):,} rows: correct these dates, or "
+            "set data.cleaning.gaps=keep to ignore gaps"
+        )
 
 
-def check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: int) -> None:
+def check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: float) -> None:
     """Missing steps, empty cells and outliers may adjoin: `longest_gap` also limits such a run."""
     edges = np.flatnonzero(np.diff(~observed, prepend=False, append=False)).reshape(-1, 2)
     lengths = edges[:, 1] - edges[:, 0]

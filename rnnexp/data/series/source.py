@@ -14,6 +14,7 @@ from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean,
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.covariates import check_roles
 from rnnexp.data.series.frequency import Frequency
+from rnnexp.data.series.grid import show
 from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
@@ -244,7 +245,7 @@ class SeriesSource(Source):
                 f"no series is long enough for data.look_back={self.look_back} and the windows of "
                 "data.chunking: lower data.look_back or data.chunking.length"
             )
-        self.store = Store(self.series, self.conditioning)
+        self.store = Store(self.series, self.conditioning, self.cleaning.masks)
         self.series = self.store.parts(self.series)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
         self.fingerprint = fingerprint(content)
@@ -267,7 +268,22 @@ class SeriesSource(Source):
         # Counted in steps, not rows: merging duplicates leaves fewer steps than rows.
         steps = _training_steps(cleaned[0], split)
         long_enough = steps >= self.chunking.least_steps(self.look_back)
+        if long_enough and self.cleaning.masks:
+            self._check_masks(raw, cleaned[0], steps)
         return split, cleaned if long_enough else None
+
+    def _check_masks(self, raw: RawSeries, series: Series, steps: int) -> None:
+        """Refuse a column without any value in the training span: its mask would say nothing, and
+        there is nothing to scale it by."""
+        lacking = ~series.mask[:steps].any(axis=0)
+        if lacking.any():
+            column = int(lacking.argmax())
+            first = series.time[int(series.mask[:, column].argmax())]
+            raise UserError(
+                f"{raw.place}: column {self.columns[column]!r} has no value in the training span, "
+                f"which ends before {show(series.time[steps])}; its first is of {show(first)}: "
+                "leave this column or series out"
+            )
 
     def _cut(self, raw: RawSeries) -> RawSeries:
         """The last rows of a series, if not all of them are read."""

@@ -48,6 +48,7 @@ class ForecastingData(SeriesData):
             calendar=source.conditioning.size,
             look_back=source.look_back,
             supervised=source.chunking.supervised,
+            masks=source.cleaning.masks,
         )
 
     def training_starts(self, epoch: int) -> torch.Tensor:

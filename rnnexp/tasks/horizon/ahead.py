@@ -89,6 +89,7 @@ def known_over_the_horizon(
 ) -> tuple[np.ndarray, list[str]]:
     """The known columns of the steps to the end of the horizon, float64 (A, N). Where the file of
     the series and those of --known differ, the latter win, and a sentence says so.
+    NaN: missing, with `data.cleaning.missing=mask`.
 
     ahead: the rows of the series after its last value. given: its rows in the files of --known, of
     which those outside the horizon are not used.
@@ -116,8 +117,12 @@ def known_over_the_horizon(
             "those of --known"
         )
     found = np.where(np.isnan(found), own, found)
-    if np.isnan(found).any():
-        step, column = np.argwhere(np.isnan(found))[0]
+    lacking = np.isnan(found)
+    if source.cleaning.masks:  # an empty cell is masked, an absent row is an oversight
+        there = np.concatenate([ahead.time, *(one.time for one in given)])
+        lacking &= ~np.isin(times, there)[:, None]
+    if lacking.any():
+        step, column = np.argwhere(lacking)[0]
         place = given[-1].place if given else ahead.place
         add = f"add the rows of the next {len(times)} steps after the last {source.columns[0]}"
         raise UserError(

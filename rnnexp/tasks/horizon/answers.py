@@ -92,9 +92,11 @@ def _forecast(
     network = network.of_series(place, scaling)
     values = torch.from_numpy(series.values[-source.look_back :]).unsqueeze(0)
     first = torch.zeros(1, dtype=torch.int64)
+    masks = {"mask": _mask(series, known, source)} if source.cleaning.masks else {}
     with torch.no_grad():
         encoded = source.conditioning.encode(calendar.unsqueeze(0))
-        outputs = network(values, encoded, torch.from_numpy(known).unsqueeze(0), first)
+        ahead = torch.from_numpy(known).unsqueeze(0)
+        outputs = network(values, encoded, ahead, first, **masks)
         quantiles = network.predict(outputs, values, first)[0].numpy()  # (H, Q)
     levels = network.levels
     point = quantiles[:, levels.index(0.5) if levels else 0]
@@ -106,6 +108,13 @@ def _forecast(
         "prediction": point,
     }
     return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})
+
+
+def _mask(series: Series, known: np.ndarray, source: SeriesSource) -> torch.Tensor:
+    """(1, T + A, C): which values were observed; after the window of the known columns alone."""
+    after = np.zeros((len(known), series.mask.shape[1]), dtype=bool)
+    after[:, source.known_columns] = ~np.isnan(known)
+    return torch.from_numpy(np.concatenate([series.mask[-source.look_back :], after])[None])
 
 
 def _scaling(data: HorizonData, series: Series, static: Sequence[float]) -> dict[str, Any]:

@@ -157,7 +157,7 @@ class _Inputs:
     def at(self, position: Tensor) -> Tensor:
         """(n, N + K): known columns and time features of predicted steps."""
         known = self.store.values[position][:, self.known]
-        time = self.source.conditioning.encode(self.store.calendar[position])
+        time = self.source.conditioning.encode(self.store.calendar_at(position))
         return torch.cat([(known - self.mean[1:]) / self.deviation[1:], time.double()], 1)
 
     def target(self, position: Tensor) -> Tensor:

@@ -72,6 +72,7 @@ class HorizonData(SeriesData):
             look_back=source.look_back,
             horizon=source.horizon,
             season=source.season,
+            masks=source.cleaning.masks,
             lead=source.issue.lead,
             forks=source.forks,
             static=source.static,

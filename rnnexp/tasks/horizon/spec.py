@@ -13,7 +13,8 @@ class HorizonSpec(Spec):
     of time features. look_back: steps of a window, which ends at the issue time. lead: steps from
     the issue time to the first predicted one. horizon: steps that are predicted. season: steps in
     one period of the series. forks: steps of a training window from which a forecast is made.
-    static: names of the columns that are the same in all rows of a series."""
+    static: names of the columns that are the same in all rows of a series. masks: whether the
+    network is told which values are missing."""
 
     series: list[str]
     columns: list[str]
@@ -26,3 +27,4 @@ class HorizonSpec(Spec):
     lead: int = 0
     forks: int = 1
     static: Sequence[str] = ()
+    masks: bool = False

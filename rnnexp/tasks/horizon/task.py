@@ -91,8 +91,9 @@ class Horizon(Task):
         return int(batch.weight.sum())
 
     def _outputs(self, batch: HorizonBatch) -> Tensor:
+        masks = {} if batch.mask is None else {"mask": batch.mask}
         outputs: Tensor = self.network(
-            batch.values, batch.calendar, batch.known, batch.series, _forks(batch)
+            batch.values, batch.calendar, batch.known, batch.series, _forks(batch), **masks
         )
         return outputs
 

@@ -93,7 +93,7 @@ def _inputs(data: HorizonData, issued: Tensor) -> np.ndarray:
         changes = list((last - _last(source, issued - source.season)).unbind(1))
     known = store.values[:, data.known]
     earlier = repeated(known, issued, min(source.season, source.look_back), steps)
-    minute, weekday, _, day = store.calendar[position].double().unbind(-1)
+    minute, weekday, _, day, *_ = store.calendar_at(position).double().unbind(-1)
     columns = [
         season,
         last_seasons(source, issued, SEASONS) - season,

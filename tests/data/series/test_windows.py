@@ -14,7 +14,7 @@ from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
 from rnnexp.data.series.chunking import EveryStep, RunningBasis
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns
-from rnnexp.data.series.rows import Rows
+from rnnexp.data.series.memory import Rows
 from rnnexp.data.series.windows import Store, Windows, seasonal_change
 from rnnexp.errors import UserError
 
@@ -25,7 +25,7 @@ def series(name: str, values: Sequence[float], start: str = "2020-02-28 22:00") 
     steps = np.arange(len(values))
     observed = np.ones(len(values), dtype=bool)
     rows = Rows.beside(time, column, steps, column, time)
-    return Series(name, time, column[:, None], observed, rows)
+    return Series(name, time, column[:, None], observed[:, None], rows)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_series_on_a_grid_share_its_times_and_all_arrays_are_the_store_s() -> No
         np.testing.assert_array_equal(part.values, one.values)
         assert np.shares_memory(part.time, store.axis)
         assert np.shares_memory(part.values, store.values.numpy())
-        assert np.shares_memory(part.observed, store.observed.numpy())
+        assert np.shares_memory(part.mask, store.mask.numpy())
         assert part.rows.step is None and len(part.rows.apart) == 0
 
 
@@ -136,7 +136,7 @@ def test_seasonal_change_counts_steps_not_rows() -> None:
     filled = np.array([[1.0], [20.0], [8.0], [14.0], [2.0]])
     time = series("C", [0] * 5).time
     rows = Rows.beside(time, filled[:, 0], steps, values, time)
-    one = Series("C", time, filled, np.array([1, 1, 0, 1, 1], dtype=bool), rows)
+    one = Series("C", time, filled, np.array([[1], [1], [0], [1], [1]], dtype=bool), rows)
     assert seasonal_change(one, rows=5, season=2) == 4  # 14 - 10; step 2 has no row
     assert seasonal_change(one, rows=5, season=1) == np.mean([9, 29, 12])
 

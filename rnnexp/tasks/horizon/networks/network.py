@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from rnnexp.errors import UserError
 from rnnexp.nn.recurrence import Recurrence
 from rnnexp.nn.representations import Features
-from rnnexp.nn.scaling import Scaling
+from rnnexp.nn.scaling import Scaling, with_mask
 from rnnexp.tasks.horizon.conformal import moved
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, ordered
 from rnnexp.tasks.horizon.spec import HorizonSpec
@@ -39,6 +39,9 @@ class HorizonNetwork(nn.Module):
     Forking (Wen et al. 2017, arXiv 1711.11053, section 3.3): in training, a forecast is made not
     only from the last step of a window but from each of its last `forks` steps. Nothing after a
     fork reaches its forecast but what is known beforehand.
+
+    With `data.cleaning.missing=mask`, a missing value is 0 in scaled units, and every column has
+    its mask beside it. Forecasts from earlier seasons, and the centre, take the repair.
 
     base: as above. centre: what the inputs of the target's column are relative to: `window`, the
     mean of the window's last seven seasons, which follows a series wherever it goes; `series`, the
@@ -101,10 +104,10 @@ class HorizonNetwork(nn.Module):
         )
         self.register_buffer("margins", torch.zeros(len(self.levels), dtype=torch.float64))
         self.vectors = nn.Embedding(len(spec.series), series_vector) if series_vector else None
-        columns = len(spec.known) * (1 + rectified + len(memory))
+        columns = len(spec.known) * (1 + spec.masks + rectified + len(memory))
         covariates = spec.calendar + columns + len(spec.static) + series_vector
         self.recurrence = recurrence(
-            input_size=1 + len(self.observed) + covariates,
+            input_size=(1 + len(self.observed)) * (1 + spec.masks) + covariates,
             hidden_size=hidden_size,
             num_layers=num_layers,
             dropout=dropout,
@@ -119,18 +122,27 @@ class HorizonNetwork(nn.Module):
         raise NotImplementedError
 
     def forward(
-        self, values: Tensor, calendar: Tensor, known: Tensor, series: Tensor, forks: int = 1
+        self,
+        values: Tensor,
+        calendar: Tensor,
+        known: Tensor,
+        series: Tensor,
+        forks: int = 1,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        """values (B, T, C), calendar (B, T + A, K), known (B, A, N), series (B,) -> (B F, H, Q),
-        relative to the base and the scale: for each window the forecasts of its F forks, in order.
+        """values (B, T, C), calendar (B, T + A, K), known (B, A, N), series (B,), mask (B, T + A,
+        C), which values were observed -> (B F, H, Q), relative to the base and the scale: for each
+        window the forecasts of its F forks, in order.
 
         A is the number of steps to the end of the horizon, with the lead.
         """
         steps = values.shape[1]
-        covariates = self._covariates(values, calendar, known, series)
+        covariates = self._covariates(values, calendar, known, series, mask)
         y = self._relative(values[..., 0], values, series, forks)
         observed = self.scaling(values, series)[..., self.observed]
-        read = torch.cat([y.unsqueeze(-1), observed, covariates[:, :steps]], -1)
+        own = None if mask is None else mask[:, :steps, [0, *self.observed]]
+        unknown = with_mask(torch.cat([y.unsqueeze(-1), observed], -1), own)
+        read = torch.cat([unknown, covariates[:, :steps]], -1)
         hidden, state = self.recurrence(Features(read.transpose(0, 1)), every_step=forks > 1)
         forked = hidden[-forks:].transpose(0, 1) if forks > 1 else state[0].unsqueeze(1)
         earlier = torch.stack(
@@ -192,7 +204,12 @@ class HorizonNetwork(nn.Module):
         return ((y - centre) / self._unit(series)).to(self.scaling.range.dtype)
 
     def _covariates(
-        self, values: Tensor, calendar: Tensor, known: Tensor, series: Tensor
+        self,
+        values: Tensor,
+        calendar: Tensor,
+        known: Tensor,
+        series: Tensor,
+        mask: Tensor | None,
     ) -> Tensor:
         """(B, T + A, n): the time features, the known columns and what is derived from them, the
         static columns, and the vector of the series."""
@@ -200,8 +217,10 @@ class HorizonNetwork(nn.Module):
         minimum, extent = self.scaling.minimum[series], self.scaling.range[series]
         above = (column - minimum[:, self.known].unsqueeze(1)).to(extent.dtype)
         scaled = 4 * (above / extent[:, self.known].unsqueeze(1) - 0.5)  # roughly standardised
+        read = with_mask(scaled, None if mask is None else mask[..., self.known])
+        scaled = read[..., : len(self.known)]
         remembered = torch.einsum("mts,bsn->btmn", self.means.to(scaled.dtype), scaled).flatten(2)
-        parts = [calendar, scaled, remembered]
+        parts = [calendar, read, remembered]
         if self.rectified:
             parts.append(scaled.relu())
         if self.static.shape[1]:
