@@ -191,8 +191,7 @@ def _fitted(inputs: _Inputs, training: Tensor, issued: Tensor, otherwise: Tensor
             ]
         )
         normal.diagonal()[1:] += PENALTY  # the constant is not shrunk
-        right = torch.cat([before.T @ y, x.T @ y]).unsqueeze(1)
-        weight = torch.cholesky_solve(right, torch.linalg.cholesky(normal))[:, 0]
+        weight = torch.linalg.solve(normal, torch.cat([before.T @ y, x.T @ y]))
         found = tested @ weight[:lags] + inputs.at(issued + step) @ weight[lags:]
         forecasts[:, place] = found * inputs.deviation[0] + inputs.mean[0]
     return forecasts

@@ -12,6 +12,7 @@ from rnnexp.tasks.horizon.baselines import (
     LEAST_WINDOWS,
     SEASONS,
     ahead,
+    history,
     last_seasons,
     point_metrics,
     repeated,
@@ -52,8 +53,8 @@ def lightgbm_forecasts(data: HorizonData, windows: HorizonWindows) -> Tensor:
     """Forecasts (n, H) of one model per series for all steps, of which the step is an input.
 
     The target is the change from the value at the same place of the last season, because trees
-    cannot predict a level outside the training data. A series with fewer than two training windows
-    repeats its last season.
+    cannot predict a level outside the training data. A series with fewer than two values to learn
+    from repeats its last season.
     """
     from lightgbm import LGBMRegressor
 
@@ -62,12 +63,12 @@ def lightgbm_forecasts(data: HorizonData, windows: HorizonWindows) -> Tensor:
     forecasts = last_seasons(source, issued, 1)
     number = source.store.series_of(windows.start)
     for series, span in enumerate(source.training_spans()):
-        training = training_positions(source, span, ROWS // source.horizon)
-        tested = number == series
-        if len(training) < LEAST_WINDOWS or not tested.any():
-            continue
+        training = training_positions(source, span, max(ROWS // source.horizon, 1))
         position = training.unsqueeze(1) + ahead(source)
         kept = source.store.observed[position].flatten().numpy()
+        tested = number == series
+        if kept.sum() < LEAST_WINDOWS or not tested.any():
+            continue
         change = source.store.values[position, 0] - last_seasons(source, training, 1)
         model = LGBMRegressor(**TREES, n_jobs=cores.free(), verbosity=-1)
         model.fit(_inputs(data, training)[kept], change.flatten().numpy()[kept])
@@ -80,17 +81,15 @@ def _inputs(data: HorizonData, issued: Tensor) -> np.ndarray:
     """(n H, F): a model's inputs for each step after each position `issued` (n,), original units.
 
     They are the bases of the network, the value at the same place of the last season, of the season
-    a week before, and the mean of seven seasons; the last three values, and their changes over a
-    season if the window has them; the known columns, at the step and at that place of the last
-    season; the step, the minute of the day and the days of the week and of the year.
+    a week before, and the mean of seven seasons; the last three values, and their changes over one
+    season and over seven; the known columns, at the step and at that place of the last season; the
+    step, the minute of the day and the days of the week and of the year.
     """
     source, store, steps = data.source, data.source.store, ahead(data.source)
     position = issued.unsqueeze(1) + steps  # (n, H)
     season = last_seasons(source, issued, 1)
-    last = _last(source, issued)
-    changes = []
-    if source.season + last.shape[1] <= source.look_back:
-        changes = list((last - _last(source, issued - source.season)).unbind(1))
+    last = _last(source, issued, 0)  # (n, 3)
+    changes = [last - _last(source, issued, seasons * source.season) for seasons in (1, SEASONS)]
     known = store.values[:, data.known]
     earlier = repeated(known, issued, min(source.season, source.look_back), steps)
     minute, weekday, _, day, *_ = store.calendar_at(position).double().unbind(-1)
@@ -99,7 +98,7 @@ def _inputs(data: HorizonData, issued: Tensor) -> np.ndarray:
         last_seasons(source, issued, SEASONS) - season,
         _mean_season(source, issued) - season,
         *(one.unsqueeze(1) - season for one in last.unbind(1)),
-        *(one.unsqueeze(1).expand_as(season) for one in changes),
+        *(one.unsqueeze(1).expand_as(season) for one in torch.cat(changes, 1).unbind(1)),
         *known[position].unbind(-1),
         *earlier.unbind(-1),
         steps.expand_as(position).double(),
@@ -110,10 +109,12 @@ def _inputs(data: HorizonData, issued: Tensor) -> np.ndarray:
     return torch.stack(columns, -1).flatten(0, 1).numpy()
 
 
-def _last(source: SeriesSource, issued: Tensor) -> Tensor:
-    """(n, 3): the last values before each position; fewer if the window is shorter."""
-    count = min(LAST, source.look_back)
-    return source.store.values[:, 0].unfold(0, count, 1)[issued - count]
+def _last(source: SeriesSource, issued: Tensor, lag: int) -> Tensor:
+    """(n, 3): the last values before each position, fewer if the window is shorter, or the values
+    `lag` steps before them; where the series does not reach back so far, they themselves."""
+    place = issued.unsqueeze(1) - torch.arange(min(LAST, source.look_back), 0, -1)
+    first = (issued - history(source, issued)).unsqueeze(1)
+    return source.store.values[torch.where(place - lag >= first, place - lag, place), 0]
 
 
 def _mean_season(source: SeriesSource, issued: Tensor) -> Tensor:

@@ -57,6 +57,15 @@ def read(*settings: str) -> HorizonData:
     return data
 
 
+def write_shops(folder: Path, factors: list[int]) -> None:
+    """Write a file for each factor, by which its sales are multiplied."""
+    folder.mkdir()
+    for factor in factors:
+        table = shop()
+        table["sold"] *= factor
+        table.to_csv(folder / f"{factor}.csv", index=False)
+
+
 def spiked() -> None:
     """Change what is observed from the first predicted step of the test on."""
     table = shop()
@@ -85,9 +94,9 @@ def features(table: pd.DataFrame, issued: int) -> pd.DataFrame:
         "mean": (season + two) / 2 - season,
     }
     columns |= {f"last {k}": sold[issued - k] - season for k in (3, 2, 1)}
-    columns |= {
-        f"change {k}": np.full(24, sold[issued - k] - sold[issued - k - 24]) for k in (3, 2, 1)
-    }
+    for lag in (24, 168):
+        change = (sold - sold.shift(lag)).fillna(0)
+        columns |= {f"change {k}, {lag}": np.full(24, change[issued - k]) for k in (3, 2, 1)}
     columns |= {
         "price": price[issued : issued + 24].to_numpy(),
         "earlier price": price.shift(24)[issued : issued + 24].to_numpy(),
@@ -140,6 +149,17 @@ def test_trees_of_short_windows_and_long_horizons(
     assert found.shape == (2, horizon) and bool(found.isfinite().all())
 
 
+def test_every_series_has_its_own_trees(lightgbm: None) -> None:
+    """A change over a season up to the first steps of a series does not reach into the one before
+    it."""
+    found = {}
+    for folder, factors in {"a": [1], "b": [10], "both": [1, 10]}.items():
+        write_shops(Path(folder), factors)
+        data = read(f"data.root={folder}", "data.look_back=3", "data.horizon=2")
+        found[folder] = trees.lightgbm_forecasts(data, data.windows("test"))
+    assert torch.equal(found["both"], torch.cat([found["a"], found["b"]]))
+
+
 # Statistical models -------------------------------------------------------------------------------
 
 
@@ -174,11 +194,7 @@ def test_nothing_later_reaches_a_statistical_model(statsforecast: None) -> None:
 
 
 def test_every_series_has_its_own_history(statsforecast: None) -> None:
-    Path("both").mkdir()
-    for name, factor in (("a", 1), ("b", 10)):
-        table = shop()
-        table["sold"] *= factor
-        table.to_csv(f"both/{name}.csv", index=False)
+    write_shops(Path("both"), [1, 10])
     data = read("data.root=both", "data.test_windows=1")
     for one in statistical.statistical_forecasts(data, data.windows("test"), LEVELS).values():
         np.testing.assert_allclose(one[1], 10 * one[0], rtol=1e-3)
