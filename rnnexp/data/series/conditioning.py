@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rnnexp.data.series.holidays import PublicHolidays
+from rnnexp.data.holidays import PublicHolidays
 from rnnexp.errors import UserError
 
 MINUTES, WEEKDAYS, MONTHS, DAYS = 1440, 7, 12, 366  # of a day, a week, a year, a leap year

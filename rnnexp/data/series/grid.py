@@ -88,7 +88,8 @@ def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_g
         raise UserError(
             f"{raw.place}: {absent[at]} steps are missing between {show(time[at])} and "
             f"{show(time[at + 1])}, more than data.cleaning.longest_gap={longest_gap}: set "
-            "data.cleaning.gaps=keep to ignore gaps"
+            "data.cleaning.gaps=keep to ignore gaps, or data.cleaning.missing=mask to mark what is "
+            "missing"
         )
     if absent.sum() > MOST_ABSENT * len(time):
         at = int(absent.argmax())
@@ -108,7 +109,8 @@ def check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_g
         raise UserError(
             f"{raw.place}: {lengths[at]} consecutive values from {show(time[edges[at, 0]])} on "
             f"need a repair, more than data.cleaning.longest_gap={longest_gap}: "
-            "remove these rows, or raise data.cleaning.longest_gap"
+            "remove these rows, raise data.cleaning.longest_gap, or set data.cleaning.missing=mask "
+            "to mark what is missing"
         )
 
 

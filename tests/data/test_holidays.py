@@ -8,8 +8,8 @@ import pytest
 
 from rnnexp.cli import main
 from rnnexp.config import compose
+from rnnexp.data.holidays import PublicHolidays
 from rnnexp.data.series.conditioning import CyclicColumns
-from rnnexp.data.series.holidays import PublicHolidays
 from rnnexp.errors import UserError
 from rnnexp.runs.settings import facts_of_this_process, resolve
 
