@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.frequency import Frequency
+from rnnexp.data.series.grid import show
 from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
@@ -54,7 +56,8 @@ class SeriesSource(Source):
     one training window of a horizon, at a random place. forks: of these last steps of a training
     window, each gives a forecast. known: further columns that are known over the horizon.
     validation_windows, test_windows: the number of horizons, one after the other, of which the span
-    consists; None: the fraction decides. last_rows: read only these of a series.
+    consists; None: the fraction decides. until: an ISO date or time; rows at or after it are not
+    read. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
     skip_short: leave out series that are too short for a window; False: refuse them.
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
@@ -94,6 +97,7 @@ class SeriesSource(Source):
         last_rows: int | None = None,
         issue: Issue | None = None,
         forks: int = 1,
+        until: str | None = None,
     ) -> None:
         for key, value in {
             "look_back": look_back,
@@ -127,7 +131,7 @@ class SeriesSource(Source):
         self.horizon, self.stride, self.known = horizon, stride, list(known)
         self.issue, self.forks = issue or Issue(), forks
         self.validation_windows, self.test_windows = validation_windows, test_windows
-        self.last_rows = last_rows
+        self.last_rows, self.until = last_rows, None if until is None else time_of(until)
         self.skip_short = skip_short
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.drop_last, self.reshuffle = drop_last, reshuffle
@@ -179,6 +183,14 @@ class SeriesSource(Source):
         self.left_out: list[str] = []
         for whole in self.read():
             one = self._cut(whole)
+            if self.until is not None and not len(one.time):
+                if not self.skip_short:
+                    raise UserError(
+                        f"{whole.place} has no row before data.until={show(self.until)}: its first "
+                        f"one is at {show(whole.time[0])}"
+                    )
+                self.left_out.append(one.name)
+                continue
             refuse_constant(one)
             split, cleaned = self._split_and_clean(one)
             if cleaned:
@@ -225,11 +237,12 @@ class SeriesSource(Source):
         return split, cleaned if long_enough else None
 
     def _cut(self, raw: RawSeries) -> RawSeries:
-        """The last rows of a series, if not all of them are read."""
-        if self.last_rows is None:
+        """The rows of a series that are read."""
+        end = len(raw.time) if self.until is None else int(np.searchsorted(raw.time, self.until))
+        begin = 0 if self.last_rows is None else max(end - self.last_rows, 0)
+        if (begin, end) == (0, len(raw.time)):
             return raw
-        kept = slice(-self.last_rows, None)
-        return dataclasses.replace(raw, time=raw.time[kept], values=raw.values[kept])
+        return dataclasses.replace(raw, time=raw.time[begin:end], values=raw.values[begin:end])
 
     def _split(self, rows: int) -> SeriesSplit:
         split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
@@ -307,6 +320,24 @@ class SeriesFolder(SeriesSource):
 
     def read(self) -> list[RawSeries]:
         return self.read_files([Path(self.place)])
+
+
+def time_of(until: str) -> np.datetime64:
+    """The time of `data.until`, datetime64[s].
+
+    Raises:
+        UserError: it is no ISO date or time, or has a UTC offset.
+    """
+    try:
+        found = datetime.fromisoformat(until)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is not None:
+        raise UserError(
+            f"data.until is {until!r}: write a date or a time without an offset, as the table of "
+            "the series shows it, such as 2024-01-31 or '2024-01-31 13:00'"
+        )
+    return np.datetime64(found, "s")
 
 
 def _training_steps(series: Series, split: SeriesSplit) -> int:

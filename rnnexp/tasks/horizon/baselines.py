@@ -6,10 +6,11 @@ from torch import Tensor
 
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.metrics import horizon_metrics
+from rnnexp.tasks.horizon.windows import HorizonWindows
 
 
-def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
-    """The metrics of all baselines, pooled over the test windows: name -> metric -> value.
+def horizon_baselines(data: HorizonData, windows: HorizonWindows) -> dict[str, dict[str, float]]:
+    """The metrics of all baselines, pooled over the windows: name -> metric -> value.
 
     naive                the last value, repeated
     seasonal_naive_day   the last season, repeated
@@ -18,9 +19,9 @@ def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
     For steps of a day or more the last season is called `seasonal_naive`, and the weekly baseline
     is left out. So is a rule whose season is longer than what lies before some window.
     """
-    source, windows = data.source, data.windows("test")
+    source = data.source
     store, issued = source.store, windows.start + source.look_back
-    steps = torch.arange(source.horizon)
+    steps = windows.lead + torch.arange(windows.horizon)
     position = issued.unsqueeze(1) + steps
     target = torch.where(store.observed[position], store.values[position, 0], torch.nan)
     within_a_day = source.step < np.timedelta64(1, "D")
@@ -32,7 +33,7 @@ def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
     before = issued - store.first[store.series_of(issued - 1)]
     return {
         name: horizon_metrics(
-            repeated(store.values[:, 0], issued, length, source.horizon),
+            repeated(store.values[:, 0], issued, length, steps),
             target,
             windows.scale,
             source.unit,
@@ -42,7 +43,7 @@ def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
     }
 
 
-def repeated(values: Tensor, issued: Tensor, length: int, horizon: int) -> Tensor:
-    """(n, horizon): the `length` values before each position `issued` (n,), repeated."""
-    place = torch.arange(horizon) % length - length
-    return values[issued.unsqueeze(1) + place]
+def repeated(values: Tensor, issued: Tensor, length: int, steps: Tensor) -> Tensor:
+    """(n, H): the `length` values before each position `issued` (n,), repeated, at the steps (H,)
+    after it."""
+    return values[issued.unsqueeze(1) + steps % length - length]

@@ -9,9 +9,10 @@ from rnnexp.data.loading.module import Spec
 class HorizonSpec(Spec):
     """series: names of the series, by index. columns: names of the columns of a series, the target
     first. known: those that are known over the horizon. unit: unit of the target. calendar: number
-    of time features. look_back: steps of a window, which ends at the issue time. lead: steps between
-    the issue time and the first predicted one. horizon: steps that are predicted. season: steps in
-    one period of the series. forks: steps of a training window from which a forecast is made."""
+    of time features. look_back: steps of a window, which ends at the issue time. lead: steps
+    between the issue time and the first predicted one. horizon: steps that are predicted. season:
+    steps in one period of the series. forks: steps of a training window from which a forecast is
+    made."""
 
     series: list[str]
     columns: list[str]

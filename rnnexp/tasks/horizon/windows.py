@@ -32,11 +32,14 @@ class HorizonWindows:
     """n evaluation windows.
 
     start: (n,) int64, the first step of each window in the store. scale: (n,) float64, the mean of
-    |y(t) - y(t-season)| over all steps of its series before the issue time, without repairs.
+    |y(t) - y(t-season)| over all steps of its series before the issue time, without repairs. lead:
+    steps from the issue time to the first predicted one. horizon: steps that are predicted.
     """
 
     start: Tensor
     scale: Tensor
+    lead: int
+    horizon: int
 
     def __len__(self) -> int:
         return len(self.start)
