@@ -127,9 +127,9 @@ def backtest(
         try:
             task, parts = _predict(record, planned, data, folder, run, trained, config)
             _write(record, task, parts, planned, data)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into SystemExit
             console.show_line(f"go on        {_again(folder, asked, place, overrides)}")
-            raise
+            raise KeyboardInterrupt from stop
         record.save(seconds=round(time.perf_counter() - began, 3))
         record.completed()
     console.show_line(f"back-test    {console.from_here(place)}")
@@ -167,9 +167,10 @@ def _show_plan(planned: Plan, data: HorizonData) -> None:
         f"to {show(issued.max())}"
     )
     if planned.left_out:
+        many = planned.left_out > 1
         console.show(
-            f"{planned.left_out:,} issue times are left out: the network predicts "
-            f"{data.source.horizon:,} steps, and the data end before the last of them"
+            f"{planned.left_out:,} more issue time{'s are' if many else ' is'} left out: the "
+            f"network predicts {data.source.horizon:,} steps, and the data end before the last one"
         )
 
 

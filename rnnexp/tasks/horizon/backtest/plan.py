@@ -168,14 +168,14 @@ def _steps(text: str, option: str, least: int, source: SeriesSource) -> int:
         steps = source.frequency.steps_in(text)
     except ValueError as error:
         raise UserError(f"{option} {text}: {error}") from error
-    if steps < least:
-        bound = "more than 0" if least else "0 or more"
-        raise UserError(f"{option} {text}: it must be {bound}")
     if steps != int(steps):
         raise UserError(
             f"{option} {text}: it must be a whole number of steps of data.frequency="
             f"{source.frequency.text}"
         )
+    if steps < least:
+        bound = "more than 0" if least else "0 or more"
+        raise UserError(f"{option} {text}: it must be {bound}")
     return int(steps)
 
 

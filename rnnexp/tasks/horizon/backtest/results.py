@@ -18,9 +18,7 @@ from rnnexp.tasks.horizon import figures
 from rnnexp.tasks.horizon.backtest.plan import Fold, Plan
 from rnnexp.tasks.horizon.baselines import horizon_baselines
 from rnnexp.tasks.horizon.data import HorizonData
-from rnnexp.tasks.horizon.metrics import (
-    described as point_metrics,
-)
+from rnnexp.tasks.horizon.metrics import described as described_metrics
 from rnnexp.tasks.horizon.metrics import (
     horizon_metrics,
     horizon_metrics_by_series,
@@ -142,7 +140,7 @@ def described(plan: Plan) -> dict[str, Any]:
         "steps": plan.settings.plain(),
         "forecasts": len(plan.windows),
         "issue_times": np.datetime_as_string(np.unique(plan.issued), unit="s").tolist(),
-        "left_out": plan.left_out,
+        "issue_times_left_out": plan.left_out,
         "folds": [
             {
                 "fold": fold.number,
@@ -160,7 +158,7 @@ def baselines(
     task: Horizon, data: HorizonData, windows: HorizonWindows, cache: BaselineCache
 ) -> dict[str, float]:
     """The metrics of the baselines on some windows: `baseline/naive/mase` -> value."""
-    names = [metric.name for metric in point_metrics(task.spec.unit)]
+    names = [metric.name for metric in described_metrics(task.spec.unit)]
 
     def compute() -> dict[str, dict[str, float]]:
         return horizon_baselines(data, windows)
