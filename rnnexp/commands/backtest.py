@@ -188,7 +188,7 @@ def _predict(
     from rnnexp.data.series.grid import show
     from rnnexp.runs.backtests.folds import predict_windows, train_until
     from rnnexp.runs.folder.reading import hash_file
-    from rnnexp.tasks.horizon.backtest.plan import tested_windows
+    from rnnexp.tasks.horizon.backtest.plan import least_test_windows
     from rnnexp.tasks.horizon.backtest.results import windows_of
 
     parts = []
@@ -201,7 +201,7 @@ def _predict(
                 f"fold {fold.number} of {len(planned.folds)}: trained on the data before "
                 f"{show(fold.until)}, issued until {show(fold.last)}"
             )
-            windows = tested_windows(fold.until, data.source)
+            windows = least_test_windows(fold.until, data.source)
             own = {"backtest_of": str(folder.resolve())} | facts
             train_until(trained, fold.until, windows, network, **own)
             _check_series(network, data)

@@ -141,7 +141,7 @@ def _folds(settings: Settings, issued: np.ndarray, data: HorizonData) -> list[Fo
     return folds
 
 
-def tested_windows(until: np.datetime64, source: SeriesSource) -> int:
+def least_test_windows(until: np.datetime64, source: SeriesSource) -> int:
     """The fewest `data.test_windows` with which a run whose data end at this time has a test window
     in every series that is long enough.
 
