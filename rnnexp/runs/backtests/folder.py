@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnnexp.callbacks.figures import sign_as
-from rnnexp.errors import UserError
+from rnnexp.errors import RunFailed, UserError
 from rnnexp.files import csv_text, remove_unfinished, write_json, write_text
 from rnnexp.printing import complain
 from rnnexp.process.locks import locked
@@ -79,6 +79,7 @@ def recording_backtest(folder: Path, content: dict[str, Any]) -> Iterator[Backte
 
     Raises:
         UserError: the folder cannot be made, is in use, or holds something else.
+        RunFailed: the disk is full, or the folder can no longer be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def recording_backtest(folder: Path, content: dict[str, Any]) -> Iterator[Backte
         except OSError as error:
             if not str(error.filename or "").startswith(str(folder)):
                 raise
-            raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+            raise RunFailed(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def _goes_on(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
