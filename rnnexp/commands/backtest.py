@@ -189,7 +189,6 @@ def _predict(
     from rnnexp.runs.backtests.folds import predict_windows, train_until
     from rnnexp.runs.folder.reading import hash_file
     from rnnexp.tasks.horizon.backtest.plan import least_test_windows
-    from rnnexp.tasks.horizon.backtest.results import windows_of
 
     parts = []
     facts: dict[str, Any] = {key: run[key] for key in ("choices", "label") if key in run}
@@ -207,7 +206,7 @@ def _predict(
             _check_series(network, data)
             record.content["folds"][fold.number - 1]["digest"] = hash_file(network / "digest.json")
             record.save()
-        loader = data.evaluation_loader(windows_of(fold, planned))
+        loader = data.evaluation_loader(planned.windows[fold.chosen])
         task: Any = predict_windows(config, network, data, loader)
         parts.append(dict(task.predictions))
     return task, parts

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnexp import console
 from rnnexp.commands.shared.options import allow, folder_parser
 from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
-from rnnexp.files import csv_text, json_text, write_text
+from rnnexp.files import csv_text, json_text, write_text, written_beside
 from rnnexp.printing import complain
 from rnnexp.process.memory import enough_memory
 from rnnexp.runs.locations import is_location
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rnnexp.tasks.answers import Answers
 
 STDIN = "-"
+TABLES, PICTURES = (".csv", ".json"), (".png", ".svg", ".pdf")  # endings of --output
 # Settings of how a file is read. Others would not fit the trained network.
 FILE_SETTINGS = (
     "data.cleaning.",
@@ -31,9 +33,12 @@ FILE_SETTINGS = (
     "data.encoding=",
     "data.frequency=",
     "data.input_columns=",
+    "data.known=",
     "data.missing=",
+    "data.observed=",
     "data.separator=",
     "data.series_column=",
+    "data.static=",
     "data.thousands=",
     "data.value_column=",
 )
@@ -41,7 +46,10 @@ FILE_SETTINGS = (
 
 def main(argv: list[str]) -> int:
     parser = folder_parser(__name__, __doc__)
-    parser.usage = "rnnexp predict DIR [--text TEXT | --csv FILE] [--output FILE] [data.KEY=VALUE]"
+    parser.usage = (
+        "rnnexp predict DIR [--text TEXT | --csv FILE [--known FILE]] [--output FILE] "
+        "[data.KEY=VALUE]"
+    )
     parser.add_argument(
         "--text",
         action="append",
@@ -59,10 +67,20 @@ def main(argv: list[str]) -> int:
         "several times",
     )
     parser.add_argument(
+        "--known",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="the columns of data.known over the horizon, in the format of the run's own files, if "
+        "they do not stand in the file of --csv; may be given several times",
+    )
+    parser.add_argument(
         "--output",
         metavar="FILE",
         type=Path,
-        help="write to this .csv or .json file instead of printing",
+        help="write to this file instead of printing: .csv or .json; or .png, .svg or .pdf, a "
+        "picture of forecasts over a horizon",
     )
     parser.add_argument(
         "overrides",
@@ -74,7 +92,12 @@ def main(argv: list[str]) -> int:
     allow(arguments.allow)
     with enough_memory():
         return predict(
-            arguments.folder, arguments.text, arguments.csv, arguments.output, arguments.overrides
+            arguments.folder,
+            arguments.text,
+            arguments.csv,
+            arguments.output,
+            arguments.overrides,
+            arguments.known,
         )
 
 
@@ -84,12 +107,14 @@ def predict(
     files: Sequence[Path] = (),
     output: Path | None = None,
     overrides: Sequence[str] = (),
+    known: Sequence[Path] = (),
 ) -> int:
     """Print the predictions of a run's best checkpoint, or write them to a file.
 
     texts: for classification; `-`, or no text at all, reads one text per line from standard input.
     files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
-    files. Returns the exit code: 0, or 1 if some of several inputs have no prediction.
+    files. known: CSV files with the known columns of the horizon. Returns the exit code: 0, or 1 if
+    some of several inputs have no prediction.
 
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
@@ -103,7 +128,7 @@ def predict(
         raise UserError("give either --text or --csv: a run is trained on texts or on series")
     _check_overrides(overrides, files)
     if output is not None:
-        _check_output(output, files)
+        _check_output(output, [*files, *known])
     run = load(folder, overrides)
     if any(line.startswith("data.frequency=") for line in overrides):
         trained = read_config(folder).data.frequency
@@ -115,27 +140,40 @@ def predict(
         complain(
             f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far"
         )
-    answers = _answers(run, texts, files)
+    answers = _answers(run, texts, files, known)
+    if output is not None and output.suffix in PICTURES and not hasattr(answers, "figure"):
+        raise UserError(
+            f"--output {output}: there is no picture of predictions of this kind, give a file that "
+            f"ends in {' or '.join(TABLES)}"
+        )
     for name in changed_files(folder, run.record):
         complain(f"{name} of {folder} is not as the run wrote it")
     failed: list[str] = getattr(answers, "failed", [])
     for note in [*answers.notes, *failed]:
         complain(note)
+    rows = len(answers.frame())
     if output is None:
         console.show(answers.table())
-    else:
+    elif output.suffix in TABLES:
         _write(answers, output)
-        console.show(f"predictions in {output}: {len(answers.frame()) - len(failed):,}")
+        console.show(f"predictions in {output}: {rows - len(failed):,}")
+    elif rows > len(failed):
+        _draw(answers, output)
+        console.show(f"a picture of the predictions in {output}")
     if not failed:
         return 0
-    where = f"; their rows in {output} have an error in the place of it" if output else ""
-    complain(f"without a prediction: {len(failed):,} of {len(answers.frame()):,}{where}")
+    where = ""
+    if output is not None and output.suffix in TABLES:
+        where = f"; their rows in {output} have an error in the place of it"
+    complain(
+        f"without a prediction: {len(failed):,} of {getattr(answers, 'inputs', rows):,}{where}"
+    )
     return 1
 
 
-def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Answers:
-    from rnnexp.runs.loading import restore_data
-
+def _answers(
+    run: LoadedRun, texts: Sequence[str], files: Sequence[Path], known: Sequence[Path]
+) -> Answers:
     if run.task.new_data == "series":
         if not files:
             raise UserError(f"{run.folder} was trained on series: give them with --csv FILE")
@@ -147,7 +185,7 @@ def _answers(run: LoadedRun, texts: Sequence[str], files: Sequence[Path]) -> Ans
         )
     else:
         given = _read_texts(texts)
-    return run.task.answer(run.network, restore_data(run), given)
+    return run.answer(given, known)
 
 
 # Input ------------------------------------------------------------------------------------------
@@ -192,8 +230,11 @@ def _lines_of_stdin() -> list[str]:
 
 def _check_output(output: Path, files: Sequence[Path]) -> None:
     """Check the output file before any work is done."""
-    if output.suffix not in (".csv", ".json"):
-        raise UserError(f"--output {output}: give a file that ends in .csv or .json")
+    if output.suffix not in (*TABLES, *PICTURES):
+        raise UserError(
+            f"--output {output}: give a file that ends in {', '.join(TABLES)}, or, for a picture "
+            f"of forecasts over a horizon, in {', '.join(PICTURES)}"
+        )
     if output.is_dir() or not output.parent.is_dir():
         wrong = output if output.is_dir() else output.parent
         what = "is a folder" if output.is_dir() else "does not exist"
@@ -209,7 +250,19 @@ def _write(answers: Answers, output: Path) -> None:
         text = csv_text(frame)
     else:
         text = json_text(frame.to_dict(orient="records"), ensure_ascii=False)
-    try:
+    with _writing(output):
         write_text(output, text)
+
+
+def _draw(answers: Any, output: Path) -> None:
+    """Draw a picture, in the format of the suffix."""
+    with _writing(output), written_beside(output) as beside:
+        answers.figure().savefig(beside, format=output.suffix[1:], dpi=110)
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"--output {output}: it cannot be written ({error.strerror})") from error

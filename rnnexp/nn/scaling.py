@@ -7,6 +7,14 @@ import torch
 from torch import Tensor, nn
 
 
+def with_mask(scaled: Tensor, mask: Tensor | None) -> Tensor:
+    """Scaled values (..., C), 0 where they are missing, and beside them their mask, 1 where they
+    were observed: (..., 2 C). mask: (..., C) bool; None: the values as they are, (..., C)."""
+    if mask is None:
+        return scaled
+    return torch.cat([scaled.masked_fill(~mask, 0), mask.to(scaled.dtype)], -1)
+
+
 class Scaling(nn.Module):
     """(x - minimum) / range for every series and column. Checkpoints contain minimum and range.
 

@@ -31,10 +31,10 @@ PACKAGES = (  # whose versions a run records
 )
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python, of rnnexp and of `PACKAGES`."""
+def versions(*more: str) -> dict[str, str]:
+    """The versions of Python, of rnnexp, of `PACKAGES` and of `more` packages."""
     found = {"rnnexp": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

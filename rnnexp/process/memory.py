@@ -32,6 +32,18 @@ def keep_freed_memory() -> None:
     mallopt(mmap_threshold, 2**30)
 
 
+def release_freed_memory() -> None:
+    """Return freed blocks to the kernel once, e.g. those that reading the data left. Without glibc
+    this does nothing."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        malloc_trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):
+        return
+    malloc_trim(0)
+
+
 def freeze_loaded_objects() -> None:
     """Exclude all objects that exist before the first run from garbage collection (`gc.freeze`).
 

@@ -19,7 +19,7 @@ from rnnexp.data.source import Source
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.process import determinism
-from rnnexp.process.memory import check_memory
+from rnnexp.process.memory import check_memory, release_freed_memory
 from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, best_checkpoint, read_state_dict
 from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.runs.parallel import DataParallel, devices
@@ -78,6 +78,7 @@ def build_data(config: DictConfig) -> DataModule:
     """
     data = data_module(config)
     data.setup("fit")
+    release_freed_memory()  # of the texts, which took more than what is kept
     return data
 
 

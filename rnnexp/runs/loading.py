@@ -26,6 +26,7 @@ from rnnexp.runs.folder.reading import (
 )
 from rnnexp.runs.folder.tensors import mismatch, not_finite
 from rnnexp.runs.locations import check_same_data, find_data, if_moved
+from rnnexp.tasks.answers import Answers
 from rnnexp.tasks.task import Task
 
 
@@ -65,20 +66,43 @@ class LoadedRun:
         """
         return read_predictions(self.folder)
 
-    def predict(self, given: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-        """Predict new texts, or new series in CSV files. Returns a row for each.
+    def predict(
+        self,
+        given: str | Path | Sequence[str | Path],
+        known: str | Path | Sequence[str | Path] = (),
+    ) -> pd.DataFrame:
+        """Predict new texts, or new series in CSV files. Returns a row for each prediction.
 
-        given: one text or path, or several.
+        given: one text or path, or several. known: CSV files with the known columns of the horizon
+        (data.known), one path or several; where `given` has other values, those of `known` win.
 
         Raises:
             UserError: a text, a file or a series cannot be predicted.
         """
-        one_or_more = [given] if isinstance(given, str | Path) else given
-        kind = Path if self.task.new_data == "series" else str
-        answers = self.task.answer(self.network, restore_data(self), list(map(kind, one_or_more)))
+        kind: type[Path] | type[str] = Path if self.task.new_data == "series" else str
+        new: Any = [kind(one) for one in _listed(given)]
+        answers = self.answer(new, [Path(one) for one in _listed(known)])
         for failure in getattr(answers, "failed", []):
             raise UserError(failure)
         return answers.frame()
+
+    def answer(self, given: Sequence[str] | Sequence[Path], known: Sequence[Path] = ()) -> Answers:
+        """Predict new texts (str) or files of series (Path). known: files of known columns.
+
+        Raises:
+            UserError: the only text, file or series cannot be predicted.
+        """
+        if known and not self.task.takes_known:
+            raise UserError(
+                f"--known: {self.folder} predicts no horizon of several steps, so nothing is known "
+                "over it: omit it (runs of task=horizon with data.known read such files)"
+            )
+        more = {"known": known} if known else {}
+        return self.task.answer(self.network, restore_data(self), given, **more)
+
+
+def _listed(given: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    return [given] if isinstance(given, str | Path) else given
 
 
 def load(folder: str | Path, overrides: Sequence[str] = ()) -> LoadedRun:

@@ -107,12 +107,18 @@ def with_monitor(asked: DictConfig, config: DictConfig, monitor: str) -> DictCon
 def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
     """The environment of a run, except for its data."""
     return {
-        "versions": versions(),
+        "versions": versions(*_deciding_packages(config)),
         "code": code_state(),
         "device": device_name(config.trainer.accelerator),
         "kernels": cpu_math.description(),
         "threads": config.determinism.threads,
     }
+
+
+def _deciding_packages(config: DictConfig) -> list[str]:
+    """Further packages whose version decides the data of a run."""
+    holidays = OmegaConf.select(config, "data.conditioning.holidays")
+    return ["holidays"] if holidays else []
 
 
 def set_up_process(config: DictConfig) -> None:

@@ -14,8 +14,12 @@ QUOTED = 40  # most characters of a quoted text
 
 
 class Answers(Protocol):
-    """The predictions of a task for new data. They may have `failed: list[str]` besides, a sentence
-    for each input without a prediction."""
+    """The predictions of a task for new data. They may have besides
+
+    failed: list[str]    a sentence for each input without a prediction
+    inputs: int          how many there were, if an input can have several rows
+    figure() -> Figure   a picture of the predictions, for `--output FILE.png`
+    """
 
     @property
     def notes(self) -> list[str]:

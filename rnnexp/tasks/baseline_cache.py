@@ -49,7 +49,7 @@ def _baselines(task: Task, data: DataModule, cache: BaselineCache) -> Baselines:
     if task.added_metrics.metrics or not _is_ours(task) or not _is_ours(data):
         computed = task.baselines(data)
     else:
-        names = [metric.name for metric in task.metrics]
+        names = [metric.name for metric in task.baseline_metrics]
         computed = cache.get(data.identity(), names, lambda: task.baselines(data))
     return computed | task.extra_baselines(data, cache)
 

@@ -21,10 +21,11 @@ def how_read(
             f"series that were not in training, scaled by their own history: {listed(strange)}; "
             f"those in training were {listed(known)} ({source.named})"
         )
+    done = "masked" if source.cleaning.masks else "repaired"
     for one in series:
         if repaired := int((~one.observed[-source.look_back :]).sum()):
             notes.append(
                 f"{one_line(one.name)}: {repaired:,} of the last {source.look_back} values were "
-                "missing or near zero, and were repaired"
+                f"missing or near zero, and were {done}"
             )
     return notes

@@ -39,7 +39,8 @@ class Task(pl.LightningModule):
     may override.
 
     sources, spec_class, data_module: the classes of its data source, spec and data module.
-    new_data: the input of `rnnexp predict`, texts or series.
+    new_data: the input of `rnnexp predict`, texts or series. takes_known: `answer` has a further
+    argument, `known`: files (Path) of what is known beforehand.
     added_metrics: the metrics that the config adds (`task.metrics`), if the task accepts any.
     monitor: the validation metric that chooses the best checkpoint; None if none does.
     ceilings: baselines that know the test set, which no run can be asked to beat.
@@ -49,6 +50,7 @@ class Task(pl.LightningModule):
     spec_class: ClassVar[type[Spec]]
     data_module: ClassVar[type[DataModule]]
     new_data: ClassVar[Literal["texts", "series"]] = "texts"
+    takes_known: ClassVar[bool] = False
     ceilings: ClassVar[tuple[str, ...]] = ()
 
     network: nn.Module
@@ -93,6 +95,11 @@ class Task(pl.LightningModule):
     def baselines(self, data: Any) -> dict[str, dict[str, float]]:
         """The metrics of simple baselines on the test set: name -> metric -> value."""
         return {}
+
+    @property
+    def baseline_metrics(self) -> list[Metric]:
+        """The metrics that each of `baselines` has."""
+        return self.metrics
 
     def terms(self, batch: Any) -> int:
         """The number of terms of the mean that `batch_loss` is, by which the losses of several

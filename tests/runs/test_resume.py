@@ -26,6 +26,19 @@ DROPOUT = [*LOAD, "model.num_layers=2", "model.dropout=0.3"]
 NAMES = ["experiment=quickstart_names", "data.number=10", "data.batch_size=16", *EVERY_STEP]
 ROWS = ["experiment=sentiment_gru_onehot_works", "data=synthetic_reviews", "data.per_class=20"]
 ROWS += ["data.max_tokens=30", "data.batch_size=16", "trainer.max_epochs=3", *EVERY_STEP]
+AHEAD = [
+    "experiment=quickstart_day_ahead",
+    *SYNTHETIC_LOAD,
+    "data.look_back=168",
+    "model.dropout=0.3",
+]
+AHEAD += ["callbacks=weight_average", "task.conformal=true", "monitor=val/sql", *EVERY_STEP]
+AHEAD += [
+    "data.validation_windows=2",
+    "data.test_windows=2",
+    "trainer.max_epochs=3",
+    "data.batch_size=8",
+]
 EARLY = [*LOAD, "callbacks=early_stopping", "callbacks.early_stopping.patience=1"]
 EARLY += ["optimizer.lr=0.3", "trainer.max_epochs=20", "logger=none"]
 NO_CURVES = ["monitor=null", "logger=none", "determinism=fast"]
@@ -72,6 +85,7 @@ KILLS = {
         [*LOAD, *NO_CURVES, "+trainer.check_val_every_n_epoch=2"],
         [Death(BATCH, 12)],
     ),
+    "mean of the weights, quantiles moved": (AHEAD, [Death(BATCH, 5), Death(BATCH, 6)]),
     "number of steps, class-uniform draws": (
         [*NAMES, "data.draw=class_uniform", "trainer.max_epochs=null", "+trainer.max_steps=11"],
         [Death(BATCH, 7), Death(BATCH, 1)],

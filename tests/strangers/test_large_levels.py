@@ -13,6 +13,7 @@ import rnnexp
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.data.series.cleaning import Series
+from rnnexp.data.series.memory import Rows
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.errors import UserError
@@ -139,8 +140,9 @@ def test_a_constant_file_of_a_known_series_is_predicted(
 def series(values: np.ndarray) -> Series:
     """(M, C) -> a series without defects."""
     time = np.datetime64("2020-01-05T00:00:00") + np.arange(len(values)) * np.timedelta64(1, "h")
-    observed, steps = np.full(len(values), True), np.arange(len(values))
-    return Series("pair", time, values, observed, steps, values[:, 0], time)
+    mask, steps = np.full(values.shape, True), np.arange(len(values))
+    rows = Rows.beside(time, values[:, 0], steps, values[:, 0], time)
+    return Series("pair", time, values, mask, rows)
 
 
 def test_a_constant_input_column_scales_to_zero() -> None:

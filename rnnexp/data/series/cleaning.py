@@ -4,7 +4,7 @@ Three rules hold for all policies:
 
 - Repairs change the inputs, never the test targets: a `Series` keeps the original rows and their
   values beside the cleaned steps.
-- A repaired value is never a training target (`Series.observed`).
+- A repaired value is never a training target (`Series.mask`).
 - Every repair is causal: it uses earlier steps only. Interpolation between both neighbours would
   leak the later value, which the network has to predict. (One exception: steps before the first
   observed value take that value.)
@@ -13,6 +13,7 @@ Three rules hold for all policies:
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
@@ -28,6 +29,7 @@ from rnnexp.data.series.grid import (
     check_runs,
     insert_absent_steps,
 )
+from rnnexp.data.series.memory import Rows
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
@@ -45,10 +47,13 @@ class Cleaning:
     gaps: missing steps are inserted, so that the steps are equally spaced, or ignored. (With
         duplicates=keep, the duplicates stay beside the inserted steps.)
     missing: empty cells are filled, or their rows are dropped. (With gaps=fill, a dropped row
-        leaves a gap, which is filled.)
+        leaves a gap, which is filled.) mask: networks are told which values are missing, those of
+        inserted steps and treated outliers too, and read 0 in their place; what needs a value, such
+        as the forecast that a network starts from, takes the repair.
     outliers: values near zero, i.e. below near_zero * median of the training rows, are repaired or
         kept. A series that crosses zero (median not positive, or over 5 % negative) has none.
-    longest_gap: most consecutive steps that may be missing; a longer gap is an error.
+    longest_gap: most consecutive steps that may be missing; a longer gap is an error. It does not
+        limit what is masked.
     most_duplicates: largest share of rows that may have the time of another row (always the steps
         of one hour, which a clock change repeats); more are an error.
 
@@ -58,7 +63,7 @@ class Cleaning:
 
     duplicates: Literal["keep", "first", "last", "mean"] = "mean"
     gaps: Literal["keep", "fill"] = "fill"
-    missing: Literal["drop", "fill"] = "fill"
+    missing: Literal["drop", "fill", "mask"] = "fill"
     outliers: Literal["keep", "fill"] = "fill"
     near_zero: float = 0.2
     longest_gap: int = 168
@@ -84,22 +89,50 @@ class Cleaning:
                 "and at most 1"
             )
 
+    @property
+    def masks(self) -> bool:
+        """Whether networks are told which values are missing."""
+        return self.missing == "mask"
+
+    @property
+    def longest_run(self) -> float:
+        """The most consecutive steps that may be missing."""
+        return math.inf if self.masks else self.longest_gap
+
 
 @dataclass(frozen=True)
 class Series:
     """A cleaned series: M steps, which are the inputs, and the N original rows, which are targets.
 
-    Rows are sorted by time. `row_step` of a dropped row is the next step in time, or M if there is
-    none.
+    The arrays of a series in a store are parts of those of the store.
     """
 
     name: str
     time: np.ndarray  # datetime64[s], (M,)
     values: np.ndarray  # float64, (M, C), no NaN
-    observed: np.ndarray  # bool, (M,): False where the target was repaired
-    row_step: np.ndarray  # int64, (N,), non-decreasing: the step of each row
-    row_value: np.ndarray  # float64, (N,): the target value in the file; NaN: an empty cell
-    row_time: np.ndarray  # datetime64[s], (N,)
+    mask: np.ndarray  # bool, (M, C): True where a value was observed, False where it was repaired
+    rows: Rows  # sorted by time
+
+    @property
+    def observed(self) -> np.ndarray:
+        """bool, (M,): False where the target was repaired."""
+        return self.mask[:, 0]
+
+    @property
+    def row_step(self) -> np.ndarray:
+        """int64, (N,), non-decreasing: the step of each row; of a dropped row the next step in
+        time, or M if there is none."""
+        return self.rows.steps(len(self.time))
+
+    @property
+    def row_value(self) -> np.ndarray:
+        """float64, (N,): the target value in the file; NaN: an empty cell."""
+        return self.rows.values(self.values[:, 0])
+
+    @property
+    def row_time(self) -> np.ndarray:
+        """datetime64[s], (N,)."""
+        return self.rows.times(self.time)
 
 
 @dataclass(frozen=True)
@@ -118,6 +151,7 @@ class CleaningReport:
     outliers: int  # target values near zero
     steps: int  # steps after cleaning
     repaired: int  # steps with a repaired target
+    masked: bool  # these are marked as missing
     utc: bool  # times were written with a UTC offset, and are UTC
 
 
@@ -156,19 +190,20 @@ def clean(
                 f"{raw.place}: every row has an empty cell; set data.cleaning.missing=fill"
             )
 
-    time, values, merged = _merge_duplicates(raw.time[rows], values[rows], cleaning.duplicates)
+    time, values, merged = merge_duplicates(raw.time[rows], values[rows], cleaning.duplicates)
     if cleaning.gaps == "fill":
-        check_grid(raw, time, frequency, cleaning.longest_gap)
+        check_grid(raw, time, frequency, cleaning.longest_run)
         time, values, placed = insert_absent_steps(time, values, frequency)
         merged = placed[merged]
-    observed = ~np.isnan(values[:, 0])
-    check_runs(raw, time, observed, cleaning.longest_gap)
+    mask = ~np.isnan(values)
+    check_runs(raw, time, mask[:, 0], cleaning.longest_run)
     values[:, 0] = _repair_target(values[:, 0], season)
     values[:, 1:] = _carry_forward(values[:, 1:])
 
     row_step = np.searchsorted(time, raw.time)
     row_step[rows] = merged
-    series = Series(raw.name, time, values, observed, row_step, raw.values[:, 0], raw.time)
+    original = Rows.beside(time, values[:, 0], row_step, raw.values[:, 0], raw.time)
+    series = Series(raw.name, time, values, mask, original)
     absent = absent_steps(raw.time, frequency)
     report = CleaningReport(
         name=raw.name,
@@ -182,7 +217,8 @@ def clean(
         missing=int(empty.sum()),
         outliers=int(low.sum()),
         steps=len(time),
-        repaired=int((~observed).sum()),
+        repaired=int((~mask[:, 0]).sum()),
+        masked=cleaning.masks,
         utc=raw.utc,
     )
     return series, report
@@ -197,7 +233,7 @@ def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
         "missing": "empty",
         "outliers": "near zero",
         "steps": "steps",
-        "repaired": "repaired",
+        "repaired": "masked" if any(report.masked for report in reports) else "repaired",
     }
     columns = [Column(heading, wraps=False) for heading in ("series", "from", "to")]
     columns += [Column(heading, numbers=True) for heading in counts.values()]
@@ -226,7 +262,7 @@ def near_zero(target: np.ndarray, fraction: float, training_rows: int) -> np.nda
     return target < threshold
 
 
-def _merge_duplicates(
+def merge_duplicates(
     time: np.ndarray, values: np.ndarray, policy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times (G,) and values (G, C) with duplicates merged, and the merged step (K,) of each row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 
 import numpy as np
 
@@ -63,7 +64,10 @@ def absent_steps(time: np.ndarray, frequency: Frequency) -> np.ndarray:
     return np.maximum(frequency.steps_between(time) - 1, 0)
 
 
-def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_gap: int) -> None:
+MOST_ABSENT = 99  # steps for each row; more are a wrong date, and would fill the memory
+
+
+def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_gap: float) -> None:
     usual = usual_distance(time)
     if usual is not None and frequency.offset is None and usual != frequency.step:
         raise UserError(
@@ -87,9 +91,16 @@ def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_g
             f"{show(time[at + 1])}, more than data.cleaning.longest_gap={longest_gap}: set "
             "data.cleaning.gaps=keep to ignore gaps"
         )
+    if absent.sum() > MOST_ABSENT * len(time):
+        at = int(absent.argmax())
+        raise UserError(
+            f"{raw.place}: {absent[at]:,} steps are missing between {show(time[at])} and "
+            f"{show(time[at + 1])}, and the file has {len(time):,} rows: correct these dates, or "
+            "set data.cleaning.gaps=keep to ignore gaps"
+        )
 
 
-def check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: int) -> None:
+def check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_gap: float) -> None:
     """Missing steps, empty cells and outliers may adjoin: `longest_gap` also limits such a run."""
     edges = np.flatnonzero(np.diff(~observed, prepend=False, append=False)).reshape(-1, 2)
     lengths = edges[:, 1] - edges[:, 0]
@@ -138,3 +149,34 @@ def after_long_gaps(
 
 def show(time: np.datetime64) -> str:
     return str(time).replace("T", " ")
+
+
+# The rows that are read -------------------------------------------------------------------------
+
+
+def cut(raw: RawSeries, until: np.datetime64 | None, last: int | None) -> RawSeries:
+    """The last rows of a series before a time; none if it has none. until: None: to its end. last:
+    None: all of them."""
+    end = len(raw.time) if until is None else int(np.searchsorted(raw.time, until))
+    begin = 0 if last is None else max(end - last, 0)
+    if (begin, end) == (0, len(raw.time)):
+        return raw
+    return dataclasses.replace(raw, time=raw.time[begin:end], values=raw.values[begin:end])
+
+
+def time_of(until: str) -> np.datetime64:
+    """The time of `data.until`, datetime64[s].
+
+    Raises:
+        UserError: it is no ISO date or time, or has a UTC offset.
+    """
+    try:
+        found = datetime.fromisoformat(until)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is not None:
+        raise UserError(
+            f"data.until is {until!r}: write a date or a time without an offset, as the table of "
+            "the series shows it, such as 2024-01-31 or '2024-01-31 13:00'"
+        )
+    return np.datetime64(found, "s")

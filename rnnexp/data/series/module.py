@@ -72,7 +72,7 @@ class SeriesData(DataModule):
     def identity_of(self, *tested: torch.Tensor) -> dict[str, Any]:
         """All that the baselines on some test windows depend on, but for the kind of task."""
         source, store = self.source, self.source.store
-        read = (store.first, store.values, store.calendar, store.observed)
+        read = (store.first, store.values, store.shift, store.calendar, store.mask)
         return {
             "series": array_fingerprint(*(one.numpy() for one in (*read, *tested))),
             "training": source.training_spans(),

@@ -6,6 +6,7 @@ file and the line. `rnnexp.data.series.cleaning` makes the repairs.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class RawSeries:
     utc: bool = False  # the file says how its times lie to UTC; then they are UTC
     alone: bool = True  # False: one of the series of a file
     apart: Apart | None = None  # what tells rows of equal time apart, for a message
+    static: tuple[float, ...] = ()  # the values of the static columns
 
     @property
     def place(self) -> str:
@@ -63,6 +65,7 @@ def read_series(
     datetime_format: str | None = None,
     series_column: str | Sequence[str] | None = None,
     dialect: Dialect | None = None,
+    static: Sequence[str] = (),
 ) -> list[RawSeries]:
     """Read the series of one file with a header.
 
@@ -75,32 +78,38 @@ def read_series(
             the whole column.
         series_column: the columns whose cells name the series of a row. None: the file has one
             series.
+        static: columns of numbers that are the same in all rows of a series that have one.
 
     Raises:
-        UserError: the file cannot be read, or a cell is malformed or ambiguous (with its line).
+        UserError: the file cannot be read, a static column changes, or a cell is malformed or
+            ambiguous (with its line).
     """
     dialect = dialect or Dialect()
     content = read_bytes(path)
     table = CsvTable(path, decode(path, content, dialect.encoding), dialect)
+    fingerprint = hashlib.sha256(content).hexdigest()
+    del content  # may be large
     when, which = _listed(datetime_column), _listed(series_column)
     times, values = _choose_columns(table, when, which, columns)
     groups = [table.position(name) for name in which]
+    constants = [table.position(name) for name in static]
     table.check_width()
 
-    cells = table.read([*times, *groups], values)
+    cells = table.read([*times, *groups], [*values, *constants])
     if cells.empty:
         raise UserError(f"{path}: the file has a header and no rows")
     time = _read_times(table, cells, times, datetime_format)
     data = np.column_stack([_read_numbers(table, cells[i], i) for i in values])
-    fingerprint = hashlib.sha256(content).hexdigest()
-    apart = what_tells_apart(table, time.seconds, times, values, groups)
+    unchanging = {i: _read_numbers(table, cells[i], i) for i in constants}
+    apart = what_tells_apart(table, time.seconds, times, [*values, *constants], groups)
     found = []
     for own_name, rows in _rows_by_series(table, cells, groups, name):
         order = rows[np.argsort(time.seconds[rows], kind="stable")]
         seconds, own = time.seconds[order], data[order]
         one = RawSeries(own_name, path, seconds, own, fingerprint, time.utc, not groups, apart)
         _check_values(one, [table.header[i] for i in values])
-        found.append(one)
+        fixed = [_constant(table, one, i, unchanging[i], rows) for i in constants]
+        found.append(dataclasses.replace(one, static=tuple(fixed)))
     return found
 
 
@@ -219,3 +228,24 @@ def _check_values(raw: RawSeries, names: Sequence[str]) -> None:
     for column, name in enumerate(names):
         if np.isnan(raw.values[:, column]).all():
             raise UserError(f"{raw.place}: column {name!r} has no values")
+
+
+def _constant(
+    table: CsvTable, raw: RawSeries, position: int, column: np.ndarray, rows: np.ndarray
+) -> float:
+    """The value of a static column (N,) in the rows of one series, of which some may be empty."""
+    own = column[rows]
+    known = np.flatnonzero(~np.isnan(own))
+    name = table.header[position]
+    if not len(known):
+        raise UserError(f"{raw.place}: column {name!r}, which is static, has no value")
+    first = own[known[0]]
+    other = known[own[known] != first]
+    if len(other):
+        line, cell = table.cell(int(rows[other[0]]), position)
+        raise UserError(
+            f"{line}: series {raw.name!r} has {cell.strip()} in column {name!r}, and {first:g} "
+            "before: a static column (data.static) is the same in all rows of a series; name one "
+            "that changes in data.known or data.observed"
+        )
+    return float(first)

@@ -1,9 +1,7 @@
 """The base class of all sources of time series: reads, cleans and splits them by time."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,8 +11,9 @@ from rnnexp.data.folders import data_folder
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.series.conditioning import Conditioning
+from rnnexp.data.series.covariates import check_roles
 from rnnexp.data.series.frequency import Frequency
-from rnnexp.data.series.grid import show
+from rnnexp.data.series.grid import cut, show, time_of
 from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
@@ -54,7 +53,8 @@ class SeriesSource(Source):
     validation_stride: stride, in rows, of the evaluation windows of the validation span.
     horizon: steps that are predicted. issue: when, in evaluation. stride: of these steps each has
     one training window of a horizon, at a random place. forks: of these last steps of a training
-    window, each gives a forecast. known: further columns that are known over the horizon.
+    window, each gives a forecast. known, observed, static: what is known of the further columns
+    (`rnnexp.data.series.covariates`).
     validation_windows, test_windows: the number of horizons, one after the other, of which the span
     consists; None: the fraction decides. until: an ISO date or time; rows at or after it are not
     read. last_rows: read only these of a series.
@@ -63,7 +63,8 @@ class SeriesSource(Source):
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
     windows of the first epoch, in the same order, in every epoch.
 
-    After `setup`: series, splits, reports, left_out, store, scaling, fingerprint.
+    After `setup`: series, splits, reports, left_out, store, scaling, statics (the values of the
+    static columns of each series), fingerprint.
     """
 
     task = "forecasting"
@@ -97,6 +98,8 @@ class SeriesSource(Source):
         last_rows: int | None = None,
         issue: Issue | None = None,
         forks: int = 1,
+        observed: Sequence[str] = (),
+        static: Sequence[str] = (),
         until: str | None = None,
     ) -> None:
         for key, value in {
@@ -129,6 +132,7 @@ class SeriesSource(Source):
                 f"data.forks is {forks}: a window has data.look_back={look_back} steps, lower it"
             )
         self.horizon, self.stride, self.known = horizon, stride, list(known)
+        self.observed, self.static = list(observed), list(static)
         self.issue, self.forks = issue or Issue(), forks
         self.validation_windows, self.test_windows = validation_windows, test_windows
         self.last_rows, self.until = last_rows, None if until is None else time_of(until)
@@ -153,6 +157,17 @@ class SeriesSource(Source):
             f"{type(self).__name__} cannot read a file: implement SeriesSource.read_files"
         )
 
+    def read_known(self, path: Path) -> list[RawSeries]:
+        """The known columns alone, from another file: values (N, len(known)). For `rnnexp predict`.
+
+        Raises:
+            UserError: the source does not implement this.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot read a file of known columns: implement "
+            "SeriesSource.read_known"
+        )
+
     def files_in(self, path: Path) -> list[Path]:
         """The files that stand for a path: itself, or those of a folder that `read_files` reads."""
         return [path]
@@ -167,6 +182,29 @@ class SeriesSource(Source):
         """The names of the value columns, the target first."""
         return ["value"]
 
+    @property
+    def known_columns(self) -> list[int]:
+        """The positions of the known columns among `columns`.
+
+        Raises:
+            UserError: a column has no role or two (`rnnexp.data.series.covariates`).
+        """
+        roles = {"known": self.known, "observed": self.observed, "static": self.static}
+        check_roles(self.columns, roles)
+        return [self.columns.index(name) for name in self.known]
+
+    def static_values(self, raw: RawSeries) -> list[float]:
+        """The values of the static columns of a series.
+
+        Raises:
+            UserError: this source does not read static columns.
+        """
+        if len(raw.static) != len(self.static):
+            raise UserError(
+                f"data.static: {type(self).__name__} reads no static columns, data=series_csv does"
+            )
+        return list(raw.static)
+
     # From files to a store of series ------------------------------------------------------------
 
     def setup(self) -> None:
@@ -177,12 +215,16 @@ class SeriesSource(Source):
         """
         if self.series:
             return
-        raw: list[RawSeries] = []
+        _ = self.known_columns  # a mistake is found before files are read
+        content: list[list[str]] = []
+        self.statics: list[list[float]] = []
         self.splits: list[SeriesSplit] = []
         self.reports: list[CleaningReport] = []
         self.left_out: list[str] = []
-        for whole in self.read():
-            one = self._cut(whole)
+        waiting = self.read()[::-1]
+        while waiting:  # a series is let go once it is cleaned
+            whole = waiting.pop()
+            one = cut(whole, self.until, self.last_rows)
             if self.until is not None and not len(one.time):
                 if not self.skip_short:
                     raise UserError(
@@ -194,7 +236,8 @@ class SeriesSource(Source):
             refuse_constant(one)
             split, cleaned = self._split_and_clean(one)
             if cleaned:
-                raw.append(one)
+                content.append([one.name, one.fingerprint])
+                self.statics.append(self.static_values(one))
                 self.splits.append(split)
                 self.series.append(cleaned[0])
                 self.reports.append(cleaned[1])
@@ -207,14 +250,15 @@ class SeriesSource(Source):
                     f"{self.chunking.least_steps(self.look_back)} steps: lower data.look_back or "
                     "data.chunking.length, or set data.skip_short=true to leave such files out"
                 )
-        if not raw:
+        if not content:
             raise UserError(
                 f"no series is long enough for data.look_back={self.look_back} and the windows of "
                 "data.chunking: lower data.look_back or data.chunking.length"
             )
-        self.store = Store(self.series, self.conditioning)
+        self.store = Store(self.series, self.conditioning, self.cleaning.masks)
+        self.series = self.store.parts(self.series)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
-        self.fingerprint = fingerprint([[one.name, one.fingerprint] for one in raw])
+        self.fingerprint = fingerprint(content)
 
     def _split_and_clean(
         self, raw: RawSeries
@@ -234,15 +278,22 @@ class SeriesSource(Source):
         # Counted in steps, not rows: merging duplicates leaves fewer steps than rows.
         steps = _training_steps(cleaned[0], split)
         long_enough = steps >= self.chunking.least_steps(self.look_back)
+        if long_enough and self.cleaning.masks:
+            self._check_masks(raw, cleaned[0], steps)
         return split, cleaned if long_enough else None
 
-    def _cut(self, raw: RawSeries) -> RawSeries:
-        """The rows of a series that are read."""
-        end = len(raw.time) if self.until is None else int(np.searchsorted(raw.time, self.until))
-        begin = 0 if self.last_rows is None else max(end - self.last_rows, 0)
-        if (begin, end) == (0, len(raw.time)):
-            return raw
-        return dataclasses.replace(raw, time=raw.time[begin:end], values=raw.values[begin:end])
+    def _check_masks(self, raw: RawSeries, series: Series, steps: int) -> None:
+        """Refuse a column without any value in the training span: its mask would say nothing, and
+        there is nothing to scale it by."""
+        lacking = ~series.mask[:steps].any(axis=0)
+        if lacking.any():
+            column = int(lacking.argmax())
+            first = series.time[int(series.mask[:, column].argmax())]
+            raise UserError(
+                f"{raw.place}: column {self.columns[column]!r} has no value in the training span, "
+                f"which ends before {show(series.time[steps])}; its first is of {show(first)}: "
+                "leave this column or series out"
+            )
 
     def _split(self, rows: int) -> SeriesSplit:
         split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)
@@ -320,24 +371,6 @@ class SeriesFolder(SeriesSource):
 
     def read(self) -> list[RawSeries]:
         return self.read_files([Path(self.place)])
-
-
-def time_of(until: str) -> np.datetime64:
-    """The time of `data.until`, datetime64[s].
-
-    Raises:
-        UserError: it is no ISO date or time, or has a UTC offset.
-    """
-    try:
-        found = datetime.fromisoformat(until)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is not None:
-        raise UserError(
-            f"data.until is {until!r}: write a date or a time without an offset, as the table of "
-            "the series shows it, such as 2024-01-31 or '2024-01-31 13:00'"
-        )
-    return np.datetime64(found, "s")
 
 
 def _training_steps(series: Series, split: SeriesSplit) -> int:

@@ -62,6 +62,8 @@ def clean_new(raw: RawSeries, source: SeriesSource) -> tuple[Series, int]:
 
 
 def _recent(raw: RawSeries, source: SeriesSource) -> RawSeries:
+    if source.cleaning.masks:  # however long a gap is
+        return raw
     observed = ~np.isnan(raw.values[:, 0])
     if source.cleaning.outliers == "fill":
         observed &= ~near_zero(raw.values[:, 0], source.cleaning.near_zero, len(raw.time))

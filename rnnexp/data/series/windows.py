@@ -3,6 +3,7 @@
 Windows are never stored, so memory does not grow with the look-back.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import Conditioning, calendar_of
+from rnnexp.data.series.conditioning import Conditioning
+from rnnexp.data.series.memory import shared_axis
 
 
 class SeriesBatch(NamedTuple):
@@ -23,6 +25,7 @@ class SeriesBatch(NamedTuple):
     target: Tensor  # (B, T) or (B, 1) float64: the value after each step, or after the last step
     weight: Tensor  # bool, the shape of `target`: which targets count in the loss
     scale: Tensor | None = None  # (B,) float64, as in `Windows`; None in training
+    mask: Tensor | None = None  # (B, T, C) bool: which values were observed; None: no masks
 
 
 @dataclass(frozen=True)
@@ -41,34 +44,74 @@ class Windows:
 class Store:
     """All series of a data set, concatenated: M steps.
 
-    values (M, C) float64, calendar (M, 4) int16, observed (M,) bool. Series s consists of the steps
-    first[s] .. first[s + 1] - 1.
+    values (M, C) float64, mask (M, C) bool, True where a value was observed; observed (M,), that of
+    the target. Series s consists of the steps first[s] .. first[s + 1] - 1. Series on the same grid
+    share its U times: axis (U,) datetime64, and calendar (U, n) int16, the conditioning's integers.
+    The step at position p has the time at p + shift[s].
+
+    masks: whether batches have a mask for the network.
     """
 
-    def __init__(self, series: list[Series], conditioning: Conditioning) -> None:
+    def __init__(
+        self, series: list[Series], conditioning: Conditioning, masks: bool = False
+    ) -> None:
         lengths = [len(one.time) for one in series]
         self.first = torch.tensor([0, *np.cumsum(lengths)])
         self.values = torch.from_numpy(np.concatenate([one.values for one in series]))
-        self.calendar = torch.cat([calendar_of(one.time) for one in series])
-        self.observed = torch.from_numpy(np.concatenate([one.observed for one in series]))
+        self.mask = torch.from_numpy(np.concatenate([one.mask for one in series]))
+        self.observed, self.masks = self.mask[:, 0], masks
+        self.axis, begins = shared_axis([one.time for one in series])
+        self.calendar = conditioning.calendar(self.axis)
+        self.shift = torch.from_numpy(begins) - self.first[:-1]
         self.conditioning = conditioning
+
+    def parts(self, series: list[Series]) -> list[Series]:
+        """The series of the store, with parts of its arrays in the place of their own."""
+        found = []
+        for number, one in enumerate(series):
+            own = slice(int(self.first[number]), int(self.first[number + 1]))
+            begin = own.start + int(self.shift[number])
+            time = self.axis[begin : begin + len(one.time)]
+            values, mask = self.values[own].numpy(), self.mask[own].numpy()
+            found.append(dataclasses.replace(one, time=time, values=values, mask=mask))
+        return found
 
     def series_of(self, position: Tensor) -> Tensor:
         """The index of the series that each position belongs to: (n,) -> (n,)."""
         return torch.searchsorted(self.first, position, right=True) - 1
 
+    def times(self, position: Tensor) -> np.ndarray:
+        """datetime64, the shape of `position`: the time of each step."""
+        return self.axis[self._on_axis(position).numpy()]
+
+    def calendar_at(self, position: Tensor) -> Tensor:
+        """The calendar of each step: (m,) -> (m, n)."""
+        return self.calendar[self._on_axis(position)]
+
+    def _on_axis(self, position: Tensor) -> Tensor:
+        return position + self.shift[self.series_of(position)]
+
     def inputs(self, start: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Windows of `length` steps from each start (B,): values (B, T, C), time features
         (B, T, K), series (B,)."""
+        series = self.series_of(start)
         values = self.values.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, C)
-        calendar = self.calendar.unfold(0, length, 1)[start].transpose(1, 2)  # (B, T, 4)
-        return values, self.conditioning.encode(calendar), self.series_of(start)
+        begin = start + self.shift[series]
+        calendar = self.calendar.unfold(0, length, 1)[begin].transpose(1, 2)  # (B, T, n)
+        return values, self.conditioning.encode(calendar), series
+
+    def mask_of(self, start: Tensor, length: int) -> Tensor | None:
+        """Which values of these windows were observed: (B, T, C) bool; None without masks."""
+        if not self.masks:
+            return None
+        return self.mask.unfold(0, length, 1)[start].transpose(1, 2)
 
     def next_value_batch(self, start: Tensor, length: int) -> SeriesBatch:
         """Windows with one target: the value after the window."""
         following = (start + length).unsqueeze(1)
         target, weight = self.values[following, 0], self.observed[following]
-        return SeriesBatch(*self.inputs(start, length), target, weight)
+        mask = self.mask_of(start, length)
+        return SeriesBatch(*self.inputs(start, length), target, weight, mask=mask)
 
     def every_step_batch(self, start: Tensor, length: int, warm_up: int) -> SeriesBatch:
         """Windows with a target at every step: the value after the step. The first `warm_up`
@@ -76,14 +119,16 @@ class Store:
         following = (start + 1).unsqueeze(1) + torch.arange(length)
         weight = self.observed[following]
         weight[:, :warm_up] = False
-        return SeriesBatch(*self.inputs(start, length), self.values[following, 0], weight)
+        target, mask = self.values[following, 0], self.mask_of(start, length)
+        return SeriesBatch(*self.inputs(start, length), target, weight, mask=mask)
 
     def evaluation_batch(self, windows: Windows, chosen: slice, length: int) -> SeriesBatch:
         """Windows with the values of original rows as targets, never repaired values."""
         target = windows.target[chosen].unsqueeze(1)
         inputs = self.inputs(windows.start[chosen], length)
         weight = torch.ones_like(target, dtype=torch.bool)
-        return SeriesBatch(*inputs, target, weight, windows.scale[chosen])
+        mask = self.mask_of(windows.start[chosen], length)
+        return SeriesBatch(*inputs, target, weight, windows.scale[chosen], mask)
 
 
 def seasonal_change(series: Series, rows: int, season: int) -> float:

@@ -37,6 +37,9 @@ class GEFCom2014(SeriesFolder):
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
         return read_gefcom2014(paths, datetime_format=self.datetime_format)
 
+    def read_known(self, path: Path) -> list[RawSeries]:
+        return [_read_file(path, self.datetime_format, self.known)]
+
     def files_in(self, path: Path) -> list[Path]:
         return gefcom2014_files(path)
 
@@ -71,20 +74,23 @@ def gefcom2014_files(path: Path) -> list[Path]:
     return [path / FILE]
 
 
-def _read_file(path: Path, datetime_format: str | None) -> RawSeries:
+def _read_file(
+    path: Path, datetime_format: str | None, columns: Sequence[str] = ("load", "T")
+) -> RawSeries:
+    """These columns, from the first row on that has a value of the first of them."""
     [raw] = read_series(
         path,
         name=in_utf8(path.stem, path),
         datetime_column=["Date", "Hour"],
-        columns=["load", "T", "Hour"],
+        columns=[*columns, "Hour"],
         datetime_format=datetime_format,
     )
-    load, hour = raw.values[:, 0], raw.values[:, 2]
+    hour = raw.values[:, -1]
     if (wrong := (hour < 1) | (hour > 24) | (hour % 1 != 0)).any():
         raise UserError(
             f"{path}: Hour {hour[wrong][0]:g} on {raw.time[wrong][0].astype('datetime64[D]')}: the "
             "hours of GEFCom2014 are 1 to 24, each the end of an hour; a file with hours 0 to 23 "
             'can be read with data=series_csv data.datetime_column="[Date,Hour]"'
         )
-    known = slice(int((~np.isnan(load)).argmax()), None)
-    return replace(raw, time=raw.time[known] - AN_HOUR, values=raw.values[known, :2])
+    known = slice(int((~np.isnan(raw.values[:, 0])).argmax()), None)
+    return replace(raw, time=raw.time[known] - AN_HOUR, values=raw.values[known, :-1])

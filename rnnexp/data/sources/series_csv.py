@@ -19,7 +19,8 @@ class SeriesCsv(SeriesSource):
     root: a CSV file, a folder of CSV files, or a list of these.
     datetime_column: the column with date and time, or two: a date, and an hour or clock time.
     value_column: the column to predict; None: the only column that is left.
-    input_columns: extra input columns. unit: unit of the values, part of the names of metrics.
+    input_columns: extra input columns; those of `known` and `observed` need not be repeated here.
+    unit: unit of the values, part of the names of metrics.
     series_column: the column, or columns, whose cells name the series of a row; None: each file
     has one series, which is named after it.
     separator: between the cells: comma, semicolon, tab, pipe, blanks, or the character itself.
@@ -45,6 +46,9 @@ class SeriesCsv(SeriesSource):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
+        for key in ("known", "observed", "static"):
+            if value_column is None and getattr(self, key):
+                raise UserError(f"data.{key} needs data.value_column, the column to predict")
         self.root, self.datetime_column = root, datetime_column
         self.value_column, self.input_columns = value_column, list(input_columns)
         self.series_column = series_column
@@ -61,7 +65,9 @@ class SeriesCsv(SeriesSource):
 
     @property
     def columns(self) -> list[str]:
-        return [self.value_column or "value", *self.input_columns]
+        columns = [self.value_column or "value", *self.input_columns]
+        declared = dict.fromkeys([*self.known, *self.observed])
+        return [*columns, *(name for name in declared if name not in columns)]
 
     def read(self) -> list[RawSeries]:
         place = self.place
@@ -70,14 +76,27 @@ class SeriesCsv(SeriesSource):
         )
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
+        return self._read(paths, self.value_column, self.columns[1:], self.static)
+
+    def read_known(self, path: Path) -> list[RawSeries]:
+        return self._read([path], self.known[0], self.known[1:])
+
+    def _read(
+        self,
+        paths: Sequence[Path],
+        first: str | None,
+        further: Sequence[str],
+        static: Sequence[str] = (),
+    ) -> list[RawSeries]:
         return read_series_csv(
             paths,
             datetime_column=self.datetime_column,
-            value_column=self.value_column,
-            input_columns=self.input_columns,
+            value_column=first,
+            input_columns=further,
             datetime_format=self.datetime_format,
             series_column=self.series_column,
             dialect=self.dialect,
+            static=static,
         )
 
     def files_in(self, path: Path) -> list[Path]:
@@ -93,6 +112,7 @@ def read_series_csv(
     datetime_format: str | None = None,
     series_column: str | Sequence[str] | None = None,
     dialect: Dialect | None = None,
+    static: Sequence[str] = (),
 ) -> list[RawSeries]:
     """Read files, and the `*.csv` files of folders, in the order given.
 
@@ -101,6 +121,7 @@ def read_series_csv(
         value_column: the column to predict; None: the only column that is left.
         input_columns: extra input columns, which are not predicted.
         series_column: the columns that name the series of a row; None: one series per file.
+        static: columns that are the same in all rows of a series.
 
     Raises:
         UserError: there is no file, a file cannot be read, or two series share a name.
@@ -123,6 +144,7 @@ def read_series_csv(
                 datetime_format=datetime_format,
                 series_column=series_column,
                 dialect=dialect,
+                static=static,
             )
         ]
     )

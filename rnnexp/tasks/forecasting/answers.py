@@ -113,12 +113,15 @@ def _predicted(
     if not series:
         return np.empty(0, np.float32)
     source = data.source
-    store = Store(list(series), source.conditioning)
+    store = Store(list(series), source.conditioning, source.cleaning.masks)
+    windows = store.first[1:] - source.look_back, source.look_back
     network = copy.deepcopy(network)
     rows = {key: [own[key][0] for own in scalings] for key in scalings[0]}
     network.scaling = Scaling(**rows)  # indexed by the new series
     with torch.no_grad():
-        value = network.predict(*store.inputs(store.first[1:] - source.look_back, source.look_back))
+        mask = store.mask_of(*windows)
+        masks = {} if mask is None else {"mask": mask}
+        value = network.predict(*store.inputs(*windows), **masks)
     return value.numpy()
 
 

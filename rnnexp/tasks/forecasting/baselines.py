@@ -90,7 +90,7 @@ def _ridge_inputs(
     if week:
         for lag in (7 * data.source.season, 7 * data.source.season + 1):
             columns.append(((lagged(data, following, lag) - mean) / deviation)[:, None])
-        calendar = data.source.store.calendar[(following - 1)].long()
+        calendar = data.source.store.calendar_at(following - 1).long()
         columns.append(np.eye(24)[calendar[:, 0] // 60])
         columns.append(np.eye(7)[calendar[:, 1]])
     return np.concatenate(columns, axis=1)

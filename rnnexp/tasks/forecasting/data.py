@@ -24,7 +24,8 @@ class ForecastingData(SeriesData):
 
     def specify(self) -> ForecastingSpec:
         source = self.source
-        for key, value in {"horizon": source.horizon != 1, "known": source.known}.items():
+        declared = {"known": source.known, "observed": source.observed, "static": source.static}
+        for key, value in {"horizon": source.horizon != 1, **declared}.items():
             if value:
                 raise UserError(
                     f"data.{key} is for the task that predicts a horizon: add task=horizon"
@@ -47,6 +48,7 @@ class ForecastingData(SeriesData):
             calendar=source.conditioning.size,
             look_back=source.look_back,
             supervised=source.chunking.supervised,
+            masks=source.cleaning.masks,
         )
 
     def training_starts(self, epoch: int) -> torch.Tensor:

@@ -31,7 +31,12 @@ class LiteralForecaster(Forecaster):
         del self.recurrence, self.readout  # their weights are in the literal network
 
     def forward(
-        self, values: Tensor, calendar: Tensor, series: Tensor, last: bool = False
+        self,
+        values: Tensor,
+        calendar: Tensor,
+        series: Tensor,
+        last: bool = False,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        windows = self.represent(values, calendar, series).dense()  # (T, B, F)
+        windows = self.represent(values, calendar, series, mask).dense()  # (T, B, F)
         return self.literal(windows.transpose(0, 1))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rnnexp.nn.readouts import Readout, outputs_of
 from rnnexp.nn.recurrence import MOST_LAYERS, Recurrence
 from rnnexp.nn.representations import Features
-from rnnexp.nn.scaling import Scaling
+from rnnexp.nn.scaling import Scaling, with_mask
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
 
 Target = Literal["level", "change"]
@@ -26,6 +26,9 @@ class Forecaster(nn.Module):
         level   the scaled value (and the scaled extra columns)
         change  y_t - y_{t-1}, divided by its standard deviation over the training span; 0 at the
                 first step of a window, since the value before the window is unknown
+
+    With `data.cleaning.missing=mask`, a missing value is 0 in scaled units, and so is a change from
+    or to it; every column has its mask beside it.
 
     target: the output of the readout: the next `level`, scaled, or the `change` to the next value,
     divided by the same standard deviation.
@@ -56,7 +59,7 @@ class Forecaster(nn.Module):
             raise ValueError("model.inputs must contain 'level'")
         self.inputs, self.target = tuple(inputs), target
         self.scaling = Scaling.unfitted(len(spec.series), len(spec.columns))
-        features = len(spec.columns) + len(self.inputs) - 1 + spec.calendar
+        features = len(spec.columns) * (1 + spec.masks) + len(self.inputs) - 1 + spec.calendar
         self.recurrence = recurrence(
             input_size=features, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout
         )
@@ -73,23 +76,32 @@ class Forecaster(nn.Module):
                 "model/readout=every_step"
             )
 
-    def represent(self, values: Tensor, calendar: Tensor, series: Tensor) -> Features:
-        """The inputs of the recurrence: values (B, T, C), time features `calendar` (B, T, K) and
-        series (B,) -> features (T, B, F)."""
-        columns = [self.scaling(values, series)]
+    def represent(
+        self, values: Tensor, calendar: Tensor, series: Tensor, mask: Tensor | None = None
+    ) -> Features:
+        """The inputs of the recurrence: values (B, T, C), time features `calendar` (B, T, K),
+        series (B,) and mask (B, T, C), which values were observed -> features (T, B, F)."""
+        columns = [with_mask(self.scaling(values, series), mask)]
         if "change" in self.inputs:
             change = self.scaling.scale_change(torch.diff(values[..., 0], dim=1), series)
+            if mask is not None:
+                change = change.masked_fill(~(mask[:, 1:, 0] & mask[:, :-1, 0]), 0)
             columns.append(nn.functional.pad(change, (1, 0)).unsqueeze(-1))
         return Features(torch.cat([*columns, calendar], dim=-1).transpose(0, 1))
 
     def forward(
-        self, values: Tensor, calendar: Tensor, series: Tensor, last: bool = False
+        self,
+        values: Tensor,
+        calendar: Tensor,
+        series: Tensor,
+        last: bool = False,
+        mask: Tensor | None = None,
     ) -> Tensor:
         """Scaled outputs, the inputs of the loss: (B, T) or (B, 1), depending on the readout.
 
         last: only the output at the last step, (B, 1).
         """
-        x = self.represent(values, calendar, series)
+        x = self.represent(values, calendar, series, mask)
         read = self.readout.run_over(x)
         if last and self.reads_final_state:
             _, final = self.recurrence(read, every_step=False)
@@ -112,7 +124,9 @@ class Forecaster(nn.Module):
             return self.scaling.invert_target(outputs, series)
         return last + self.scaling.invert_change(outputs, series)
 
-    def predict(self, values: Tensor, calendar: Tensor, series: Tensor) -> Tensor:
+    def predict(
+        self, values: Tensor, calendar: Tensor, series: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """The value after each window, in original units: (B,)."""
-        outputs = self(values, calendar, series, last=True)
+        outputs = self(values, calendar, series, last=True, mask=mask)
         return self.invert(outputs, values[:, -1:, 0], series).squeeze(1)

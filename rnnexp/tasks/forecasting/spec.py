@@ -10,7 +10,7 @@ class ForecastingSpec(Spec):
     """series: names of the series, by index. columns: names of the columns of a series, the target
     first. unit: unit of the target. calendar: number of time features. look_back: steps of an
     evaluation window. supervised: outputs of a training window that have a target, `last` or
-    `every_step`."""
+    `every_step`. masks: whether the network is told which values are missing."""
 
     series: list[str]
     columns: list[str]
@@ -18,3 +18,4 @@ class ForecastingSpec(Spec):
     calendar: int
     look_back: int
     supervised: str
+    masks: bool = False

@@ -78,7 +78,9 @@ class Forecasting(Task):
     def _outputs(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
         """The network's outputs, and the values before the targets, both of the target's shape."""
         steps = batch.target.shape[1]
-        outputs = self.network(batch.values, batch.calendar, batch.series, last=steps == 1)
+        masks = {} if batch.mask is None else {"mask": batch.mask}
+        read = (batch.values, batch.calendar, batch.series)
+        outputs = self.network(*read, last=steps == 1, **masks)
         return outputs[:, -steps:], batch.values[:, -steps:, 0]
 
     def _loss(self, outputs: Tensor, last: Tensor, batch: SeriesBatch) -> Tensor:

@@ -128,5 +128,5 @@ def _inputs(
     hours = np.column_stack([lags[:, :-1], *lagged_values])
     if differences:
         hours -= last[:, None]
-    minute, weekday = source.store.calendar[following - 1, :2].numpy().T
+    minute, weekday = source.store.calendar_at(following - 1)[:, :2].numpy().T
     return np.column_stack([hours, last, minute // 60, weekday]), last

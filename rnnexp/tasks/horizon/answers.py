@@ -2,158 +2,102 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import calendar_of
-from rnnexp.data.series.grid import show
-from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.errors import UserError
-from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.answers import one_line
-from rnnexp.tasks.horizon.data import HorizonData, known_columns
+from rnnexp.tasks.horizon.ahead import (
+    KnownFiles,
+    known_over_the_horizon,
+    split_at_the_last_value,
+    times_ahead,
+)
+from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.forecasts import HorizonForecasts
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.windows import seasonal_scales
 from rnnexp.tasks.new_series import how_read
 
 
-@dataclass(frozen=True)
-class HorizonForecasts:
-    """The next H values of series, in original units: a row for every step of each.
-
-    notes: sentences on how the series were read. unread: the file or series that could not be
-    predicted, and why.
-    """
-
-    rows: pd.DataFrame
-    unit: str
-    notes: list[str]
-    unread: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> list[str]:
-        return list(self.unread.values())
-
-    def frame(self) -> pd.DataFrame:
-        """One row per step: series, issue_time, step, timestamp, prediction, with quantiles q0.1,
-        ..., and unit; and if a series failed, a row of it with error."""
-        frame = self.rows.assign(unit=self.unit)
-        if not self.unread:
-            return frame
-        lost = pd.DataFrame({"series": list(self.unread), "error": self.failed})
-        return pd.concat([frame, lost.assign(unit=self.unit)], ignore_index=True)
-
-    def table(self) -> Table:
-        """One row per step."""
-        values = [name for name in self.rows if name == "prediction" or str(name).startswith("q0.")]
-        rows = [
-            [one_line(row["series"]), row["timestamp"].replace("T", " ")]
-            + [number(row[name]) for name in values]
-            for row in self.rows.to_dict("records")
-        ]
-        rows += [[one_line(name), "failed", *("" for _ in values)] for name in self.unread]
-        unit = f", {self.unit}" if self.unit else ""
-        named = [f"{name}{unit}" if name == "prediction" else str(name) for name in values]
-        columns = [Column("series"), Column("for")]
-        return Table("", [*columns, *(Column(name, numbers=True) for name in named)], rows)
-
-
-def forecast(network: HorizonNetwork, data: HorizonData, paths: Sequence[Path]) -> HorizonForecasts:
+def forecast(
+    network: HorizonNetwork, data: HorizonData, paths: Sequence[Path], known: Sequence[Path] = ()
+) -> HorizonForecasts:
     """Predict the next H values of every series in these files. data: after `setup` or `restore`.
 
     A series ends with its last row that has a value. The known columns of the horizon stand in the
-    rows after it. A file or series that cannot be predicted does not stop the others.
+    rows after it, or in the files `known`. A file or series that cannot be predicted does not stop
+    the others.
 
     Raises:
         UserError: the only file or series cannot be predicted: it cannot be read in the format of
-            the run's source, has another frequency, is too short, or lacks a known value.
+            the run's source, has another frequency, is too short, or lacks a known value. Or a file
+            of `known` cannot be read.
     """
     source, notes = data.source, []
     raw, failed = read_new(source, paths)
+    known_files = KnownFiles.read(source, known, series=len(raw) + len(failed))
     rows: list[pd.DataFrame] = []
     predicted: list[Series] = []
     for one in raw:
         try:
-            past, ahead = _apart(one)
+            past, ahead = split_at_the_last_value(one)
             series, left_out = clean_new(past, source)
-            rows.append(_forecast(network, data, series, _known(ahead, series, source)))
+            columns, replaced = known_over_the_horizon(series, ahead, known_files.of(one), source)
+            scaling = _scaling(data, series, source.static_values(one))
+            rows.append(_forecast(network, data, series, columns, scaling))
         except UserError as error:
             failed[one.name if one.alone else one.place] = str(error)
             continue
         predicted.append(series)
+        notes += replaced
         if left_out:
             notes.append(f"{one_line(one.name)}: {left_out:,} rows before a long gap were left out")
     if len(failed) == 1 and not rows:
         raise UserError(*failed.values())
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
     notes += how_read(raw, predicted, data.spec.series, source)
-    return HorizonForecasts(table, data.spec.unit, notes, failed)
+    history = {one.name: _history(one, source) for one in predicted}
+    return HorizonForecasts(table, data.spec.unit, notes, failed, history)
 
 
-def _apart(raw: RawSeries) -> tuple[RawSeries, RawSeries]:
-    """The rows up to the last one with a value, and those after it."""
-    last = int(np.flatnonzero(~np.isnan(raw.values[:, 0])).max(initial=-1)) + 1
-    past = dataclasses.replace(raw, time=raw.time[:last], values=raw.values[:last])
-    return past, dataclasses.replace(raw, time=raw.time[last:], values=raw.values[last:])
-
-
-def _known(ahead: RawSeries, series: Series, source: SeriesSource) -> np.ndarray:
-    """float64 (A, N): the known columns of the steps to the end of the horizon.
-
-    Raises:
-        UserError: one has no value at a step.
-    """
-    columns = known_columns(source)
-    found = dict(zip(ahead.time, ahead.values, strict=True))
-    rows = []
-    for time in _times_after(series, source):
-        row = found.get(time)
-        for column in columns:
-            if row is None or np.isnan(row[column]):
-                raise UserError(
-                    f"{ahead.place}: column {source.columns[column]!r}, which is known over the "
-                    f"horizon, has no value for {show(time)}: add the rows of the next "
-                    f"{_ahead(source)} steps after the last {source.columns[0]}"
-                )
-        rows.append([] if row is None else row[columns])
-    return np.array(rows, dtype=float).reshape(_ahead(source), len(columns))
-
-
-def _ahead(source: SeriesSource) -> int:
-    """The number of steps to the end of the horizon."""
-    return source.issue.lead + source.horizon
-
-
-def _times_after(series: Series, source: SeriesSource) -> np.ndarray:
-    """The times of the steps to the end of the horizon."""
-    ahead = np.arange(1, _ahead(source) + 1)
-    return source.frequency.after(np.repeat(series.time[-1:], len(ahead)), ahead)
+def _history(series: Series, source: SeriesSource) -> pd.Series:
+    """The values before the forecast, for its picture: three seasons, or twice the horizon."""
+    last = slice(-max(3 * source.season, 2 * source.horizon), None)
+    values = np.where(series.observed, series.values[:, 0], np.nan)
+    return pd.Series(values[last], pd.DatetimeIndex(series.time[last]), name="value")
 
 
 def _forecast(
-    network: HorizonNetwork, data: HorizonData, series: Series, known: np.ndarray
+    network: HorizonNetwork,
+    data: HorizonData,
+    series: Series,
+    known: np.ndarray,
+    scaling: dict[str, Any],
 ) -> pd.DataFrame:
     source, horizon = data.source, data.source.horizon
-    time = _times_after(series, source)
-    calendar = calendar_of(np.concatenate([series.time[-source.look_back :], time]))
+    time = times_ahead(series, source)
+    read = np.concatenate([series.time[-source.look_back :], time])
+    calendar = source.conditioning.calendar(read)
     trained = data.spec.series
     place = trained.index(series.name) if series.name in trained else None
-    network = network.of_series(place, _scaling(data, series))
+    network = network.of_series(place, scaling)
     values = torch.from_numpy(series.values[-source.look_back :]).unsqueeze(0)
     first = torch.zeros(1, dtype=torch.int64)
+    masks = {"mask": _mask(series, known, source)} if source.cleaning.masks else {}
     with torch.no_grad():
         encoded = source.conditioning.encode(calendar.unsqueeze(0))
-        outputs = network(values, encoded, torch.from_numpy(known).unsqueeze(0), first)
-        quantiles = network.invert(outputs, values, first)[0].numpy()  # (H, Q)
+        ahead = torch.from_numpy(known).unsqueeze(0)
+        outputs = network(values, encoded, ahead, first, **masks)
+        quantiles = network.predict(outputs, values, first)[0].numpy()  # (H, Q)
     levels = network.levels
     point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {
@@ -166,15 +110,24 @@ def _forecast(
     return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})
 
 
-def _scaling(data: HorizonData, series: Series) -> dict[str, list]:
-    """The run's scaling of a series; a series that is new is scaled by its own history.
+def _mask(series: Series, known: np.ndarray, source: SeriesSource) -> torch.Tensor:
+    """(1, T + A, C): which values were observed; after the window of the known columns alone."""
+    after = np.zeros((len(known), series.mask.shape[1]), dtype=bool)
+    after[:, source.known_columns] = ~np.isnan(known)
+    return torch.from_numpy(np.concatenate([series.mask[-source.look_back :], after])[None])
+
+
+def _scaling(data: HorizonData, series: Series, static: Sequence[float]) -> dict[str, Any]:
+    """The run's scaling of a series; a series that is new is scaled by its own history. The static
+    values are those of its file.
 
     Raises:
         UserError: the series repeats itself after a season, so that it has no scale.
     """
+    own: dict[str, Any] = {"static": data.standardised([static])} if static else {}
     if series.name in data.spec.series:
         place = data.spec.series.index(series.name)
-        return {key: [values[place]] for key, values in data.scaling.items()}
+        return {key: [values[place]] for key, values in data.scaling.items()} | own
     season, steps = data.source.season, torch.tensor([len(series.time)])
     values, observed = torch.from_numpy(series.values[:, 0]), torch.from_numpy(series.observed)
     scale = float(seasonal_scales(values, observed, season, steps)) if season < steps else 0.0
@@ -183,5 +136,5 @@ def _scaling(data: HorizonData, series: Series) -> dict[str, list]:
             f"series {series.name!r} is new, and has no change over data.season={season} steps to "
             "be scaled by: give a longer file"
         )
-    own = data.source.normalization.scaling([series], [len(series.time)])
-    return {**own, "seasonal": [scale]}
+    fitted = data.source.normalization.scaling([series], [len(series.time)])
+    return {**fitted, "seasonal": [scale]} | own

@@ -1,5 +1,6 @@
 """The data module of the horizon task: windows of the past, and the steps after them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,21 @@ from rnnexp.data.loading.samplers import SequentialBatches
 from rnnexp.data.series.frequency import DAY
 from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.module import SeriesData
-from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
-from rnnexp.nearest import did_you_mean
 from rnnexp.process.determinism import generator
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
+
+CALENDAR_PART = 2**20  # steps whose time features are in memory at once
 
 
 class HorizonData(SeriesData):
     """One training window in every `stride` steps, at a random place. The evaluation windows end
     where `source.issue` says.
 
-    scaling: has `seasonal` too, the scale of the training span of each series.
+    scaling: has `seasonal` too, the scale of the training span of each series; and `static`, the
+    values of its static columns, if there are any.
     """
 
     scaled = (*SeriesData.scaled, "seasonal")
@@ -32,7 +35,7 @@ class HorizonData(SeriesData):
 
     def specify(self) -> HorizonSpec:
         source = self.source
-        self.known = known_columns(source)
+        self.known = source.known_columns
         self.training_windows = self.shuffled()
         if len(self.training_windows) == 0:
             raise UserError(
@@ -57,6 +60,8 @@ class HorizonData(SeriesData):
                     "so there is no scale for its errors: choose another season, or remove it"
                 )
         self.scaling = {**source.scaling, "seasonal": seasonal}
+        if source.static:
+            self.scaling["static"] = source.statics
         return HorizonSpec(
             title=f"{len(source.series)} series, {tested:,} windows of {source.horizon} steps",
             tested=tested,
@@ -69,8 +74,10 @@ class HorizonData(SeriesData):
             look_back=source.look_back,
             horizon=source.horizon,
             season=source.season,
+            masks=source.cleaning.masks,
             lead=source.issue.lead,
             forks=source.forks,
+            static=source.static,
         )
 
     def training_starts(self, epoch: int) -> Tensor:
@@ -108,7 +115,8 @@ class HorizonData(SeriesData):
             first = split.validation if span == "test" else split.train
             end = int(one.row_step[last]) if last < len(one.row_step) else len(one.time)
             begin = int(one.row_step[first]) if first < len(one.row_step) else end
-            minutes = source.store.calendar[firsts[number] : firsts[number + 1], 0]
+            steps = torch.arange(firsts[number], firsts[number + 1])
+            minutes = source.store.calendar_at(steps)[:, 0]
             issued = issue.steps(minutes, begin, end, horizon, day)
             found.append(issued[issued >= source.look_back])
         return found
@@ -123,33 +131,62 @@ class HorizonData(SeriesData):
 
     def times(self, windows: HorizonWindows) -> np.ndarray:
         """datetime64 (n, H): the times of the predicted steps."""
-        return self._times(windows, windows.lead + np.arange(windows.horizon))
+        return self._times(windows, windows.lead + torch.arange(windows.horizon))
 
     def issue_times(self, windows: HorizonWindows) -> np.ndarray:
         """datetime64 (n,): the issue time of each window, the first step that it does not hold."""
-        return self._times(windows, np.array([0]))[:, 0]
+        return self._times(windows, torch.tensor([0]))[:, 0]
 
-    def _times(self, windows: HorizonWindows, steps: np.ndarray) -> np.ndarray:
-        time = np.concatenate([one.time for one in self.source.series])
-        return time[windows.start.numpy()[:, None] + self.source.look_back + steps]
+    def _times(self, windows: HorizonWindows, steps: Tensor) -> np.ndarray:
+        issued = windows.start.unsqueeze(1) + self.source.look_back
+        return self.source.store.times(issued + steps)
 
     def initialize(self, network: nn.Module) -> None:
         super().initialize(network)
         if isinstance(getattr(network, "seasonal", None), Tensor):
             network.seasonal = torch.tensor(self.scaling["seasonal"], dtype=torch.float64)
+        if self.spec.static and isinstance(getattr(network, "static", None), Tensor):
+            network.static = self.standardised(self.scaling["static"])
+
+    def standardised(self, values: Sequence[Sequence[float]]) -> Tensor:
+        """Static values (n, K), relative to their mean and standard deviation over the training
+        series; 0 if those are all the same."""
+        trained = torch.tensor(self.scaling["static"], dtype=torch.float64)
+        above = torch.tensor(values, dtype=torch.float64) - trained.mean(0)
+        spread = trained.std(0, correction=0)
+        varies = (trained != trained[0]).any(0)
+        return torch.where(varies, above / torch.where(varies, spread, 1), 0).float()
 
     def restore(self, spec: HorizonSpec, kept: dict[str, Any]) -> None:
         super().restore(spec, kept)
-        self.known = known_columns(self.source)
+        self.known = self.source.known_columns
+        if len(self.scaling.get("static", [])) != (len(spec.series) if spec.static else 0):
+            raise ValueError(f"it has no values of data.static for {len(spec.series)} series")
+        roles = {
+            "further columns": (len(self.source.columns), len(spec.columns)),
+            "data.known": (self.known, [spec.columns.index(name) for name in spec.known]),
+            "data.static": (len(self.source.static), len(spec.static)),
+        }
+        for what, (given, trained) in roles.items():
+            if given != trained:
+                raise UserError(
+                    f"the {what} are not those that the run was trained with: name as many, in the "
+                    f"order of {', '.join([*spec.columns, *spec.static])}"
+                )
 
-    def identity(self) -> dict[str, Any]:
-        """All that the baselines on the test windows depend on."""
-        return self.identity_on(self.windows("test"))
-
-    def identity_on(self, windows: HorizonWindows) -> dict[str, Any]:
-        """All that the baselines on some windows depend on."""
-        tested = self.identity_of(windows.start, windows.scale)
-        return {"task": "horizon", "lead": windows.lead, "horizon": windows.horizon, **tested}
+    def identity(self, windows: HorizonWindows | None = None) -> dict[str, Any]:
+        """All that the baselines on some windows depend on; None: the test windows."""
+        windows = windows or self.windows("test")
+        source = self.source
+        encoded = map(source.conditioning.encode, source.store.calendar.split(CALENDAR_PART))
+        return {
+            "task": "horizon",
+            "lead": source.issue.lead,
+            "horizon": source.horizon,
+            "known": self.known,
+            "conditioning": [array_fingerprint(part.numpy()) for part in encoded],
+            **self.identity_of(windows.start, windows.scale),
+        }
 
     # Dataloaders --------------------------------------------------------------------------------
 
@@ -185,21 +222,3 @@ class HorizonData(SeriesData):
             scale,
             forks,
         )
-
-
-def known_columns(source: SeriesSource) -> list[int]:
-    """The positions of the columns in `data.known`.
-
-    Raises:
-        UserError: there is no such column, or it is the target.
-    """
-    found = []
-    for name in source.known:
-        others = source.columns[1:]
-        if name not in others:
-            raise UserError(
-                f"data.known: {name!r} is not a further column of the series"
-                f"{did_you_mean(name, others)}"
-            )
-        found.append(source.columns.index(name))
-    return found

@@ -1,17 +1,31 @@
 """Figures of a horizon run: fan charts, the error by step, and the calibration."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, legend_beside
+from rnnexp.callbacks.figures import (
+    PREDICTION,
+    SECOND,
+    TARGET,
+    Figures,
+    finish,
+    legend_beside,
+    no_math,
+)
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.files import file_name
 from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.forecasts import levels_of, short_issue_time
 from rnnexp.tasks.horizon.metrics import metrics_by_level, metrics_by_step
 from rnnexp.tasks.horizon.task import Horizon
+
+MOST_PANELS = 12  # series that are drawn below one another
 
 
 class HorizonFigures(Figures):
@@ -60,29 +74,58 @@ def fans(table: pd.DataFrame, unit: str, count: int) -> Figure:
     for axes, time in zip(np.atleast_1d(figure.subplots(len(chosen))), chosen, strict=True):
         fan(axes, table[table["issue_time"] == time], unit)
         axes.set_title(f"issued at {time.replace('T', ' ')}", fontsize=9)
-    figure.suptitle(str(table["series"].iloc[0]))
+    figure.suptitle(no_math(str(table["series"].iloc[0])))
     legend_beside(figure)
     return figure
 
 
 def fan(axes: Axes, table: pd.DataFrame, unit: str) -> None:
-    """One forecast. table: its rows."""
-    levels = sorted(float(name[1:]) for name in map(str, table) if name.startswith("q0."))
-    for level in (level for level in levels if level < 0.5):
+    """One forecast, and what came, if the table has a `target`. table: its rows."""
+    levels = levels_of(table)
+    alone = "." if len(table) == 1 else ""  # a line of one point is not seen
+    for depth, level in enumerate((level for level in levels if level < 0.5), start=1):
         other = next((one for one in levels if abs(one - (1 - level)) < 1e-9), None)
         if other is not None:
             low, high = table[f"q{level:g}"], table[f"q{other:g}"]
             share = f"central {100 * (other - level):.0f} %"
-            axes.fill_between(
-                table["timestamp"], low, high, color=PREDICTION, alpha=0.18, lw=0, label=share
-            )
-    axes.plot(table["timestamp"], table["prediction"], color=PREDICTION, lw=1.5, label="forecast")
-    axes.plot(table["timestamp"], table["target"], color=TARGET, lw=1.2, label="what came")
+            colour = _lighter(PREDICTION, 1 - 0.8**depth)  # as in the legend
+            axes.fill_between(table["timestamp"], low, high, color=colour, lw=0, label=share)
+    time = table["timestamp"]
+    axes.plot(time, table["prediction"], alone, color=PREDICTION, lw=1.5, label="forecast")
+    if "target" in table:
+        axes.plot(time, table["target"], alone, color=TARGET, lw=1.2, label="what came")
     locator = AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.set_ylabel(unit or "value")
+    axes.set_ylabel(no_math(unit) or "value")
     finish(axes)
+
+
+def _lighter(colour: str, share: float) -> tuple[float, ...]:
+    """A colour mixed with white, of which it has the rest."""
+    return tuple(1 - share * (1 - part) for part in to_rgb(colour))
+
+
+def fan_charts(table: pd.DataFrame, history: Mapping[str, pd.Series], unit: str) -> Figure:
+    """The forecast of each series, at most MOST_PANELS of them, and what came before its issue
+    time.
+
+    table: the rows of `HorizonForecasts`. history: values by their times, for each series.
+    """
+    series = list(table.groupby("series", sort=False))
+    shown = series[:MOST_PANELS]
+    figure = Figure(figsize=(10, 1.2 + 2.6 * len(shown)), layout="constrained")
+    for axes, (name, own) in zip(np.atleast_1d(figure.subplots(len(shown))), shown, strict=True):
+        before, issued = history[str(name)], pd.Timestamp(own["issue_time"].iloc[0])
+        axes.plot(before.index, before, color=TARGET, lw=1.2, label="history")
+        fan(axes, own.assign(timestamp=pd.to_datetime(own["timestamp"])), unit)
+        axes.axvline(issued, color=TARGET, ls="--", lw=1, label="issue time")
+        title = f"{no_math(str(name))}, issued at {short_issue_time(own)}"
+        axes.set_title(title, fontsize=10)
+    if len(shown) < len(series):
+        figure.suptitle(f"the first {len(shown)} of {len(series):,} series")
+    legend_beside(figure)
+    return figure
 
 
 def error_by_step(table: pd.DataFrame) -> Figure:

@@ -9,10 +9,15 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.series.source import SeriesSource
+from rnnexp.errors import UserError
 from rnnexp.tables import Column, Table, number
-from rnnexp.tasks.horizon.answers import HorizonForecasts, forecast
+from rnnexp.tasks.baseline_cache import BaselineCache
+from rnnexp.tasks.forecasting.trees import require_lightgbm
+from rnnexp.tasks.horizon.answers import forecast
 from rnnexp.tasks.horizon.baselines import horizon_baselines
+from rnnexp.tasks.horizon.conformal import margins_of
 from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.forecasts import HorizonForecasts
 from rnnexp.tasks.horizon.losses import pinball
 from rnnexp.tasks.horizon.metrics import (
     described,
@@ -23,6 +28,8 @@ from rnnexp.tasks.horizon.metrics import (
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels
 from rnnexp.tasks.horizon.spec import HorizonSpec
+from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
+from rnnexp.tasks.horizon.trees import lightgbm_baselines
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows
 from rnnexp.tasks.metric import Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
@@ -32,7 +39,10 @@ class Horizon(Task):
     """Trains a network by the pinball loss of its quantiles, or without quantiles by the mean
     absolute error, both in units of the scale of the series.
 
-    quantiles: levels, ascending, with 0.5.
+    quantiles: levels, ascending, with 0.5. conformal: whether they are moved so that they hold on
+    the validation windows (`rnnexp.tasks.horizon.conformal`); the metrics of the validation are
+    those before. lightgbm: whether gradient-boosted trees are a baseline too. statsforecast:
+    whether statistical models are, for 100 test windows at most.
 
     `predictions` has, in the order of the test windows, `prediction` (n, H), `target` (n, H), NaN
     where the data have none, and with quantiles `quantiles` (n, H, Q); float64, original units.
@@ -42,6 +52,7 @@ class Horizon(Task):
     spec_class = HorizonSpec
     data_module = HorizonData
     new_data = "series"
+    takes_known = True
 
     network: HorizonNetwork
     spec: HorizonSpec
@@ -53,10 +64,25 @@ class Horizon(Task):
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
         quantiles: Sequence[float] = (),
+        conformal: bool = False,
+        lightgbm: bool = False,
+        statsforecast: bool = False,
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
-        self.levels = checked_levels(quantiles)
+        self.levels, self.conformal = checked_levels(quantiles), conformal
+        self.lightgbm, self.statsforecast = lightgbm, statsforecast
+        if lightgbm:
+            require_lightgbm()  # before the training
+        if statsforecast:
+            require_statsforecast(spec.tested)
         self._evaluated: list[tuple[Tensor, ...]] = []
+
+    def on_fit_start(self) -> None:
+        if self.conformal and not self.trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
+            raise UserError(
+                "task.conformal=true moves the quantiles by the errors on the validation windows, "
+                "and there are none: set data.validation_windows, or task.conformal=false"
+            )
 
     def batch_loss(self, batch: HorizonBatch) -> Tensor:
         return self._loss(self._outputs(batch), batch)
@@ -65,8 +91,9 @@ class Horizon(Task):
         return int(batch.weight.sum())
 
     def _outputs(self, batch: HorizonBatch) -> Tensor:
+        masks = {} if batch.mask is None else {"mask": batch.mask}
         outputs: Tensor = self.network(
-            batch.values, batch.calendar, batch.known, batch.series, _forks(batch)
+            batch.values, batch.calendar, batch.known, batch.series, _forks(batch), **masks
         )
         return outputs
 
@@ -78,15 +105,20 @@ class Horizon(Task):
     def validation_step(self, batch: HorizonBatch, batch_index: int) -> None:
         outputs = self._outputs(batch)
         self.log("val/loss", self._loss(outputs, batch), batch_size=len(batch.series))
-        self._collect(outputs, batch)
+        self._collect(self.network.invert(outputs, batch.values, batch.series), batch)
 
     def on_validation_epoch_end(self) -> None:
-        quantiles, target, scale, _ = self._collected()
+        quantiles, target, scale, series = self._collected()
+        if self.conformal:
+            unit = self.network.seasonal.cpu()[series]
+            margins = margins_of(quantiles, target, unit, self.levels)
+            self.network.margins.copy_(margins)
         metrics = horizon_metrics(self._point(quantiles), target, scale, *self._more(quantiles))
         self.report_metrics("val", metrics, shown=self.metrics[0].name)
 
     def test_step(self, batch: HorizonBatch, batch_index: int) -> None:
-        self._collect(self._outputs(batch), batch)
+        outputs = self._outputs(batch)
+        self._collect(self.network.predict(outputs, batch.values, batch.series), batch)
 
     def on_test_epoch_end(self) -> None:
         quantiles, target, scale, series = self._collected()
@@ -99,8 +131,7 @@ class Horizon(Task):
         )
         self.report_metrics("test", metrics, shown=self.metrics[0].name)
 
-    def _collect(self, outputs: Tensor, batch: HorizonBatch) -> None:
-        quantiles = self.network.invert(outputs, batch.values, batch.series)
+    def _collect(self, quantiles: Tensor, batch: HorizonBatch) -> None:
         target = batch.target.masked_fill(~batch.weight, torch.nan)
         assert batch.scale is not None  # an evaluation batch
         self._evaluated.append((quantiles, target, batch.scale, batch.series))
@@ -122,8 +153,22 @@ class Horizon(Task):
     def metrics(self) -> list[Metric]:
         return described(self.spec.unit, self.levels)
 
+    @property
+    def baseline_metrics(self) -> list[Metric]:
+        """Those of a point forecast."""
+        return described(self.spec.unit)
+
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
         return horizon_baselines(data, data.windows("test"))
+
+    def extra_baselines(
+        self, data: HorizonData, cache: BaselineCache
+    ) -> dict[str, dict[str, float]]:
+        windows = data.windows("test")
+        found = lightgbm_baselines(data, windows, cache) if self.lightgbm else {}
+        if self.statsforecast:
+            found |= statistical_baselines(data, windows, self.levels, cache)
+        return found
 
     def tables(self) -> list[Table]:
         """The calibration: nominal against observed."""
@@ -142,9 +187,13 @@ class Horizon(Task):
 
     @classmethod
     def answer(
-        cls, network: HorizonNetwork, data: HorizonData, given: Sequence[Path]
+        cls,
+        network: HorizonNetwork,
+        data: HorizonData,
+        given: Sequence[Path],
+        known: Sequence[Path] = (),
     ) -> HorizonForecasts:
-        return forecast(network, data, given)
+        return forecast(network, data, given, known)
 
     def predictions_table(
         self, data: HorizonData, windows: HorizonWindows | None = None

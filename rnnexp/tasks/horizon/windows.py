@@ -1,8 +1,8 @@
 """Windows of the past with the horizon after it, as views of the store of all series."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class HorizonBatch(NamedTuple):
     target: Tensor  # (B F, H) float64
     weight: Tensor  # (B F, H) bool: which targets are in the data, and not a repair
     scale: Tensor | None = None  # (B,) float64, of MASE; None in training
+    mask: Tensor | None = None  # (B, T + A, C) bool: which values were observed; after the window
+    # of known columns alone, the others are False. None: no masks
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class HorizonWindows:
     def __len__(self) -> int:
         return len(self.start)
 
+    def __getitem__(self, chosen: Tensor | slice) -> Self:
+        """Some of the windows."""
+        return replace(self, start=self.start[chosen], scale=self.scale[chosen])
+
 
 def batch_of(
     store: Store,
@@ -59,6 +65,10 @@ def batch_of(
     values, calendar, series = store.inputs(start, look_back + lead + horizon)
     issued = (start + look_back - forks + 1).unsqueeze(1) + torch.arange(forks)  # (B, F)
     after = issued.view(-1, 1) + lead + torch.arange(horizon)  # (B F, H)
+    mask = store.mask_of(start, look_back + lead + horizon)
+    if mask is not None:
+        unknown = [column for column in range(mask.shape[2]) if column not in known]
+        mask[:, look_back:, unknown] = False
     return HorizonBatch(
         values[:, :look_back],
         calendar,
@@ -67,6 +77,7 @@ def batch_of(
         store.values[after, 0],
         store.observed[after],
         scale,
+        mask,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnexp.data.series.source import time_of
+from rnnexp.data.series.grid import time_of
 from rnnexp.errors import UserError
 from tests.support.series_files import read_source
 

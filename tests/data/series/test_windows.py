@@ -1,5 +1,7 @@
 """Windows, chunking and batch order, against pandas and plain slices."""
 
+import dataclasses
+from collections.abc import Sequence
 from itertools import chain, pairwise
 
 import numpy as np
@@ -11,17 +13,19 @@ from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches, ShuffledBatches
 from rnnexp.data.series.chunking import EveryStep, RunningBasis
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns, calendar_of
+from rnnexp.data.series.conditioning import CyclicColumns, LectureColumns, NoColumns
+from rnnexp.data.series.memory import Rows
 from rnnexp.data.series.windows import Store, Windows, seasonal_change
 from rnnexp.errors import UserError
 
 
-def series(name: str, values: list[float], start: str = "2020-02-28 22:00") -> Series:
+def series(name: str, values: Sequence[float], start: str = "2020-02-28 22:00") -> Series:
     time = np.datetime64(start, "s") + np.arange(len(values)) * np.timedelta64(3600, "s")
     column = np.array(values, dtype=np.float64)
     steps = np.arange(len(values))
     observed = np.ones(len(values), dtype=bool)
-    return Series(name, time, column[:, None], observed, steps, column, time)
+    rows = Rows.beside(time, column, steps, column, time)
+    return Series(name, time, column[:, None], observed[:, None], rows)
 
 
 @pytest.fixture
@@ -37,6 +41,34 @@ def test_windows_are_slices_of_one_series(store: Store) -> None:
         [12, 13, 14, 15, 16],
     ]
     assert number.tolist() == [0, 1, 1]
+
+
+def test_series_on_a_grid_share_its_times_and_all_arrays_are_the_store_s() -> None:
+    """A later start, half an hour beside the grid, within the first one, and apart from all."""
+    starts = [
+        "2020-01-01 00",
+        "2020-01-01 09",
+        "2020-01-01 00:30",
+        "2020-01-01 02",
+        "2020-03-01 00",
+    ]
+    own = [series(start, list(range(20)), start) for start in starts]
+    store = Store(own, LectureColumns())
+    assert store.axis.nbytes == 8 * (29 + 20 + 20)
+    for number, (one, part) in enumerate(zip(own, store.parts(own), strict=True)):
+        positions = torch.arange(int(store.first[number]), int(store.first[number + 1]))
+        np.testing.assert_array_equal(store.times(positions), one.time)
+        calendar_of = LectureColumns().calendar
+        assert torch.equal(store.calendar_at(positions), calendar_of(one.time))
+        _, calendar, _ = store.inputs(positions[4:5], 10)
+        expected = LectureColumns().encode(calendar_of(one.time[4:14]))
+        assert torch.equal(calendar[0], expected)
+        np.testing.assert_array_equal(part.time, one.time)
+        np.testing.assert_array_equal(part.values, one.values)
+        assert np.shares_memory(part.time, store.axis)
+        assert np.shares_memory(part.values, store.values.numpy())
+        assert np.shares_memory(part.mask, store.mask.numpy())
+        assert part.rows.step is None and len(part.rows.apart) == 0
 
 
 def test_running_basis_is_every_window_of_every_training_span(store: Store) -> None:
@@ -90,8 +122,10 @@ def test_seasonal_change_by_hand() -> None:
     """The scale of MASE: over the first rows alone, and over values of the file alone."""
     one = series("A", [1, 5, 2, 9, 7, 100])
     assert seasonal_change(one, rows=5, season=2) == (1 + 4 + 5) / 3
-    one.row_value[2] = np.nan
-    assert seasonal_change(one, rows=5, season=2) == 4
+    empty = np.array([1, 5, np.nan, 9, 7, 100])
+    rows = Rows.beside(one.time, one.values[:, 0], one.row_step, empty, one.time)
+    lacking = dataclasses.replace(one, rows=rows)
+    assert seasonal_change(lacking, rows=5, season=2) == 4
     assert np.isnan(seasonal_change(one, rows=2, season=2))
     assert seasonal_change(series("B", [3, 4] * 4), rows=8, season=2) == 0
 
@@ -101,7 +135,8 @@ def test_seasonal_change_counts_steps_not_rows() -> None:
     steps, values = np.array([0, 1, 1, 3, 4]), np.array([1.0, 10.0, 30.0, 14.0, 2.0])
     filled = np.array([[1.0], [20.0], [8.0], [14.0], [2.0]])
     time = series("C", [0] * 5).time
-    one = Series("C", time, filled, np.array([1, 1, 0, 1, 1], dtype=bool), steps, values, time)
+    rows = Rows.beside(time, filled[:, 0], steps, values, time)
+    one = Series("C", time, filled, np.array([[1], [1], [0], [1], [1]], dtype=bool), rows)
     assert seasonal_change(one, rows=5, season=2) == 4  # 14 - 10; step 2 has no row
     assert seasonal_change(one, rows=5, season=1) == np.mean([9, 29, 12])
 
@@ -150,7 +185,8 @@ def test_sequential_batches_cover_everything_once() -> None:
 
 def test_lecture_columns_against_pandas() -> None:
     when = pd.date_range("2016-01-01", "2016-12-31 23:00", freq="7h")
-    columns = LectureColumns().encode(calendar_of(when.to_numpy().astype("datetime64[s]")))
+    lecture = LectureColumns()
+    columns = lecture.encode(lecture.calendar(when.to_numpy().astype("datetime64[s]")))
     table = pd.DataFrame(
         {"h": when.hour, "d": when.day_of_week, "m": when.month, "y": when.day_of_year}
     )
@@ -164,7 +200,8 @@ def test_lecture_columns_against_pandas() -> None:
 
 def test_cyclic_columns_meet_at_midnight_and_new_year() -> None:
     times = ["2016-12-31 23:59", "2017-01-01 00:00", "2017-01-01 12:00", "2017-01-04 06:00"]
-    columns = CyclicColumns(harmonics=2).encode(calendar_of(np.array(times, dtype="datetime64[s]")))
+    cyclic = CyclicColumns(harmonics=2)
+    columns = cyclic.encode(cyclic.calendar(np.array(times, dtype="datetime64[s]")))
     assert columns.shape == (4, 13)
     late, midnight, noon, morning = columns
     day = slice(0, 4)

@@ -16,24 +16,13 @@ from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data, build_network
 from rnnexp.tasks.horizon.metrics import horizon_metrics
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, ordered
+from tests.support.shop import COLUMNS, shop
 from tests.support.shrink import QUIET, TINY
 
 Capture = pytest.CaptureFixture[str]
 
 HORIZON = ["task=horizon", "data.look_back=48", "data.horizon=24", "data.batch_size=8"]
 HORIZON += ["data.test_windows=3", "data.validation_windows=2", *TINY]
-COLUMNS = ["data=series_csv", "data.root=shop.csv", "data.datetime_column=time"]
-COLUMNS += ["data.value_column=sold", "data.input_columns=[price,visits]", "data.known=[price]"]
-
-
-def shop(hours: int = 700) -> pd.DataFrame:
-    """Hourly sales with a price, which is known beforehand, and visits, which are not."""
-    random, hour = np.random.default_rng(0), np.arange(hours)
-    price = 10 + random.integers(0, 3, hours)
-    visits = 50 + 20 * np.sin(2 * np.pi * hour / 24) + random.normal(0, 2, hours)
-    sold = (3 * visits - 5 * price + random.normal(0, 3, hours)).round(1)
-    time = pd.date_range("2024-01-01", periods=hours, freq="h").strftime("%Y-%m-%d %H:%M")
-    return pd.DataFrame({"time": time, "sold": sold, "price": price, "visits": visits.round(2)})
 
 
 @pytest.fixture
@@ -178,8 +167,8 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
     [
         (["data.horizon=0"], "data.horizon is 0: it must be at least 1"),
         (["data.horizon=400"], "too few for windows"),
-        (["data.known=[prize]"], "data.known: 'prize' is not a further column of the series"),
-        (["data.known=[sold]"], "data.known: 'sold' is not a further column of the series"),
+        (["data.known=[prize]"], "shop.csv: there is no column 'prize'; did you mean price?"),
+        (["data.known=[sold]"], "data.known: 'sold' is the column to predict"),
         (["task.quantiles=[0.5,0.1]"], "task.quantiles is [0.5, 0.1]: the levels must ascend"),
         (["task.quantiles=[0.5,0.5]"], "the levels must ascend"),
         (["task.quantiles=[0.1,0.9]"], "it must contain 0.5, the point forecast"),

@@ -191,7 +191,7 @@ def _check_clock(at: str, text: str | None, every: int | None, source: SeriesSou
 
 def _check_steps_at(at: str, source: SeriesSource) -> None:
     lengths = [len(one.time) for one in source.series]
-    found = source.store.calendar[:, 0].split(lengths)
+    found = source.store.calendar_at(torch.arange(sum(lengths)))[:, 0].split(lengths)
     for one, minutes in zip(source.series, found, strict=True):
         if not bool((minutes == minute_of_day(at)).any()):
             raise UserError(

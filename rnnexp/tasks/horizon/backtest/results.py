@@ -15,10 +15,9 @@ from rnnexp.data.series.frequency import DAY
 from rnnexp.files import file_name
 from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.horizon import figures
-from rnnexp.tasks.horizon.backtest.plan import Fold, Plan
-from rnnexp.tasks.horizon.baselines import horizon_baselines
+from rnnexp.tasks.horizon.backtest.plan import Plan
+from rnnexp.tasks.horizon.baselines import baseline_forecasts, targets
 from rnnexp.tasks.horizon.data import HorizonData
-from rnnexp.tasks.horizon.metrics import described as described_metrics
 from rnnexp.tasks.horizon.metrics import (
     horizon_metrics,
     horizon_metrics_by_series,
@@ -32,17 +31,16 @@ from rnnexp.tasks.horizon.windows import HorizonWindows
 FANS = 3  # forecasts that are drawn of each series
 
 
-def windows_of(fold: Fold, plan: Plan) -> HorizonWindows:
-    """The windows of one fold."""
-    whole, chosen = plan.windows, fold.chosen
-    return HorizonWindows(whole.start[chosen], whole.scale[chosen], whole.lead, whole.horizon)
+def steps_of(windows: HorizonWindows, data: HorizonData) -> slice:
+    """Those of the steps that the network predicts which were asked for."""
+    first = windows.lead - data.source.issue.lead
+    return slice(first, first + windows.horizon)
 
 
 def joined(parts: list[dict[str, Tensor]], plan: Plan, data: HorizonData) -> dict[str, Tensor]:
     """The predictions of all folds, in the order of the windows of the plan, of the steps that were
     asked for. parts: those of each fold, of all steps that its network predicts."""
-    first = plan.settings.lead - data.source.issue.lead
-    asked = slice(first, first + plan.settings.horizon)
+    asked = steps_of(plan.windows, data)
     found = {}
     for name, example in parts[0].items():
         shape = (len(plan.windows), plan.settings.horizon, *example.shape[2:])
@@ -158,15 +156,21 @@ def baselines(
     task: Horizon, data: HorizonData, windows: HorizonWindows, cache: BaselineCache
 ) -> dict[str, float]:
     """The metrics of the baselines on some windows: `baseline/naive/mase` -> value."""
-    names = [metric.name for metric in described_metrics(task.spec.unit)]
+    names = [metric.name for metric in task.baseline_metrics]
+    asked = steps_of(windows, data)
 
     def compute() -> dict[str, dict[str, float]]:
-        return horizon_baselines(data, windows)
+        target = targets(data, windows)[:, asked]
+        return {
+            name: horizon_metrics(one[:, asked], target, windows.scale, task.spec.unit)
+            for name, one in baseline_forecasts(data, windows).items()
+        }
 
     with threadpool_limits(torch.get_num_threads()):
         # Nobody knows what the baselines on the data of a class of the user's own depend on.
         is_ours = type(data) is HorizonData
-        found = cache.get(data.identity_on(windows), names, compute) if is_ours else compute()
+        identity = {"asked": [windows.lead, windows.horizon]} | data.identity(windows)
+        found = cache.get(identity, names, compute) if is_ours else compute()
     return {
         f"baseline/{name}/{metric}": value
         for name, metrics in found.items()
