@@ -102,13 +102,13 @@ def levels_of(table: pd.DataFrame) -> list[float]:
 
 
 def short_times(times: Iterable[str]) -> list[str]:
-    """ISO times as they are read most easily: without seconds, or clock, if none has any."""
-    whole = [str(time).replace("T", " ") for time in times]
-    for end in (":00", " 00:00"):
-        if not all(time.endswith(end) for time in whole):
-            break
-        whole = [time.removesuffix(end) for time in whole]
-    return whole
+    """ISO times as they are read most easily: without seconds if all are whole minutes, and without
+    the clock if all are midnight. A UTC offset stays, and then the clock does."""
+    parts = [(time[:10], time[11:16], time[16:19], time[19:]) for time in map(str, times)]
+    whole = all(seconds == ":00" for _, _, seconds, _ in parts)
+    if whole and all(clock == "00:00" and not offset for _, clock, _, offset in parts):
+        return [day for day, *_ in parts]
+    return [f"{day} {clock}{'' if whole else seconds}{o}" for day, clock, seconds, o in parts]
 
 
 def short_issue_time(table: pd.DataFrame) -> str:

@@ -69,6 +69,9 @@ def test_times_are_short_where_all_of_them_are() -> None:
     ]
     assert short_times(["2024-03-01T00:00:00", "2024-03-01T00:30:00"])[0] == "2024-03-01 00:00"
     assert short_times(["2024-03-01T00:00:00", "2024-03-01T00:00:30"])[0] == "2024-03-01 00:00:00"
+    assert short_times(["2024-03-01T00:00:00+01:00"]) == ["2024-03-01 00:00+01:00"]
+    assert short_times(["2024-03-01T00:00:00Z"]) == ["2024-03-01 00:00Z"]
+    assert short_times([]) == []
 
 
 def test_a_picture_has_a_panel_for_each_series_with_what_came_before() -> None:

@@ -34,8 +34,8 @@ def shop(hours: int, seed: int = 0) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the runs `shop`, `long` (two series), `day` (no known column), `next` (the
-    one-step task) and `energy` (GEFCom2014)."""
+    """A folder with the runs `shop`, `long` (two series), `late` (with a lead), `day` (no known
+    column), `next` (the one-step task) and `energy` (GEFCom2014)."""
     place = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
@@ -49,6 +49,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, settings in {
             "shop": SHOP,
             "long": LONG,
+            "late": [*SHOP, "data.issue.lead=2"],
             "day": [*SHOP, "data.known=[]"],
             "next": [*SHOP[:3], SHOP[-3], "data.input_columns=[price,visits]", *one_step],
             "energy": ["data=gefcom2014", "data.known=[T]", "data.last_rows=600", *HORIZON],
@@ -188,6 +189,16 @@ def test_the_temperature_of_gefcom2014(here: Path) -> None:
     found = run.predict("GEFCom2014-E.csv", known="weather.csv")
     pd.concat([past, whole[-50:-40].assign(load=np.nan)]).to_csv("GEFCom2014-E.csv", index=False)
     pd.testing.assert_frame_equal(run.predict("GEFCom2014-E.csv"), found)
+
+
+def test_the_steps_of_the_lead_are_known_too(here: Path, capsys: Capture) -> None:
+    run = here / "late"
+    found = rnnexp.load(run).predict("shop.csv", known="plan.csv")
+    assert found["issue_time"].unique().tolist() == ["2024-01-05T04:00:00"]
+    assert found["timestamp"].tolist()[::5] == ["2024-01-05T06:00:00", "2024-01-05T11:00:00"]
+    PLAN[:107].to_csv("plan.csv", index=False)
+    said = refused([str(run), "--csv", "shop.csv", "--known", "plan.csv"], capsys)
+    assert "has no value for 2024-01-05 11:00:00: add the rows of the next 8 steps" in said
 
 
 # Mistakes -----------------------------------------------------------------------------------------
