@@ -18,7 +18,7 @@ from rnnexp.printing import complain, say
 from rnnexp.streams import guarded
 
 # Their exit code is not about what was printed.
-RESULT_IS_A_FOLDER = ("train", "test", "rerun", "resume", "search")
+RESULT_IS_A_FOLDER = ("train", "test", "rerun", "resume", "search", "backtest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -50,8 +50,12 @@ def save(figure: Figure, name: str, trainer: pl.Trainer) -> None:
 
 def sign(figure: Figure, trainer: pl.Trainer) -> None:
     """Write the name of the run and of its folder below a figure."""
-    folder = Path(trainer.default_root_dir).name
-    lines = [*wrap(history_of(trainer).run, SIGNATURE, break_long_words=False), f"folder {folder}"]
+    sign_as(figure, history_of(trainer).run, Path(trainer.default_root_dir).name)
+
+
+def sign_as(figure: Figure, name: str, folder: str) -> None:
+    """Write a name and that of a folder below a figure."""
+    lines = [*wrap(name, SIGNATURE, break_long_words=False), f"folder {folder}"]
     figure.supxlabel(no_math("\n".join(lines)), x=0.99, ha="right", size="x-small", color=TARGET)
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from rnnexp import console
 from rnnexp.commands.shared.options import allow, folder_parser
 from rnnexp.config import check_recorded, override
@@ -53,7 +51,12 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     from rnnexp.runs.folder.reading import read_config, read_config_hash, read_metrics, read_run
     from rnnexp.runs.parallel import on_one_device
     from rnnexp.runs.results import results, tested
-    from rnnexp.runs.settings import facts_of_this_process, resolve, set_up_process
+    from rnnexp.runs.settings import (
+        facts_of_this_process,
+        resolve,
+        set_up_process,
+        without_missing_gpu,
+    )
     from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 
     check_only_locations(overrides, "test")
@@ -64,8 +67,7 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     check_recorded(config, folder / "config.yaml")
     find_data(config, run)
     config = override(config, overrides)
-    _do_without_gpu(config)
-    config = on_one_device(resolve(config))
+    config = on_one_device(resolve(without_missing_gpu(config)))
     set_up_process(config)
     try:
         data = build_data(config)
@@ -92,11 +94,3 @@ def evaluate(folder: Path, overrides: Sequence[str] = ()) -> int:
     environment = environment_differences(folder, facts_of_this_process(config) | facts)
     show_differences(environment, differing)
     return exit_code(environment, differing)
-
-
-def _do_without_gpu(config: DictConfig) -> None:
-    import torch
-
-    if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
-        console.show("torch finds no GPU here: testing on the CPU")
-        config.trainer.accelerator = "cpu"

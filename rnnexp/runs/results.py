@@ -19,18 +19,9 @@ def results(
 
     checkpoint: the one that was tested; the last one if no metric is monitored.
     """
-    names = [metric.name for metric in task.headline]
-    own = [number(metrics[f"test/{name}"]) for name in names]
-    rows = [[f"this run, {checkpoint} checkpoint", *own]]
-    for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
-        values = [baselines.get(f"baseline/{baseline}/{name}") for name in names]
-        texts = ["" if value is None else number(value) for value in values]
-        rows.append([baseline.replace("_", " "), *texts])
-    columns = [Column(""), *(Column(name, numbers=True) for name in names)]
-    first = frozenset({0})
-    found: list[Table | str] = [
-        Table(f"Test: {task.spec.title}", columns, rows, strong=first, rules=first)
-    ]
+    own = {name.removeprefix("test/"): value for name, value in metrics.items()}
+    title, label = f"Test: {task.spec.title}", f"this run, {checkpoint} checkpoint"
+    found: list[Table | str] = [metrics_table(title, label, task, own, baselines)]
     number_tested = len(next(iter(task.predictions.values())))
     if number_tested < task.spec.tested:
         found.append(
@@ -38,8 +29,23 @@ def results(
             "(trainer.limit_test_batches); the baselines use all of them"
         )
     else:
-        found += _beaten(task, metrics, baselines)
+        found += beaten("this run", task, own, baselines)
     return [*found, *task.tables()]
+
+
+def metrics_table(
+    title: str, label: str, task: Task, metrics: dict[str, float], baselines: dict[str, float]
+) -> Table:
+    """The metrics of a test, by their bare names, and those of the baselines."""
+    names = [metric.name for metric in task.headline]
+    rows = [[label, *(number(metrics[name]) for name in names)]]
+    for baseline in dict.fromkeys(key.split("/")[1] for key in baselines):
+        values = [baselines.get(f"baseline/{baseline}/{name}") for name in names]
+        texts = ["" if value is None else number(value) for value in values]
+        rows.append([baseline.replace("_", " "), *texts])
+    columns = [Column(""), *(Column(name, numbers=True) for name in names)]
+    first = frozenset({0})
+    return Table(title, columns, rows, strong=first, rules=first)
 
 
 def tested(config: DictConfig) -> Literal["best", "last"]:
@@ -47,10 +53,13 @@ def tested(config: DictConfig) -> Literal["best", "last"]:
     return "best" if config.monitor else "last"
 
 
-def _beaten(task: Task, metrics: dict[str, float], baselines: dict[str, float]) -> list[str]:
-    """A sentence on the best baseline if it is better than the run by the first metric."""
+def beaten(
+    what: str, task: Task, metrics: dict[str, float], baselines: dict[str, float]
+) -> list[str]:
+    """A sentence on the best baseline if it is better by the first metric. metrics: by their bare
+    names."""
     first = task.headline[0]
-    own, sign = metrics[f"test/{first.name}"], 1 if first.lower_is_better else -1
+    own, sign = metrics[first.name], 1 if first.lower_is_better else -1
     values = {
         key.split("/")[1]: value
         for key, value in baselines.items()
@@ -61,6 +70,6 @@ def _beaten(task: Task, metrics: dict[str, float], baselines: dict[str, float]) 
         return []
     best = min(better, key=lambda name: sign * better[name])
     return [
-        f"a baseline is better than this run: {best.replace('_', ' ')}, {first.name} "
+        f"a baseline is better than {what}: {best.replace('_', ' ')}, {first.name} "
         f"{number(better[best])} against {number(own)}"
     ]

@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.nn.fast import cpu_math
 from rnnexp.process import cores, determinism
@@ -63,6 +64,16 @@ def resolve(config: DictConfig) -> DictConfig:
             )
     except OmegaConfBaseException as error:
         raise UserError(f"the config cannot be resolved: {str(error).splitlines()[0]}") from error
+    return config
+
+
+def without_missing_gpu(config: DictConfig) -> DictConfig:
+    """A recorded config for a test: on the CPU if the run used a GPU and torch finds none here."""
+    if config.trainer.get("accelerator") != "gpu" or torch.cuda.is_available():
+        return config
+    console.show("torch finds no GPU here: testing on the CPU")
+    config = config.copy()
+    config.trainer.accelerator = "cpu"
     return config
 
 

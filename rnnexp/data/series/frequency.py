@@ -87,6 +87,27 @@ class Frequency:
         position, grid = self._position(time, int(np.max(steps)))
         return grid[position + steps]
 
+    def steps_in(self, text: str) -> float:
+        """The number of steps, perhaps not a whole one, in a length of time such as `14h`; of the
+        calendar, in a number of its own steps such as `3MS`.
+
+        Raises:
+            ValueError: the text is neither.
+        """
+        count, own = _counted(self.text)
+        if self.offset is not None and _counted(text)[1] == own:
+            return _counted(text)[0] / count
+        if self.offset is not None and not own.startswith("W"):
+            raise ValueError(f"it must be a number of steps such as {3 * count}{own}")
+        try:
+            if not re.search("[A-Za-z]", text):  # pandas takes a bare number for nanoseconds
+                raise ValueError
+            length = _timedelta(text)
+        except ValueError as error:
+            why = "it must be a length of time such as 30min, 14h or 30D"
+            raise ValueError(why) from error
+        return float(length / pd.Timedelta(self.step))
+
     @property
     def _seconds(self) -> np.timedelta64:
         return self.step.astype("timedelta64[s]")
@@ -119,12 +140,33 @@ def span(length: np.timedelta64) -> str:
     return str(timedelta(seconds=int(length / SECOND))).removesuffix(", 0:00:00")
 
 
-def _length(text: str) -> np.timedelta64:
+def _counted(text: str) -> tuple[int, str]:
+    """A calendar offset as number and unit: 2MS -> 2, MS."""
+    unit = text.lstrip("0123456789")
+    return int(text[: len(text) - len(unit)] or 1), unit
+
+
+def _timedelta(text: str) -> pd.Timedelta:
+    """A length of time; a unit alone is one of it.
+
+    Raises:
+        ValueError: it is none, or too long.
+    """
+    bare = re.fullmatch(r"[A-Za-z]+", text) and text != "W"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # H for h still is a length of time
-            bare = re.fullmatch(r"[A-Za-z]+", text) and text != "W"
-            length = pd.Timedelta(f"1{text}" if bare else text or "empty")
+            found = pd.Timedelta(f"1{text}" if bare else text or "empty")
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    if pd.isna(found):
+        raise ValueError(text)
+    return found
+
+
+def _length(text: str) -> np.timedelta64:
+    try:
+        length = _timedelta(text)
     except ValueError as error:
         raise UserError(
             f"data.frequency={text!r} is not a length of time: use e.g. {KINDS}"

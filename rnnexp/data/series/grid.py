@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 
 import numpy as np
 
@@ -150,3 +151,34 @@ def after_long_gaps(
 
 def show(time: np.datetime64) -> str:
     return str(time).replace("T", " ")
+
+
+# The rows that are read -------------------------------------------------------------------------
+
+
+def cut(raw: RawSeries, until: np.datetime64 | None, last: int | None) -> RawSeries:
+    """The last rows of a series before a time; none if it has none. until: None: to its end. last:
+    None: all of them."""
+    end = len(raw.time) if until is None else int(np.searchsorted(raw.time, until))
+    begin = 0 if last is None else max(end - last, 0)
+    if (begin, end) == (0, len(raw.time)):
+        return raw
+    return dataclasses.replace(raw, time=raw.time[begin:end], values=raw.values[begin:end])
+
+
+def time_of(until: str) -> np.datetime64:
+    """The time of `data.until`, datetime64[s].
+
+    Raises:
+        UserError: it is no ISO date or time, or has a UTC offset.
+    """
+    try:
+        found = datetime.fromisoformat(until)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is not None:
+        raise UserError(
+            f"data.until is {until!r}: write a date or a time without an offset, as the table of "
+            "the series shows it, such as 2024-01-31 or '2024-01-31 13:00'"
+        )
+    return np.datetime64(found, "s")

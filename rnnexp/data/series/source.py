@@ -1,6 +1,5 @@
 """The base class of all sources of time series: reads, cleans and splits them by time."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean,
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.covariates import check_roles
 from rnnexp.data.series.frequency import Frequency
-from rnnexp.data.series.grid import show
+from rnnexp.data.series.grid import cut, show, time_of
 from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
@@ -57,7 +56,8 @@ class SeriesSource(Source):
     window, each gives a forecast. known, observed, static: what is known of the further columns
     (`rnnexp.data.series.covariates`).
     validation_windows, test_windows: the number of horizons, one after the other, of which the span
-    consists; None: the fraction decides. last_rows: read only these of a series.
+    consists; None: the fraction decides. until: an ISO date or time; rows at or after it are not
+    read. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
     skip_short: leave out series that are too short for a window; False: refuse them.
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
@@ -100,6 +100,7 @@ class SeriesSource(Source):
         forks: int = 1,
         observed: Sequence[str] = (),
         static: Sequence[str] = (),
+        until: str | None = None,
     ) -> None:
         for key, value in {
             "look_back": look_back,
@@ -134,7 +135,7 @@ class SeriesSource(Source):
         self.observed, self.static = list(observed), list(static)
         self.issue, self.forks = issue or Issue(), forks
         self.validation_windows, self.test_windows = validation_windows, test_windows
-        self.last_rows = last_rows
+        self.last_rows, self.until = last_rows, None if until is None else time_of(until)
         self.skip_short = skip_short
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.drop_last, self.reshuffle = drop_last, reshuffle
@@ -222,7 +223,16 @@ class SeriesSource(Source):
         self.left_out: list[str] = []
         waiting = self.read()[::-1]
         while waiting:  # a series is let go once it is cleaned
-            one = self._cut(waiting.pop())
+            whole = waiting.pop()
+            one = cut(whole, self.until, self.last_rows)
+            if self.until is not None and not len(one.time):
+                if not self.skip_short:
+                    raise UserError(
+                        f"{whole.place} has no row before data.until={show(self.until)}: its first "
+                        f"one is at {show(whole.time[0])}"
+                    )
+                self.left_out.append(one.name)
+                continue
             refuse_constant(one)
             split, cleaned = self._split_and_clean(one)
             if cleaned:
@@ -284,13 +294,6 @@ class SeriesSource(Source):
                 f"which ends before {show(series.time[steps])}; its first is of {show(first)}: "
                 "leave this column or series out"
             )
-
-    def _cut(self, raw: RawSeries) -> RawSeries:
-        """The last rows of a series, if not all of them are read."""
-        if self.last_rows is None:
-            return raw
-        kept = slice(-self.last_rows, None)
-        return dataclasses.replace(raw, time=raw.time[kept], values=raw.values[kept])
 
     def _split(self, rows: int) -> SeriesSplit:
         split = split_by_time(rows, self.look_back, self.validation_fraction, self.test_fraction)

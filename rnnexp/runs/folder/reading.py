@@ -25,12 +25,13 @@ from rnnexp.files import open_regular, read_regular
 from rnnexp.process.locks import is_locked
 from rnnexp.runs.folder import old_names
 from rnnexp.runs.folder.parsing import check_printable, check_yaml, parse_json
-from rnnexp.runs.folder.schema import DIGEST, LARGEST, METRICS, RUN, SWEEP, fault
+from rnnexp.runs.folder.schema import BACKTESTED, DIGEST, LARGEST, METRICS, RUN, SWEEP, fault
 
 if TYPE_CHECKING:
     import torch
 
 CHECKPOINT_FORMATS = (1,)
+BACKTEST = "backtest.json"
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
 LONGEST_LINE = 1 << 16  # bytes of the first lines of a table; those of a run have some hundreds
 CHECKPOINT_MISMATCH = (
@@ -71,6 +72,15 @@ def read_sweep(folder: Path) -> dict[str, Any]:
         UserError: it is missing or damaged.
     """
     return _read_json(folder / "sweep.json", SWEEP)
+
+
+def read_backtest(folder: Path) -> dict[str, Any]:
+    """backtest.json of the folder of a back-test.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return _read_json(folder / BACKTEST, BACKTESTED)
 
 
 def read_config(folder: Path) -> DictConfig:

@@ -18,6 +18,7 @@ LARGEST = {  # bytes of each file; the next comment is the largest of today's ru
     "config.yaml": MIB,  # 3 kB
     "run.json": 64 * MIB,  # 6 kB, and 0.3 kB for each series
     "sweep.json": 64 * MIB,  # 0.4 kB for each job
+    "backtest.json": 64 * MIB,  # 20 kB, of one issue time a day for two years
     "metrics.json": MIB,  # 8 kB
     "digest.json": 512 * MIB,  # 3 MB, after 100,000 steps
     "history.csv": 64 * MIB,  # 10 kB, and 0.1 kB for each epoch
@@ -86,6 +87,7 @@ RUN = {  # run.json
     "trial": Needed(study=Text(), number=Whole(0)),  # of a search
     "rerun_of": str,
     "changed_from": str,
+    "backtest_of": str,  # the run whose back-test this one is a fold of
     "continued_from": str,
     "resumed": [dict],  # when, and from where in the training
     "other_ground": {str: list},  # what differed when it went on -> [then, now]
@@ -127,6 +129,11 @@ SWEEP = Needed(  # sweep.json
             config_sha256=Text(),  # of the composed config
         )
     ],
+)
+BACKTESTED = Needed(  # backtest.json
+    status=Text(),  # running, completed
+    run=Needed(digest=Text()),  # the run that was tested
+    steps=dict,  # horizon, lead, at, every, refit
 )
 METRICS = {str: (float, None)}  # metrics.json; null: the metric has no value
 DIGEST = {  # digest.json

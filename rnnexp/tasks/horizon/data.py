@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
+from rnnexp.data.series.frequency import DAY
+from rnnexp.data.series.issue import Issue
 from rnnexp.data.series.module import SeriesData
 from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
@@ -90,7 +92,23 @@ class HorizonData(SeriesData):
 
     def windows(self, span: str) -> HorizonWindows:
         """The evaluation windows of the `validation` or `test` span of every series."""
+        return self.windows_of(span, self.source.issue, self.source.horizon)
+
+    def windows_of(self, span: str, issue: Issue, horizon: int) -> HorizonWindows:
+        """The same for other issue times, and another horizon. An issue time is left out if the
+        data end before the last step that the network predicts."""
         source, starts, scales = self.source, [], []
+        ahead = source.issue.lead + source.horizon
+        for number, issued in enumerate(self.issue_steps(span, issue, horizon)):
+            issued = issued[issued <= len(source.series[number].time) - ahead]
+            starts.append(source.store.first[number] + issued - source.look_back)
+            scales.append(self._scales(number, issued))
+        return HorizonWindows(torch.cat(starts), torch.cat(scales), issue.lead, horizon)
+
+    def issue_steps(self, span: str, issue: Issue, horizon: int) -> list[Tensor]:
+        """The steps of each series at which forecasts of a span are issued, each after a window."""
+        source, found = self.source, []
+        day = max(int(DAY // source.step), 1)
         firsts = source.store.first.tolist()
         for number, (one, split) in enumerate(zip(source.series, source.splits, strict=True)):
             last = split.rows if span == "test" else split.validation
@@ -99,11 +117,9 @@ class HorizonData(SeriesData):
             begin = int(one.row_step[first]) if first < len(one.row_step) else end
             steps = torch.arange(firsts[number], firsts[number + 1])
             minutes = source.store.calendar_at(steps)[:, 0]
-            issued = source.issue.steps(minutes, begin, end, source.horizon, source.season)
-            issued = issued[issued >= source.look_back]
-            starts.append(firsts[number] + issued - source.look_back)
-            scales.append(self._scales(number, issued))
-        return HorizonWindows(torch.cat(starts), torch.cat(scales))
+            issued = issue.steps(minutes, begin, end, horizon, day)
+            found.append(issued[issued >= source.look_back])
+        return found
 
     def _scales(self, series: int, ends: Tensor) -> Tensor:
         store = self.source.store
@@ -115,7 +131,7 @@ class HorizonData(SeriesData):
 
     def times(self, windows: HorizonWindows) -> np.ndarray:
         """datetime64 (n, H): the times of the predicted steps."""
-        return self._times(windows, self.source.issue.lead + torch.arange(self.source.horizon))
+        return self._times(windows, windows.lead + torch.arange(windows.horizon))
 
     def issue_times(self, windows: HorizonWindows) -> np.ndarray:
         """datetime64 (n,): the issue time of each window, the first step that it does not hold."""
@@ -181,13 +197,13 @@ class HorizonData(SeriesData):
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         has_windows = self.source.validates and len(self.windows("validation"))
-        return self._evaluation_loader("validation") if has_windows else []
+        return self.evaluation_loader(self.windows("validation")) if has_windows else []
 
     def test_dataloader(self) -> BatchLoader:
-        return self._evaluation_loader("test")
+        return self.evaluation_loader(self.windows("test"))
 
-    def _evaluation_loader(self, span: str) -> BatchLoader:
-        windows = self.windows(span)
+    def evaluation_loader(self, windows: HorizonWindows) -> BatchLoader:
+        """Batches of these windows, with all steps that the network predicts."""
 
         def batch(chosen: slice) -> HorizonBatch:
             return self._batch(windows.start[chosen], windows.scale[chosen])

@@ -130,13 +130,23 @@ def fan_charts(table: pd.DataFrame, history: Mapping[str, pd.Series], unit: str)
 
 def error_by_step(table: pd.DataFrame) -> Figure:
     """MASE, and with quantiles SQL, by step of the horizon."""
+    return _error_by(table, "step", "step of the horizon")
+
+
+def error_by_hour(table: pd.DataFrame) -> Figure:
+    """MASE, and with quantiles SQL, by hour of the day of the predicted step."""
+    return _error_by(table, "hour of the day", "hour of the day of the predicted step")
+
+
+def _error_by(table: pd.DataFrame, title: str, label: str) -> Figure:
+    """table: indexed by what stands on the horizontal axis."""
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
     for name, colour in (("mase", PREDICTION), ("sql", SECOND)):
         if name in table:
             axes.plot(table.index, table[name], ".-", color=colour, label=name.upper())
-    axes.set(xlabel="step of the horizon", ylabel="error, in units of the scale")
-    axes.set_title("Error by step")
+    axes.set(xlabel=label, ylabel="error, in units of the scale")
+    axes.set_title(f"Error by {title}")
     axes.set_ylim(bottom=0)
     finish(axes)
     legend_beside(figure)

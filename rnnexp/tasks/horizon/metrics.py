@@ -143,6 +143,31 @@ def metrics_by_step(
     return pd.DataFrame(columns, index=pd.RangeIndex(1, target.shape[1] + 1, name="step"))
 
 
+def metrics_by_group(
+    group: Tensor,
+    name: str,
+    prediction: Tensor,
+    target: Tensor,
+    scale: Tensor,
+    unit: str,
+    quantiles: Tensor | None = None,
+    levels: Sequence[float] = (),
+) -> pd.DataFrame:
+    """The metrics of groups of steps, e.g. of each hour of the day: index `name`, the groups,
+    ascending, and the columns of `metrics_by_step`.
+
+    group: (n, H) int64, the group of each step. A group is averaged over its steps with a target.
+    """
+    terms = _terms(prediction, target, scale, unit, quantiles, levels)
+    groups = group.unique()
+    members = [group == one for one in groups]
+    columns = {
+        metric: [float(_mean(Term(values[own], counted[own]), dim=0)) for own in members]
+        for metric, (values, counted) in terms.items()
+    }
+    return pd.DataFrame(columns, index=pd.Index(groups.numpy(), name=name))
+
+
 def metrics_by_level(
     quantiles: Tensor, target: Tensor, levels: Sequence[float], unit: str
 ) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from rnnexp.tasks.horizon.networks.quantiles import checked_levels
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
 from rnnexp.tasks.horizon.trees import lightgbm_baselines
-from rnnexp.tasks.horizon.windows import HorizonBatch
+from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows
 from rnnexp.tasks.metric import Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
@@ -195,11 +195,15 @@ class Horizon(Task):
     ) -> HorizonForecasts:
         return forecast(network, data, given, known)
 
-    def predictions_table(self, data: HorizonData) -> pd.DataFrame:
-        """One row per step of a test window: series, issue_time, the first step that the network
-        has not seen, step of the horizon, timestamp, target, prediction, and with quantiles q0.1,
-        ..."""
-        windows = data.windows("test")
+    def predictions_table(
+        self, data: HorizonData, windows: HorizonWindows | None = None
+    ) -> pd.DataFrame:
+        """One row per step of a window: series, issue_time, the first step that the network has not
+        seen, step of the horizon, timestamp, target, prediction, and with quantiles q0.1, ...
+
+        windows: those that were predicted; None: the test windows.
+        """
+        windows = data.windows("test") if windows is None else windows
         target = self.predictions["target"].numpy()
         count, horizon = target.shape  # fewer windows with trainer.limit_test_batches
         series = data.source.store.series_of(windows.start[:count]).numpy()

@@ -1,8 +1,8 @@
 """Windows of the past with the horizon after it, as views of the store of all series."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -34,14 +34,21 @@ class HorizonWindows:
     """n evaluation windows.
 
     start: (n,) int64, the first step of each window in the store. scale: (n,) float64, the mean of
-    |y(t) - y(t-season)| over all steps of its series before the issue time, without repairs.
+    |y(t) - y(t-season)| over all steps of its series before the issue time, without repairs. lead:
+    steps from the issue time to the first predicted one. horizon: steps that are predicted.
     """
 
     start: Tensor
     scale: Tensor
+    lead: int
+    horizon: int
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def __getitem__(self, chosen: Tensor | slice) -> Self:
+        """Some of the windows."""
+        return replace(self, start=self.start[chosen], scale=self.scale[chosen])
 
 
 def batch_of(

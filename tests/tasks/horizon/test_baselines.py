@@ -46,7 +46,7 @@ def read(*settings: str) -> HorizonData:
 
 def first_window(data: HorizonData) -> HorizonWindows:
     windows = data.windows("test")
-    return HorizonWindows(windows.start[:1], windows.scale[:1])
+    return windows[:1]
 
 
 # Ridge --------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_the_metrics_are_those_of_the_windows(here: Path) -> None:
     data = read()
     whole, parts = data.windows("test"), []
     for chosen in range(3):
-        alone = HorizonWindows(whole.start[chosen, None], whole.scale[chosen, None])
+        alone = whole[chosen : chosen + 1]
         parts.append(horizon_baselines(data, alone)["ridge"]["mase"])
     pooled = horizon_baselines(data, whole)["ridge"]
     assert pooled["mase"] == pytest.approx(np.mean(parts))

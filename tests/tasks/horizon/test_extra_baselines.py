@@ -75,7 +75,7 @@ def spiked() -> None:
 
 def first_window(data: HorizonData) -> HorizonWindows:
     windows = data.windows("test")
-    return HorizonWindows(windows.start[:1], windows.scale[:1])
+    return windows[:1]
 
 
 # LightGBM -----------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_a_model_is_left_out_where_the_history_is_short(statsforecast: None) -> 
     data = read("data.test_windows=1", "data.horizon=4", "data.look_back=4", "data.season=160")
     assert list(statistical.statistical_forecasts(data, data.windows("test"), ())) == ["auto_ets"]
     start = torch.tensor([0])
-    short = HorizonWindows(start, torch.ones(1))  # four values before it
+    short = HorizonWindows(start, torch.ones(1), 0, data.source.horizon)  # four values before it
     assert statistical.statistical_forecasts(data, short, ()) == {}
 
 

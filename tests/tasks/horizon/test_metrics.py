@@ -13,6 +13,7 @@ from rnnexp.tasks.horizon.metrics import (
     described,
     horizon_metrics,
     horizon_metrics_by_series,
+    metrics_by_group,
     metrics_by_level,
     metrics_by_step,
 )
@@ -157,6 +158,16 @@ def test_a_step_of_the_horizon_is_a_horizon_of_one_step(example: Example, theirs
     assert steps.loc[3, "mae_MW"] == pytest.approx(theirs.mae(third, ["model"])["model"].mean())
     for name in steps.columns:  # windows are complete
         assert steps[name].mean() == pytest.approx(whole[name], rel=1e-12)
+
+
+def test_a_group_of_steps_has_its_mean(example: Example) -> None:
+    group = (torch.arange(STEPS) % 3).expand(WINDOWS, STEPS)
+    measured = (example.prediction, example.target, example.scale, "MW", example.quantiles, LEVELS)
+    groups = metrics_by_group(group, "hour", *measured)
+    steps = metrics_by_step(*measured)
+    assert groups.index.tolist() == [0, 1, 2] and groups.index.name == "hour"
+    for name in steps.columns:  # windows are complete
+        assert groups.loc[1, name] == pytest.approx(steps[name].iloc[1::3].mean(), rel=1e-12)
 
 
 # --- by hand ------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The folder of a back-test, and the runs of its folds."""
