@@ -18,7 +18,6 @@ from rnnexp.tasks.horizon.spec import HorizonSpec
 Base = Literal["season", "week", "mean"]
 Centre = Literal["window", "series"]
 DAYS = 7  # seasons that the bases look back
-EARLIER = 3  # forecasts from earlier seasons that every step ahead reads: one for each base
 
 
 class HorizonNetwork(nn.Module):
@@ -112,7 +111,8 @@ class HorizonNetwork(nn.Module):
             num_layers=num_layers,
             dropout=dropout,
         )
-        self.ahead_size = covariates + EARLIER
+        # The last season and the last week at the same place, and their mean if it is the base.
+        self.ahead_size = covariates + (3 if base == "mean" else 2)
         self.output_count = max(len(self.levels), 1)
         self.dropout = nn.Dropout(dropout)
 
@@ -145,20 +145,15 @@ class HorizonNetwork(nn.Module):
         read = torch.cat([unknown, covariates[:, :steps]], -1)
         hidden, state = self.recurrence(Features(read.transpose(0, 1)), every_step=forks > 1)
         forked = hidden[-forks:].transpose(0, 1) if forks > 1 else state[0].unsqueeze(1)
-        earlier = torch.stack(
-            [
-                self._relative(one.flatten(1), values, series, forks).view_as(one)
-                for one in (
-                    self._repeated(values, 1, forks),
-                    self._repeated(values, DAYS, forks),
-                    self._mean(values, forks),
-                )
-            ],
-            -1,
-        )
+        earlier = [self._repeated(values, 1, forks), self._repeated(values, DAYS, forks)]
+        if self.base == "mean":
+            earlier.append(self._mean(values, forks))
+        level = [
+            self._relative(one.flatten(1), values, series, forks).view_as(one) for one in earlier
+        ]
         # (B, F, A, n): the A steps after each of the last F steps of the window.
         after = covariates[:, steps - forks + 1 :].unfold(1, self.ahead, 1).transpose(2, 3)
-        ahead = torch.cat([after, earlier], -1)
+        ahead = torch.cat([after, torch.stack(level, -1)], -1)
         outputs = self.outputs_from(forked.flatten(0, 1), ahead.flatten(0, 1))
         return ordered(outputs[:, self.lead :], self.levels)
 
