@@ -27,6 +27,7 @@ from rnnexp.nearest import did_you_mean
 
 HYDRA_VERSION_BASE = "1.3"
 QUICKSTART = "experiment=quickstart"
+HORIZON = "task=horizon"
 
 
 def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> DictConfig:
@@ -44,9 +45,14 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Di
 
 
 def with_quickstart(overrides: Sequence[str]) -> list[str]:
-    """Overrides that choose neither data nor an experiment choose the quickstart."""
-    groups = {re.split("[@=]", override.lstrip("+~"))[0] for override in overrides}
-    return [*overrides] if groups & {"data", "experiment"} else [QUICKSTART, *overrides]
+    """Overrides that choose neither data nor an experiment choose the quickstart. Those that ask
+    for several steps or for quantiles, and for no task, choose the task of a horizon."""
+    given = dict(
+        re.split("[@=]", line.lstrip("+~"), maxsplit=1) for line in overrides if "=" in line
+    )
+    chosen = [] if given.keys() & {"data", "experiment"} else [QUICKSTART]
+    asks = given.get("data.horizon", "1") != "1" or "task.quantiles" in given
+    return [*chosen, *overrides, *([HORIZON] if asks and "task" not in given else [])]
 
 
 def override(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
