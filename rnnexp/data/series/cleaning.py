@@ -108,7 +108,7 @@ class CleaningReport:
 
     name: str
     rows: int
-    first: np.datetime64
+    first: np.datetime64  # as the clock shows it
     last: np.datetime64
     duplicates: int  # rows with the time of the row before
     gaps: int  # runs of missing steps
@@ -173,8 +173,8 @@ def clean(
     report = CleaningReport(
         name=raw.name,
         rows=len(raw.time),
-        first=raw.time[0],
-        last=raw.time[-1],
+        first=raw.clock.local(raw.time[:1])[0],
+        last=raw.clock.local(raw.time[-1:])[0],
         duplicates=duplicates,
         gaps=int((absent > 0).sum()),
         absent=int(absent.sum()),
@@ -183,7 +183,7 @@ def clean(
         outliers=int(low.sum()),
         steps=len(time),
         repaired=int((~observed).sum()),
-        utc=raw.utc,
+        utc=raw.utc and raw.clock.timezone is None,
     )
     return series, report
 

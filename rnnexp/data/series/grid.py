@@ -35,7 +35,7 @@ def check_duplicates(raw: RawSeries, most: float, frequency: Frequency) -> int:
 def check_calendar(raw: RawSeries, frequency: Frequency) -> None:
     """Steps of the calendar have different lengths: no fixed length, and no gaps=keep, can stand
     for them, since the time after the last row would be wrong."""
-    found = recognised(raw.time)
+    found = recognised(raw.clock.local(raw.time))
     if frequency.offset is None:
         if found is not None and is_of_the_calendar(found):
             why = "no row is on a weekend" if found == "B" else "the rows follow the calendar"
@@ -49,7 +49,7 @@ def check_calendar(raw: RawSeries, frequency: Frequency) -> None:
     if off.any() or (len(apart) and apart[(len(apart) - 1) // 2] != 1):
         at = int(off.argmax())
         what = (
-            f"{show(raw.time[at])} is not a step of data.frequency={frequency}"
+            f"{raw.clock.show(raw.time[at])} is not a step of data.frequency={frequency}"
             if off.any()
             else f"most rows are {apart[(len(apart) - 1) // 2]} steps of {frequency} apart"
         )
@@ -64,19 +64,23 @@ def absent_steps(time: np.ndarray, frequency: Frequency) -> np.ndarray:
 
 
 def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_gap: int) -> None:
+    show = raw.clock.show
     usual = usual_distance(time)
     if usual is not None and frequency.offset is None and usual != frequency.step:
+        found = recognised(raw.clock.local(time))
         raise UserError(
             f"{raw.place}: most rows are {span(usual)} apart, but data.frequency is "
-            f"{frequency}: set {typed('data.frequency', str(recognised(time)))}, or "
+            f"{frequency}: set {typed('data.frequency', str(found))}, or "
             "data.cleaning.gaps=keep to take the rows as they are"
         )
     off_grid = frequency.is_off(time)
     if off_grid.any():
         at = int(off_grid.argmax())
+        other = "leave out data.timezone if the steps follow the clock through its changes, "
+        other = other if raw.clock.of_instants else ""
         raise UserError(
             f"{raw.place}: {show(time[at])} is not a whole number of steps of "
-            f"{frequency} after {show(time[at - 1])}: correct the file, or set "
+            f"{frequency} after {show(time[at - 1])}: correct the file, {other}or set "
             "data.cleaning.gaps=keep to take the rows as they are"
         )
     absent = absent_steps(time, frequency)
@@ -96,9 +100,10 @@ def check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_g
     if lengths.max(initial=0) > longest_gap:
         at = int(lengths.argmax())
         raise UserError(
-            f"{raw.place}: {lengths[at]} consecutive values from {show(time[edges[at, 0]])} on "
-            f"need a repair, more than data.cleaning.longest_gap={longest_gap}: "
-            "remove these rows, or raise data.cleaning.longest_gap"
+            f"{raw.place}: {lengths[at]} consecutive values from "
+            f"{raw.clock.show(time[edges[at, 0]])} on need a repair, more than "
+            f"data.cleaning.longest_gap={longest_gap}: remove these rows, or raise "
+            "data.cleaning.longest_gap"
         )
 
 
@@ -134,7 +139,3 @@ def after_long_gaps(
         return raw
     first = known[long[-1] + 1]
     return dataclasses.replace(raw, time=raw.time[first:], values=raw.values[first:])
-
-
-def show(time: np.datetime64) -> str:
-    return str(time).replace("T", " ")

@@ -11,6 +11,7 @@ import numpy as np
 from rnnexp.data.folders import data_folder
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
+from rnnexp.data.series.clock import DAY, Clock
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.normalization import MinMax
@@ -54,6 +55,8 @@ class SeriesSource(Source):
     validation_windows, test_windows: the number of horizons, one after the other, of which the span
     consists; None: the fraction decides. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
+    timezone: a name of the IANA database; the times of the series are those of its clock
+    (`rnnexp.data.series.clock`). None: they stay as they are written.
     skip_short: leave out series that are too short for a window; False: refuse them.
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
     windows of the first epoch, in the same order, in every epoch.
@@ -90,6 +93,7 @@ class SeriesSource(Source):
         validation_windows: int | None = None,
         test_windows: int | None = None,
         last_rows: int | None = None,
+        timezone: str | None = None,
     ) -> None:
         for key, value in {
             "look_back": look_back,
@@ -113,6 +117,7 @@ class SeriesSource(Source):
         self.normalization, self.chunking = normalization, chunking
         self.seed, self.look_back = seed, look_back
         self.frequency, self.datetime_format = Frequency(frequency), datetime_format
+        self.clock = Clock(timezone, by_day=bool(self.frequency.step >= DAY))
         self.season = season or self.frequency.season
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
         self.horizon, self.stride, self.known = horizon, stride, list(known)
@@ -168,7 +173,7 @@ class SeriesSource(Source):
         self.reports: list[CleaningReport] = []
         self.left_out: list[str] = []
         for whole in self.read():
-            one = self._cut(whole)
+            one = self._cut(whole.by(self.clock))
             refuse_constant(one)
             split, cleaned = self._split_and_clean(one)
             if cleaned:
@@ -190,7 +195,7 @@ class SeriesSource(Source):
                 f"no series is long enough for data.look_back={self.look_back} and the windows of "
                 "data.chunking: lower data.look_back or data.chunking.length"
             )
-        self.store = Store(self.series, self.conditioning)
+        self.store = Store(self.series, self.conditioning, self.clock, self.step)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
         self.fingerprint = fingerprint([[one.name, one.fingerprint] for one in raw])
 
@@ -252,7 +257,7 @@ class SeriesSource(Source):
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
             ends = one.row_time[[0, rows.validation, -1]]
-            first, tested, last = np.datetime_as_string(ends, unit="s").tolist()
+            first, tested, last = self.clock.text(ends).tolist()
             split[one.name] = {
                 "rows": rows.rows,
                 "train_rows": rows.train,
@@ -275,8 +280,10 @@ class SeriesSource(Source):
 
     def report(self) -> list[Table | str]:
         """A table with one row per series; its caption names the series that were too short."""
-        caption = f"left out, too short: {', '.join(self.left_out)}" if self.left_out else ""
-        return [report_table(self.reports, caption)]
+        notes = [f"left out, too short: {', '.join(self.left_out)}"] if self.left_out else []
+        if self.clock.timezone is not None:
+            notes.append(f"times are those of {self.clock.timezone}")
+        return [report_table(self.reports, "; ".join(notes))]
 
 
 class SeriesFolder(SeriesSource):

@@ -27,7 +27,8 @@ def read_new(source: SeriesSource, paths: Sequence[Path]) -> tuple[list[RawSerie
             continue
         for file in files:
             try:
-                found = unique_names([*found, *source.read_files([file])])
+                read = [one.by(source.clock) for one in source.read_files([file])]
+                found = unique_names([*found, *read])
             except UserError as error:
                 failed[str(file)] = str(error)
     return found, failed

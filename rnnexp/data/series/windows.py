@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.series.cleaning import Series
+from rnnexp.data.series.clock import DAY, Clock
 from rnnexp.data.series.conditioning import Conditioning
+
+AN_HOUR = np.timedelta64(3600, "s")
 
 
 class SeriesBatch(NamedTuple):
@@ -43,19 +46,70 @@ class Store:
 
     values (M, C) float64, calendar (M, n) int16, the conditioning's integers, observed (M,) bool.
     Series s consists of the steps first[s] .. first[s + 1] - 1.
+
+    clock: by which the times of the series are read. step: the time between two of them.
     """
 
-    def __init__(self, series: list[Series], conditioning: Conditioning) -> None:
+    def __init__(
+        self,
+        series: list[Series],
+        conditioning: Conditioning,
+        clock: Clock | None = None,
+        step: np.timedelta64 = AN_HOUR,
+    ) -> None:
         lengths = [len(one.time) for one in series]
         self.first = torch.tensor([0, *np.cumsum(lengths)])
         self.values = torch.from_numpy(np.concatenate([one.values for one in series]))
-        self.calendar = torch.cat([conditioning.calendar(one.time) for one in series])
+        self.clock, self.step = clock or Clock(), step
+        local = [self.clock.local(one.time) for one in series]
+        self.calendar = torch.cat([conditioning.calendar(time) for time in local])
         self.observed = torch.from_numpy(np.concatenate([one.observed for one in series]))
         self.conditioning = conditioning
+        self._times = [one.time for one in series]
 
     def series_of(self, position: Tensor) -> Tensor:
         """The index of the series that each position belongs to: (n,) -> (n,)."""
         return torch.searchsorted(self.first, position, right=True) - 1
+
+    @property
+    def steps_a_day(self) -> int | None:
+        """None: a day is no whole number of steps."""
+        return int(DAY // self.step) if DAY % self.step == np.timedelta64(0, "s") else None
+
+    def same_clock(self, position: Tensor, days: int | Tensor) -> Tensor:
+        """The position of the step at which the clock showed the same time of the day, a number of
+        days before: (...) -> (...). It may lie before the series.
+
+        For an hour that the clock skipped on that day, the hour before. Of an hour that it showed
+        twice, the second for the second one, and else the first. Without a time zone all days have
+        the same number of steps.
+
+        position: after the first step of a series; what lies after the last series continues it.
+        """
+        if not self.clock.of_instants:
+            return position - days * int(DAY // self.step)
+        time = self._time(position.numpy())
+        passed = time - self.clock.days_before(time, np.asarray(days))
+        return position - torch.from_numpy(-(-passed // self.step))
+
+    def before(self, position: Tensor, lag: int) -> Tensor:
+        """The position `lag` steps before, of which whole days are those of the clock."""
+        if not self.clock.of_instants or self.steps_a_day is None:
+            return position - lag
+        days, rest = divmod(lag, self.steps_a_day)
+        return self.same_clock(position, days) - rest
+
+    def _time(self, position: np.ndarray) -> np.ndarray:
+        """datetime64[s] of the shape of `position`, which is as in `same_clock`."""
+        firsts = self.first.numpy()
+        series = np.searchsorted(firsts[:-1], position - 1, side="right") - 1
+        time = np.empty(position.shape, "datetime64[s]")
+        for number in np.unique(series):
+            own = series == number
+            place, known = position[own] - firsts[number], self._times[number]
+            last = np.minimum(place, len(known) - 1)
+            time[own] = known[last] + (place - last) * self.step.astype("timedelta64[s]")
+        return time
 
     def inputs(self, start: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Windows of `length` steps from each start (B,): values (B, T, C), time features

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnexp.data.file_names import in_utf8
+from rnnexp.data.series.clock import Clock
 from rnnexp.data.series.raw import RawSeries, read_series, unique_names
 from rnnexp.data.series.reading.dialect import Decimal, Dialect, Thousands
 from rnnexp.data.series.source import SeriesSource
@@ -78,6 +79,7 @@ class SeriesCsv(SeriesSource):
             datetime_format=self.datetime_format,
             series_column=self.series_column,
             dialect=self.dialect,
+            clock=self.clock,
         )
 
     def files_in(self, path: Path) -> list[Path]:
@@ -93,6 +95,7 @@ def read_series_csv(
     datetime_format: str | None = None,
     series_column: str | Sequence[str] | None = None,
     dialect: Dialect | None = None,
+    clock: Clock | None = None,
 ) -> list[RawSeries]:
     """Read files, and the `*.csv` files of folders, in the order given.
 
@@ -123,6 +126,7 @@ def read_series_csv(
                 datetime_format=datetime_format,
                 series_column=series_column,
                 dialect=dialect,
+                clock=clock,
             )
         ]
     )

@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.grid import show
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.data.series.unseen import clean_new, read_new
@@ -122,8 +121,8 @@ def _known(ahead: RawSeries, series: Series, source: SeriesSource) -> np.ndarray
             if row is None or np.isnan(row[column]):
                 raise UserError(
                     f"{ahead.place}: column {source.columns[column]!r}, which is known over the "
-                    f"horizon, has no value for {show(time)}: add the rows of the next "
-                    f"{source.horizon} steps after the last {source.columns[0]}"
+                    f"horizon, has no value for {source.clock.show(time)}: add the rows of the "
+                    f"next {source.horizon} steps after the last {source.columns[0]}"
                 )
         rows.append([] if row is None else row[columns])
     return np.array(rows, dtype=float).reshape(source.horizon, len(columns))
@@ -139,7 +138,7 @@ def _forecast(
     source, horizon = data.source, data.source.horizon
     time = source.frequency.after(np.repeat(series.time[-1:], horizon), _steps(source))
     read = np.concatenate([series.time[-source.look_back :], time])
-    calendar = source.conditioning.calendar(read)
+    calendar = source.conditioning.calendar(source.clock.local(read))
     scaling = _scaling(data, series)
     network = copy.deepcopy(network)
     network.seasonal = torch.tensor(scaling.pop("seasonal"), dtype=torch.float64)
@@ -154,9 +153,9 @@ def _forecast(
     point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {
         "series": [series.name] * horizon,
-        "issue_time": np.datetime_as_string(np.repeat(series.time[-1:], horizon), unit="s"),
+        "issue_time": source.clock.text(np.repeat(series.time[-1:], horizon)),
         "step": _steps(source),
-        "timestamp": np.datetime_as_string(time, unit="s"),
+        "timestamp": source.clock.text(time),
         "prediction": point,
     }
     return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})

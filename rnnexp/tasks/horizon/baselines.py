@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnexp.data.series.windows import Store
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.metrics import horizon_metrics
 
@@ -32,7 +33,7 @@ def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
     before = issued - store.first[store.series_of(issued - 1)]
     return {
         name: horizon_metrics(
-            repeated(store.values[:, 0], issued, length, source.horizon),
+            repeated(store, issued, length, source.horizon),
             target,
             windows.scale,
             source.unit,
@@ -42,7 +43,18 @@ def horizon_baselines(data: HorizonData) -> dict[str, dict[str, float]]:
     }
 
 
-def repeated(values: Tensor, issued: Tensor, length: int, horizon: int) -> Tensor:
-    """(n, horizon): the `length` values before each position `issued` (n,), repeated."""
-    place = torch.arange(horizon) % length - length
-    return values[issued.unsqueeze(1) + place]
+def repeated(store: Store, issued: Tensor, length: int, horizon: int) -> Tensor:
+    """(n, horizon): the `length` values before each position `issued` (n,), repeated. With a time
+    zone, where `length` is whole days, the last known values at the same time by the clock."""
+    ahead, issued = torch.arange(horizon), issued.unsqueeze(1)
+    place = issued + ahead % length - length
+    days, rest = divmod(length, store.steps_a_day or length + 1)
+    if store.clock.of_instants and rest == 0:
+        back = (ahead // length * days).expand_as(place)
+        first, by_steps = store.first[store.series_of(issued - 1)], place
+        place = store.same_clock(issued + ahead, back)
+        while (unknown := place >= issued).any():
+            back = torch.where(unknown, back + days, back)
+            place = store.same_clock(issued + ahead, back)
+        place = torch.where(place >= first, place, by_steps)
+    return store.values[place, 0]

@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, Figures, finish, legend_beside
+from rnnexp.callbacks.figures import (
+    PREDICTION,
+    SECOND,
+    TARGET,
+    Figures,
+    clock_times,
+    finish,
+    legend_beside,
+)
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.files import file_name
 from rnnexp.tasks.horizon.data import HorizonData
@@ -26,7 +34,7 @@ class HorizonFigures(Figures):
 
     def draw(self, task: Horizon, data: HorizonData, history: pd.DataFrame) -> dict[str, Figure]:
         table = task.predictions_table(data)
-        table["timestamp"] = pd.to_datetime(table["timestamp"])
+        table["timestamp"] = clock_times(table["timestamp"])
         unit, found = task.spec.unit, task.predictions
         figures = {
             f"forecasts/{file_name(str(name))}": fans(one, unit, self.count)
