@@ -35,6 +35,7 @@ FILE_SETTINGS = (
     "data.separator=",
     "data.series_column=",
     "data.thousands=",
+    "data.timestamps=",
     "data.timezone=",
     "data.value_column=",
 )

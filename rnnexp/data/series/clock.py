@@ -18,8 +18,8 @@ import pandas as pd
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
-KEY = "data.timezone"
-DAY = np.timedelta64(86400, "s")
+KEY, ENDS = "data.timezone", "data.timestamps=end"
+DAY, AT_ONCE = np.timedelta64(86400, "s"), np.timedelta64(0, "s")
 NEVER = np.datetime64("0001-01-01T00:00:00")  # before all years that have zones
 YEARS = (2, 9997)  # the first and the last whose neighbours Python has too
 
@@ -32,7 +32,8 @@ class Clock:
 
     timezone: a name of the IANA database; None: times stay as they are written. by_day: the steps
     are a day or more. Then times are not instants but dates of the local calendar, since a day may
-    have 23 or 25 hours.
+    have 23 or 25 hours. late: how long after the beginning of a step the clock showed the time that
+    a file has for it.
 
     Raises:
         UserError: there is no such zone.
@@ -40,6 +41,7 @@ class Clock:
 
     timezone: str | None = None
     by_day: bool = False
+    late: np.timedelta64 = AT_ONCE
 
     def __post_init__(self) -> None:
         if self.timezone is not None and self.timezone not in _zones():
@@ -71,23 +73,25 @@ class Clock:
         """
         if not self.of_instants or not len(time):
             return time
+        time = time - self.late
         offsets = self._offsets(time)
         number, skipped, twice = offsets.on_clock(time)
         if skipped.any():
             why = f"does not exist in {self.timezone}, whose clock was set forward over it"
-            raise refuse(skipped, f"{why}: correct it, or write times with their UTC offset")
+            other = "" if self.late else f", or set {ENDS} if times are the ends of their steps"
+            raise refuse(skipped, f"{why}: correct it, or write times with a UTC offset{other}")
         steps = np.diff(time)
-        backwards = (steps < np.timedelta64(0, "s")).sum() > (steps > np.timedelta64(0, "s")).sum()
+        backwards = (steps < AT_ONCE).sum() > (steps > AT_ONCE).sum()
         rows = np.flatnonzero(twice)[:: -1 if backwards else 1]
         later, more = _later(time[rows], number[rows])
         if more.any():
             wrong = np.zeros(len(time), bool)
             wrong[rows[more]] = True
             why = f"stands in more than two rows, but the clock of {self.timezone} showed it twice"
-            raise refuse(wrong, f"{why}: remove the others, or write times with their UTC offset")
+            raise refuse(wrong, f"{why}: remove the others, or write times with a UTC offset")
         second = np.zeros(len(time), bool)
         second[rows] = later
-        return time - offsets.values[number - (twice & ~second)]
+        return time - offsets.values[number - (twice & ~second)] + self.late
 
     # Showing --------------------------------------------------------------------------------------
 
@@ -108,6 +112,19 @@ class Clock:
     def show(self, time: np.datetime64) -> str:
         """One time, for a message."""
         return str(self.text(np.array([time], "datetime64[s]"))[0]).replace("T", " ")
+
+    def rules(self, time: np.ndarray) -> list[tuple[str, int]]:
+        """The offset in seconds at the first of these times, and when it changes up to the last:
+        what the database of zones says, which has versions."""
+        if not self.of_instants:
+            return []
+        first, last = _ends(time)
+        offsets = self._offsets(time)
+        held = [
+            (first, offsets.at(time[:1])[0]),
+            *zip(offsets.instants, offsets.values[1:], strict=True),
+        ]
+        return [(str(one), int(value.astype(int))) for one, value in held if first <= one <= last]
 
     # The day before -------------------------------------------------------------------------------
 

@@ -4,14 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from rnnexp.data.folders import data_folder
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
-from rnnexp.data.series.clock import DAY, Clock
+from rnnexp.data.series.clock import AT_ONCE, DAY, Clock
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.normalization import MinMax
@@ -56,7 +56,8 @@ class SeriesSource(Source):
     consists; None: the fraction decides. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
     timezone: a name of the IANA database; the times of the series are those of its clock
-    (`rnnexp.data.series.clock`). None: they stay as they are written.
+    (`rnnexp.data.series.clock`). None: they stay as they are written. timestamps: whether a time
+    is the begin or the end of its step, which decides what hour the clock skipped.
     skip_short: leave out series that are too short for a window; False: refuse them.
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
     windows of the first epoch, in the same order, in every epoch.
@@ -94,6 +95,7 @@ class SeriesSource(Source):
         test_windows: int | None = None,
         last_rows: int | None = None,
         timezone: str | None = None,
+        timestamps: Literal["begin", "end"] = "begin",
     ) -> None:
         for key, value in {
             "look_back": look_back,
@@ -117,7 +119,10 @@ class SeriesSource(Source):
         self.normalization, self.chunking = normalization, chunking
         self.seed, self.look_back = seed, look_back
         self.frequency, self.datetime_format = Frequency(frequency), datetime_format
-        self.clock = Clock(timezone, by_day=bool(self.frequency.step >= DAY))
+        if timestamps not in ("begin", "end"):
+            raise UserError(f"data.timestamps is {timestamps!r}: it must be begin or end")
+        late = self.frequency.step.astype("timedelta64[s]") if timestamps == "end" else AT_ONCE
+        self.clock = Clock(timezone, bool(self.frequency.step >= DAY), late)
         self.season = season or self.frequency.season
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
         self.horizon, self.stride, self.known = horizon, stride, list(known)
@@ -252,8 +257,9 @@ class SeriesSource(Source):
     # What a run records -------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """Entries of run.json: the location of the files, fingerprints of the data, the split and
-        the scaling, the split itself, and the series that were left out."""
+        """Entries of run.json: the location of the files; fingerprints of the data, the split, the
+        scaling and the changes of the clock; the split itself; and the series that were left
+        out."""
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
             ends = one.row_time[[0, rows.validation, -1]]
@@ -267,13 +273,16 @@ class SeriesSource(Source):
                 "test_from": tested,
                 "test_to": last,
             }
+        fingerprints = {
+            "data": self.fingerprint,
+            "split": fingerprint(split),
+            "scaler": fingerprint(self.scaling),
+        }
+        if self.clock.of_instants:
+            fingerprints["clock"] = fingerprint([self.clock.rules(one.time) for one in self.series])
         return {
             "data": self.place,
-            "fingerprints": {
-                "data": self.fingerprint,
-                "split": fingerprint(split),
-                "scaler": fingerprint(self.scaling),
-            },
+            "fingerprints": fingerprints,
             "split": split,
             "left_out": self.left_out,
         }

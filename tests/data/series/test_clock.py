@@ -130,6 +130,17 @@ def test_an_hour_that_comes_twice(written: str, second: list[int]) -> None:
     assert Clock("Europe/Berlin").from_local(shown[::-1], refuse).tolist() == found[::-1].tolist()
 
 
+def test_times_that_are_the_ends_of_hours() -> None:
+    """The hours that the clock skipped and showed twice are then those that begin there."""
+    ends = instants("2024-01-01", 8784)
+    hour = np.timedelta64(3600, "s")
+    begins = local_of(ends - hour, "America/New_York").tz_localize(None).to_numpy()
+    written = begins.astype("datetime64[s]") + hour  # no 03:00 in spring, 02:00 twice in autumn
+    assert (Clock("America/New_York", late=hour).from_local(written, refuse) == ends).all()
+    with pytest.raises(UserError, match=r"set data\.timestamps=end if times are the ends"):
+        Clock("America/New_York").from_local(written, refuse)
+
+
 def test_series_of_one_file_are_apart(tmp_path: Path) -> None:
     rows = [f"2024-10-27 0{hour}:00,{name},{hour}" for hour in (1, 2, 2, 3) for name in "xy"]
     (tmp_path / "long.csv").write_text("\n".join(["time,id,value", *rows]))
@@ -148,13 +159,13 @@ def test_series_of_one_file_are_apart(tmp_path: Path) -> None:
         (
             ["2024-03-31 01:00", "2024-03-31 02:00", "2024-03-31 03:00"],
             "a.csv, line 3: '2024-03-31 02:00' does not exist in Europe/Berlin, whose clock was "
-            "set forward over it: correct it, or write times with their UTC offset",
+            "set forward over it: correct it, or write times with a UTC offset, or set "
+            "data.timestamps=end if times are the ends of their steps",
         ),
         (
             ["2024-10-27 01:00", *["2024-10-27 02:00"] * 3],
             "a.csv, line 3: '2024-10-27 02:00' stands in more than two rows, but the clock of "
-            "Europe/Berlin showed it twice: remove the others, or write times with their UTC "
-            "offset",
+            "Europe/Berlin showed it twice: remove the others, or write times with a UTC offset",
         ),
     ],
 )
@@ -271,6 +282,18 @@ def test_zones_that_there_are_not(zone: str, hint: str) -> None:
 def test_a_year_without_zones() -> None:
     with pytest.raises(UserError, match="have the year 33658, in which there are no time zones"):
         Clock("Europe/Berlin").local(np.array([10**12], "datetime64[s]"))
+
+
+def test_the_rules_of_a_zone() -> None:
+    """What a later version of the database might change."""
+    rules = Clock("Europe/Berlin").rules(instants("2024-01-01", 8784))
+    assert rules == [
+        ("2024-01-01T00:00:00", 3600),
+        ("2024-03-31T01:00:00", 7200),
+        ("2024-10-27T01:00:00", 3600),
+    ]
+    assert Clock("UTC").rules(instants("2024-01-01", 9)) == [("2024-01-01T00:00:00", 0)]
+    assert Clock().rules(instants("2024-01-01", 9)) == []
 
 
 def test_no_times_at_all() -> None:

@@ -152,6 +152,18 @@ def test_baselines_without_a_zone_count_steps(here: Path) -> None:
     assert (lagged(data, issued, 25) == data.source.store.values[issued - 25, 0].numpy()).all()
 
 
+def test_hours_that_are_numbered_by_their_ends(here: Path) -> None:
+    """As those of PJM are: in autumn 03:00 comes twice."""
+    table = load()
+    ends = pd.DatetimeIndex(table["time"]) + pd.Timedelta(hours=1)
+    write(table.assign(time=ends.strftime("%Y-%m-%d %H:%M")))
+    source = source_of(*ZONE, "data.timestamps=end")
+    assert (source.reports[0].gaps, source.reports[0].duplicates) == (0, 0)
+    expected = [pd.Timestamp(one) + pd.Timedelta(hours=1) for one in table["iso"]]
+    found = pd.to_datetime(source.clock.text(source.series[0].time), utc=True)
+    assert found.tolist() == expected
+
+
 # Other files --------------------------------------------------------------------------------------
 
 
