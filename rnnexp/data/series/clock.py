@@ -244,4 +244,7 @@ def _near(name: str) -> str:
     folded = name.strip().replace(" ", "_").casefold()
     cities = {zone.rpartition("/")[2].casefold(): zone for zone in zones if "/" in zone}
     meant = {zone.casefold(): zone for zone in zones}.get(folded) or cities.get(folded) or name
-    return did_you_mean(meant, zones, otherwise=": use e.g. Europe/Berlin, America/New_York or UTC")
+    places = [zone for zone in zones if "/" in zone]  # EST is near CEST, and far away
+    return did_you_mean(
+        meant, places, otherwise=": use e.g. Europe/Berlin, America/New_York or UTC"
+    )

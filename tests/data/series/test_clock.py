@@ -269,6 +269,7 @@ def test_positions_where_the_clock_skipped_an_hour() -> None:
         ("europe/berlin", "; did you mean Europe/Berlin?"),
         ("New York", "; did you mean America/New_York?"),
         ("Europe/Berln", "; did you mean Europe/Berlin?"),
+        ("CEST", ": use e.g. Europe/Berlin, America/New_York or UTC"),
         ("../etc/passwd", ": use e.g. Europe/Berlin, America/New_York or UTC"),
         ("", ": use e.g. Europe/Berlin, America/New_York or UTC"),
     ],
