@@ -59,6 +59,12 @@ def sign_as(figure: Figure, name: str, folder: str) -> None:
     figure.supxlabel(no_math("\n".join(lines)), x=0.99, ha="right", size="x-small", color=TARGET)
 
 
+def clock_times(texts: pd.Series) -> pd.Series:
+    """Times in ISO 8601 as the clock showed them: without their offsets from UTC, which may differ,
+    since an axis has one."""
+    return pd.to_datetime(texts.str.replace(r"(?<=:\d\d)[+-][\d:]+$", "", regex=True))
+
+
 def no_math(text: str) -> str:
     """A name for a figure. Without this, matplotlib takes what stands between two $ for a formula,
     and fails if it is none, or at half a character."""

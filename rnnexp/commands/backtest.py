@@ -111,7 +111,7 @@ def backtest(
 
     content = {
         "asked": vars(asked),
-        **described(planned),
+        **described(planned, data.source.clock),
         "run": {
             "folder": str(folder.resolve()),
             "name": str(config.name),
@@ -159,9 +159,8 @@ def _completed_run(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, An
 
 
 def _show_plan(planned: Plan, data: HorizonData) -> None:
-    from rnnexp.data.series.grid import show
-
     steps, issued = planned.settings.horizon, planned.issued
+    show = data.source.clock.show
     console.show(
         f"{len(planned.windows):,} forecasts of {steps:,} steps, issued from {show(issued.min())} "
         f"to {show(issued.max())}"
@@ -185,12 +184,11 @@ def _predict(
 ) -> tuple[Horizon, list[dict[str, Tensor]]]:
     """The predictions of every fold, and the task that made the last of them. trained: the config
     of the run, from which the folds are trained; config: the same, resolved for a test."""
-    from rnnexp.data.series.grid import show
     from rnnexp.runs.backtests.folds import predict_windows, train_until
     from rnnexp.runs.folder.reading import hash_file
     from rnnexp.tasks.horizon.backtest.plan import least_test_windows
 
-    parts = []
+    parts, clock = [], data.source.clock
     facts: dict[str, Any] = {key: run[key] for key in ("choices", "label") if key in run}
     for fold in planned.folds:
         network = folder
@@ -198,11 +196,11 @@ def _predict(
             network = record.fold(fold.number)
             console.show(
                 f"fold {fold.number} of {len(planned.folds)}: trained on the data before "
-                f"{show(fold.until)}, issued until {show(fold.last)}"
+                f"{clock.show(fold.until)}, issued until {clock.show(fold.last)}"
             )
             windows = least_test_windows(fold.until, data.source)
             own = {"backtest_of": str(folder.resolve())} | facts
-            train_until(trained, fold.until, windows, network, **own)
+            train_until(trained, clock.iso(fold.until), windows, network, **own)
             _check_series(network, data)
             record.content["folds"][fold.number - 1]["digest"] = hash_file(network / "digest.json")
             record.save()

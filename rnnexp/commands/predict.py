@@ -40,6 +40,8 @@ FILE_SETTINGS = (
     "data.series_column=",
     "data.static=",
     "data.thousands=",
+    "data.timestamps=",
+    "data.timezone=",
     "data.value_column=",
 )
 

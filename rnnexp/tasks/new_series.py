@@ -14,7 +14,8 @@ def how_read(
     """Sentences on how series were read. raw: as in the files; series: those that are predicted;
     known: the names of those in training."""
     notes = []
-    if utc := [one.name for one in raw if one.utc]:
+    utc = [one.name for one in raw if one.utc]
+    if utc and source.clock.timezone is None:
         notes.append(f"times written with a UTC offset, or as an epoch, are UTC: {listed(utc)}")
     if strange := [one.name for one in series if one.name not in known]:
         notes.append(

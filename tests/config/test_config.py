@@ -39,6 +39,8 @@ NEEDED = {  # what an option needs beside itself
     "data/vectors/word2vec": REVIEWS,
     "model/network/classification": [*WORDS, "~experiment"],
     "model/network/horizon": ["task=horizon", "~experiment"],
+    "model/network/horizon_direct": ["task=horizon", "~experiment"],
+    "model/network/horizon_recursive": ["task=horizon", "~experiment"],
     "model/representation/embeddings": WORDS,
     "model/representation/one_hot": WORDS,
 }

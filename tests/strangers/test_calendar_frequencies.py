@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnnexp.cli import main
-from rnnexp.data.series.frequency import Frequency, recognised
+from rnnexp.data.series.calendar.frequency import Frequency, recognised
 from rnnexp.errors import UserError
 from tests.support.refusals import refused
 from tests.support.series_files import read_source

@@ -20,7 +20,7 @@ from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 
-from rnnexp.data.series.frequency import Frequency
+from rnnexp.data.series.calendar.frequency import Frequency
 from rnnexp.data.series.grid import (
     absent_steps,
     check_calendar,
@@ -141,7 +141,7 @@ class CleaningReport:
 
     name: str
     rows: int
-    first: np.datetime64
+    first: np.datetime64  # as the clock shows it
     last: np.datetime64
     duplicates: int  # rows with the time of the row before
     gaps: int  # runs of missing steps
@@ -208,8 +208,8 @@ def clean(
     report = CleaningReport(
         name=raw.name,
         rows=len(raw.time),
-        first=raw.time[0],
-        last=raw.time[-1],
+        first=raw.clock.local(raw.time[:1])[0],
+        last=raw.clock.local(raw.time[-1:])[0],
         duplicates=duplicates,
         gaps=int((absent > 0).sum()),
         absent=int(absent.sum()),
@@ -219,7 +219,7 @@ def clean(
         steps=len(time),
         repaired=int((~mask[:, 0]).sum()),
         masked=cleaning.masks,
-        utc=raw.utc,
+        utc=raw.utc and raw.clock.timezone is None,
     )
     return series, report
 

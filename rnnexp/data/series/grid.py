@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
 from rnnexp.config.typed import typed
-from rnnexp.data.series.frequency import (
+from rnnexp.data.series.calendar.clock import AT_ONCE, Clock
+from rnnexp.data.series.calendar.frequency import (
     Frequency,
     is_of_the_calendar,
     recognised,
@@ -36,7 +37,7 @@ def check_duplicates(raw: RawSeries, most: float, frequency: Frequency) -> int:
 def check_calendar(raw: RawSeries, frequency: Frequency) -> None:
     """Steps of the calendar have different lengths: no fixed length, and no gaps=keep, can stand
     for them, since the time after the last row would be wrong."""
-    found = recognised(raw.time)
+    found = recognised(raw.clock.local(raw.time))
     if frequency.offset is None:
         if found is not None and is_of_the_calendar(found):
             why = "no row is on a weekend" if found == "B" else "the rows follow the calendar"
@@ -50,7 +51,7 @@ def check_calendar(raw: RawSeries, frequency: Frequency) -> None:
     if off.any() or (len(apart) and apart[(len(apart) - 1) // 2] != 1):
         at = int(off.argmax())
         what = (
-            f"{show(raw.time[at])} is not a step of data.frequency={frequency}"
+            f"{raw.clock.show(raw.time[at])} is not a step of data.frequency={frequency}"
             if off.any()
             else f"most rows are {apart[(len(apart) - 1) // 2]} steps of {frequency} apart"
         )
@@ -68,19 +69,23 @@ MOST_ABSENT = 99  # steps for each row; more are a wrong date, and would fill th
 
 
 def check_grid(raw: RawSeries, time: np.ndarray, frequency: Frequency, longest_gap: float) -> None:
+    show = raw.clock.show
     usual = usual_distance(time)
     if usual is not None and frequency.offset is None and usual != frequency.step:
+        found = recognised(raw.clock.local(time))
         raise UserError(
             f"{raw.place}: most rows are {span(usual)} apart, but data.frequency is "
-            f"{frequency}: set {typed('data.frequency', str(recognised(time)))}, or "
+            f"{frequency}: set {typed('data.frequency', str(found))}, or "
             "data.cleaning.gaps=keep to take the rows as they are"
         )
     off_grid = frequency.is_off(time)
     if off_grid.any():
         at = int(off_grid.argmax())
+        other = "leave out data.timezone if the steps follow the clock through its changes, "
+        other = other if raw.clock.of_instants else ""
         raise UserError(
             f"{raw.place}: {show(time[at])} is not a whole number of steps of "
-            f"{frequency} after {show(time[at - 1])}: correct the file, or set "
+            f"{frequency} after {show(time[at - 1])}: correct the file, {other}or set "
             "data.cleaning.gaps=keep to take the rows as they are"
         )
     absent = absent_steps(time, frequency)
@@ -108,10 +113,10 @@ def check_runs(raw: RawSeries, time: np.ndarray, observed: np.ndarray, longest_g
     if lengths.max(initial=0) > longest_gap:
         at = int(lengths.argmax())
         raise UserError(
-            f"{raw.place}: {lengths[at]} consecutive values from {show(time[edges[at, 0]])} on "
-            f"need a repair, more than data.cleaning.longest_gap={longest_gap}: "
-            "remove these rows, raise data.cleaning.longest_gap, or set data.cleaning.missing=mask "
-            "to mark what is missing"
+            f"{raw.place}: {lengths[at]} consecutive values from "
+            f"{raw.clock.show(time[edges[at, 0]])} on need a repair, more than "
+            f"data.cleaning.longest_gap={longest_gap}: remove these rows, raise "
+            "data.cleaning.longest_gap, or set data.cleaning.missing=mask to mark what is missing"
         )
 
 
@@ -149,10 +154,6 @@ def after_long_gaps(
     return dataclasses.replace(raw, time=raw.time[first:], values=raw.values[first:])
 
 
-def show(time: np.datetime64) -> str:
-    return str(time).replace("T", " ")
-
-
 # The rows that are read -------------------------------------------------------------------------
 
 
@@ -166,19 +167,31 @@ def cut(raw: RawSeries, until: np.datetime64 | None, last: int | None) -> RawSer
     return dataclasses.replace(raw, time=raw.time[begin:end], values=raw.values[begin:end])
 
 
-def time_of(until: str) -> np.datetime64:
-    """The time of `data.until`, datetime64[s].
+def time_of(until: str, clock: Clock | None = None) -> np.datetime64:
+    """The time of `data.until`, datetime64[s], as those of a series by a clock are.
 
     Raises:
-        UserError: it is no ISO date or time, or has a UTC offset.
+        UserError: it is no ISO date or time; or it has a UTC offset, and the clock is of no zone.
     """
+    clock = clock or Clock()
     try:
         found = datetime.fromisoformat(until)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is not None:
+    if found is None or (found.tzinfo is not None and not clock.of_instants):
+        offset = "" if clock.of_instants else " without an offset"
         raise UserError(
-            f"data.until is {until!r}: write a date or a time without an offset, as the table of "
-            "the series shows it, such as 2024-01-31 or '2024-01-31 13:00'"
+            f"data.until is {until!r}: write a date or a time{offset}, as the table of the series "
+            "shows it, such as 2024-01-31 or '2024-01-31 13:00'"
         )
-    return np.datetime64(found, "s")
+    if found.tzinfo is not None:
+        return np.datetime64(found.astimezone(UTC).replace(tzinfo=None), "s")
+
+    def refuse(wrong: np.ndarray, why: str) -> UserError:
+        return UserError(
+            f"data.until is {until!r}: the clock of {clock.timezone} was set forward over this "
+            "time: write one that it showed"
+        )
+
+    time = np.array([found], "datetime64[s]")
+    return dataclasses.replace(clock, late=AT_ONCE).from_local(time, refuse)[0]

@@ -80,4 +80,5 @@ class SeriesData(DataModule):
             "look_back": source.look_back,
             "season": source.season,
             "step": str(source.step),
+            "timezone": source.clock.timezone,
         }

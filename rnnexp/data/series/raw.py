@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rnnexp.data.series.calendar.clock import Clock
 from rnnexp.data.series.reading import numbers
 from rnnexp.data.series.reading.dialect import Dialect
 from rnnexp.data.series.reading.repeats import Apart, what_tells_apart
@@ -33,12 +34,13 @@ class RawSeries:
 
     name: str
     path: Path
-    time: np.ndarray  # datetime64[s], (N,), non-decreasing
+    time: np.ndarray  # datetime64[s], (N,), non-decreasing; as `clock` says
     values: np.ndarray  # float64, (N, C): the target first, then extra inputs; NaN: empty cell
     fingerprint: str  # sha256 of the file's bytes
-    utc: bool = False  # the file says how its times lie to UTC; then they are UTC
+    utc: bool = False  # the file says how its times lie to UTC; without a zone they are UTC
     alone: bool = True  # False: one of the series of a file
     apart: Apart | None = None  # what tells rows of equal time apart, for a message
+    clock: Clock = field(default_factory=Clock)
     static: tuple[float, ...] = ()  # the values of the static columns
 
     @property
@@ -55,6 +57,22 @@ class RawSeries:
         content = hashlib.sha256(time.tobytes() + values.tobytes())
         return cls(name, Path(name), time, values, content.hexdigest())
 
+    def by(self, clock: Clock) -> RawSeries:
+        """The same series by the clock of a zone, unless it has been read by one.
+
+        Raises:
+            UserError: a time is none of this clock.
+        """
+        if self.clock.timezone is not None or clock.timezone is None:
+            return self
+
+        def refuse(wrong: np.ndarray, why: str) -> UserError:
+            return UserError(f"{self.place}: {self.clock.show(self.time[wrong][0])} {why}")
+
+        time = clock.from_utc(self.time) if self.utc else clock.from_local(self.time, refuse)
+        order = np.argsort(time, kind="stable")
+        return dataclasses.replace(self, time=time[order], values=self.values[order], clock=clock)
+
 
 def read_series(
     path: Path,
@@ -66,6 +84,7 @@ def read_series(
     series_column: str | Sequence[str] | None = None,
     dialect: Dialect | None = None,
     static: Sequence[str] = (),
+    clock: Clock | None = None,
 ) -> list[RawSeries]:
     """Read the series of one file with a header.
 
@@ -79,12 +98,13 @@ def read_series(
         series_column: the columns whose cells name the series of a row. None: the file has one
             series.
         static: columns of numbers that are the same in all rows of a series that have one.
+        clock: by which the times are read. None: they stay as they are written.
 
     Raises:
         UserError: the file cannot be read, a static column changes, or a cell is malformed or
             ambiguous (with its line).
     """
-    dialect = dialect or Dialect()
+    dialect, clock = dialect or Dialect(), clock or Clock()
     content = read_bytes(path)
     table = CsvTable(path, decode(path, content, dialect.encoding), dialect)
     fingerprint = hashlib.sha256(content).hexdigest()
@@ -104,9 +124,12 @@ def read_series(
     apart = what_tells_apart(table, time.seconds, times, [*values, *constants], groups)
     found = []
     for own_name, rows in _rows_by_series(table, cells, groups, name):
-        order = rows[np.argsort(time.seconds[rows], kind="stable")]
-        seconds, own = time.seconds[order], data[order]
-        one = RawSeries(own_name, path, seconds, own, fingerprint, time.utc, not groups, apart)
+        seconds = _by_clock(clock, table, times, time, rows)
+        order = np.argsort(seconds, kind="stable")
+        one = RawSeries(
+            *(own_name, path, seconds[order], data[rows[order]], fingerprint),
+            *(time.utc, not groups, apart, clock),
+        )
         _check_values(one, [table.header[i] for i in values])
         fixed = [_constant(table, one, i, unchanging[i], rows) for i in constants]
         found.append(dataclasses.replace(one, static=tuple(fixed)))
@@ -180,13 +203,27 @@ def _read_times(
     written, form = joined([cells[i] for i in columns], form)
 
     def refuse(wrong: np.ndarray, why: str) -> UserError:
-        row = int(wrong.argmax())
-        place, cell = table.cell(row, columns[0])
-        if len(columns) > 1:
-            cell = " ".join([cell, *(table.cell(row, i)[1] for i in columns[1:])])
-        return UserError(f"{place}: {cell!r} {why}")
+        return _wrong_time(table, columns, int(wrong.argmax()), why)
 
     return parse_times(table.path, written, form, refuse)
+
+
+def _by_clock(
+    clock: Clock, table: CsvTable, columns: list[int], time: Times, rows: np.ndarray
+) -> np.ndarray:
+    """The times of some rows, those of one series, by a clock."""
+
+    def refuse(wrong: np.ndarray, why: str) -> UserError:
+        return _wrong_time(table, columns, int(rows[wrong.argmax()]), why)
+
+    seconds = time.seconds[rows]
+    return clock.from_utc(seconds) if time.utc else clock.from_local(seconds, refuse)
+
+
+def _wrong_time(table: CsvTable, columns: list[int], row: int, why: str) -> UserError:
+    place, cell = table.cell(row, columns[0])
+    cell = " ".join([cell, *(table.cell(row, i)[1] for i in columns[1:])])
+    return UserError(f"{place}: {cell!r} {why}")
 
 
 def _read_numbers(table: CsvTable, column: pd.Series, position: int) -> np.ndarray:

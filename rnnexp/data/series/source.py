@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from rnnexp.data.folders import data_folder
+from rnnexp.data.series.calendar.clock import AT_ONCE, DAY, Clock
+from rnnexp.data.series.calendar.frequency import Frequency
+from rnnexp.data.series.calendar.issue import Issue
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.covariates import check_roles
-from rnnexp.data.series.frequency import Frequency
-from rnnexp.data.series.grid import cut, show, time_of
-from rnnexp.data.series.issue import Issue
+from rnnexp.data.series.grid import cut, time_of
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
 from rnnexp.data.series.windows import Store
@@ -47,7 +48,7 @@ class SeriesSource(Source):
     """One or many equally spaced series, split by time. Subclasses implement `read`.
 
     look_back: steps of an evaluation window. frequency: the time between steps, e.g. `1h`, or of
-    the calendar, e.g. `MS` (`rnnexp.data.series.frequency`).
+    the calendar, e.g. `MS` (`rnnexp.data.series.calendar.frequency`).
     season: steps in one period of the series; None: a day, or a week for daily series, or a year
     for steps of weeks, months and quarters.
     validation_stride: stride, in rows, of the evaluation windows of the validation span.
@@ -59,6 +60,9 @@ class SeriesSource(Source):
     consists; None: the fraction decides. until: an ISO date or time; rows at or after it are not
     read. last_rows: read only these of a series.
     datetime_format: a strptime format; None: ISO, day-first or month-first, inferred.
+    timezone: a name of the IANA database; the times of the series are those of its clock
+    (`rnnexp.data.series.calendar.clock`). None: they stay as they are written. timestamps: whether
+    a time is the begin or the end of its step, which decides what hour the clock skipped.
     skip_short: leave out series that are too short for a window; False: refuse them.
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
     windows of the first epoch, in the same order, in every epoch.
@@ -101,6 +105,8 @@ class SeriesSource(Source):
         observed: Sequence[str] = (),
         static: Sequence[str] = (),
         until: str | None = None,
+        timezone: str | None = None,
+        timestamps: Literal["begin", "end"] = "begin",
     ) -> None:
         for key, value in {
             "look_back": look_back,
@@ -125,6 +131,10 @@ class SeriesSource(Source):
         self.normalization, self.chunking = normalization, chunking
         self.seed, self.look_back = seed, look_back
         self.frequency, self.datetime_format = Frequency(frequency), datetime_format
+        if timestamps not in ("begin", "end"):
+            raise UserError(f"data.timestamps is {timestamps!r}: it must be begin or end")
+        late = self.frequency.step.astype("timedelta64[s]") if timestamps == "end" else AT_ONCE
+        self.clock = Clock(timezone, bool(self.frequency.step >= DAY), late)
         self.season = season or self.frequency.season
         self.validation_fraction, self.validation_stride = validation_fraction, validation_stride
         if forks > look_back:
@@ -135,7 +145,8 @@ class SeriesSource(Source):
         self.observed, self.static = list(observed), list(static)
         self.issue, self.forks = issue or Issue(), forks
         self.validation_windows, self.test_windows = validation_windows, test_windows
-        self.last_rows, self.until = last_rows, None if until is None else time_of(until)
+        self.last_rows = last_rows
+        self.until = None if until is None else time_of(until, self.clock)
         self.skip_short = skip_short
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.drop_last, self.reshuffle = drop_last, reshuffle
@@ -223,10 +234,11 @@ class SeriesSource(Source):
         self.left_out: list[str] = []
         waiting = self.read()[::-1]
         while waiting:  # a series is let go once it is cleaned
-            whole = waiting.pop()
+            whole = waiting.pop().by(self.clock)
             one = cut(whole, self.until, self.last_rows)
             if self.until is not None and not len(one.time):
                 if not self.skip_short:
+                    show = self.clock.show
                     raise UserError(
                         f"{whole.place} has no row before data.until={show(self.until)}: its first "
                         f"one is at {show(whole.time[0])}"
@@ -255,7 +267,9 @@ class SeriesSource(Source):
                 f"no series is long enough for data.look_back={self.look_back} and the windows of "
                 "data.chunking: lower data.look_back or data.chunking.length"
             )
-        self.store = Store(self.series, self.conditioning, self.cleaning.masks)
+        self.store = Store(
+            self.series, self.conditioning, self.cleaning.masks, self.clock, self.step
+        )
         self.series = self.store.parts(self.series)
         self.scaling = self.normalization.scaling(self.series, self.training_steps())
         self.fingerprint = fingerprint(content)
@@ -289,6 +303,7 @@ class SeriesSource(Source):
         if lacking.any():
             column = int(lacking.argmax())
             first = series.time[int(series.mask[:, column].argmax())]
+            show = self.clock.show
             raise UserError(
                 f"{raw.place}: column {self.columns[column]!r} has no value in the training span, "
                 f"which ends before {show(series.time[steps])}; its first is of {show(first)}: "
@@ -321,12 +336,13 @@ class SeriesSource(Source):
     # What a run records -------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """Entries of run.json: the location of the files, fingerprints of the data, the split and
-        the scaling, the split itself, and the series that were left out."""
+        """Entries of run.json: the location of the files; fingerprints of the data, the split, the
+        scaling and the changes of the clock; the split itself; and the series that were left
+        out."""
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
             ends = one.row_time[[0, rows.validation, -1]]
-            first, tested, last = np.datetime_as_string(ends, unit="s").tolist()
+            first, tested, last = self.clock.text(ends).tolist()
             split[one.name] = {
                 "rows": rows.rows,
                 "train_rows": rows.train,
@@ -336,21 +352,26 @@ class SeriesSource(Source):
                 "test_from": tested,
                 "test_to": last,
             }
+        fingerprints = {
+            "data": self.fingerprint,
+            "split": fingerprint(split),
+            "scaler": fingerprint(self.scaling),
+        }
+        if self.clock.of_instants:
+            fingerprints["clock"] = fingerprint([self.clock.rules(one.time) for one in self.series])
         return {
             "data": self.place,
-            "fingerprints": {
-                "data": self.fingerprint,
-                "split": fingerprint(split),
-                "scaler": fingerprint(self.scaling),
-            },
+            "fingerprints": fingerprints,
             "split": split,
             "left_out": self.left_out,
         }
 
     def report(self) -> list[Table | str]:
         """A table with one row per series; its caption names the series that were too short."""
-        caption = f"left out, too short: {', '.join(self.left_out)}" if self.left_out else ""
-        return [report_table(self.reports, caption)]
+        notes = [f"left out, too short: {', '.join(self.left_out)}"] if self.left_out else []
+        if self.clock.timezone is not None:
+            notes.append(f"times are those of {self.clock.timezone}")
+        return [report_table(self.reports, "; ".join(notes))]
 
 
 class SeriesFolder(SeriesSource):

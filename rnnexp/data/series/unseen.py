@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnexp.data.series.calendar.frequency import span, usual_distance
 from rnnexp.data.series.cleaning import Series, clean, near_zero
-from rnnexp.data.series.frequency import span, usual_distance
 from rnnexp.data.series.grid import after_long_gaps
 from rnnexp.data.series.raw import RawSeries, unique_names
 from rnnexp.data.series.source import SeriesSource
@@ -27,7 +27,8 @@ def read_new(source: SeriesSource, paths: Sequence[Path]) -> tuple[list[RawSerie
             continue
         for file in files:
             try:
-                found = unique_names([*found, *source.read_files([file])])
+                read = [one.by(source.clock) for one in source.read_files([file])]
+                found = unique_names([*found, *read])
             except UserError as error:
                 failed[str(file)] = str(error)
     return found, failed

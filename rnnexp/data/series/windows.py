@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnexp.data.series.calendar.clock import DAY, Clock
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import Conditioning
 from rnnexp.data.series.memory import shared_axis
+
+AN_HOUR = np.timedelta64(3600, "s")
 
 
 class SeriesBatch(NamedTuple):
@@ -46,22 +49,29 @@ class Store:
 
     values (M, C) float64, mask (M, C) bool, True where a value was observed; observed (M,), that of
     the target. Series s consists of the steps first[s] .. first[s + 1] - 1. Series on the same grid
-    share its U times: axis (U,) datetime64, and calendar (U, n) int16, the conditioning's integers.
-    The step at position p has the time at p + shift[s].
+    share its U times: axis (U,) datetime64, and calendar (U, n) int16, the conditioning's integers
+    of what the clock shows then. The step at position p has the time at p + shift[s].
 
-    masks: whether batches have a mask for the network.
+    masks: whether batches have a mask for the network. clock: by which the times of the series are
+    read. step: the time between two of them.
     """
 
     def __init__(
-        self, series: list[Series], conditioning: Conditioning, masks: bool = False
+        self,
+        series: list[Series],
+        conditioning: Conditioning,
+        masks: bool = False,
+        clock: Clock | None = None,
+        step: np.timedelta64 = AN_HOUR,
     ) -> None:
         lengths = [len(one.time) for one in series]
         self.first = torch.tensor([0, *np.cumsum(lengths)])
         self.values = torch.from_numpy(np.concatenate([one.values for one in series]))
+        self.clock, self.step = clock or Clock(), step
         self.mask = torch.from_numpy(np.concatenate([one.mask for one in series]))
         self.observed, self.masks = self.mask[:, 0], masks
         self.axis, begins = shared_axis([one.time for one in series])
-        self.calendar = conditioning.calendar(self.axis)
+        self.calendar = conditioning.calendar(self.clock.local(self.axis))
         self.shift = torch.from_numpy(begins) - self.first[:-1]
         self.conditioning = conditioning
 
@@ -90,6 +100,43 @@ class Store:
 
     def _on_axis(self, position: Tensor) -> Tensor:
         return position + self.shift[self.series_of(position)]
+
+    @property
+    def steps_a_day(self) -> int | None:
+        """None: a day is no whole number of steps."""
+        return int(DAY // self.step) if DAY % self.step == np.timedelta64(0, "s") else None
+
+    def same_clock(self, position: Tensor, days: int | Tensor) -> Tensor:
+        """The position of the step at which the clock showed the same time of the day, a number of
+        days before: (...) -> (...). It may lie before the series.
+
+        For an hour that the clock skipped on that day, the hour before. Of an hour that it showed
+        twice, the second for the second one, and else the first. Without a time zone all days have
+        the same number of steps.
+
+        position: after the first step of a series; what lies after the last series continues it.
+        """
+        if not self.clock.of_instants:
+            return position - days * int(DAY // self.step)
+        time = self._continued(position)
+        passed = time - self.clock.days_before(time, np.asarray(days))
+        return position - torch.from_numpy(-(-passed // self.step))
+
+    def before(self, position: Tensor, lag: int) -> Tensor:
+        """The position `lag` steps before, of which whole days are those of the clock. position: as
+        in `same_clock`."""
+        if not self.clock.of_instants or self.steps_a_day is None:
+            return position - lag
+        days, rest = divmod(lag, self.steps_a_day)
+        return self.same_clock(position, days) - rest
+
+    def _continued(self, position: Tensor) -> np.ndarray:
+        """datetime64[s], the shape of `position`, which is as in `same_clock`: `times`, and those
+        after the end of a series."""
+        series = torch.searchsorted(self.first[1:-1], position - 1, right=True)
+        last = torch.minimum(position, self.first[series + 1] - 1)
+        time = self.axis[(last + self.shift[series]).numpy()]
+        return time + (position - last).numpy() * self.step.astype("timedelta64[s]")
 
     def inputs(self, start: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Windows of `length` steps from each start (B,): values (B, T, C), time features

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnexp.data.file_names import in_utf8
+from rnnexp.data.series.calendar.clock import Clock
 from rnnexp.data.series.raw import RawSeries, read_series, unique_names
 from rnnexp.data.series.source import SeriesFolder
 from rnnexp.errors import UserError
@@ -28,13 +29,15 @@ class ETT(SeriesFolder):
     named = "a series is named after its file and column"
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
-        return read_ett(paths, datetime_format=self.datetime_format)
+        return read_ett(paths, datetime_format=self.datetime_format, clock=self.clock)
 
     def files_in(self, path: Path) -> list[Path]:
         return ett_files(path)
 
 
-def read_ett(paths: Sequence[Path], *, datetime_format: str | None = None) -> list[RawSeries]:
+def read_ett(
+    paths: Sequence[Path], *, datetime_format: str | None = None, clock: Clock | None = None
+) -> list[RawSeries]:
     """Seven series for each file, in the order of `COLUMNS`: values (N, 1), without a unit.
 
     The column OT of ETTh1.csv is the series ETTh1_OT. Times are those of the file.
@@ -47,7 +50,7 @@ def read_ett(paths: Sequence[Path], *, datetime_format: str | None = None) -> li
             one
             for path in paths
             for file in ett_files(path)
-            for one in _read_file(file, datetime_format)
+            for one in _read_file(file, datetime_format, clock)
         ]
     )
 
@@ -66,13 +69,14 @@ def ett_files(path: Path) -> list[Path]:
     return [path / name for name in FILES]
 
 
-def _read_file(path: Path, datetime_format: str | None) -> list[RawSeries]:
+def _read_file(path: Path, datetime_format: str | None, clock: Clock | None) -> list[RawSeries]:
     [table] = read_series(
         path,
         name=in_utf8(path.stem, path),
         datetime_column="date",
         columns=COLUMNS,
         datetime_format=datetime_format,
+        clock=clock,
     )
     return [
         replace(table, name=f"{table.name}_{column}", values=table.values[:, [i]], alone=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnnexp.data.series.calendar.clock import Clock
 from rnnexp.data.series.raw import RawSeries, read_series, unique_names
 from rnnexp.data.series.source import SeriesFolder
 from rnnexp.errors import UserError
@@ -26,13 +27,15 @@ class PowerLoad(SeriesFolder):
         return ["load"]
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
-        return read_load_files(paths, datetime_format=self.datetime_format)
+        return read_load_files(paths, datetime_format=self.datetime_format, clock=self.clock)
 
     def files_in(self, path: Path) -> list[Path]:
         return load_files(path)
 
 
-def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[RawSeries]:
+def read_power_load(
+    root: Path, *, datetime_format: str | None = None, clock: Clock | None = None
+) -> list[RawSeries]:
     """All series of a folder, sorted by file name. Loads are in MW, times are local.
 
     Raises:
@@ -40,11 +43,11 @@ def read_power_load(root: Path, *, datetime_format: str | None = None) -> list[R
     """
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
-    return read_load_files([root], datetime_format=datetime_format)
+    return read_load_files([root], datetime_format=datetime_format, clock=clock)
 
 
 def read_load_files(
-    paths: Sequence[Path], *, datetime_format: str | None = None
+    paths: Sequence[Path], *, datetime_format: str | None = None, clock: Clock | None = None
 ) -> list[RawSeries]:
     """Read files, and every NAME_hourly.csv of folders. A series is named after its file, which has
     the column `Datetime` and one other.
@@ -63,6 +66,7 @@ def read_load_files(
                 datetime_column="Datetime",
                 columns=None,
                 datetime_format=datetime_format,
+                clock=clock,
             )
         ]
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnexp.data.file_names import in_utf8
+from rnnexp.data.series.calendar.clock import Clock
 from rnnexp.data.series.raw import RawSeries, read_series, unique_names
 from rnnexp.data.series.reading.dialect import Decimal, Dialect, Thousands
 from rnnexp.data.series.source import SeriesSource
@@ -97,6 +98,7 @@ class SeriesCsv(SeriesSource):
             series_column=self.series_column,
             dialect=self.dialect,
             static=static,
+            clock=self.clock,
         )
 
     def files_in(self, path: Path) -> list[Path]:
@@ -113,6 +115,7 @@ def read_series_csv(
     series_column: str | Sequence[str] | None = None,
     dialect: Dialect | None = None,
     static: Sequence[str] = (),
+    clock: Clock | None = None,
 ) -> list[RawSeries]:
     """Read files, and the `*.csv` files of folders, in the order given.
 
@@ -145,6 +148,7 @@ def read_series_csv(
                 series_column=series_column,
                 dialect=dialect,
                 static=static,
+                clock=clock,
             )
         ]
     )

@@ -56,10 +56,12 @@ class SyntheticLoad(SeriesSource):
     def read(self) -> list[RawSeries]:
         with TemporaryDirectory(prefix="rnnexp-synthetic-") as folder:
             write_synthetic_load(Path(folder), self.series_seed, series=self.number, days=self.days)
-            return read_power_load(Path(folder), datetime_format=self.datetime_format)
+            return read_power_load(
+                Path(folder), datetime_format=self.datetime_format, clock=self.clock
+            )
 
     def read_files(self, paths: Sequence[Path]) -> list[RawSeries]:
-        return read_load_files(paths, datetime_format=self.datetime_format)
+        return read_load_files(paths, datetime_format=self.datetime_format, clock=self.clock)
 
     def files_in(self, path: Path) -> list[Path]:
         return load_files(path)

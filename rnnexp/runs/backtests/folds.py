@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig, open_dict
 
 from rnnexp import console
@@ -25,7 +24,7 @@ BAR = "progress_bar"  # the one callback of a test that only shows how far it is
 
 def train_until(
     config: DictConfig,
-    until: np.datetime64,
+    until: str,
     test_windows: int,
     folder: Path,
     **facts: Any,
@@ -33,8 +32,9 @@ def train_until(
     """Have an ordinary run in `folder` whose data end at a time: a completed one stays, an
     unfinished one goes on, else a new one is trained.
 
-    config: of the run that is repeated. test_windows: horizons at the end of its data that it does
-    not train on, since every run tests itself. facts: further entries of run.json.
+    config: of the run that is repeated. until: in ISO 8601, as `data.until`. test_windows: horizons
+    at the end of its data that it does not train on, since every run tests itself. facts: further
+    entries of run.json.
 
     Raises: as `rnnexp.runs.experiment.run` and `rnnexp.runs.resume.resume`.
     """
@@ -49,11 +49,11 @@ def train_until(
         return
     own = config.copy()
     with open_dict(own):  # recorded by a version without these keys, perhaps
-        own.data.until, own.data.test_windows = str(until), test_windows
+        own.data.until, own.data.test_windows = until, test_windows
     try:
         run(own, folder, **facts)
     except UserError as error:
-        raise UserError(f"the data before {str(until).replace('T', ' ')}: {error}") from error
+        raise UserError(f"the data before {until.replace('T', ' ')}: {error}") from error
 
 
 def predict_windows(

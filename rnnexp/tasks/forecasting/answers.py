@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 
 from rnnexp.data.series.cleaning import Series
-from rnnexp.data.series.grid import show
 from rnnexp.data.series.unseen import clean_new, read_new
 from rnnexp.data.series.windows import Store
 from rnnexp.errors import UserError
@@ -33,7 +32,7 @@ class Forecasts:
     """
 
     series: list[str]
-    time: np.ndarray  # datetime64[s], (n,)
+    time: list[str]  # ISO 8601, of each value
     value: np.ndarray  # float64, (n,)
     unit: str
     notes: list[str]
@@ -48,7 +47,7 @@ class Forecasts:
         frame = pd.DataFrame(
             {
                 "series": self.series,
-                "timestamp": np.datetime_as_string(self.time, unit="s"),
+                "timestamp": self.time,
                 "prediction": self.value,
                 "unit": self.unit,
             }
@@ -63,7 +62,7 @@ class Forecasts:
         rows = []
         for name, time, value in zip(self.series, self.time, self.value.tolist(), strict=True):
             in_units = f"{number(value)} {self.unit}".strip()
-            rows.append([one_line(name), in_units, show(time)])
+            rows.append([one_line(name), in_units, time.replace("T", " ")])
         rows += [[one_line(name), "failed", ""] for name in self.unread]
         columns = [Column("series"), Column("next value", numbers=True), Column("for")]
         return Table("", columns, rows)
@@ -94,9 +93,10 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
             notes.append(f"{one_line(one.name)}: {left_out:,} rows before a long gap were left out")
     if len(failed) == 1 and not series:
         raise UserError(*failed.values())
+    following = [source.frequency.after(one.time[-1:], 1)[0] for one in series]
     return Forecasts(
         [one.name for one in series],
-        np.array([source.frequency.after(one.time[-1:], 1)[0] for one in series], "datetime64[s]"),
+        source.clock.text(np.array(following, "datetime64[s]")).tolist(),
         _predicted(network, data, series, scalings),
         data.spec.unit,
         notes + how_read(raw, series, data.spec.series, source),
@@ -113,7 +113,9 @@ def _predicted(
     if not series:
         return np.empty(0, np.float32)
     source = data.source
-    store = Store(list(series), source.conditioning, source.cleaning.masks)
+    store = Store(
+        list(series), source.conditioning, source.cleaning.masks, source.clock, source.step
+    )
     windows = store.first[1:] - source.look_back, source.look_back
     network = copy.deepcopy(network)
     rows = {key: [own[key][0] for own in scalings] for key in scalings[0]}

@@ -51,11 +51,11 @@ def forecasting_baselines(
 
 
 def lagged(data: ForecastingData, following: torch.Tensor, lag: int) -> np.ndarray:
-    """float64 (n,): the value `lag` steps before each store position `following` (n,); the last
-    value if the series does not reach back so far."""
-    first = data.source.store.first[data.source.store.series_of(following - 1)]
-    position = torch.where(following - lag >= first, following - lag, following - 1)
-    return data.source.store.values[position, 0].numpy()
+    """float64 (n,): the value `lag` steps before each store position `following` (n,), with a time
+    zone whole days by the clock; the last value if the series does not reach back so far."""
+    store = data.source.store
+    before, first = store.before(following, lag), store.first[store.series_of(following - 1)]
+    return store.values[torch.where(before >= first, before, following - 1), 0].numpy()
 
 
 def _ridge(data: ForecastingData, windows: Windows, week: bool) -> np.ndarray:

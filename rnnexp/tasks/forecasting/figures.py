@@ -10,6 +10,7 @@ from rnnexp.callbacks.figures import (
     SECOND,
     TARGET,
     Figures,
+    clock_times,
     finish,
     legend_beside,
     no_math,
@@ -40,7 +41,7 @@ class ForecastFigures(Figures):
         self, task: Forecasting, data: ForecastingData, history: pd.DataFrame
     ) -> dict[str, Figure]:
         table = task.predictions_table(data)
-        table["timestamp"] = pd.to_datetime(table["timestamp"])
+        table["timestamp"] = clock_times(table["timestamp"])
         unit = task.spec.unit
         figures = {}
         for name, one in table.groupby("file", sort=False):

@@ -162,7 +162,7 @@ class Forecasting(Task):
         return pd.DataFrame(
             {
                 "file": np.array(self.spec.series)[number.numpy()],
-                "timestamp": np.datetime_as_string(windows.time[:predicted], unit="s"),
+                "timestamp": data.source.clock.text(windows.time[:predicted]),
                 "target": self.predictions["target"].numpy(),
                 "prediction": self.predictions["prediction"].numpy(),
             }

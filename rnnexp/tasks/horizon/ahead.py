@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from rnnexp.data.series.cleaning import Series, merge_duplicates
-from rnnexp.data.series.grid import show
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.errors import UserError
@@ -54,7 +53,7 @@ class KnownFiles:
                 "omit it"
             )
         files = [file for path in paths for file in source.files_in(path)]
-        rows = [one for file in files for one in source.read_known(file)]
+        rows = [one.by(source.clock) for file in files for one in source.read_known(file)]
         return cls(rows, series == 1 and all(one.alone for one in rows))
 
     def of(self, raw: RawSeries) -> list[RawSeries]:
@@ -75,7 +74,7 @@ class KnownFiles:
                 f"{raw.place}: --known has no rows of this series, it has those of {names}{why}"
             )
         for one in own:
-            if one.utc != raw.utc:
+            if one.utc != raw.utc and raw.clock.timezone is None:
                 with_offset, without = (one, raw) if one.utc else (raw, one)
                 raise UserError(
                     f"the times of {with_offset.path} have a UTC offset, those of {without.path} "
@@ -98,6 +97,7 @@ def known_over_the_horizon(
         UserError: a column has no value at a step, or two files of --known have different ones.
     """
     times, columns = times_ahead(series, source), source.known_columns
+    show = source.clock.show
     own = _at(times, ahead.time, ahead.values[:, columns], source)
     found = np.full_like(own, np.nan)
     for one in given:

@@ -73,7 +73,8 @@ def _history(series: Series, source: SeriesSource) -> pd.Series:
     """The values before the forecast, for its picture: three seasons, or twice the horizon."""
     last = slice(-max(3 * source.season, 2 * source.horizon), None)
     values = np.where(series.observed, series.values[:, 0], np.nan)
-    return pd.Series(values[last], pd.DatetimeIndex(series.time[last]), name="value")
+    shown = source.clock.local(series.time[last])
+    return pd.Series(values[last], pd.DatetimeIndex(shown), name="value")
 
 
 def _forecast(
@@ -86,7 +87,7 @@ def _forecast(
     source, horizon = data.source, data.source.horizon
     time = times_ahead(series, source)
     read = np.concatenate([series.time[-source.look_back :], time])
-    calendar = source.conditioning.calendar(read)
+    calendar = source.conditioning.calendar(source.clock.local(read))
     trained = data.spec.series
     place = trained.index(series.name) if series.name in trained else None
     network = network.of_series(place, scaling)
@@ -102,9 +103,9 @@ def _forecast(
     point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {
         "series": [series.name] * horizon,
-        "issue_time": np.datetime_as_string(np.repeat(time[:1], horizon), unit="s"),
+        "issue_time": source.clock.text(np.repeat(time[:1], horizon)),
         "step": np.arange(1, horizon + 1),
-        "timestamp": np.datetime_as_string(time[-horizon:], unit="s"),
+        "timestamp": source.clock.text(time[-horizon:]),
         "prediction": point,
     }
     return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rnnexp.data.series.source import SeriesSource
+from rnnexp.data.series.windows import Store
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.metrics import horizon_metrics
 from rnnexp.tasks.horizon.windows import HorizonWindows
@@ -35,11 +36,11 @@ def baseline_forecasts(data: HorizonData, windows: HorizonWindows) -> dict[str, 
     For steps of a day or more the last season is called `seasonal_naive`, and the weekly baseline
     is left out. So is a rule whose season is longer than what lies before some window.
     """
-    source, values = data.source, data.source.store.values[:, 0]
+    source, store = data.source, data.source.store
     issued, steps = windows.start + source.look_back, ahead(source)
     before = history(source, issued)
     rules = {
-        name: repeated(values, issued, length, steps)
+        name: store.values[earlier(store, issued, length, steps), 0]
         for name, length in _rules(source).items()
         if bool((before >= length).all())
     }
@@ -100,16 +101,41 @@ def training_positions(source: SeriesSource, span: tuple[int, int], most: int) -
     return torch.arange(first, max(first, end), spacing)
 
 
-def repeated(values: Tensor, issued: Tensor, length: int, steps: Tensor) -> Tensor:
-    """(n, H): the `length` values before each position `issued` (n,), repeated, at the steps (H,)
-    after it."""
-    return values[issued.unsqueeze(1) + steps % length - length]
+def earlier(store: Store, issued: Tensor, length: int, steps: Tensor) -> Tensor:
+    """(n, H): the positions of the `length` values before each position `issued` (n,), repeated, at
+    the steps (H,) after it.
+
+    With a time zone, where `length` is whole days: the last ones before `issued` at the same time
+    by the clock, unless the series begins after one of them.
+    """
+    issued = issued.unsqueeze(1)
+    by_steps = issued + steps % length - length
+    days, rest = divmod(length, store.steps_a_day or length + 1)
+    if not store.clock.of_instants or rest:
+        return by_steps
+    back = (steps // length * days).expand_as(by_steps)
+    place = store.same_clock(issued + steps, back)
+    while (unknown := place >= issued).any():
+        back = torch.where(unknown, back + days, back)
+        place = store.same_clock(issued + steps, back)
+    return _since_the_first(store, place, by_steps, issued)
+
+
+def season_before(store: Store, position: Tensor, lag: int, issued: Tensor) -> Tensor:
+    """(n, H): the positions `lag` steps before each (n, H); with a time zone whole days by the
+    clock, unless the series, of which `issued` (n,) says which it is, begins later."""
+    return _since_the_first(store, store.before(position, lag), position - lag, issued.unsqueeze(1))
+
+
+def _since_the_first(store: Store, place: Tensor, otherwise: Tensor, issued: Tensor) -> Tensor:
+    """issued: (n, 1)"""
+    return torch.where(place >= store.first[store.series_of(issued - 1)], place, otherwise)
 
 
 def last_seasons(source: SeriesSource, issued: Tensor, seasons: int) -> Tensor:
     """(n, H): the target's last seasons, repeated; the whole window if it is shorter."""
     length = min(seasons * source.season, source.look_back)
-    return repeated(source.store.values[:, 0], issued, length, ahead(source))
+    return source.store.values[earlier(source.store, issued, length, ahead(source)), 0]
 
 
 # Ridge regression ---------------------------------------------------------------------------------

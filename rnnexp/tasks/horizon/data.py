@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
-from rnnexp.data.series.frequency import DAY
-from rnnexp.data.series.issue import Issue
+from rnnexp.data.series.calendar.frequency import DAY
+from rnnexp.data.series.calendar.issue import Issue
 from rnnexp.data.series.module import SeriesData
 from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
@@ -117,7 +117,10 @@ class HorizonData(SeriesData):
             begin = int(one.row_step[first]) if first < len(one.row_step) else end
             steps = torch.arange(firsts[number], firsts[number + 1])
             minutes = source.store.calendar_at(steps)[:, 0]
-            issued = issue.steps(minutes, begin, end, horizon, day)
+            dates = None
+            if source.clock.of_instants:
+                dates = source.clock.local(source.store.times(steps)).astype("datetime64[D]")
+            issued = issue.steps(minutes, begin, end, horizon, day, dates)
             found.append(issued[issued >= source.look_back])
         return found
 

@@ -14,6 +14,7 @@ from rnnexp.callbacks.figures import (
     SECOND,
     TARGET,
     Figures,
+    clock_times,
     finish,
     legend_beside,
     no_math,
@@ -40,7 +41,7 @@ class HorizonFigures(Figures):
 
     def draw(self, task: Horizon, data: HorizonData, history: pd.DataFrame) -> dict[str, Figure]:
         table = task.predictions_table(data)
-        table["timestamp"] = pd.to_datetime(table["timestamp"])
+        table["timestamp"] = clock_times(table["timestamp"])
         unit, found = task.spec.unit, task.predictions
         figures = {
             f"forecasts/{file_name(str(name))}": fans(one, unit, self.count)
@@ -116,9 +117,9 @@ def fan_charts(table: pd.DataFrame, history: Mapping[str, pd.Series], unit: str)
     shown = series[:MOST_PANELS]
     figure = Figure(figsize=(10, 1.2 + 2.6 * len(shown)), layout="constrained")
     for axes, (name, own) in zip(np.atleast_1d(figure.subplots(len(shown))), shown, strict=True):
-        before, issued = history[str(name)], pd.Timestamp(own["issue_time"].iloc[0])
+        before, issued = history[str(name)], clock_times(own["issue_time"]).iloc[0]
         axes.plot(before.index, before, color=TARGET, lw=1.2, label="history")
-        fan(axes, own.assign(timestamp=pd.to_datetime(own["timestamp"])), unit)
+        fan(axes, own.assign(timestamp=clock_times(own["timestamp"])), unit)
         axes.axvline(issued, color=TARGET, ls="--", lw=1, label="issue time")
         title = f"{no_math(str(name))}, issued at {short_issue_time(own)}"
         axes.set_title(title, fontsize=10)

@@ -209,11 +209,12 @@ class Horizon(Task):
         series = data.source.store.series_of(windows.start[:count]).numpy()
         time = data.times(windows)[:count]
         issued = data.issue_times(windows)[:count]
+        text = data.source.clock.text
         table = {
             "series": np.repeat(np.array(self.spec.series)[series], horizon),
-            "issue_time": np.repeat(np.datetime_as_string(issued, unit="s"), horizon),
+            "issue_time": np.repeat(text(issued), horizon),
             "step": np.tile(np.arange(1, horizon + 1), count),
-            "timestamp": np.datetime_as_string(time.ravel(), unit="s"),
+            "timestamp": text(time.ravel()),
             "target": target.ravel(),
             "prediction": self.predictions["prediction"].numpy().ravel(),
         }

@@ -12,10 +12,11 @@ from rnnexp.tasks.horizon.baselines import (
     LEAST_WINDOWS,
     SEASONS,
     ahead,
+    earlier,
     history,
     last_seasons,
     point_metrics,
-    repeated,
+    season_before,
     training_positions,
 )
 from rnnexp.tasks.horizon.data import HorizonData
@@ -91,7 +92,7 @@ def _inputs(data: HorizonData, issued: Tensor) -> np.ndarray:
     last = _last(source, issued, 0)  # (n, 3)
     changes = [last - _last(source, issued, seasons * source.season) for seasons in (1, SEASONS)]
     known = store.values[:, data.known]
-    earlier = repeated(known, issued, min(source.season, source.look_back), steps)
+    last_place = earlier(store, issued, min(source.season, source.look_back), steps)
     minute, weekday, _, day, *_ = store.calendar_at(position).double().unbind(-1)
     columns = [
         season,
@@ -100,7 +101,7 @@ def _inputs(data: HorizonData, issued: Tensor) -> np.ndarray:
         *(one.unsqueeze(1) - season for one in last.unbind(1)),
         *(one.unsqueeze(1).expand_as(season) for one in torch.cat(changes, 1).unbind(1)),
         *known[position].unbind(-1),
-        *earlier.unbind(-1),
+        *known[last_place].unbind(-1),
         steps.expand_as(position).double(),
         minute,
         weekday,
@@ -111,19 +112,22 @@ def _inputs(data: HorizonData, issued: Tensor) -> np.ndarray:
 
 def _last(source: SeriesSource, issued: Tensor, lag: int) -> Tensor:
     """(n, 3): the last values before each position, fewer if the window is shorter, or the values
-    `lag` steps before them; where the series does not reach back so far, they themselves."""
+    `lag` steps before them, of which whole days are those of the clock; where the series does not
+    reach back so far, they themselves."""
     place = issued.unsqueeze(1) - torch.arange(min(LAST, source.look_back), 0, -1)
     first = (issued - history(source, issued)).unsqueeze(1)
-    return source.store.values[torch.where(place - lag >= first, place - lag, place), 0]
+    before = source.store.before(place, lag)
+    return source.store.values[torch.where(before >= first, before, place), 0]
 
 
 def _mean_season(source: SeriesSource, issued: Tensor) -> Tensor:
     """(n, H): the mean of the window's last seasons, at most seven, by the place in the season; of
     the whole window if it is shorter."""
-    values, season, steps = source.store.values[:, 0], source.season, ahead(source)
+    store, season, steps = source.store, source.season, ahead(source)
     count = min(SEASONS, source.look_back // season)
     if count == 0:
-        window = values.unfold(0, source.look_back, 1)[issued - source.look_back]
+        window = store.values[:, 0].unfold(0, source.look_back, 1)[issued - source.look_back]
         return window.mean(1, keepdim=True).expand(-1, len(steps))
-    earlier = [repeated(values, issued - k * season, season, steps) for k in range(count)]
-    return torch.stack(earlier).mean(0)
+    last = earlier(store, issued, season, steps)
+    places = [season_before(store, last, k * season, issued) for k in range(count)]
+    return torch.stack([store.values[place, 0] for place in places]).mean(0)

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from rich.console import Console
 
 from rnnexp.console import rich_table
+from rnnexp.data.series.calendar.frequency import Frequency
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
-from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.sources.power_load import read_power_load
 from rnnexp.errors import UserError

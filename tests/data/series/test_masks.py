@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from rnnexp.config import compose
+from rnnexp.data.series.calendar.frequency import Frequency
 from rnnexp.data.series.cleaning import Cleaning, Series, clean, report_table
 from rnnexp.data.series.conditioning import NoColumns
-from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.windows import Store
 from rnnexp.errors import UserError

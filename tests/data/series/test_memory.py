@@ -11,8 +11,8 @@ import torch
 
 from experiments.scale import series as study
 from rnnexp.config import compose
+from rnnexp.data.series.calendar.frequency import Frequency
 from rnnexp.data.series.cleaning import Cleaning, clean
-from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.series.memory import shared_axis
 from rnnexp.data.series.raw import RawSeries
 from rnnexp.data.series.source import SeriesSource

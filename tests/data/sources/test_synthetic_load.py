@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnexp.data.series.calendar.frequency import Frequency
 from rnnexp.data.series.cleaning import Cleaning, clean
-from rnnexp.data.series.frequency import Frequency
 from rnnexp.data.sources.power_load import read_power_load
 from rnnexp.data.sources.synthetic_load import write_synthetic_load
 

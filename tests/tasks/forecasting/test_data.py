@@ -11,7 +11,7 @@ import torch
 from sklearn.preprocessing import MinMaxScaler
 
 from rnnexp.config import compose
-from rnnexp.data.series.frequency import steps_in_a_season
+from rnnexp.data.series.calendar.frequency import steps_in_a_season
 from rnnexp.data.series.source import split_by_time
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rnnexp.config.typed import typed
-from rnnexp.data.series.frequency import Frequency, recognised
+from rnnexp.data.series.calendar.frequency import Frequency, recognised
 from rnnexp.data.series.reading import formats, numbers
 from rnnexp.data.series.reading.dialect import Dialect
 from rnnexp.data.series.reading.repeats import what_tells_apart

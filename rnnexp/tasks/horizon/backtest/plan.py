@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnnexp.data.series.frequency import DAY
-from rnnexp.data.series.issue import Issue, clock, minute_of_day
+from rnnexp.data.series.calendar.frequency import DAY
+from rnnexp.data.series.calendar.issue import Issue, clock, minute_of_day
 from rnnexp.data.series.source import SeriesSource
 from rnnexp.errors import UserError
 from rnnexp.tasks.horizon.data import HorizonData
@@ -120,7 +120,13 @@ def plan(settings: Settings, data: HorizonData) -> Plan:
 
 def fold_of(times: np.ndarray, refit: int, source: SeriesSource) -> tuple[np.ndarray, np.ndarray]:
     """The number of refits before each of the ascending times (m,), and when the last of them was.
-    The first one is at the first time."""
+    The first one is at the first time. With a time zone whole days are those of the clock."""
+    days, rest = divmod(refit, source.store.steps_a_day or refit + 1)
+    if source.clock.of_instants and rest == 0:
+        most = int((times[-1] - times[0]) // (refit * source.step)) + 2
+        begins = source.clock.days_before(np.repeat(times[:1], most), -days * np.arange(most))
+        number = np.searchsorted(begins, times, side="right") - 1
+        return number, begins[number]
     position = np.concatenate([[0], np.cumsum(source.frequency.steps_between(times))])
     number = position // refit
     begins = source.frequency.after(np.repeat(times[:1], len(times)), number * refit)

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from rnnexp.data.series.frequency import DAY
+from rnnexp.callbacks.figures import clock_times
+from rnnexp.data.series.calendar.clock import Clock
+from rnnexp.data.series.calendar.frequency import DAY
 from rnnexp.files import file_name
 from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.horizon import figures
@@ -90,8 +92,13 @@ class Results:
         if self.plan.settings.refit is not None:
             found["by_fold"] = pd.DataFrame(
                 [
-                    {"fold": fold.number, "until": str(fold.until), **self._metrics(fold.chosen)}
+                    {
+                        "fold": fold.number,
+                        "until": self.data.source.clock.iso(fold.until),
+                        **self._metrics(fold.chosen),
+                    }
                     for fold in self.plan.folds
+                    if fold.until is not None
                 ]
             )
         return found
@@ -101,7 +108,7 @@ class Results:
 
     def by_hour(self) -> pd.DataFrame:
         """The metrics of the steps of each hour of the day: index `hour`, 0 to 23."""
-        time = self.data.times(self.plan.windows)
+        time = self.data.source.clock.local(self.data.times(self.plan.windows))
         hour = (time - time.astype("datetime64[D]")) // np.timedelta64(1, "h")
         group = torch.from_numpy(hour.astype(np.int64))
         return metrics_by_group(group, "hour", *self._measured, self.unit, *self._more)
@@ -109,7 +116,7 @@ class Results:
     def figures(self) -> dict[str, Figure]:
         """error_by_step, error_by_hour, calibration and forecasts/SERIES."""
         table = self.task.predictions_table(self.data, self.plan.windows)
-        table["timestamp"] = pd.to_datetime(table["timestamp"])
+        table["timestamp"] = clock_times(table["timestamp"])
         found = {"error_by_step": figures.error_by_step(self.by_step())}
         if self._has_hours:
             found["error_by_hour"] = figures.error_by_hour(self.by_hour())
@@ -132,19 +139,19 @@ class Results:
         return bool(self.data.source.step < DAY)
 
 
-def described(plan: Plan) -> dict[str, Any]:
-    """The settings, the issue times and the folds, for backtest.json."""
+def described(plan: Plan, clock: Clock) -> dict[str, Any]:
+    """The settings, the issue times by a clock, and the folds, for backtest.json."""
     return {
         "steps": plan.settings.plain(),
         "forecasts": len(plan.windows),
-        "issue_times": np.datetime_as_string(np.unique(plan.issued), unit="s").tolist(),
+        "issue_times": clock.text(np.unique(plan.issued)).tolist(),
         "issue_times_left_out": plan.left_out,
         "folds": [
             {
                 "fold": fold.number,
-                "until": None if fold.until is None else str(fold.until),
-                "first_issue_time": str(fold.first),
-                "last_issue_time": str(fold.last),
+                "until": None if fold.until is None else clock.iso(fold.until),
+                "first_issue_time": clock.iso(fold.first),
+                "last_issue_time": clock.iso(fold.last),
                 "forecasts": int(fold.chosen.sum()),
             }
             for fold in plan.folds

@@ -21,6 +21,9 @@ class Issue:
     "10:00"; None: the last horizon ends with the span. every: steps between issue times; None: one
     horizon, so that horizons follow one another, or with `at` a day.
 
+    With a time zone `at` is by its clock. A clock time that it shows twice is the first one; on a
+    day without it, no forecast is issued.
+
     Raises:
         UserError: a setting is not as said.
     """
@@ -37,11 +40,20 @@ class Issue:
         if self.at is not None:
             minute_of_day(self.at)
 
-    def steps(self, minutes: Tensor, begin: int, end: int, horizon: int, season: int) -> Tensor:
+    def steps(
+        self,
+        minutes: Tensor,
+        begin: int,
+        end: int,
+        horizon: int,
+        season: int,
+        dates: np.ndarray | None = None,
+    ) -> Tensor:
         """The steps of a series at which forecasts are issued, ascending: (n,) int64. All that they
         predict lies in [begin, end).
 
-        minutes: (M,), the minute of the day of each step. season: steps of a day, for `at`.
+        minutes: (M,), the minute of the day of each step. season: steps of a day, for `at`. dates:
+        datetime64[D] (M,), by the clock of a zone; None: all days have the same number of steps.
 
         Raises:
             UserError: no step has the clock time.
@@ -62,7 +74,13 @@ class Issue:
                 f"data.issue.every is {self.every}: with data.issue.at it must be whole days of "
                 f"{season} steps"
             )
-        return at[(at >= first) & (at <= last)][::days]
+        if dates is not None:
+            at = at[torch.from_numpy(np.unique(dates[at], return_index=True)[1])]
+        at = at[(at >= first) & (at <= last)]
+        if dates is None or not len(at):
+            return at[::days]
+        passed = (dates[at] - dates[at[0]]).astype(np.int64)
+        return at[torch.from_numpy(passed % days == 0)]
 
 
 def minute_of_day(at: str) -> int:

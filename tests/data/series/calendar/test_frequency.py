@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnnexp.data.series.frequency import Frequency
+from rnnexp.data.series.calendar.frequency import Frequency
 
 
 @pytest.mark.parametrize(
