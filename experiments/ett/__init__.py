@@ -1,0 +1,1 @@
+"""Forecasts of a week of two transformers, beside published ones."""

@@ -1,0 +1,1 @@
+"""Forecasts of a week of electric load, beside published ones."""
