@@ -55,7 +55,7 @@ class HorizonFigures(Figures):
         figures["error_by_step"] = error_by_step(by_step)
         if quantiles is not None:
             by_level = metrics_by_level(quantiles, found["target"], task.levels, unit)
-            figures["calibration"] = calibration(by_level)
+            figures["calibration"] = calibration(by_level, by_step)
         if len(history):
             metric = task.metrics[0].name
             figures["loss"] = loss_curve(
@@ -154,14 +154,25 @@ def _error_by(table: pd.DataFrame, title: str, label: str) -> Figure:
     return figure
 
 
-def calibration(table: pd.DataFrame) -> Figure:
-    """The share of targets at most at each quantile, beside the level: the diagonal is best."""
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    axes = figure.subplots()
+def calibration(by_level: pd.DataFrame, by_step: pd.DataFrame) -> Figure:
+    """The share of targets at most at each quantile, beside the level: the diagonal is best. And
+    the share within the central intervals by step of the horizon: the dotted lines are best."""
+    shares = [int(name[9:]) for name in map(str, by_step) if name.startswith("coverage_")]
+    figure = Figure(figsize=(10 if shares else 5, 4), layout="constrained")
+    axes, *others = np.atleast_1d(figure.subplots(1, 1 + bool(shares)))
     axes.plot([0, 1], [0, 1], ":", color=TARGET, label="nominal")
-    axes.plot(table.index, table["observed"], "o-", color=PREDICTION, label="observed")
+    axes.plot(by_level.index, by_level["observed"], "o-", color=PREDICTION, label="observed")
     axes.set(xlabel="level of the quantile", ylabel="share of the targets at most there")
     axes.set(title="Calibration", xlim=(0, 1), ylim=(0, 1))
     finish(axes)
+    for axes in others:
+        for share, colour in zip(shares, (PREDICTION, SECOND, TARGET), strict=False):
+            label = f"central {share} %"
+            covered = by_step[f"coverage_{share}"]
+            axes.plot(by_step.index, covered, ".-", color=colour, label=label)
+            axes.axhline(share / 100, ls=":", color=colour)
+        axes.set(xlabel="step of the horizon", ylabel="share of the targets inside")
+        axes.set(title="Coverage by step", ylim=(0, 1.02))
+        finish(axes)
     legend_beside(figure)
     return figure

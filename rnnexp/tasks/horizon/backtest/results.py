@@ -123,7 +123,7 @@ class Results:
         quantiles, levels = self._more
         if quantiles is not None:
             by_level = metrics_by_level(quantiles, self._measured[1], levels, self.unit)
-            found["calibration"] = figures.calibration(by_level)
+            found["calibration"] = figures.calibration(by_level, self.by_step())
         for name, one in table.groupby("series", sort=False):
             found[f"forecasts/{file_name(str(name))}"] = figures.fans(one, self.unit, FANS)
         return found
