@@ -1,0 +1,1 @@
+"""Tomorrow's electric load, hour by hour."""
