@@ -14,6 +14,7 @@ from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.runs.build import build_data
 from rnnexp.tasks.forecasting.baselines import lagged
+from rnnexp.tasks.horizon.backtest.plan import fold_of
 from rnnexp.tasks.horizon.baselines import earlier
 from tests.support.shrink import QUIET, TINY
 
@@ -205,3 +206,12 @@ def test_mistakes_name_the_local_time(
     write(table[rows] if rows.step else pd.concat([table[:1], table[301:]]))
     assert main(["train", *CSV, *ZONE, *HORIZON, "data.chunking.length=40"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_refits_count_days_of_the_clock(here: Path) -> None:
+    source = source_of(*ZONE)
+    time = source.series[0].time
+    tens = time[source.clock.local(time).astype("datetime64[h]").astype(int) % 24 == 10][-6:]
+    number, begins = fold_of(tens, 24, source)
+    assert number.tolist() == list(range(6))
+    assert begins.tolist() == tens.tolist()
