@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from rnnexp.config import compose
 from tests.support.load_files import write_load_files
 from tests.support.name_files import write_name_files
-from tests.support.public_series import write_gefcom2014
+from tests.support.public_series import write_ett, write_gefcom2014
 from tests.support.review_files import write_review_files, write_vectors
 
 HERE = ["trainer.accelerator=cpu", "determinism.threads=1", "callbacks.progress_bar=null"]
@@ -64,8 +64,16 @@ SMALL = {
         ["data.last_rows=600", "data.horizon=24", "data.test_windows=3", "data.batch_size=8"],
         lambda data: write_gefcom2014(data / "gefcom2014"),
     ),
+    "ETT": Small(
+        [
+            *("data.look_back=48", "data.horizon=24", "data.test_windows=3", "data.batch_size=8"),
+            "trainer.limit_train_batches=20",
+        ],
+        lambda data: write_ett(data / "ett"),
+    ),
     "PowerLoad": Small(
         [
+            "data.issue.at=null",
             *("data.root=data/power_load", "data.batch_size=16", *WINDOWS),
             "trainer.limit_train_batches=20",
         ],

@@ -85,7 +85,10 @@ class HorizonData(SeriesData):
         source = self.source
         window, stride = source.look_back + source.issue.lead + source.horizon, source.stride
         places = torch.cat(
-            [torch.arange(a, b - window - stride + 2, stride) for a, b in source.training_spans()]
+            [
+                torch.arange(a, max(a, b - window - stride + 2), stride)
+                for a, b in source.training_spans()
+            ]
         )
         draw = generator(source.seed, "window offsets", epoch)
         return places + torch.randint(stride, places.shape, generator=draw)

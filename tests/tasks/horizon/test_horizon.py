@@ -23,6 +23,7 @@ Capture = pytest.CaptureFixture[str]
 
 HORIZON = ["task=horizon", "data.look_back=48", "data.horizon=24", "data.batch_size=8"]
 HORIZON += ["data.test_windows=3", "data.validation_windows=2", *TINY]
+LONG = ["data.horizon=650", "data.test_windows=null"]
 
 
 @pytest.fixture
@@ -167,6 +168,7 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
     [
         (["data.horizon=0"], "data.horizon is 0: it must be at least 1"),
         (["data.horizon=400"], "too few for windows"),
+        ([*LONG, "data.validation_windows=null"], "lower one of them"),
         (["data.known=[prize]"], "shop.csv: there is no column 'prize'; did you mean price?"),
         (["data.known=[sold]"], "data.known: 'sold' is the column to predict"),
         (["task.quantiles=[0.5,0.1]"], "task.quantiles is [0.5, 0.1]: the levels must ascend"),
