@@ -24,6 +24,7 @@ from rnnexp.tasks.horizon.ahead import (
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.forecasts import HorizonForecasts
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
+from rnnexp.tasks.horizon.networks.quantiles import point_of
 from rnnexp.tasks.horizon.windows import seasonal_scales
 from rnnexp.tasks.new_series import how_read
 
@@ -98,17 +99,16 @@ def _forecast(
         encoded = source.conditioning.encode(calendar.unsqueeze(0))
         ahead = torch.from_numpy(known).unsqueeze(0)
         outputs = network(values, encoded, ahead, first, **masks)
-        quantiles = network.predict(outputs, values, first)[0].numpy()  # (H, Q)
+        quantiles = network.predict(outputs, values, first)[0]  # (H, Q)
     levels = network.levels
-    point = quantiles[:, levels.index(0.5) if levels else 0]
     table = {
         "series": [series.name] * horizon,
         "issue_time": source.clock.text(np.repeat(time[:1], horizon)),
         "step": np.arange(1, horizon + 1),
         "timestamp": source.clock.text(time[-horizon:]),
-        "prediction": point,
+        "prediction": point_of(quantiles, levels).numpy(),
     }
-    return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i] for i, x in enumerate(levels)})
+    return pd.DataFrame(table | {f"q{x:g}": quantiles[:, i].numpy() for i, x in enumerate(levels)})
 
 
 def _mask(series: Series, known: np.ndarray, source: SeriesSource) -> torch.Tensor:

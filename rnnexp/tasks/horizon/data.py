@@ -118,11 +118,12 @@ class HorizonData(SeriesData):
             first = split.validation if span == "test" else split.train
             end = int(one.row_step[last]) if last < len(one.row_step) else len(one.time)
             begin = int(one.row_step[first]) if first < len(one.row_step) else end
-            steps = torch.arange(firsts[number], firsts[number + 1])
-            minutes = source.store.calendar_at(steps)[:, 0]
-            dates = None
-            if source.clock.of_instants:
-                dates = source.clock.local(source.store.times(steps)).astype("datetime64[D]")
+            minutes = dates = None
+            if issue.at is not None:
+                steps = torch.arange(firsts[number], firsts[number + 1])
+                minutes = source.store.calendar_at(steps)[:, 0]
+                if source.clock.of_instants:
+                    dates = source.clock.local(source.store.times(steps)).astype("datetime64[D]")
             issued = issue.steps(minutes, begin, end, horizon, day, dates)
             found.append(issued[issued >= source.look_back])
         return found
@@ -202,8 +203,10 @@ class HorizonData(SeriesData):
         )
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
-        has_windows = self.source.validates and len(self.windows("validation"))
-        return self.evaluation_loader(self.windows("validation")) if has_windows else []
+        if not self.source.validates:
+            return []
+        windows = self.windows("validation")
+        return self.evaluation_loader(windows) if len(windows) else []
 
     def test_dataloader(self) -> BatchLoader:
         return self.evaluation_loader(self.windows("test"))

@@ -13,6 +13,7 @@ from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.horizon.baselines import SEASONS, ahead, history, targets, within_a_day
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.metrics import described, horizon_metrics
+from rnnexp.tasks.horizon.networks.quantiles import point_of
 from rnnexp.tasks.horizon.windows import HorizonWindows
 
 MOST_WINDOWS = 100  # each is fitted anew, on all that lies before it
@@ -71,7 +72,7 @@ def statistical_baselines(
 def _metrics(
     data: HorizonData, windows: HorizonWindows, found: Tensor, levels: Sequence[float]
 ) -> dict[str, float]:
-    point = found[..., list(levels).index(0.5) if levels else 0]
+    point = point_of(found, levels)
     target, scale, unit = targets(data, windows), windows.scale, data.source.unit
     return horizon_metrics(point, target, scale, unit, found if levels else None, levels)
 

@@ -26,7 +26,7 @@ from rnnexp.tasks.horizon.metrics import (
     metrics_by_level,
 )
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
-from rnnexp.tasks.horizon.networks.quantiles import checked_levels
+from rnnexp.tasks.horizon.networks.quantiles import checked_levels, point_of
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
 from rnnexp.tasks.horizon.trees import lightgbm_baselines
@@ -113,7 +113,8 @@ class Horizon(Task):
             unit = self.network.seasonal.cpu()[series]
             margins = margins_of(quantiles, target, unit, self.levels)
             self.network.margins.copy_(margins)
-        metrics = horizon_metrics(self._point(quantiles), target, scale, *self._more(quantiles))
+        point = point_of(quantiles, self.levels)
+        metrics = horizon_metrics(point, target, scale, *self._more(quantiles))
         self.report_metrics("val", metrics, shown=self.metrics[0].name)
 
     def test_step(self, batch: HorizonBatch, batch_index: int) -> None:
@@ -122,7 +123,7 @@ class Horizon(Task):
 
     def on_test_epoch_end(self) -> None:
         quantiles, target, scale, series = self._collected()
-        point = self._point(quantiles)
+        point = point_of(quantiles, self.levels)
         self.predictions = {"prediction": point, "target": target}
         if self.levels:
             self.predictions["quantiles"] = quantiles
@@ -142,9 +143,6 @@ class Horizon(Task):
         collected = tuple(torch.cat(parts).cpu() for parts in zip(*self._evaluated, strict=True))
         self._evaluated.clear()
         return collected
-
-    def _point(self, quantiles: Tensor) -> Tensor:
-        return quantiles[..., self.levels.index(0.5) if self.levels else 0]
 
     def _more(self, quantiles: Tensor) -> tuple[str, Tensor | None, tuple[float, ...]]:
         return self.spec.unit, quantiles if self.levels else None, self.levels

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from rnnexp.errors import UserError
 
-A_DAY = 1440  # minutes
-
 
 @dataclass(frozen=True)
 class Issue:
@@ -42,7 +40,7 @@ class Issue:
 
     def steps(
         self,
-        minutes: Tensor,
+        minutes: Tensor | None,
         begin: int,
         end: int,
         horizon: int,
@@ -52,8 +50,9 @@ class Issue:
         """The steps of a series at which forecasts are issued, ascending: (n,) int64. All that they
         predict lies in [begin, end).
 
-        minutes: (M,), the minute of the day of each step. season: steps of a day, for `at`. dates:
-        datetime64[D] (M,), by the clock of a zone; None: all days have the same number of steps.
+        minutes: (M,), the minute of the day of each step, needed with `at` alone. season: steps of
+        a day, for `at`. dates: datetime64[D] (M,), by the clock of a zone; None: all days have the
+        same number of steps.
 
         Raises:
             UserError: no step has the clock time.
@@ -62,6 +61,7 @@ class Issue:
         if self.at is None:
             count = max(last - first, -1) // (self.every or horizon) + 1
             return last - (self.every or horizon) * torch.arange(count - 1, -1, -1)
+        assert minutes is not None
         at = torch.from_numpy(np.flatnonzero(minutes.numpy() == minute_of_day(self.at)))
         if not len(at):
             raise UserError(

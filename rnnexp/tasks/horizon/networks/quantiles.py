@@ -27,6 +27,11 @@ def checked_levels(quantiles: Sequence[float]) -> tuple[float, ...]:
     return levels
 
 
+def point_of(quantiles: Tensor, levels: Sequence[float]) -> Tensor:
+    """The point forecast of quantiles (..., Q): the median, or without levels the only output."""
+    return quantiles[..., list(levels).index(0.5) if levels else 0]
+
+
 def ordered(outputs: Tensor, levels: Sequence[float]) -> Tensor:
     """Outputs (..., Q) as quantiles that do not cross; without levels as they are.
 
