@@ -48,6 +48,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--refit", metavar="TIME", help="train again after this time, e.g. 30D (never)"
     )
+    for name, what in (("lightgbm", "gradient-boosted trees"), ("statsforecast", "MSTL, AutoETS")):
+        parser.add_argument(
+            f"--{name}",
+            dest="libraries",
+            action="append_const",
+            const=name,
+            default=[],
+            help=f"{what} as baselines too (those of the run)",
+        )
     parser.add_argument(
         "--output", metavar="FOLDER", type=Path, help="(outputs/backtests/NAME/DATE_TIME)"
     )
@@ -60,19 +69,25 @@ def main(argv: list[str]) -> int:
 
     asked = Asked(options.horizon, options.every, options.at, options.lead, options.refit)
     with enough_memory():
-        return backtest(options.folder, asked, options.output, options.overrides)
+        return backtest(options.folder, asked, options.output, options.overrides, options.libraries)
 
 
 def backtest(
-    folder: Path, asked: Asked, output: Path | None = None, overrides: Sequence[str] = ()
+    folder: Path,
+    asked: Asked,
+    output: Path | None = None,
+    overrides: Sequence[str] = (),
+    libraries: Sequence[str] = (),
 ) -> int:
     """Back-test a run, write the result to a folder, and return the exit code 0.
 
-    output: None: a new folder. overrides: where the data are now.
+    output: None: a new folder. overrides: where the data are now. libraries: whose baselines are
+    computed too, beside those that the run asked for.
 
     Raises:
         UserError: the run is not a completed one of the task `horizon`, its data are missing or
-            have changed, what is asked for cannot be had, or the output holds something else.
+            have changed, what is asked for cannot be had, a library is missing, or the output holds
+            something else.
         CannotRerun: the run of a fold cannot go on.
         RunFailed: the training of a fold cannot continue.
     """
@@ -96,6 +111,7 @@ def backtest(
     for name in edited_files(folder):
         console.show(f"edited        {name} is not as the run wrote it")
     config = on_one_device(resolve(without_missing_gpu(trained)))
+    config = override(config, [f"task.{name}=true" for name in libraries])
     set_up_process(config)
     data: Any = data_module(config)
     settings = asked.in_steps(data.source)
@@ -110,7 +126,7 @@ def backtest(
     _show_plan(planned, data)
 
     content = {
-        "asked": vars(asked),
+        "asked": vars(asked) | {"libraries": libraries},
         **described(planned, data.source.clock),
         "run": {
             "folder": str(folder.resolve()),
@@ -128,7 +144,7 @@ def backtest(
             task, parts = _predict(record, planned, data, folder, run, trained, config)
             _write(record, task, parts, planned, data)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into SystemExit
-            console.show_line(f"go on        {_again(folder, asked, place, overrides)}")
+            console.show_line(f"go on        {_again(folder, asked, libraries, place, overrides)}")
             raise KeyboardInterrupt from stop
         record.save(seconds=round(time.perf_counter() - began, 3))
         record.completed()
@@ -253,7 +269,9 @@ def _write(
     record.metrics({f"backtest/{name}": value for name, value in own.items()} | others)
 
 
-def _again(folder: Path, asked: Asked, place: Path, overrides: Sequence[str]) -> str:
+def _again(
+    folder: Path, asked: Asked, libraries: Sequence[str], place: Path, overrides: Sequence[str]
+) -> str:
     """What to type to go on."""
     from rnnexp.runs.experiment import to_type
 
@@ -263,4 +281,5 @@ def _again(folder: Path, asked: Asked, place: Path, overrides: Sequence[str]) ->
         if value is not None
         for word in (f"--{name}", value)
     ]
+    given += [f"--{name}" for name in libraries]
     return to_type("backtest", folder, *given, "--output", console.from_here(place), *overrides)

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import rnnexp
 from rnnexp.cli import main
 from rnnexp.runs.backtests import folds
+from rnnexp.tasks.horizon import trees
 from rnnexp.tasks.horizon.backtest.results import Results
+from rnnexp.tasks.horizon.baselines import targets
+from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.windows import HorizonWindows
 from tests.support.runs import Kept
 from tests.support.shrink import QUIET, TINY
 
@@ -119,6 +124,19 @@ def test_a_part_of_the_horizon_and_what_is_written(here: Path) -> None:
     assert record["steps"] == {"horizon": 24, "lead": 14, "at": "10:00", "every": None} | {
         "refit": None
     }
+
+
+def test_trees_forecast_the_same_steps(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lightgbm", reason="pip install rnnexp[lightgbm]")
+
+    def perfect(data: HorizonData, windows: HorizonWindows) -> torch.Tensor:
+        return targets(data, windows) + 1
+
+    monkeypatch.setattr(trees, "lightgbm_forecasts", perfect)
+    found = outcome(*DAY_AHEAD, "--lightgbm")
+    assert found["baseline/lightgbm/mae"] == pytest.approx(1)
+    asked = json.loads(Path("out/backtest.json").read_text())["asked"]
+    assert asked["libraries"] == ["lightgbm"]
 
 
 def test_figures(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from rnnexp.errors import UserError
 from rnnexp.tasks.baseline_cache import BaselineCache
-from rnnexp.tasks.horizon.baselines import SEASONS, ahead, history, targets, within_a_day
+from rnnexp.tasks.horizon.baselines import SEASONS, ahead, history, pooled_metrics, within_a_day
 from rnnexp.tasks.horizon.data import HorizonData
-from rnnexp.tasks.horizon.metrics import described, horizon_metrics
+from rnnexp.tasks.horizon.metrics import described
 from rnnexp.tasks.horizon.networks.quantiles import point_of
 from rnnexp.tasks.horizon.windows import HorizonWindows
 
@@ -72,9 +72,8 @@ def statistical_baselines(
 def _metrics(
     data: HorizonData, windows: HorizonWindows, found: Tensor, levels: Sequence[float]
 ) -> dict[str, float]:
-    point = point_of(found, levels)
-    target, scale, unit = targets(data, windows), windows.scale, data.source.unit
-    return horizon_metrics(point, target, scale, unit, found if levels else None, levels)
+    more = (found, levels) if levels else ()
+    return pooled_metrics(data, windows, point_of(found, levels), *more)
 
 
 def statistical_forecasts(

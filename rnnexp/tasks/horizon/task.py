@@ -162,7 +162,16 @@ class Horizon(Task):
     def extra_baselines(
         self, data: HorizonData, cache: BaselineCache
     ) -> dict[str, dict[str, float]]:
-        windows = data.windows("test")
+        return self.asked_baselines(data, data.windows("test"), cache)
+
+    def asked_baselines(
+        self, data: HorizonData, windows: HorizonWindows, cache: BaselineCache
+    ) -> dict[str, dict[str, float]]:
+        """The baselines that the config asks for, on some windows.
+
+        Raises:
+            UserError: there are too many windows for statsforecast.
+        """
         found = lightgbm_baselines(data, windows, cache) if self.lightgbm else {}
         if self.statsforecast:
             found |= statistical_baselines(data, windows, self.levels, cache)
