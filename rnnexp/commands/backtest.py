@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
             action="append_const",
             const=name,
             default=[],
-            help=f"{what} as baselines too (those of the run)",
+            help=f"{what} as baselines too",
         )
     parser.add_argument(
         "--output", metavar="FOLDER", type=Path, help="(outputs/backtests/NAME/DATE_TIME)"
@@ -82,7 +82,7 @@ def backtest(
     """Back-test a run, write the result to a folder, and return the exit code 0.
 
     output: None: a new folder. overrides: where the data are now. libraries: whose baselines are
-    computed too, beside those that the run asked for.
+    computed too.
 
     Raises:
         UserError: the run is not a completed one of the task `horizon`, its data are missing or
@@ -105,13 +105,13 @@ def backtest(
     )
     from rnnexp.tasks.horizon.backtest.plan import plan
     from rnnexp.tasks.horizon.backtest.results import described
+    from rnnexp.tasks.horizon.task import require
 
     check_only_locations(overrides, "backtest")
     run, trained = _completed_run(folder, overrides)
     for name in edited_files(folder):
         console.show(f"edited        {name} is not as the run wrote it")
     config = on_one_device(resolve(without_missing_gpu(trained)))
-    config = override(config, [f"task.{name}=true" for name in libraries])
     set_up_process(config)
     data: Any = data_module(config)
     settings = asked.in_steps(data.source)
@@ -123,6 +123,7 @@ def backtest(
     facts = data.facts()
     check_same_data(run, facts, config)
     planned = plan(settings, data)
+    require(libraries, len(planned.windows))
     _show_plan(planned, data)
 
     content = {
@@ -142,7 +143,7 @@ def backtest(
     with recording_backtest(place, content) as record:
         try:
             task, parts = _predict(record, planned, data, folder, run, trained, config)
-            _write(record, task, parts, planned, data)
+            _write(record, task, parts, planned, data, libraries)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into SystemExit
             console.show_line(f"go on        {_again(folder, asked, libraries, place, overrides)}")
             raise KeyboardInterrupt from stop
@@ -245,6 +246,7 @@ def _write(
     parts: list[dict[str, Tensor]],
     planned: Plan,
     data: HorizonData,
+    libraries: Sequence[str],
 ) -> None:
     """Write and show the results."""
     from rnnexp.runs.results import beaten, metrics_table
@@ -255,7 +257,7 @@ def _write(
     results = Results(task, data, planned)
     own = results.metrics()
     with console.working("computing the baselines on the same windows"):
-        others = baselines(task, data, planned.windows, BaselineCache(console.show))
+        others = baselines(task, data, planned.windows, BaselineCache(console.show), libraries)
     title = f"Back-test: {len(data.spec.series)} series, {len(planned.windows):,} forecasts"
     label = f"{len(planned.folds)} networks" if planned.settings.refit else "the run's network"
     console.show(metrics_table(title, label, task, own, others))

@@ -31,15 +31,15 @@ def require_statsforecast(windows: int) -> None:
     except ModuleNotFoundError as error:
         raise UserError(
             "statsforecast is not installed: pip install 'rnnexp[statsforecast]', or leave out "
-            "task.statsforecast"
+            "task.statsforecast (--statsforecast of a back-test)"
         ) from error
     except (ImportError, OSError) as error:
         raise UserError(f"statsforecast is installed but cannot be loaded: {error}") from error
     if windows > MOST_WINDOWS:
         raise UserError(
-            f"task.statsforecast fits its models anew for each of the {windows:,} windows, and at "
-            f"most {MOST_WINDOWS} are allowed: lower data.test_windows, the number of them in each "
-            "series, or leave out task.statsforecast"
+            f"statsforecast fits its models anew for each of the {windows:,} windows, and at most "
+            f"{MOST_WINDOWS} are allowed: lower data.test_windows, the number of them in each "
+            "series (raise --every of a back-test), or leave out task.statsforecast"
         )
 
 

@@ -70,11 +70,9 @@ class Horizon(Task):
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
         self.levels, self.conformal = checked_levels(quantiles), conformal
-        self.lightgbm, self.statsforecast = lightgbm, statsforecast
-        if lightgbm:
-            require_lightgbm()  # before the training
-        if statsforecast:
-            require_statsforecast(spec.tested)
+        asked = {"lightgbm": lightgbm, "statsforecast": statsforecast}
+        self.libraries = [name for name in asked if asked[name]]
+        require(self.libraries, spec.tested)  # before the training
         self._evaluated: list[tuple[Tensor, ...]] = []
 
     def on_fit_start(self) -> None:
@@ -162,18 +160,22 @@ class Horizon(Task):
     def extra_baselines(
         self, data: HorizonData, cache: BaselineCache
     ) -> dict[str, dict[str, float]]:
-        return self.asked_baselines(data, data.windows("test"), cache)
+        return self.baselines_by(self.libraries, data, data.windows("test"), cache)
 
-    def asked_baselines(
-        self, data: HorizonData, windows: HorizonWindows, cache: BaselineCache
+    def baselines_by(
+        self,
+        libraries: Sequence[str],
+        data: HorizonData,
+        windows: HorizonWindows,
+        cache: BaselineCache,
     ) -> dict[str, dict[str, float]]:
-        """The baselines that the config asks for, on some windows.
+        """The baselines of some libraries on some windows: name -> metric -> value.
 
         Raises:
-            UserError: there are too many windows for statsforecast.
+            UserError: as for `require`.
         """
-        found = lightgbm_baselines(data, windows, cache) if self.lightgbm else {}
-        if self.statsforecast:
+        found = lightgbm_baselines(data, windows, cache) if "lightgbm" in libraries else {}
+        if "statsforecast" in libraries:
             found |= statistical_baselines(data, windows, self.levels, cache)
         return found
 
@@ -230,6 +232,18 @@ class Horizon(Task):
             table[f"q{level:g}"] = self.predictions["quantiles"][..., place].numpy().ravel()
         table["scale"] = np.repeat(windows.scale[:count].numpy(), horizon)
         return pd.DataFrame(table)
+
+
+def require(libraries: Sequence[str], windows: int) -> None:
+    """Check that the baselines of some libraries can be computed on so many windows.
+
+    Raises:
+        UserError: a library is not installed, or there are too many windows for statsforecast.
+    """
+    if "lightgbm" in libraries:
+        require_lightgbm()
+    if "statsforecast" in libraries:
+        require_statsforecast(windows)
 
 
 def _forks(batch: HorizonBatch) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -154,13 +155,16 @@ def described(plan: Plan, clock: Clock) -> dict[str, Any]:
 
 
 def baselines(
-    task: Horizon, data: HorizonData, windows: HorizonWindows, cache: BaselineCache
+    task: Horizon,
+    data: HorizonData,
+    windows: HorizonWindows,
+    cache: BaselineCache,
+    libraries: Sequence[str] = (),
 ) -> dict[str, float]:
     """The metrics of the baselines on some windows: `baseline/naive/mase` -> value. They are fitted
     once, on the training span of the run.
 
-    Raises:
-        UserError: there are too many windows for statsforecast.
+    libraries: whose baselines are computed too.
     """
     names = [metric.name for metric in task.baseline_metrics]
     with threadpool_limits(torch.get_num_threads()):
@@ -171,7 +175,7 @@ def baselines(
         # Nobody knows what the baselines on the data of a class of the user's own depend on.
         is_ours = type(data) is HorizonData
         found = cache.get(data.identity(windows), names, compute) if is_ours else compute()
-        found = found | task.asked_baselines(data, windows, cache)
+        found = found | task.baselines_by(libraries, data, windows, cache)
     return {
         f"baseline/{name}/{metric}": value
         for name, metrics in found.items()
