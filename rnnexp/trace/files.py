@@ -39,6 +39,8 @@ def write_below(folder: Path, figure: Figure, name: str) -> list[Path]:
         place.mkdir(exist_ok=True)
     except OSError as error:
         raise _unwritable(place, error) from error
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, for all files
     for path in paths:
         write(path, figure)
     with SummaryWriter(str(place)) as events:

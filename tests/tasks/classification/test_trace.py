@@ -19,7 +19,8 @@ from rnnexp.tasks.classification.task import Classification
 from rnnexp.tasks.classification.trace import contributions, trace
 from tests.support.toy_documents import ToyDocuments, document, fed
 
-WORDS = "the zip is not elegant but it broke at once".split()
+WORDS = ["the", "zip", "is", "not", "elegant", "but", "it", "broke", "at", "once"]
+EMBEDDED = partial(Embeddings, dimension=6)
 READOUTS: dict[str, Any] = {
     "last_hidden": partial(LastHidden, before="relu"),
     "pooled": partial(Pooled, pooling=["mean", "max", "last"]),
@@ -41,10 +42,10 @@ def data() -> Any:
 def network(
     spec: Any,
     readout: str = "last_hidden",
-    representation: Any = partial(Embeddings, dimension=6),
+    representation: Any = EMBEDDED,
     cell: Any = GRU,
     **settings: Any,
-) -> Classifier:
+) -> Any:
     torch.manual_seed(3)
     recurrence = partial(CellRecurrence, cell)
     found = Classifier(
@@ -76,7 +77,7 @@ def test_contributions_of_one_hot_words(data: Any, representation: Any, readout:
     own = network(data.spec, readout, partial(OneHotTokens), LSTM)
     rows = [data.source.vocabulary.number[word] for word in WORDS]  # each word occurs once
     log_p = own(torch.tensor([rows]), None)[0]
-    weights: list[Any] = [own.recurrence.layers[0].input_weight]  # type: ignore[index]
+    weights: list[Any] = [own.recurrence.layers[0].input_weight]
     if readout == "last_input":
         weights.append(own.readout.input_weight)
     gradients = torch.autograd.grad(log_p[0] - log_p[1], weights)
@@ -105,10 +106,10 @@ def test_contributions_of_embedded_words(data: Any, bidirectional: bool) -> None
 
 def test_contributions_to_a_linear_network_add_up_to_the_logit(data: Any) -> None:
     own = network(data.spec, cell=Linear)
-    own.readout.before = torch.nn.Identity()  # type: ignore[assignment]
+    own.readout.before = torch.nn.Identity()
     with torch.no_grad():
-        own.recurrence.layers[0].bias.zero_()  # type: ignore[index,union-attr]
-        own.readout.linear.bias.zero_()  # type: ignore[union-attr]
+        own.recurrence.layers[0].bias.zero_()
+        own.readout.linear.bias.zero_()
     found = trace(own, data, "it broke at once it broke")
     assert found.contributions is not None
     p = found.curves["p(good)"][-1]
@@ -124,7 +125,7 @@ def test_of_many_classes_the_likeliest_are_shown_and_the_rest_is_the_other_side(
     found = trace(own, toy, "two three six")
     probability = classify(own, toy, ["two three six"]).probability[0]
     label = int(probability.argmax())
-    assert list(found.curves)[0] == f"p({names[label]})" and len(found.curves) == 4
+    assert next(iter(found.curves)) == f"p({names[label]})" and len(found.curves) == 4
     assert found.even is None and found.sides == (names[label], "other classes")
     rows = [toy.source.vocabulary.number[word] for word in ("two", "three", "six")]
     log_p = own(torch.tensor([rows]), None)[0]
@@ -132,7 +133,7 @@ def test_of_many_classes_the_likeliest_are_shown_and_the_rest_is_the_other_side(
     table: Any = own.representation.learnt
     (gradient,) = torch.autograd.grad(logit, table)
     expected = (gradient * table).sum(1)[rows].detach()
-    np.testing.assert_allclose(found.contributions, expected, rtol=1e-6)  # type: ignore[arg-type]
+    np.testing.assert_allclose(np.asarray(found.contributions), expected, rtol=1e-6)
 
 
 def test_unknown_words_are_marked_and_said(data: Any) -> None:
@@ -178,7 +179,7 @@ def test_layers_are_counted_from_one(data: Any) -> None:
 def test_a_network_without_a_recurrence(data: Any) -> None:
     own = network(data.spec)
     del own.recurrence
-    own.forward = lambda tokens, lengths, extra: torch.zeros(len(tokens), 2)  # type: ignore[assignment]
+    own.forward = lambda tokens, lengths, extra: torch.zeros(len(tokens), 2)
     with pytest.raises(UserError, match="Classifier cannot be traced: it has no `recurrence`"):
         Classification.trace(own, data, "it broke")
 
