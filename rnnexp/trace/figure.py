@@ -17,7 +17,8 @@ COLOURS = (PREDICTION, SECOND, "#009e73", "#cc79a7")  # the last: green and purp
 UNKNOWN = "#999999"
 WIDTH = 9.0, 17.0  # inches, least and most
 PANEL = {"answers": 1.8, "contributions": 2.3, "states": 2.4, "gates": 1.9}  # inches
-TITLE, LONGEST_WORD = 90, 24  # most characters of a line, and of a word below the axes
+TITLE, LONGEST_WORD, LONGEST_LABEL = 90, 24, 28  # most characters of a line, a word, a label
+TITLE_CHARACTER, LEGEND_CHARACTER, HANDLE = 0.085, 0.07, 0.4  # inches wide
 FEW, MANY_TIMES = 16, 26  # words that need not be upright, labels of times
 
 
@@ -169,15 +170,23 @@ def _one(trace: Trace) -> str:
 
 
 def _finish(axes: Axes, title: str) -> None:
-    """The title above the axes on the left, and the legend beside it on the right."""
+    """The title above the axes on the left; the legend beside it on the right, or below it."""
     finish(axes)
     axes.set_axisbelow(True)
-    axes.set_title(no_math(title), loc="left", size="medium")
-    entries = len(axes.get_legend_handles_labels()[0])
+    handles, labels = axes.get_legend_handles_labels()
+    labels = [cut(label, LONGEST_LABEL) if len(labels) > 2 else label for label in labels]
+    wide = TITLE_CHARACTER * len(title)
+    wide += sum(HANDLE + LEGEND_CHARACTER * len(label) for label in labels)
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    beside = wide < 0.85 * figure.get_size_inches()[0]
+    axes.set_title(no_math(title), loc="left", size="medium", pad=None if beside else 20)
     axes.legend(
-        loc="lower right",
-        bbox_to_anchor=(1.0, 1.0),
-        ncols=max(1, entries),
+        handles,
+        labels,
+        loc="lower right" if beside else "lower left",
+        bbox_to_anchor=(float(beside), 1.0),
+        ncols=max(1, len(labels)),
         frameon=False,
         fontsize="small",
         borderaxespad=0.0,

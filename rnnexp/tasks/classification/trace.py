@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from rnnexp.data.text.documents import Document
 from rnnexp.data.text.source import cut
@@ -107,7 +106,8 @@ def contributions(network: Classifier, x: Sequences, label: int) -> np.ndarray:
     if isinstance(x, OneHot):
         size = network.representation.size
         assert isinstance(size, int)
-        values = functional.one_hot(values, size).to(next(network.parameters()).dtype)
+        like = next(network.parameters())
+        values = like.new_zeros(*values.shape, size).scatter_(-1, values.unsqueeze(-1), 1.0)
     inputs = values.detach().clone().requires_grad_()  # (T, 1, I)
     logit = logit_of(network.classify(Features(inputs))[0], label)
     (gradient,) = torch.autograd.grad(logit, inputs)
