@@ -116,8 +116,8 @@ def trace(
             console.show_line(f"figure: {output}")
             continue
         picture, _, place = write_below(folder, figure, name_of(one, layer))
-        console.show_line(f"figure: {picture}, and as .svg")
-        console.show_line(f"in TensorBoard: tensorboard --logdir {place}")
+        console.show_line(f"figure: {picture}, and as .svg; in TensorBoard:")
+        console.show_line(console.command("tensorboard", "--logdir", place))
     return 0
 
 

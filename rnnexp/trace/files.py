@@ -43,8 +43,11 @@ def write_below(folder: Path, figure: Figure, name: str) -> list[Path]:
     figure.set_layout_engine("none")  # laid out once, for all files
     for path in paths:
         write(path, figure)
-    with SummaryWriter(str(place)) as events:
-        events.add_figure(f"trace/{name}", figure, close=False)
+    try:
+        with SummaryWriter(str(place)) as events:
+            events.add_figure(f"trace/{name}", figure, close=False)
+    except OSError as error:
+        raise _unwritable(place, error) from error
     return [*paths, place]
 
 
