@@ -97,10 +97,14 @@ class CellRecurrence(Recurrence):
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
         last = len(self.layers) - 1
-        for number in range(last):
+        return self._layer(last, self.inputs_of(last, x), every_step)
+
+    def inputs_of(self, layer: int, x: Sequences) -> Sequences:
+        """The inputs of a layer, counted from 0: x, or the hidden states of the layer below."""
+        for number in range(layer):
             hidden, _ = self._layer(number, x, every_step=True)
             x = Features(self.dropout(hidden), x.lengths)
-        return self._layer(last, x, every_step)
+        return x
 
     def _layer(self, number: int, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         hidden, state = self._run(self.layers[number], x, every_step)

@@ -20,6 +20,7 @@ from rnnexp.tables import Table
 from rnnexp.tasks.answers import Answers
 from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.metric import NONE_ADDED, Metric
+from rnnexp.tasks.trace import Trace
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -129,6 +130,22 @@ class Task(pl.LightningModule):
             UserError: the task does not support new data, or the input cannot be read.
         """
         raise UserError(f"{cls.__name__} does not predict new data: it does not define `answer`")
+
+    @classmethod
+    def trace(cls, network: Any, data: Any, given: Any, layer: int | None = None) -> Trace:
+        """What a trained network does with one text (str) or file of a series (Path), step after
+        step. A task on series has a further argument, `series`: the name of one of several in the
+        file.
+
+        data: after `restore`. layer: whose states, from 1; None: the top one.
+
+        Raises:
+            UserError: the task cannot be traced, or the input cannot be read.
+        """
+        raise UserError(
+            f"{cls.__name__} cannot be traced: rnnexp trace is for classification and for the next "
+            "value of a series (task=forecasting), and a task of one's own must define `trace`"
+        )
 
     # What all tasks share -----------------------------------------------------------------------
 
