@@ -139,21 +139,21 @@ def literal(key: str, text: str) -> str:
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
-    """Check the classes, arguments and settings in the config of every job, and that its task fits
-    its data.
+    """Check the classes, arguments and settings in the config of every job, and that its task
+    takes its own settings and its data.
 
     Raises:
         UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
             fail in their own folders.
     """
-    from rnnexp.runs.build import check_source  # with all of torch
+    from rnnexp.runs.build import check_task  # with all of torch
     from rnnexp.runs.settings import resolve
 
     mistakes = []
     for job in jobs:
         try:
             check(job.config)
-            check_source(job.config)
+            check_task(job.config)
             resolve(job.config)
         except UserError as error:
             mistakes.append(error)

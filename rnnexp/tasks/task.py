@@ -1,6 +1,6 @@
 """The base class of all tasks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
@@ -105,6 +105,14 @@ class Task(pl.LightningModule):
         """The number of terms of the mean that `batch_loss` is, by which the losses of several
         devices are weighted: what trainer=ddp needs."""
         raise unimplemented(self, "terms(batch), to train on several devices")
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        """Check what the config says of the task, as far as it can be before the data are read.
+
+        Raises:
+            UserError: a setting is wrong.
+        """
 
     @classmethod
     def auto_monitor(cls, data: Any) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """The horizon task: the next H values with quantiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,10 @@ class Horizon(Task):
         if statsforecast:
             require_statsforecast(spec.tested)
         self._evaluated: list[tuple[Tensor, ...]] = []
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        checked_levels(settings.get("quantiles") or ())
 
     def on_fit_start(self) -> None:
         if self.conformal and not self.trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
