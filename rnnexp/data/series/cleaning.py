@@ -20,7 +20,7 @@ from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 
-from rnnexp.data.series.calendar.frequency import Frequency
+from rnnexp.data.series.calendar.frequency import Frequency, Steps
 from rnnexp.data.series.grid import (
     absent_steps,
     check_calendar,
@@ -66,7 +66,7 @@ class Cleaning:
     missing: Literal["drop", "fill", "mask"] = "fill"
     outliers: Literal["keep", "fill"] = "fill"
     near_zero: float = 0.2
-    longest_gap: int = 168
+    longest_gap: Steps = 168
     most_duplicates: float = 1.0
 
     def __post_init__(self) -> None:

@@ -168,9 +168,13 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
     ("settings", "sentence"),
     [
         (["data.horizon=0"], "data.horizon is 0: it must be at least 1"),
+        (["data.horizon=24h"], "data.horizon is '24h', it must be a number of steps of data.freq"),
+        (["data.issue.lead=90min"], "data.issue.lead is '90min', it must be a number of steps"),
+        (["data.issue.every=1D"], "data.issue.every is '1D', it must be a number of steps"),
         (["data.horizon=400"], "too few for windows"),
         ([*LONG, "data.validation_windows=null"], "lower one of them"),
         (["data.known=[prize]"], "shop.csv: there is no column 'prize'; did you mean price?"),
+        (["data.known=price"], "data.known is 'price', it must be a list of str such as [price]"),
         (["data.known=[sold]"], "data.known: 'sold' is the column to predict"),
         (["task.quantiles=[0.5,0.1]"], "task.quantiles is [0.5, 0.1]: the levels must ascend"),
         (["task.quantiles=[0.5,0.5]"], "the levels must ascend"),
