@@ -44,7 +44,7 @@ def task_class(config: DictConfig) -> type[Task]:
 
 
 def check_task(config: DictConfig) -> None:
-    """Check that the task of a config accepts its settings and its source of data. Nothing is built.
+    """Check that the task of a config accepts its settings and source of data. Nothing is built.
 
     Raises:
         UserError: it does not.
