@@ -56,8 +56,8 @@ def tested(config: DictConfig) -> Literal["best", "last"]:
 def beaten(
     what: str, task: Task, metrics: dict[str, float], baselines: dict[str, float]
 ) -> list[str]:
-    """A sentence on the best baseline if it is better by the first metric; and, of those that do not
-    have it, by the first metric that they have. metrics: by their bare names."""
+    """A sentence on the best baseline if it is better by the first metric; and, of those that lack
+    it, by the first metric that they have. metrics: by their bare names."""
     found: list[str] = []
     compared = set(task.ceilings)
     for metric in task.headline:

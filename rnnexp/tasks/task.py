@@ -126,6 +126,11 @@ class Task(pl.LightningModule):
         return {}
 
     @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """The packages that compute `extra_baselines`, by what the config says of the task."""
+        return ()
+
+    @classmethod
     def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:
         """Predict for new texts (str) or files of series (Path) with a trained network.
 

@@ -29,7 +29,7 @@ from rnnexp.tasks.horizon.metrics import (
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, point_of
 from rnnexp.tasks.horizon.spec import HorizonSpec
-from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
+from rnnexp.tasks.horizon.statistical import LIBRARIES, require_statsforecast, statistical_baselines
 from rnnexp.tasks.horizon.trees import lightgbm_baselines
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows
 from rnnexp.tasks.metric import Metric
@@ -163,6 +163,11 @@ class Horizon(Task):
 
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
         return horizon_baselines(data, data.windows("test"))
+
+    @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        trees = ["lightgbm"] if settings.get("lightgbm") else []
+        return [*trees, *(LIBRARIES if settings.get("statsforecast") else ())]
 
     def extra_baselines(
         self, data: HorizonData, cache: BaselineCache
