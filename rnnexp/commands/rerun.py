@@ -51,7 +51,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     """
     # Late: they import torch, and --help does without.
     from rnnexp.commands.shared.verdict import IDENTICAL, show_other_ground, show_verdict
-    from rnnexp.launching.labels import label
+    from rnnexp.launching.labels import label_of_one
     from rnnexp.runs.comparison.repetition import (
         baseline_differences,
         environment_differences,
@@ -80,7 +80,8 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         again = new_folder(changed)
         console.show(f"a new experiment: {folder} with {', '.join(overrides)}")
         choices = recorded.get("choices", {})
-        facts = {"choices": choices, "label": label(choices.get("model"), overrides, changed.seed)}
+        named = label_of_one(choices.get("model"), overrides, changed.seed, changed.name)
+        facts = {"choices": choices, "label": named}
         run(changed, again, changed_from=str(folder), changes=overrides, **facts)
         return IDENTICAL
     if recorded.get("status") != "completed":

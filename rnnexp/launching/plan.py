@@ -22,7 +22,7 @@ from rnnexp.config.compose import (
 )
 from rnnexp.config.messages import first_line
 from rnnexp.errors import UserError
-from rnnexp.launching.labels import label
+from rnnexp.launching.labels import label, label_of_one
 
 # They carry the label of a job, and where its folder is in that of the sweep, to its process.
 JOB_NAME, JOB_FOLDER = "hydra.job.name", "hydra.sweep.subdir"
@@ -110,7 +110,13 @@ def planned_job(
     choices = chosen(whole.hydra.runtime.choices)
     told = [one for one in overrides if one not in fixed]
     own = next((one for one in overrides if one.startswith(f"{JOB_NAME}=")), None)
-    name = whole.hydra.job.name if own else label(choices.get("model"), told, whole.seed)
+    model, seed = choices.get("model"), whole.seed
+    if own:
+        name = whole.hydra.job.name
+    elif number >= 0:
+        name = label(model, told, seed)
+    else:
+        name = label_of_one(model, told, seed, whole.name)
     folder = _folder(whole, name, number) if number >= 0 else ""
     return Job(overrides, without_hydra(whole), choices, name, folder, max(number, 0))
 
