@@ -188,6 +188,7 @@ def _show_plan(planned: Plan, data: HorizonData) -> None:
             f"{planned.left_out:,} more issue time{'s are' if many else ' is'} left out: the "
             f"network predicts {data.source.horizon:,} steps, and the data end before the last one"
         )
+    console.show(*planned.remarks(data.source))
 
 
 def _predict(
