@@ -35,8 +35,9 @@ class Exported:
     """A network as a function of named inputs, all with the batch as their first axis.
 
     kind: classification, forecasting or horizon. output: the name of what it gives. shapes: of the
-    inputs: name -> type and the sizes after the batch; `steps` is a size that may differ. call:
-    the function, (inputs, number of sequences) -> output.
+    inputs: name -> type and the sizes after the batch; `steps` is a size that may differ, and the
+    model does not have an input with a size of 0. call:
+    the function.
     """
 
     kind: str
@@ -89,6 +90,9 @@ def to_onnx(exported: Exported) -> onnx.ModelProto:
     with torch.inference_mode():
         for name, (dtype, shape) in exported.shapes.items():
             numbers = [sizes.steps if size == "steps" else int(size) for size in shape]
+            if 0 in numbers:
+                given[name] = torch.zeros(sizes.batch, *numbers, dtype=dtype)
+                continue
             given[name] = recorder.stand_in(name, sizes.batch, *numbers, dtype=dtype)
             infos.append(value_info(name, onnx_type(dtype), ["batch", *shape]))
             if not taken or ("steps" in shape and "steps" not in taken):

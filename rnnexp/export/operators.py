@@ -138,7 +138,7 @@ def transpose(r: Recorder, out: Tensor, x: Tensor, a: int = 0, b: int = 1) -> st
 
 
 def cat(r: Recorder, out: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:
-    return r.graph.add("Concat", *(cast(r, one, out.dtype) for one in parts), axis=dim)
+    return r.graph.add("Concat", *(cast(r, one, out.dtype) for one in parts if one.numel()), axis=dim)
 
 
 def stack(r: Recorder, out: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:
@@ -282,9 +282,10 @@ def arange(r: Recorder, out: Tensor, *ends: int, **_: Any) -> str:
 
 def filled(r: Recorder, out: Tensor, *_: Any, **__: Any) -> str:
     """A tensor of one value throughout, or without a value (`empty`)."""
-    with r.paused():
-        value = out.reshape(-1)[:1].numpy() if out.numel() else np.zeros(1, onnx_type(out.dtype))
-    return r.graph.add("Expand", r.graph.constant(value.copy()), r.shape(out.shape))
+    value = out.reshape(-1)[:1].numpy().copy()
+    size = out.dtype == torch.int64 and int(value[0]) in r.sizes.known
+    filling = r.size(int(value[0])) if size else r.graph.constant(value)
+    return r.graph.add("Expand", filling, r.shape(out.shape))
 
 
 OPERATORS: dict[str, Operator] = {

@@ -118,6 +118,8 @@ class Recorder(TorchDispatchMode):
             if func.__name__.startswith("_local_scalar_dense"):
                 raise UserError(NOT_EXPORTED.format("a decision that depends on the inputs"))
             return result
+        if not any(one.numel() for one in outputs):
+            return result  # no columns of a kind; onnxruntime can crash on such tensors
         operator = self.operators.get(func.__name__.partition(".")[0])
         if operator is None:
             raise UserError(NOT_EXPORTED.format(f"the operation {func}"))

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rnnexp.errors import UserError
 from rnnexp.export.graph import Graph, value_info
@@ -55,9 +56,19 @@ def _cells(r: Recorder):  # type: ignore[no-untyped-def]
             return _operator(r, "GRU", own.U, own.recurrent_bias, own, x)
         if type(own) is LSTM:
             return _operator(r, "LSTM", own.U, torch.zeros_like(own.bias), own, x)
-        return _scan(r, own, x)
+        if x.steps != r.sizes.steps - 1:
+            return _scan(r, own, x)
+        # A readout omits the last step of a sequence, and perhaps none is left. Scan needs one.
+        hidden, state = _scan(r, own, _with_a_step_of_padding(x))
+        return hidden[:-1], state
 
     return run
+
+
+def _with_a_step_of_padding(x: Sequences) -> Sequences:
+    after = (0, 0) * (x.values.dim() - 1) + (0, 1)  # functional.pad begins with the last axis
+    lengths = torch.full((x.batch,), x.steps) if x.lengths is None else x.lengths
+    return replace(x, values=functional.pad(x.values, after), lengths=lengths)
 
 
 def _operator(
