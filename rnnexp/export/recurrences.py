@@ -3,7 +3,7 @@ else the operator Scan over what the cell's own equations were recorded as."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import cast
@@ -24,6 +24,9 @@ from rnnexp.nn.representations import Features, Sequences
 # The gates of ONNX as places among those of torch (and of our cells): z r h of r z h; i o f c of
 # i f g o. https://onnx.ai/onnx/operators/onnx__GRU.html, onnx__LSTM.html
 ORDER = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
+
+
+Run = Callable[[nn.Module, Sequences, bool], tuple[Tensor, State]]
 
 
 @contextmanager
@@ -49,18 +52,19 @@ def recorded(network: nn.Module, recorder: Recorder) -> Iterator[None]:
 # Cells of ours ----------------------------------------------------------------------------------
 
 
-def _cells(r: Recorder):  # type: ignore[no-untyped-def]
+def _cells(r: Recorder) -> Run:
     def run(cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
+        if x.steps == r.sizes.steps - 1:
+            # A readout omits the last step of a sequence, and perhaps none is left, which
+            # onnxruntime does not take.
+            hidden, state = run(cell, _with_a_step_of_padding(x), every_step)
+            return hidden[:-1], state
         own = cast(Cell, cell)
         if type(own) is GRU:
             return _operator(r, "GRU", own.U, own.recurrent_bias, own, x)
         if type(own) is LSTM:
             return _operator(r, "LSTM", own.U, torch.zeros_like(own.bias), own, x)
-        if x.steps != r.sizes.steps - 1:
-            return _scan(r, own, x)
-        # A readout omits the last step of a sequence, and perhaps none is left. Scan needs one.
-        hidden, state = _scan(r, own, _with_a_step_of_padding(x))
-        return hidden[:-1], state
+        return _scan(r, own, x)
 
     return run
 
@@ -125,13 +129,16 @@ def _scan(r: Recorder, cell: Cell, x: Sequences) -> tuple[Tensor, State]:
 # Layers of torch --------------------------------------------------------------------------------
 
 
-def _layers(r: Recorder, recurrence: TorchRecurrence):  # type: ignore[no-untyped-def]
+def _layers(r: Recorder, recurrence: TorchRecurrence) -> Callable[..., tuple[Tensor, State]]:
     layers = recurrence.layers
     kind = {nn.GRU: "GRU", nn.LSTM: "LSTM"}.get(type(layers))  # type: ignore[call-overload]
     if kind is None or layers.proj_size:
         raise UserError(NOT_EXPORTED.format(f"torch's layer {layers}"))
 
     def forward(x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
+        if x.steps == r.sizes.steps - 1:
+            hidden, state = forward(_with_a_step_of_padding(x))
+            return hidden[:-1], state
         values = x.dense()
         for number in range(layers.num_layers):
             parts = []
