@@ -24,6 +24,7 @@ from rnnexp.tasks.forecasting.lecture import LiteralForecaster
 from rnnexp.tasks.forecasting.network import Forecaster
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
+from rnnexp.tasks.horizon.networks.recursive import Recursive
 from rnnexp.tasks.horizon.spec import HorizonSpec
 
 Inputs = Mapping[str, Tensor]
@@ -63,6 +64,11 @@ def exported(network: nn.Module, spec: Spec) -> Exported:
             "a network of the lecture's slides runs step by step in Python and has no ONNX form: "
             "train the fast network with the same equations (another model=..., see docs/lecture.md)"
         )
+    if isinstance(network, Recursive):
+        raise UserError(
+            "a recursive forecast (model/network=horizon_recursive) is not exported: train "
+            "model/network=horizon_direct or horizon_encoder_decoder in its place"
+        )
     if isinstance(network, Classifier) and isinstance(spec, ClassificationSpec):
         return _classifier(network, spec)
     if isinstance(network, Forecaster) and isinstance(spec, ForecastingSpec):
@@ -98,7 +104,7 @@ def to_onnx(exported: Exported) -> onnx.ModelProto:
             if not taken or ("steps" in shape and "steps" not in taken):
                 taken = {"batch": 0} | ({"steps": 1} if "steps" in shape else {})
                 source = name
-        recorder.dims(source, taken)
+        recorder.take_sizes(source, taken)
         with recorded(exported.network, recorder), recorder:
             result = exported.call(given)
         output = recorder.graph.add("Identity", recorder.name(result))

@@ -283,7 +283,7 @@ def arange(r: Recorder, out: Tensor, *ends: int, **_: Any) -> str:
 def filled(r: Recorder, out: Tensor, *_: Any, **__: Any) -> str:
     """A tensor of one value throughout, or without a value (`empty`)."""
     value = out.reshape(-1)[:1].numpy().copy()
-    size = out.dtype == torch.int64 and int(value[0]) in r.sizes.known
+    size = out.dtype == torch.int64 and r.sizes.vary(int(value[0]))
     filling = r.size(int(value[0])) if size else r.graph.constant(value)
     return r.graph.add("Expand", filling, r.shape(out.shape))
 

@@ -22,25 +22,28 @@ from rnnexp.export.graph import Graph
 Operator = Callable[..., str | list[str]]
 
 
+MOST = 2**40  # a larger number is no size
+
+
 class Sizes:
     """The sizes of the example inputs that may differ from call to call: batch B and steps T.
 
-    Both are primes that are no other size of the network, so that a number in a shape tells what it
-    is: B, T, T - 1, or their product.
+    Both are primes that divide no other size of the network, so that a number in a shape tells what
+    it is: T, T - 1, or a multiple of B.
 
-    others: all other sizes, which B and T must not be taken for.
+    others: all other sizes, which B and T must not be taken for. any_steps: whether T may differ.
     """
 
-    def __init__(self, others: Iterable[int], steps: bool) -> None:
-        taken = set(others)
+    def __init__(self, others: Iterable[int], any_steps: bool) -> None:
+        taken = set(others) - {0}
         primes = [n for n in range(101, 2000) if all(n % d for d in range(2, 45))]
-        free = [n for n in primes if not {n - 1, n, n + 1} & taken]
+        free = [n for n in primes if not any(size % n == 0 or size == n - 1 for size in taken)]
         self.batch, self.steps = free[:2]
-        lengths = {self.steps: (1, 0), self.steps - 1: (1, -1)} if steps else {}
-        # number -> (factor of B: 0 or 1, factor of T: 0 or 1, what is added to T)
-        self.known = {self.batch: (1, 0, 0)}
-        self.known |= {n: (0, *how) for n, how in lengths.items()}
-        self.known |= {self.batch * n: (1, *how) for n, how in lengths.items()}
+        self.lengths = (self.steps, self.steps - 1) if any_steps else ()
+
+    def vary(self, number: int) -> bool:
+        """Whether a number of a shape may differ from call to call."""
+        return 0 < number < MOST and (number in self.lengths or number % self.batch == 0)
 
 
 class Recorder(TorchDispatchMode):
@@ -51,7 +54,7 @@ class Recorder(TorchDispatchMode):
         self.graph, self.sizes, self.operators = Graph(), sizes, operators
         self._names: dict[int, tuple[Tensor, str]] = {}  # by id; holding a tensor keeps its id
         self._constants: dict[int, tuple[Tensor, str]] = {}
-        self._dims: dict[int, str] = {}
+        self._sizes: dict[int, str] = {}
         self._paused = False
 
     # Values -------------------------------------------------------------------------------------
@@ -75,34 +78,35 @@ class Recorder(TorchDispatchMode):
             self._constants[id(tensor)] = tensor, found
         return self._constants[id(tensor)][1]
 
-    def dims(self, source: str, axes: dict[str, int]) -> None:
+    def take_sizes(self, source: str, axes: dict[str, int]) -> None:
         """Take B and T from an input. axes: of `batch` and of `steps`, which may be absent."""
         shape = self.graph.add("Shape", source)
-        one = self.graph.integers(1)
-        self._dims[1] = one
-        batch = self.graph.add("Gather", shape, self.graph.integers(axes["batch"]), axis=0)
-        steps = None
-        if "steps" in axes:
-            steps = self.graph.add("Gather", shape, self.graph.integers(axes["steps"]), axis=0)
-        for number, (times_batch, times_steps, more) in self.sizes.known.items():
-            found = batch
-            if times_steps and steps is not None:
-                found = self.graph.add("Add", steps, self.graph.integers(more)) if more else steps
-                found = self.graph.add("Mul", batch, found) if times_batch else found
-            self._dims[number] = found
+        sizes = {
+            name: self.graph.add("Gather", shape, self.graph.integers(axis), axis=0)
+            for name, axis in axes.items()
+        }
+        self._sizes[self.sizes.batch] = sizes["batch"]
+        if "steps" in sizes:
+            steps, minus_one = self.sizes.steps, self.graph.integers(-1)
+            self._sizes[steps] = sizes["steps"]
+            self._sizes[steps - 1] = self.graph.add("Add", sizes["steps"], minus_one)
 
     def size(self, number: int) -> str:
         """A vector of one number of a shape."""
-        if number not in self._dims:
-            self._dims[number] = self.graph.integers(number)
-        return self._dims[number]
+        if number in self._sizes:
+            return self._sizes[number]
+        if self.sizes.vary(number):  # a multiple of B
+            others = self.size(number // self.sizes.batch)
+            return self.graph.add("Mul", self._sizes[self.sizes.batch], others)
+        self._sizes[number] = self.graph.integers(number)
+        return self._sizes[number]
 
     def shape(self, numbers: Iterable[int]) -> str:
         """A shape, as a vector of int64."""
         numbers = list(numbers)
-        if not any(number in self.sizes.known for number in numbers):
+        if not any(map(self.sizes.vary, numbers)):
             return self.graph.integers(*numbers)
-        return self.graph.add("Concat", *(self.size(number) for number in numbers), axis=0)
+        return self.graph.add("Concat", *map(self.size, numbers), axis=0)
 
     # Recording ----------------------------------------------------------------------------------
 
@@ -133,7 +137,7 @@ class Recorder(TorchDispatchMode):
         return any(
             self._depends(one)
             if isinstance(one, (list, tuple))
-            else self.is_recorded(one) or (type(one) is int and one in self.sizes.known)
+            else self.is_recorded(one) or (type(one) is int and self.sizes.vary(one))
             for one in values
         )
 

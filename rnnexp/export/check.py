@@ -1,0 +1,79 @@
+"""Compares an exported network with the one in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from rnnexp.errors import RunFailed
+from rnnexp.export.inputs import Batch
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """inputs: how many. difference: the largest; of log-probabilities, or in units of the scale of
+    a series (of task=forecasting its range, of task=horizon its change over a season)."""
+
+    inputs: int
+    difference: float
+
+
+def compare(path: Path, network: nn.Module, kind: str, batches: Iterable[Batch]) -> Comparison:
+    """Compare the model in a file with a network.
+
+    kind: `Exported.kind`.
+
+    Raises:
+        RunFailed: an output differs by more than TOLERANCE.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    inputs, largest = 0, 0.0
+    for batch in batches:
+        with torch.no_grad():
+            expected, scale = _expected(network, kind, batch)
+        (given,) = session.run(None, {name: batch[name].numpy() for name in names})
+        found = torch.from_numpy(given)
+        inputs += len(expected)
+        if found.shape != expected.shape:
+            raise RunFailed(
+                f"the exported network gives outputs of the shape {tuple(found.shape)}, and that in "
+                f"torch of {tuple(expected.shape)}: nothing was written; please report this"
+            )
+        # Where both are infinite or NaN, as the logarithm of 0, they are the same.
+        same = (found == expected) | (found.isnan() & expected.isnan())
+        difference = torch.where(same, 0, (found - expected).abs() / scale).max()
+        largest = max(largest, float(difference.nan_to_num(torch.inf)))
+    if not largest <= TOLERANCE:
+        raise RunFailed(
+            f"the exported network differs from that in torch by up to {largest:.2g} (of {inputs:,} "
+            f"inputs; at most {TOLERANCE:g} is allowed): nothing was written; please report this"
+        )
+    return Comparison(inputs, largest)
+
+
+def _expected(network: Any, kind: str, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What the network in torch gives, and what a difference is measured in."""
+    masks = {"mask": batch["mask"]} if "mask" in batch else {}
+    if kind == "classification":
+        found = network(batch["tokens"], batch["lengths"], batch.get("extra"))
+        return found, found.abs().clamp(min=1)
+    values, calendar, series = batch["values"], batch["calendar"], batch["series"]
+    if kind == "forecasting":
+        found = network.predict(values, calendar, series, **masks)
+        scale = network.scaling.range[series, 0]
+    else:
+        outputs = network(values, calendar, batch["known"], series, **masks)
+        found = network.predict(outputs, values, series)
+        scale = network.seasonal[series]
+    shape = (-1, *([1] * (found.dim() - 1)))
+    low = network.scaling.minimum[series, 0].view(shape)
+    return found, torch.maximum(scale.view(shape), (found - low).abs())
