@@ -49,9 +49,10 @@ def export(folder: Path) -> int:
         )
     written = write_export(run)
     found = written.comparison
+    left_out = f" ({found.left_out:,} more were left out: see docs/export.md)"
     console.show(
         f"{found.inputs:,} inputs gave the same in onnxruntime as in torch, up to a difference of "
-        f"{found.difference:.1e}",
+        f"{found.difference:.1e}{left_out if found.left_out else ''}",
         f"model.onnx has {written.size:,} bytes; exported in {written.seconds:.1f} s to",
     )
     console.show_line(str(written.folder))
