@@ -127,7 +127,7 @@ def _write_series(
         "value_column": getattr(source, "value_column", None),
         "suffix": "" if isinstance(source, SeriesCsv) else SUFFIX,
     }
-    return _not_read(source)
+    return not_read(source)
 
 
 def spec_static(spec: Any) -> bool:
@@ -146,7 +146,7 @@ def _time_features(conditioning: Conditioning) -> dict[str, Any] | None:
     return None if kind is None else {"kind": kind}
 
 
-def _not_read(source: SeriesSource) -> str | None:
+def not_read(source: SeriesSource) -> str | None:
     """What of the run's files predict.py does not read, as settings; None if it reads them."""
     if type(source) not in (SeriesCsv, PowerLoad, SyntheticLoad):
         return f"files of {type(source).__name__}"

@@ -43,7 +43,8 @@ def main() -> int:
         try:
             rows += predict(session, file)
         except (ValueError, OSError, csv.Error) as error:
-            failed = refuse(f"{file}: {error}") // 2
+            say(f"{file}: {error}")
+            failed = 1
     if rows:
         out = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         out.writeheader()
@@ -51,8 +52,12 @@ def main() -> int:
     return failed
 
 
-def refuse(sentence: str) -> int:
+def say(sentence: str) -> None:
     print(f"predict.py: {sentence}", file=sys.stderr)
+
+
+def refuse(sentence: str) -> int:
+    say(sentence)
     return 2
 
 
@@ -163,6 +168,7 @@ def scaling(name: str, values: np.ndarray) -> dict[str, Any]:
     """The scaling of a series; one that is new is scaled by its own history."""
     found = SCALER["series"].get(name)
     if found is None:
+        say(f"the series {name!r} was not in training: it is scaled by its own history")
         low, extent = values.min(axis=0), np.ptp(values, axis=0)
         change, season = float(np.diff(values[:, 0]).std()), METADATA["season"]
         if extent[0] == 0 or change < np.spacing(np.abs(values[:, 0]).max()):

@@ -73,12 +73,13 @@ def predict(texts: list[str]) -> tuple[np.ndarray, dict[int, str]]:
     number = {word: place for place, word in enumerate(words)}
     ratios = Ratios() if METADATA["ngrams"] else None
     split = tokenizer()
-    faults, encoded = {}, {}
+    faults, encoded, strange = {}, {}, dict[str, None]()
     for row, text in enumerate(texts):
         if any(one == "\0" or "\ud800" <= one <= "\udfff" for one in text):
             faults[row] = "is not UTF-8 text"
             continue
         tokens = split(text)
+        strange |= dict.fromkeys(one for one in tokens if one not in number)
         unknown = METADATA["unknown"]
         skips = unknown is None or METADATA["skip_unknown"]
         kept = [i for i, one in enumerate(tokens) if one in number or not skips]
@@ -98,6 +99,8 @@ def predict(texts: list[str]) -> tuple[np.ndarray, dict[int, str]]:
             ids = [number.get(tokens[i], unknown) for i in kept] or [unknown or 0]
             extra = ratios.of(tokens) if ratios else np.zeros((len(tokens), 0), np.float32)
             encoded[row] = ids, extra[kept] if kept else np.zeros_like(extra[:1])
+    if strange:
+        print(f"predict.py: not in the vocabulary: {', '.join(strange)}", file=sys.stderr)
     probability = np.full((len(texts), len(METADATA["classes"])), np.nan, np.float32)
     rows = sorted(encoded, key=lambda row: len(encoded[row][0]))
     for batch in (rows[i : i + BATCH] for i in range(0, len(rows), BATCH)):
