@@ -51,8 +51,8 @@ def compare(path: Path, network: nn.Module, kind: str, batches: Iterable[Batch])
         found = torch.from_numpy(given)
         if found.shape != expected.shape:
             raise RunFailed(
-                f"the exported network gives outputs of the shape {tuple(found.shape)}, and that in "
-                f"torch of {tuple(expected.shape)}: nothing was written; please report this"
+                f"the exported network gives outputs of the shape {tuple(found.shape)}, and that "
+                f"in torch of {tuple(expected.shape)}: nothing was written; please report this"
             )
         compared = _difference(expected, exact, scale) <= INEXACT
         inputs += int(compared.sum())
@@ -62,8 +62,9 @@ def compare(path: Path, network: nn.Module, kind: str, batches: Iterable[Batch])
         largest = max(largest, float(difference.max()))
     if not largest <= TOLERANCE:
         raise RunFailed(
-            f"the exported network differs from that in torch by up to {largest:.2g} (of {inputs:,} "
-            f"inputs; at most {TOLERANCE:g} is allowed): nothing was written; please report this"
+            f"the exported network differs from that in torch by up to {largest:.2g} (of "
+            f"{inputs:,} inputs; at most {TOLERANCE:g} is allowed): nothing was written; please "
+            "report this"
         )
     if inputs < left_out:
         raise RunFailed(

@@ -93,9 +93,7 @@ def _tokenization(source: DocumentSource) -> object:
 # Series -----------------------------------------------------------------------------------------
 
 
-def _write_series(
-    folder: Path, data: Any, run: LoadedRun, metadata: dict[str, Any]
-) -> str | None:
+def _write_series(folder: Path, data: Any, run: LoadedRun, metadata: dict[str, Any]) -> str | None:
     source, spec, network = data.source, data.spec, run.network
     static = data.standardised(data.scaling["static"]).tolist() if spec_static(spec) else None
     vectors = getattr(network, "vectors", None)

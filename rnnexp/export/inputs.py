@@ -4,6 +4,7 @@ data where they can be read, and random ones of every length."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from rnnexp.errors import UserError
 from rnnexp.export.networks import Exported
 from rnnexp.runs.loading import LoadedRun
 from rnnexp.tasks.classification.data import ClassificationData
+from rnnexp.tasks.classification.spec import ClassificationSpec
 from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.horizon.data import HorizonData
 
@@ -37,7 +39,8 @@ def _complete(run: LoadedRun, exported: Exported, batch: Batch) -> Batch:
     """The batch with the scaling of its series."""
     if "series" not in batch:
         return batch
-    network, series = run.network, batch["series"]
+    network: Any = run.network
+    series = batch["series"]
     scaling: dict[str, Tensor] = {
         name: getattr(network.scaling, name)[series] for name in ("minimum", "range", "change")
     }
@@ -45,7 +48,7 @@ def _complete(run: LoadedRun, exported: Exported, batch: Batch) -> Batch:
         if name in exported.shapes:
             scaling[name] = getattr(network, table)[series]
     if "vector" in exported.shapes:
-        scaling["vector"] = network.vectors.weight.detach()[series]  # type: ignore[union-attr, operator, index]
+        scaling["vector"] = network.vectors.weight.detach()[series]
     return batch | scaling
 
 
@@ -66,7 +69,7 @@ def _of_data(run: LoadedRun) -> Iterator[Batch]:
         yield from _windows(data)
 
 
-def _some(count: int, most: int = OF_DATA) -> Iterator[Tensor]:
+def _some(count: int, most: int) -> Iterator[Tensor]:
     """At most so many of `count` rows, in batches, in an order that mixes lengths."""
     rows = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     return iter(rows[:most].split(BATCH))
@@ -74,7 +77,7 @@ def _some(count: int, most: int = OF_DATA) -> Iterator[Tensor]:
 
 def _texts(data: ClassificationData) -> Iterator[Batch]:
     store = data.source.stores["test"]
-    for rows in _some(len(store)):
+    for rows in _some(len(store), OF_DATA):
         batch = store.batch(rows)
         found = {"tokens": batch.tokens, "lengths": store.lengths[rows]}
         yield found if batch.extra is None else found | {"extra": batch.extra}
@@ -113,17 +116,18 @@ def _random(
         else:
             batch[name] = torch.rand(sizes, generator=draw, dtype=torch.float64).to(dtype)
     if exported.kind == "classification":
-        most = getattr(run.spec, "vocabulary")  # noqa: B009
-        batch["tokens"] = torch.randint(most, (size, steps), generator=draw)
+        spec = cast(ClassificationSpec, run.spec)
+        batch["tokens"] = torch.randint(spec.vocabulary, (size, steps), generator=draw)
         batch["lengths"] = torch.linspace(1, LONGEST, size).long()
         return batch
-    scaling = run.network.scaling
-    batch["series"] = torch.randint(len(scaling.minimum), (size,), generator=draw)  # type: ignore[arg-type, union-attr]
+    network: Any = run.network
+    scaling = network.scaling
+    batch["series"] = torch.randint(len(scaling.minimum), (size,), generator=draw)
     for name in ("minimum", "range", "change", "seasonal", "static", "vector"):
         batch.pop(name, None)
-    low, extent = scaling.minimum[batch["series"]], scaling.range[batch["series"]]  # type: ignore[index, union-attr]
+    low, extent = scaling.minimum[batch["series"]], scaling.range[batch["series"]]
     batch["values"] = low.unsqueeze(1) + batch["values"] * extent.unsqueeze(1)
     if "known" in batch:
-        known = run.network.known
-        batch["known"] = low[:, None, known] + batch["known"] * extent[:, None, known]  # type: ignore[index]
+        known = network.known
+        batch["known"] = low[:, None, known] + batch["known"] * extent[:, None, known]
     return batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import onnx
 import torch
@@ -62,7 +63,7 @@ def exported(network: nn.Module, spec: Spec) -> Exported:
     if isinstance(network, LiteralClassifier | LiteralForecaster):
         raise UserError(
             "a network of the lecture's slides runs step by step in Python and has no ONNX form: "
-            "train the fast network with the same equations (another model=..., see docs/lecture.md)"
+            "train the fast network with the same equations (another model=..., docs/lecture.md)"
         )
     if isinstance(network, Recursive):
         raise UserError(
@@ -77,8 +78,8 @@ def exported(network: nn.Module, spec: Spec) -> Exported:
         return _horizon(network, spec)
     kind = type(network)
     raise UserError(
-        f"rnnexp export does not know the network {kind.__module__}.{kind.__qualname__}: it exports "
-        "Classifier, Forecaster and HorizonNetwork, and classes that inherit from them"
+        f"rnnexp export does not know the network {kind.__module__}.{kind.__qualname__}: it "
+        "exports Classifier, Forecaster and HorizonNetwork, and classes that inherit from them"
     )
 
 
@@ -92,7 +93,8 @@ def to_onnx(exported: Exported) -> onnx.ModelProto:
     others += [n for _, shape in exported.shapes.values() for n in shape if isinstance(n, int)]
     sizes = Sizes(others, exported.any_steps)
     recorder = Recorder(sizes, OPERATORS)
-    taken, given, infos = {}, {}, []
+    taken: dict[str, int] = {}
+    given, infos = {}, []
     with torch.inference_mode():
         for name, (dtype, shape) in exported.shapes.items():
             numbers = [sizes.steps if size == "steps" else int(size) for size in shape]
@@ -107,10 +109,10 @@ def to_onnx(exported: Exported) -> onnx.ModelProto:
         recorder.take_sizes(source, taken)
         with recorded(exported.network, recorder), recorder:
             result = exported.call(given)
-        output = recorder.graph.add("Identity", recorder.name(result))
+        recorder.graph.add("Identity", recorder.name(result))
     recorder.graph.nodes[-1].output[0] = exported.output
-    shape = ["batch", *(result.shape[1:])]
-    return recorder.graph.model(infos, [value_info(exported.output, onnx_type(result.dtype), shape)])
+    output = value_info(exported.output, onnx_type(result.dtype), ["batch", *result.shape[1:]])
+    return recorder.graph.model(infos, [output])
 
 
 # The three kinds --------------------------------------------------------------------------------
@@ -125,7 +127,7 @@ def _classifier(network: Classifier, spec: ClassificationSpec) -> Exported:
         shapes["extra"] = torch.float32, ["steps", spec.extra]
     if isinstance(network.representation, OneHotTokens):
         network = copy.deepcopy(network)
-        network.representation.sparse = False  # a plain lookup gives the same rows
+        cast(OneHotTokens, network.representation).sparse = False  # the same rows, looked up
 
     def call(inputs: Inputs) -> Tensor:
         return network(inputs["tokens"], inputs["lengths"], inputs.get("extra"))

@@ -26,9 +26,7 @@ def cast(r: Recorder, value: Any, dtype: torch.dtype) -> str:
         return r.graph.constant(np.array(value, onnx_type(dtype)))
     if value.dtype == dtype:
         return r.name(value)
-    return r.graph.add(
-        "Cast", r.name(value), to=helper.np_dtype_to_tensor_dtype(onnx_type(dtype))
-    )
+    return r.graph.add("Cast", r.name(value), to=helper.np_dtype_to_tensor_dtype(onnx_type(dtype)))
 
 
 # Element by element -----------------------------------------------------------------------------
@@ -138,7 +136,9 @@ def transpose(r: Recorder, out: Tensor, x: Tensor, a: int = 0, b: int = 1) -> st
 
 
 def cat(r: Recorder, out: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:
-    return r.graph.add("Concat", *(cast(r, one, out.dtype) for one in parts if one.numel()), axis=dim)
+    return r.graph.add(
+        "Concat", *(cast(r, one, out.dtype) for one in parts if one.numel()), axis=dim
+    )
 
 
 def stack(r: Recorder, out: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:

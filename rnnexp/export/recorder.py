@@ -110,12 +110,10 @@ class Recorder(TorchDispatchMode):
 
     # Recording ----------------------------------------------------------------------------------
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if self._paused or not self._depends(args) and not self._depends(kwargs.values()):
+        if self._paused or not self._depends([*args, *kwargs.values()]):
             return result
         outputs = list(result) if isinstance(result, (list, tuple)) else [result]
         if not all(isinstance(one, Tensor) for one in outputs):
@@ -166,8 +164,8 @@ class Recorder(TorchDispatchMode):
 
 
 NOT_EXPORTED = (
-    "the network cannot be exported: it has {}, which rnnexp export does not translate to ONNX; use "
-    "rnnexp predict or rnnexp.load"
+    "the network cannot be exported: it has {}, which rnnexp export does not translate to ONNX; "
+    "use rnnexp predict or rnnexp.load"
 )
 
 

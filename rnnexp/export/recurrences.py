@@ -36,7 +36,7 @@ def recorded(network: nn.Module, recorder: Recorder) -> Iterator[None]:
     for one in found:
         if isinstance(one, CellRecurrence):
             # Layers and directions are those of `CellRecurrence.forward`.
-            one._run = _cells(recorder)  # type: ignore[method-assign]
+            one._run = _cells(recorder)  # type: ignore[method-assign, assignment]
         elif isinstance(one, TorchRecurrence):
             one.forward = _layers(recorder, one)  # type: ignore[method-assign]
         else:
@@ -79,7 +79,8 @@ def _operator(
     r: Recorder, kind: str, recurrent: Tensor, recurrent_bias: Tensor, cell: Cell, x: Sequences
 ) -> tuple[Tensor, State]:
     """A cell that has an operator of its own."""
-    weight, bias = cell.input_weight, cell.bias
+    weight: Tensor = cell.input_weight
+    bias: Tensor = cell.bias
     values = x.values
     if not isinstance(x, Features):  # a row lookup, and the operator reads projections
         values = cell.project(replace(x, lengths=None))
@@ -131,7 +132,7 @@ def _scan(r: Recorder, cell: Cell, x: Sequences) -> tuple[Tensor, State]:
 
 def _layers(r: Recorder, recurrence: TorchRecurrence) -> Callable[..., tuple[Tensor, State]]:
     layers = recurrence.layers
-    kind = {nn.GRU: "GRU", nn.LSTM: "LSTM"}.get(type(layers))  # type: ignore[call-overload]
+    kind = {nn.GRU: "GRU", nn.LSTM: "LSTM"}.get(type(layers))
     if kind is None or layers.proj_size:
         raise UserError(NOT_EXPORTED.format(f"torch's layer {layers}"))
 
@@ -189,9 +190,7 @@ def _native(
     )
     first, one_direction = r.graph.integers(0), r.graph.integers(1)
     hidden = r.graph.add("Squeeze", hidden, one_direction)
-    return _stand_ins(
-        r, x, size, hidden, [r.graph.add("Squeeze", one, first) for one in state]
-    )
+    return _stand_ins(r, x, size, hidden, [r.graph.add("Squeeze", one, first) for one in state])
 
 
 def _stand_ins(

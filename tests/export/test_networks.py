@@ -197,7 +197,8 @@ def test_forecasts_of_levels_and_changes(readout: Any, masks: bool) -> None:
 @pytest.mark.parametrize("levels", [(), (0.1, 0.25, 0.5, 0.9)])
 def test_forecasts_over_a_horizon(kind: Any, base: str, levels: tuple[float, ...]) -> None:
     more: Any = {"memory": [3.0, 5.0], "rectified": True, "series_vector": 3, "centre": "series"}
-    for settings in ({}, more):
+    each: list[dict[str, Any]] = [{}, more]
+    for settings in each:
         masks, known = bool(settings), ["k"] if settings else []
         spec = HorizonSpec(
             *("", 1, "windows", ["a", "b"], ["y", "k", "o"], known, "", 0 if masks else 4),

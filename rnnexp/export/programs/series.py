@@ -84,7 +84,7 @@ def predict(session: Any, file: str) -> list[dict[str, Any]]:
     rows, levels = [], METADATA["quantiles"]
     for step, quantiles in enumerate(found[0], start=1):
         time = following[ahead - METADATA["horizon"] + step - 1].isoformat()
-        row = {"series": name, "issue_time": following[0].isoformat(), "step": step}
+        row = {"series": name, "issue_time": following[0].isoformat(), "step": str(step)}
         point = quantiles[levels.index(0.5) if levels else 0]
         row |= {"timestamp": time, "prediction": text(point)}
         row |= {f"q{level:g}": text(q) for level, q in zip(levels, quantiles, strict=False)}
