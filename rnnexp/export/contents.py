@@ -72,7 +72,7 @@ def _write_texts(
     if (table := source.ngram_table) is not None:
         arrays = {f"ngrams_{kind}": values for kind, values in table.ngrams.items()}
         arrays |= {f"ratios_{kind}": values for kind, values in table.ratios.items()}
-        np.savez(folder / "ngrams.npz", allow_pickle=False, **arrays)
+        np.savez(folder / "ngrams.npz", **arrays)
         kinds = {kind: NGRAMS[kind] for kind in table.ngrams}
         metadata["ngrams"] = {"kinds": kinds, "words": table.words}
     tokens = _tokenization(source)

@@ -166,7 +166,7 @@ def test_a_horizon_with_known_columns(trained: Run, tmp_path: Path) -> None:
         (lambda table: table.replace({table["load"][190]: 3.0}), "values near zero"),
         (lambda table: table[:20], "has 20 rows, but the network reads the last 30"),
         (lambda table: table.rename(columns={"Datetime": "when"}), "it must have 'Datetime'"),
-        (lambda table: table.replace({table["load"][190]: "many"}), "many"),
+        (lambda table: table.replace({table["load"][190]: "1_200"}), "'1_200' is no number"),
         (lambda table: table.replace({table["load"][199]: np.nan}), "last rows have no value"),
     ],
 )

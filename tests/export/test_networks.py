@@ -25,7 +25,7 @@ from rnnexp.tasks.horizon.spec import HorizonSpec
 from tests.nn.running import KINDS
 from tests.support.networks import spec_of
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 LENGTHS = torch.tensor([1, 2, 3, 17, 100, 499, 500])
@@ -39,7 +39,9 @@ RECURRENCES: dict[str, Callable[..., Recurrence]] = {
 def session(network: nn.Module, spec: Spec) -> Any:
     from rnnexp.export.networks import exported, to_onnx
 
-    return ort.InferenceSession(to_onnx(exported(network, spec)).SerializeToString())
+    model = to_onnx(exported(network, spec))
+    onnx.checker.check_model(model, full_check=True)
+    return ort.InferenceSession(model.SerializeToString())
 
 
 def run(model: Any, inputs: Mapping[str, Tensor]) -> np.ndarray:

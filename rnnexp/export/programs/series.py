@@ -10,6 +10,7 @@ cells where the network reads it, it says so on standard error, and the exit cod
 
 import argparse
 import csv
+import io
 import json
 import sys
 from datetime import datetime, timedelta
@@ -32,6 +33,8 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help="a CSV file")
     parser.add_argument("--csv", metavar="FILE", action="append", default=[], help="a CSV file")
     arguments = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     if METADATA["not_supported"]:
         return refuse(f"this program does not read {METADATA['not_supported']}; use rnnexp predict")
     if not (files := arguments.files + arguments.csv):
@@ -120,7 +123,7 @@ def read(file: str) -> tuple[list[datetime], np.ndarray, dict[datetime, list[flo
         if time.tzinfo is not None or time.microsecond:
             raise ValueError(f"the time {time} has a UTC offset or fractions of a second")
         texts = [row[place].strip() for place in places]
-        rows.append((time, [np.nan if one in EMPTY else float(one) for one in texts]))
+        rows.append((time, [np.nan if one in EMPTY else number(one) for one in texts]))
     rows.sort(key=lambda one: one[0])
     values = np.array([numbers for _, numbers in rows], np.float64)
     if not len(rows) or np.isinf(values).any() or np.isnan(values[:, 0]).all():
@@ -131,6 +134,12 @@ def read(file: str) -> tuple[list[datetime], np.ndarray, dict[datetime, list[flo
     after = [METADATA["columns"].index(name) for name in METADATA["known"]]
     known = {time: [numbers[place] for place in after] for time, numbers in rows[last:]}
     return [time for time, _ in rows[:last]], values[:last], known
+
+
+def number(cell: str) -> float:
+    if "_" in cell:  # which Python allows
+        raise ValueError(f"{cell!r} is no number")
+    return float(cell)
 
 
 def check(times: list[datetime], values: np.ndarray, is_new: bool) -> None:

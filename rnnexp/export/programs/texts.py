@@ -11,6 +11,7 @@ empty cells and an `error`, and the exit code is 1.
 import argparse
 import csv
 import importlib.util
+import io
 import json
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ def main() -> int:
     parser.add_argument("texts", nargs="*", help="a text")
     parser.add_argument("--csv", metavar="FILE", help="a CSV file with a column `text`")
     arguments = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     if METADATA["not_supported"]:
         return refuse(f"this program does not know {METADATA['not_supported']}; use rnnexp predict")
     texts = arguments.texts + (read_csv(arguments.csv) if arguments.csv else [])
