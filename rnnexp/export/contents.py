@@ -24,10 +24,15 @@ from rnnexp.export.networks import Exported
 from rnnexp.files import write_json
 from rnnexp.runs.loading import LoadedRun, restore_data
 from rnnexp.tasks.classification.answers import LONGEST
+from rnnexp.tasks.classification.task import Classification
+from rnnexp.tasks.forecasting.task import Forecasting
 from rnnexp.tasks.horizon.data import HorizonData
+from rnnexp.tasks.horizon.task import Horizon
 
 PROGRAMS = Path(__file__).parent / "programs"
 METADATA = "metadata.json"
+# How our tasks predict, which the programs repeat.
+ANSWERS = [vars(kind)["answer"] for kind in (Classification, Forecasting, Horizon)]
 
 
 def write_contents(folder: Path, run: LoadedRun, exported: Exported) -> str | None:
@@ -48,6 +53,8 @@ def write_contents(folder: Path, run: LoadedRun, exported: Exported) -> str | No
     else:
         lacking = _write_series(folder, data, run, metadata)
         program = "series.py"
+    if inspect.getattr_static(run.task, "answer") not in ANSWERS:
+        lacking = f"the answers of the task {run.task.__name__}"
     write_json(folder / METADATA, metadata | {"not_supported": lacking})
     shutil.copyfile(PROGRAMS / program, folder / "predict.py")
     return lacking
@@ -72,7 +79,7 @@ def _write_texts(
     if (table := source.ngram_table) is not None:
         arrays = {f"ngrams_{kind}": values for kind, values in table.ngrams.items()}
         arrays |= {f"ratios_{kind}": values for kind, values in table.ratios.items()}
-        np.savez(folder / "ngrams.npz", **arrays)
+        np.savez(folder / "ngrams.npz", **arrays)  # type: ignore[arg-type]
         kinds = {kind: NGRAMS[kind] for kind in table.ngrams}
         metadata["ngrams"] = {"kinds": kinds, "words": table.words}
     tokens = _tokenization(source)

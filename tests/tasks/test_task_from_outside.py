@@ -76,6 +76,13 @@ def test_it_predicts_from_its_folder_alone(run: Path, capfd: Capture) -> None:
     assert "likeliest" in said and "Kos" in said
 
 
+def test_its_network_is_not_exported(run: Path, capfd: Capture) -> None:
+    pytest.importorskip("onnx")
+    assert main(["export", str(run), *ALLOW]) == 2
+    assert "does not know the network next_character." in capfd.readouterr().err
+    assert not (run / "export").exists()
+
+
 def test_the_leaderboard_ranks_it_by_its_own_metric(place: Path, capfd: Capture) -> None:
     assert main(["leaderboard", str(place / "outputs" / "multirun"), "--json"]) == 0
     rows = json.loads(capfd.readouterr().out)
