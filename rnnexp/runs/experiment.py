@@ -34,6 +34,7 @@ from rnnexp.runs.start import Start
 from rnnexp.runs.summary import log_summary
 from rnnexp.runs.training import train
 from rnnexp.streams import guarded
+from rnnexp.tables import counted
 from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 from rnnexp.tasks.task import Task
 
@@ -168,7 +169,7 @@ def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str,
 
 def show_begin(config: DictConfig, folder: Path) -> None:
     threads, processes = config.determinism.threads, devices(config)
-    machine = f"{config.trainer.accelerator}, {threads} thread{'s' * (threads > 1)}"
+    machine = f"{config.trainer.accelerator}, {counted(threads, 'thread')}"
     if processes > 1:
         machine = f"{processes} processes of {machine}"
     console.show(f"{config.name}  seed {config.seed}, {machine} -> {console.from_here(folder)}")

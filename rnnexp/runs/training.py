@@ -28,6 +28,7 @@ from rnnexp.runs.folder.record import RunRecord
 from rnnexp.runs.parallel import check_equal, check_shares, devices, on_one_device, other_processes
 from rnnexp.runs.settings import set_up_process
 from rnnexp.runs.start import Start, read_start
+from rnnexp.tables import counted
 from rnnexp.tasks.task import Task
 
 
@@ -63,7 +64,9 @@ def train(
     )
     check_limits(config, data)
     check_monitor(config, task, data)
-    console.show(f"{type(task.network).__name__}: {count_parameters(task.network):,} parameters")
+    console.show(
+        f"{type(task.network).__name__}: {counted(count_parameters(task.network), 'parameter')}"
+    )
     if devices(config) > 1:
         check_shares(task, data)
 

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, finish, no_math
 from rnnexp.files import write_bytes
 from rnnexp.search.study import Study, value_of
-from rnnexp.tables import Column, Table, number
+from rnnexp.tables import Column, Table, counted, number
 
 MOST = 10  # trials in the table
 WORDS = {
@@ -29,7 +29,7 @@ def counts(trials: Sequence[FrozenTrial]) -> str:
     """How many trials ended in which way: `6 trials: 4 completed, 2 pruned`."""
     states = [one.state for one in trials]
     parts = [f"{states.count(state)} {word}" for state, word in WORDS.items() if state in states]
-    return f"{len(states)} trial{'s' * (len(states) != 1)}: {', '.join(parts)}"
+    return f"{counted(len(states), 'trial')}: {', '.join(parts)}"
 
 
 def best_trials(study: Study, metric: str) -> Table:
