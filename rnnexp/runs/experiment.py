@@ -18,6 +18,7 @@ from rnnexp.data.loading.module import DataModule
 from rnnexp.hashes import hash_tensors
 from rnnexp.process import cores
 from rnnexp.process.memory import enough_memory, peak_memory
+from rnnexp.runs.board.summary import log_summary
 from rnnexp.runs.build import build_data, build_task, load_best, task_class
 from rnnexp.runs.folder.record import RunRecord, recording
 from rnnexp.runs.parallel import devices
@@ -30,7 +31,6 @@ from rnnexp.runs.settings import (
     with_monitor,
 )
 from rnnexp.runs.start import Start
-from rnnexp.runs.summary import log_summary
 from rnnexp.runs.training import train
 from rnnexp.streams import guarded
 from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
@@ -111,7 +111,7 @@ def conduct(
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))
-        log_summary(trainer, config, task, metrics, record.run)
+        log_summary(trainer, config, task, data, metrics, record.run)
         record.metrics(metrics | baselines)
         record.completed(seconds=seconds)
     console.show(*results(task, metrics, baselines, tested(config)))
@@ -180,8 +180,7 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
     place = console.from_here(folder)
     console.show_line(f"run folder   {place}")
     if (folder / "tensorboard").exists():
-        logdir = place / "tensorboard"
-        console.show_line(f"look at it   {console.command('tensorboard', '--logdir', logdir)}")
+        console.show_line(f"look at it   {console.command('rnnexp', 'board', place)}")
     console.show_line(f"test again   {to_type('test', folder)}")
     console.show_line(f"repeat it    {to_type('rerun', folder)}")
 
