@@ -43,9 +43,9 @@ def log_summary(
         return
     overrides = [*run.get("overrides", []), *run.get("changes", [])]
     settings = by_option(hyperparameters(plain(config)), run.get("choices", {}), overrides)
-    final = {tag: metrics[tag] for tag in tags(metrics, [one.name for one in task.headline])}
+    final = final_metrics(metrics, [one.name for one in task.headline])
     logger.log_hyperparams(settings)
-    logger.log_metrics(final)
+    logger.log_metrics(final, step=trainer.global_step)
     if isinstance(logger, TensorBoardLogger):
         board = logger.experiment
         text = OmegaConf.to_yaml(config).replace("\n", "\n    ")
@@ -59,9 +59,14 @@ def log_summary(
     logger.finalize("success")
 
 
-def tags(metrics: dict[str, float], headline: list[str]) -> list[str]:
-    """The final metrics that stand beside the hyperparameters: those of the headline first, and
-    none by class or by group."""
+def final_metrics(metrics: dict[str, float], headline: list[str]) -> dict[str, float]:
+    """The metrics that stand beside the hyperparameters: those of the headline first, and none by
+    class or by group. `best_val/` has what `val/`, the curve by epoch, was at the best checkpoint.
+    """
     first = [f"test/{name}" for name in headline]
     others = [name for name in metrics if name.count("/") == 1]
-    return [tag for tag in dict.fromkeys([*first, *others]) if tag in metrics]
+    return {
+        f"best_{name}" if name.startswith("val/") else name: metrics[name]
+        for name in dict.fromkeys([*first, *others])
+        if name in metrics
+    }

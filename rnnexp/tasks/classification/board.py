@@ -15,6 +15,7 @@ from rnnexp.printing import printable
 
 FEW = 8  # most classes that have a curve each
 MOST_WORDS, MOST_NUMBERS = 2000, 100_000  # in the projector
+CURVES = "precision (up) against recall (right)"
 PROJECTOR = "projector_config.pbtxt"  # where TensorBoard looks for it
 
 
@@ -29,7 +30,7 @@ def show_curves(
         return
     for number, name in list(enumerate(classes))[1 if len(classes) == 2 else 0 :]:
         labels, probability = (target == number).numpy(), log_probability[:, number].exp().numpy()
-        board.add_pr_curve(f"precision and recall/{printable(name)}", labels, probability)
+        board.add_pr_curve(f"{CURVES}/{printable(name)}", labels, probability)
 
 
 def show_words(
