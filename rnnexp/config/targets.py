@@ -191,13 +191,15 @@ def refuse_references(tree: Any, key: str) -> None:
 
 
 def refuse_other_places(tree: Any, key: str) -> None:
-    """What Lightning writes goes into the run folder alone.
+    """What Lightning and loggers write goes into the run folder alone.
 
     Raises:
-        UserError: a value of a class of Lightning's is a path out of it.
+        UserError: a value of a class of Lightning's, or of a logger that is not the user's own, is
+            a path out of it.
     """
     for place, node in nodes(tree, key):
-        if node["_target_"] not in LIGHTNING:
+        logs = place == "logger" and not is_added(node["_target_"])
+        if node["_target_"] not in LIGHTNING and not logs:
             continue
         for name, value in node.items():
             path = PurePath(value) if isinstance(value, str) else PurePath()

@@ -146,7 +146,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
             fail in their own folders.
     """
-    from rnnexp.runs.build import check_source  # with all of torch
+    from rnnexp.runs.build import check_logger, check_source  # with all of torch
     from rnnexp.runs.settings import resolve
 
     mistakes = []
@@ -154,6 +154,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         try:
             check(job.config)
             check_source(job.config)
+            check_logger(job.config)
             resolve(job.config)
         except UserError as error:
             mistakes.append(error)

@@ -19,7 +19,14 @@ from rnnexp.hashes import hash_tensors
 from rnnexp.process import cores
 from rnnexp.process.memory import enough_memory, peak_memory
 from rnnexp.runs.board.summary import log_summary
-from rnnexp.runs.build import build_data, build_task, load_best, task_class
+from rnnexp.runs.build import (
+    build_data,
+    build_task,
+    check_logger,
+    close_loggers,
+    load_best,
+    task_class,
+)
 from rnnexp.runs.folder.record import RunRecord, recording
 from rnnexp.runs.parallel import devices
 from rnnexp.runs.results import results, tested
@@ -84,6 +91,7 @@ def conduct(
         config, data = prepare(record, asked, config)
         task = build_task(config, data)
         trainer, history = train(record, config, task, data, start, callbacks)
+        held.callback(close_loggers, trainer)
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -127,6 +135,7 @@ def prepare(
     Returns the resolved config without any `auto`, and the data module.
     """
     check(config)
+    check_logger(config)
     record.config(config)
     record.save(**facts_of_this_process(config))
     set_up_process(config)
