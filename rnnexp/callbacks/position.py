@@ -79,10 +79,7 @@ def event_files(trainer: pl.Trainer) -> dict[str, int]:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.flush()
     folder = Path(trainer.default_root_dir)
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in appended(folder)
-    }
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in appended(folder)}
 
 
 def appended(folder: Path) -> list[Path]:

@@ -37,7 +37,8 @@ class Wandb(WandbLogger):
     def _begin(self) -> Any:
         place = Path(str(self._save_dir)).resolve()
         (place / PLACE).mkdir(exist_ok=True)
-        own = {f"WANDB_{kind}_DIR": str(place / PLACE) for kind in ("CACHE", "CONFIG", "DATA")}
+        # In each of these it makes a folder `wandb`.
+        own = {f"WANDB_{kind}_DIR": str(place) for kind in ("CACHE", "CONFIG", "DATA")}
         with environment("WANDB_", **own, WANDB_ERROR_REPORTING="false"):
             import wandb
 
@@ -48,7 +49,7 @@ class Wandb(WandbLogger):
                 silent=True,
                 console="off",
                 save_code=False,
-                symlink=False,  # a run goes on in a folder without links alone
+                symlink=False,
                 disable_git=True,
                 disable_code=True,
                 x_disable_meta=True,
@@ -63,6 +64,9 @@ class Wandb(WandbLogger):
                 mode="offline",
                 settings=settings,
             )
+        for path in (place / PLACE).rglob("*"):
+            if path.is_symlink():  # a run goes on in a folder without links alone
+                path.unlink()
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
