@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 SWEEP = ["experiment=quickstart_reviews", "model.hidden_size=16,32", "seed=0,1,2"]
@@ -87,12 +87,13 @@ def take(address: str, pages: list[Page], pictures: Path) -> None:
         for one in pages:
             width, height = one.size
             page = browser.new_page(viewport={"width": width, "height": height})
-            page.on("pageerror", lambda error, name=one.name: print(f"{name}: {error}"))
+            errors: list[Error] = []
+            page.on("pageerror", errors.append)
             url = one.url if "://" in one.url else f"{address}{one.url}"
             page.goto(url, timeout=PATIENCE)
             page.wait_for_timeout(1000 * one.seconds)
             page.screenshot(path=pictures / f"{one.name}.png")
-            print(pictures / f"{one.name}.png")
+            print(pictures / f"{one.name}.png", *errors, sep="\n  ")
             page.close()
         browser.close()
 

@@ -67,7 +67,7 @@ def _means(trainer: pl.Trainer) -> dict[str, dict[str, torch.Tensor]]:
     }
 
 
-# Files of the logger ------------------------------------------------------------------------------------
+# Files of the logger ----------------------------------------------------------------------------
 
 EVENTS = "events.out.tfevents.*"  # of TensorBoard
 CURVES = "mlflow/*/*/metrics/**/*"  # of MLflow

@@ -28,7 +28,8 @@ from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.runs.parallel import DataParallel, devices
 from rnnexp.tasks.task import Task
 
-LABELS = {TensorBoardLogger: "sub_dir", Mlflow: "label", Wandb: "label"}  # what names a run
+# The argument that names a run.
+LABELS: dict[type[Logger], str] = {TensorBoardLogger: "sub_dir", Mlflow: "label", Wandb: "label"}
 
 
 def task_class(config: DictConfig) -> type[Task]:
@@ -163,8 +164,8 @@ def build_trainer(
     ]
     logger: Logger | bool = False
     if config.logger:
-        key = LABELS.get(targets.locate(config.logger, "logger"))
-        named = {key: label} if key and label else {}
+        kind = targets.locate(config.logger, "logger")
+        named = {key: label for known, key in LABELS.items() if label and issubclass(kind, known)}
         logger = instantiate(config, "logger")(save_dir=str(folder), **named)
         place = getattr(logger, "log_dir", None) or folder
         if not Path(place).resolve().is_relative_to(folder.resolve()):

@@ -76,7 +76,7 @@ def in_mlflow(folder: Path) -> tuple[dict[str, str], dict[str, list[tuple[int, f
 
 def in_wandb(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The config and the last value of each metric, of the only offline run in a run folder."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     [path] = folder.glob("wandb/offline-run-*/*.wandb")
     config, summary = {}, {}

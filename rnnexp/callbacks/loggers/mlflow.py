@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import MLFlowLogger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from rnnexp.callbacks.loggers.offline import check_installed, environment
 

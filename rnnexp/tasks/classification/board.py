@@ -51,7 +51,7 @@ def show_words(
     device = next(network.parameters()).device
     with torch.no_grad():
         vectors = table.rows(torch.from_numpy(words).to(device)).float().cpu().numpy()
-    lines = ["word\tcount in training\tmostly in"]
+    lines = [f"{source.token}\tcount in training\tmostly in"]
     for word in words:
         label = source.vocabulary.tokens[word]
         mostly = classes[int(counts[word].argmax())]
