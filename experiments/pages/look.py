@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Error, sync_playwright
@@ -88,7 +89,7 @@ def take(address: str, pages: list[Page], pictures: Path) -> None:
             width, height = one.size
             page = browser.new_page(viewport={"width": width, "height": height})
             errors: list[Error] = []
-            page.on("pageerror", errors.append)
+            page.on("pageerror", partial(_note, errors))
             url = one.url if "://" in one.url else f"{address}{one.url}"
             page.goto(url, timeout=PATIENCE)
             page.wait_for_timeout(1000 * one.seconds)
@@ -96,6 +97,10 @@ def take(address: str, pages: list[Page], pictures: Path) -> None:
             print(pictures / f"{one.name}.png", *errors, sep="\n  ")
             page.close()
         browser.close()
+
+
+def _note(errors: list[Error], error: Error) -> None:
+    errors.append(error)
 
 
 if __name__ == "__main__":
