@@ -52,6 +52,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     # Late: they import torch, and --help does without.
     from rnnexp.commands.shared.verdict import IDENTICAL, show_other_ground, show_verdict
     from rnnexp.launching.labels import label_of_one
+    from rnnexp.runs.build import check_logger
     from rnnexp.runs.comparison.repetition import (
         baseline_differences,
         environment_differences,
@@ -97,6 +98,7 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     again = new_folder(config)
     try:
         resolve(config)  # says what is wrong before there is a folder
+        check_logger(config)
         make_folder(again)
         facts = {key: recorded[key] for key in ("choices", "label") if key in recorded}
         run(config, again, rerun_of=str(folder), **facts)

@@ -152,7 +152,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
             fail in their own folders.
     """
-    from rnnexp.runs.build import check_task  # with all of torch
+    from rnnexp.runs.build import check_logger, check_task  # with all of torch
     from rnnexp.runs.settings import resolve
 
     mistakes = []
@@ -160,6 +160,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         try:
             check(job.config)
             check_task(job.config)
+            check_logger(job.config)
             resolve(job.config)
         except UserError as error:
             mistakes.append(error)

@@ -19,7 +19,15 @@ from rnnexp.hashes import hash_tensors
 from rnnexp.process import cores
 from rnnexp.process.code import installed
 from rnnexp.process.memory import enough_memory, peak_memory
-from rnnexp.runs.build import build_data, build_task, load_best, task_class
+from rnnexp.runs.board.summary import log_summary
+from rnnexp.runs.build import (
+    build_data,
+    build_task,
+    check_logger,
+    close_loggers,
+    load_best,
+    task_class,
+)
 from rnnexp.runs.folder.record import RunRecord, recording
 from rnnexp.runs.parallel import devices
 from rnnexp.runs.results import results, tested
@@ -31,7 +39,6 @@ from rnnexp.runs.settings import (
     with_monitor,
 )
 from rnnexp.runs.start import Start
-from rnnexp.runs.summary import log_summary
 from rnnexp.runs.training import train
 from rnnexp.streams import guarded
 from rnnexp.tables import counted
@@ -86,6 +93,7 @@ def conduct(
         config, data = prepare(record, asked, config)
         task = build_task(config, data)
         trainer, history = train(record, config, task, data, start, callbacks)
+        held.callback(close_loggers, trainer)
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -113,7 +121,7 @@ def conduct(
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))
-        log_summary(trainer, config, task, metrics, record.run)
+        log_summary(trainer, config, task, data, metrics, record.run)
         record.metrics(metrics | baselines)
         record.completed(seconds=seconds)
     console.show(*results(task, metrics, baselines, tested(config)))
@@ -129,6 +137,7 @@ def prepare(
     Returns the resolved config without any `auto`, and the data module.
     """
     check(config)
+    check_logger(config)
     record.config(config)
     record.save(**facts_of_this_process(config))
     if packages := task_class(config).baseline_packages(config.task):
@@ -184,8 +193,7 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
     place = console.from_here(folder)
     console.show_line(f"run folder   {place}")
     if (folder / "tensorboard").exists():
-        logdir = place / "tensorboard"
-        console.show_line(f"look at it   {console.command('tensorboard', '--logdir', logdir)}")
+        console.show_line(f"look at it   {console.command('rnnexp', 'board', place)}")
     console.show_line(f"test again   {to_type('test', folder)}")
     console.show_line(f"repeat it    {to_type('rerun', folder)}")
 

@@ -15,6 +15,7 @@ from rnnexp.callbacks.step_loss import StepLoss
 from rnnexp.data.loading.module import DataModule
 from rnnexp.process import determinism
 from rnnexp.process.group import Member, rank_and_size
+from rnnexp.runs.board.summary import log_layout
 from rnnexp.runs.build import (
     build_data,
     build_task,
@@ -126,6 +127,8 @@ def fit(
         held.enter_context(determinism.global_stream(config.seed, *stream))
         if start:
             held.enter_context(start.read_by(checkpoint))
+        else:
+            log_layout(trainer)
         trainer.fit(task, datamodule=data, ckpt_path=str(start.path) if start else None)
     check_equal(task, "after the training")
     return trainer

@@ -7,6 +7,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from rnnexp.data.loading.loader import Share
 from rnnexp.data.loading.module import DataModule, Spec
@@ -127,6 +128,10 @@ class Task(pl.LightningModule):
         """Baselines that the config asks for, which use the cache themselves: name -> metric ->
         value."""
         return {}
+
+    def show_on_board(self, board: SummaryWriter, data: Any) -> None:
+        """Add to TensorBoard what the task shows of its last test and its network, beside curves,
+        hyperparameters and metrics. Must not change either."""
 
     @classmethod
     def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
