@@ -14,9 +14,10 @@ checkpoints/     best.ckpt, last.ckpt
 figures/         PNG
 tensorboard/     event files
 log.txt          log messages and tracebacks
+report.html      only after `rnnexp report`
 
 A completed run's `files` in run.json has the SHA-256 of all other files but those in figures/ and
-tensorboard/ and log.txt, so that a file that was changed later is told from a different result.
+tensorboard/, log.txt and report.html, so that a file that was changed later is told from a different result.
 """
 
 import errno
@@ -53,10 +54,10 @@ from rnnexp.process.interruption import Interruption, interruptible
 from rnnexp.process.locks import locked
 from rnnexp.runs.folder.parsing import parse_json
 from rnnexp.runs.folder.provenance import now
-from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, hash_file, read_run
+from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, REPORT, hash_file, read_run
 from rnnexp.runs.folder.schema import RUN, fault
 
-NOT_HASHED = ("run.json", "log.txt", "figures", "tensorboard", LOCK)  # in the folder
+NOT_HASHED = ("run.json", "log.txt", "figures", "tensorboard", LOCK, REPORT)  # in the folder
 # Errors of the disk, not of the program that writes to it.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE)
 

@@ -106,6 +106,7 @@ RUN = {  # run.json
     "fingerprints": {str: Text()},
     "split": {str: dict},
     "left_out": [str],
+    "defects": {str: {str: Whole(0)}},  # series -> kind -> how many
     "kept": {str: Text()},  # file -> SHA-256
     # the network and the result
     "spec": {"title": Text(), "tested": Whole(0), "things": Text()},  # and what the task adds

@@ -1,0 +1,74 @@
+"""Figures of matplotlib as SVG inside a page."""
+
+import base64
+import io
+import re
+from collections.abc import Mapping
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.collections import Collection, QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+DENSE = 2_000  # points of a line or cells of a mesh, from which on it becomes an image
+LARGEST_SVG = 80_000  # characters; a figure with more becomes an image
+LARGEST = 300_000  # characters of all figures of a page; further ones are left out
+SETTINGS = {"svg.fonttype": "none", "svg.image_inline": True}  # text stays text
+
+
+def inline(figures: Mapping[str, Figure]) -> tuple[dict[str, Markup], list[str]]:
+    """Each figure for a page, as far as there is room, and the names of those that are left out.
+    The same figure has the same characters each time."""
+    found: dict[str, Markup] = {}
+    left_out = []
+    room = LARGEST
+    for name, figure in figures.items():
+        image = as_svg(figure, name)
+        if len(image) > LARGEST_SVG:
+            image = as_png(figure)
+        if len(image) > room:
+            left_out.append(name)
+            continue
+        room -= len(image)
+        found[name] = image
+    return found, left_out
+
+
+def as_svg(figure: Figure, name: str) -> Markup:
+    """A figure as an <svg> without fixed size. name: unique in the page, so that its ids are."""
+    for artist in figure.findobj(_is_dense):
+        artist.set_rasterized(True)
+    prefix = re.sub(r"\W+", "_", name)
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    buffer = io.StringIO()
+    with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": prefix}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata, dpi=110)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].strip()
+    head, _, body = text.partition(">")
+    view = re.search(r'viewBox="[\d. -]+"', head)
+    # The metadata are empty, and xlink and the version are of SVG outside HTML.
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"font: ([^;\"]*?)(\d[\d.]*)px [^;\"]*", r"font: \1\2px system-ui, sans-serif", body)
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body)
+    body = re.sub(r">\s+<", "><", body)
+    opening = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view[0] if view else ""}>'
+    return Markup(opening + body)
+
+
+def as_png(figure: Figure) -> Markup:
+    """A figure as an image, on a transparent ground."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", transparent=True, dpi=110)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return Markup(f'<img alt="" src="data:image/png;base64,{data}">')
+
+
+def _is_dense(artist: object) -> bool:
+    if isinstance(artist, Line2D):
+        return len(artist.get_xdata()) > DENSE  # type: ignore[arg-type]
+    if isinstance(artist, QuadMesh):
+        return artist.get_array() is not None and artist.get_array().size > DENSE  # type: ignore[union-attr]
+    return isinstance(artist, Collection) and len(artist.get_offsets()) > DENSE  # type: ignore[arg-type]
