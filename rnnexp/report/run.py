@@ -219,11 +219,11 @@ def other_metrics(run: dict[str, Any], metrics: dict[str, float]) -> list[tuple[
 
 def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -> list[Chart]:
     """The loss over the epochs, and the metrics of the headline on the validation data."""
-    epochs = _column(history, "epoch") or list(range(len(history)))
+    epochs = column_of(history, "epoch") or list(range(len(history)))
     loss = [
         Curve(label, epochs, values, key=name, colour=colour)
         for name, label, colour in (("train/loss", "training", 1), ("val/loss", "validation", 0))
-        if (values := _column(history, name))
+        if (values := column_of(history, name))
     ]
     monitor, mode = config.get("monitor"), config.get("mode")
     names = dict.fromkeys(
@@ -232,7 +232,7 @@ def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -
     units = {f"val/{one['name']}": _unit(one) for one in headline(run)}
     found = [chart("loss", loss, mark=_mark(history, "val/loss", monitor, mode))]
     for name in [name for name in names if name != "val/loss"][: MOST_CHARTS - 1]:
-        if values := _column(history, name):
+        if values := column_of(history, name):
             unit = f" ({units[name]})" if units.get(name) else ""
             title = f"{name.removeprefix('val/')}{unit}, validation"
             one = Curve("validation", epochs, values, key=name)
@@ -240,7 +240,7 @@ def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -
     return [one for one in found if one]
 
 
-def _column(history: pd.DataFrame, name: str) -> list[float]:
+def column_of(history: pd.DataFrame, name: str) -> list[float]:
     if name not in history or not pd.api.types.is_numeric_dtype(history[name]):
         return []
     return [float(x) for x in history[name]]
@@ -250,11 +250,11 @@ def _mark(
     history: pd.DataFrame, name: str, monitor: Any, mode: Any
 ) -> tuple[float, float, str] | None:
     """The best epoch, on the curve that decides it."""
-    values = _column(history, name)
+    values = column_of(history, name)
     if name != monitor or not any(x == x for x in values):
         return None
     best = history[name].idxmin() if mode == "min" else history[name].idxmax()
-    epochs = _column(history, "epoch") or list(range(len(history)))
+    epochs = column_of(history, "epoch") or list(range(len(history)))
     return epochs[best], values[best], f"best: {number(values[best])}"
 
 

@@ -1,10 +1,13 @@
 """Which page a folder gets, and where it is written."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from rnnexp import console
 from rnnexp.errors import UserError
+from rnnexp.launching import sweep
+from rnnexp.report.many import folders_page, sweep_page
 from rnnexp.report.page import write_page
 from rnnexp.report.run import run_page
 from rnnexp.runs.folder.reading import BACKTEST, REPORT
@@ -34,6 +37,8 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
 
 def _page(folders: Sequence[Path], path: Path) -> str:
     [first, *others] = folders
-    if not others and (first / "run.json").exists():
+    if not others and os.path.lexists(first / "run.json"):
         return run_page(first, path)
-    raise UserError("later")
+    if not others and (first / sweep.FILE).exists():
+        return sweep_page(first, path)
+    return folders_page(folders, path)

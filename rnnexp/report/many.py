@@ -1,0 +1,340 @@
+"""The page of many runs: a sweep, a search, or all runs below some folders."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rnnexp.errors import UserError
+from rnnexp.launching import sweep
+from rnnexp.report.charts import WIDE, Chart, Curve, Parallel, chart, parallel
+from rnnexp.report.page import duration, link, rendered
+from rnnexp.report.run import column_of, commands
+from rnnexp.report.settings import text
+from rnnexp.runs.comparison.leaderboard import DEVIATION, SEEDS, Entry, find_runs, ranked
+from rnnexp.runs.comparison.leaderboard_texts import as_texts, key_columns
+from rnnexp.runs.folder.reading import read_history, read_run, read_sweep
+from rnnexp.tables import number
+
+COLOURS = 8  # of page.css
+MOST_CURVES = 60  # in one chart
+MOST_LINES = 300  # of parallel coordinates
+MOST_ERROR = 300  # characters of an error in a table
+
+
+@dataclass(frozen=True)
+class Cell:
+    """value: what sorts the column; a number, or a text if it is none. Empty for no value."""
+
+    text: str
+    value: str
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Single:
+    """A run of a row. url: its folder from the page."""
+
+    name: str
+    url: str
+    seed: str
+    status: str
+    values: list[str]
+    seconds: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a ranking: runs that differ in the seed alone.
+
+    key: of the row and of its curves. words: what the filter looks at. colour: None for grey.
+    """
+
+    key: str
+    label: str
+    cells: list[Cell]
+    runs: list[Single]
+    words: str
+    colour: int | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The runs on one test set. heads: names of the columns, shortened, with the whole names."""
+
+    title: str
+    heads: list[tuple[str, str]]
+    metrics: list[str]
+    rows: list[Row]
+    parallel: Parallel | None
+    curves: Chart | None
+    curves_left_out: int
+    best: "Best | None"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best row: its metric, over seeds, and its settings."""
+
+    metric: str
+    value: str
+    label: str
+    seeds: int
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run without a result, or a job without a record. url: empty without a folder."""
+
+    name: str
+    url: str
+    status: str
+    overrides: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Many:
+    """All of the page."""
+
+    rankings: list[Ranking]
+    failures: list[Failure]
+    counts: list[tuple[str, int]]
+    seconds: str  # of training, of all together
+
+
+def sweep_page(folder: Path, output: Path) -> str:
+    """The HTML of the page about a sweep.
+
+    Raises:
+        UserError: sweep.json is damaged.
+    """
+    asked = read_sweep(folder)
+    lost = missing_jobs(folder)
+    jobs = asked["jobs"]
+    entries = [] if len(lost) == len(jobs) else find_runs([folder])
+    found = many(entries, output)
+    found.failures.extend(lost)
+    name = next((str(entry.config["name"]) for entry in entries if "name" in entry.config), "")
+    return rendered(
+        "many.html",
+        kind=f"sweep of {len(jobs)} jobs",
+        title=name or folder.resolve().name,
+        started=asked["started"],
+        folder="/".join(folder.resolve().parts[-2:]),
+        commands=commands(asked),
+        found=found,
+        study=None,
+        figures={},
+    )
+
+
+def folders_page(folders: Sequence[Path], output: Path) -> str:
+    """The HTML of the page about all runs below some folders.
+
+    Raises:
+        UserError: there is none.
+    """
+    entries = find_runs(folders)
+    return rendered(
+        "many.html",
+        kind=f"{len(entries)} run{'s' * (len(entries) != 1)}",
+        title=", ".join(folder.resolve().name for folder in folders),
+        started="",
+        folder=", ".join("/".join(folder.resolve().parts[-2:]) for folder in folders),
+        commands={},
+        found=many(entries, output),
+        study=None,
+        figures={},
+    )
+
+
+def many(entries: Sequence[Entry], output: Path) -> Many:
+    """What a page shows of many runs."""
+    tables = ranked(list(entries))
+    rankings = [
+        _ranking(f"t{place}", title, table, groups, output)
+        for place, (title, (table, groups)) in enumerate(tables.items())
+    ]
+    times = [entry.seconds for entry in entries if entry.seconds == entry.seconds]
+    ends = [entry for entry in entries if entry.status not in ("completed", "pruned")]
+    return Many(
+        rankings=rankings,
+        failures=[_failure(entry, output) for entry in ends],
+        counts=Counter(entry.status for entry in entries).most_common(),
+        seconds=duration(sum(times)) if times else "",
+    )
+
+
+def missing_jobs(folder: Path) -> list[Failure]:
+    """The jobs of a sweep that left no record."""
+    return [
+        Failure(one.folder.name, "", one.status, " ".join(one.overrides), "")
+        for one in sweep.failures(folder)
+        if one.status == sweep.MISSING
+    ]
+
+
+def _failure(entry: Entry, output: Path) -> Failure:
+    error = entry.damage
+    if not error:
+        try:
+            error = str(read_run(entry.folder).get("error", ""))
+        except UserError as damage:
+            error = str(damage)
+    return Failure(
+        entry.folder.name,
+        link(entry.folder, output),
+        entry.status,
+        " ".join(entry.overrides),
+        error if len(error) <= MOST_ERROR else f"{error[:MOST_ERROR]}…",
+    )
+
+
+# One ranking --------------------------------------------------------------------------------------
+
+
+def _ranking(
+    name: str, title: str, table: pd.DataFrame, groups: list[list[Entry]], output: Path
+) -> Ranking:
+    cells = as_texts(table)
+    keys = [key for key in key_columns(table) if _differs(table[key])]
+    shown = [*keys, *cells.columns[len(key_columns(table)) :]]
+    short = _short_names(keys)
+    metrics = [str(one) for one in shown if f"{one}{DEVIATION}" in table]
+    rows = [
+        Row(
+            key=f"{name}r{place}",
+            label=_label(group[0], keys, short),
+            cells=[_cell(table[one], cells[one], place) for one in shown],
+            runs=[_single(entry, metrics, output) for entry in group],
+            words=_words(group, keys, short),
+            colour=place if place < COLOURS else None,
+        )
+        for place, group in enumerate(groups)
+    ]
+    first = metrics[0] if metrics else None
+    pairs = [(row, entry) for row, group in zip(rows, groups, strict=True) for entry in group]
+    curves, left_out = _curves(pairs)
+    return Ranking(
+        title=title,
+        heads=[(short.get(one, str(one)), str(one)) for one in shown],
+        metrics=metrics,
+        rows=rows,
+        parallel=_parallel(pairs, keys, short, first) if first else None,
+        curves=curves,
+        curves_left_out=left_out,
+        best=_best(rows[0], groups[0], table, cells, first) if first else None,
+    )
+
+
+def _differs(values: pd.Series) -> bool:
+    return len({str(one) for one in values}) > 1
+
+
+def _short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Each key by its last part, where that is its own."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return {
+        key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)
+    }
+
+
+def _label(entry: Entry, keys: Sequence[str], short: dict[str, str]) -> str:
+    parts = [f"{short[key]} {_setting(entry, key)}" for key in keys]
+    return ", ".join(parts) or str(entry.config.get("name", ""))
+
+
+def _setting(entry: Entry, key: str) -> str:
+    return text(entry.shown[key]) if key in entry.shown else "absent"
+
+
+def _cell(values: pd.Series, texts: pd.Series, place: int) -> Cell:
+    value = values.iloc[place]
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if is_number:
+        return Cell(texts.iloc[place], "" if np.isnan(value) else repr(float(value)), True)
+    shown = text(value)
+    is_seeds = values.name == SEEDS
+    return Cell(texts.iloc[place] if is_seeds else shown, shown, is_number=is_seeds)
+
+
+def _single(entry: Entry, metrics: Sequence[str], output: Path) -> Single:
+    known = [entry.metrics.get(f"test/{name}", np.nan) for name in metrics]
+    return Single(
+        name=entry.folder.name,
+        url=link(entry.folder, output),
+        seed="" if entry.seed is None else str(entry.seed),
+        status=entry.status,
+        values=["" if np.isnan(value) else number(value) for value in known],
+        seconds="" if np.isnan(entry.seconds) else f"{entry.seconds:,.1f}",
+    )
+
+
+def _words(group: Sequence[Entry], keys: Sequence[str], short: dict[str, str]) -> str:
+    """key=value by the short and the whole key, then seeds, statuses, folders and overrides."""
+    words = [f"{key}={_setting(group[0], key)}" for key in keys]
+    words += [f"{short[key]}={_setting(group[0], key)}" for key in keys]
+    for entry in group:
+        words += [f"seed={entry.seed}", entry.status, entry.folder.name, *entry.overrides]
+    return " ".join(dict.fromkeys(words)).lower()
+
+
+def _best(
+    row: Row, group: Sequence[Entry], table: pd.DataFrame, cells: pd.DataFrame, metric: str
+) -> Best | None:
+    if np.isnan(table[metric].iloc[0]):
+        return None
+    seeds = {entry.seed for entry in group if entry.status == "completed"}
+    return Best(metric, cells[metric].iloc[0], row.label, len(seeds))
+
+
+def _parallel(
+    pairs: Sequence[tuple[Row, Entry]], keys: Sequence[str], short: dict[str, str], metric: str
+) -> Parallel | None:
+    """The settings that differ and the metric of every completed run."""
+    done = [
+        (row, entry)
+        for row, entry in pairs
+        if np.isfinite(entry.metrics.get(f"test/{metric}", np.nan))
+    ][:MOST_LINES]
+    if len(done) < 2:
+        return None
+    rows = [
+        {short[key]: entry.shown.get(key, "absent") for key in keys}
+        | {metric: entry.metrics[f"test/{metric}"]}
+        for _, entry in done
+    ]
+    labels = [(row.key, f"{_named(row, entry)}: {number(one[metric])}") for (row, entry), one in zip(done, rows, strict=True)]
+    like = next(entry for _, entry in done if entry.headline[:1] == [metric])
+    return parallel(rows, [short[key] for key in keys], metric, labels, like.lower_is_better)
+
+
+def _named(row: Row, entry: Entry) -> str:
+    return row.label if entry.seed is None else f"{row.label}, seed {entry.seed}"
+
+
+def _curves(pairs: Sequence[tuple[Row, Entry]]) -> tuple[Chart | None, int]:
+    """The monitored metric of every run over the epochs, and how many runs there was no room for.
+    Of several metrics, the one that most runs have."""
+    counts = Counter(str(entry.config.get("monitor") or "val/loss") for _, entry in pairs)
+    monitored = counts.most_common(1)[0][0]
+    curves = []
+    for row, entry in pairs[:MOST_CURVES]:
+        try:
+            history = read_history(entry.folder)
+        except UserError:  # the run ended before its first epoch
+            continue
+        values = column_of(history, monitored)
+        epochs = column_of(history, "epoch") or list(range(len(history)))
+        label = _named(row, entry)
+        curves.append(Curve(label, epochs, values, row.key, row.colour, note=entry.status * (entry.status != "completed")))
+    curves.reverse()  # the best above the others
+    title = f"{monitored.removeprefix('val/')}, validation"
+    return chart(title, curves, size=WIDE), max(0, len(pairs) - MOST_CURVES)
+
+
