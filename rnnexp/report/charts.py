@@ -11,11 +11,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from rnnexp.tables import number
 
-WIDE, NARROW = (720, 340), (480, 260)  # sizes of a chart
+WIDE, NARROW = (960, 360), (480, 260)  # sizes of a chart
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 40  # margins of the axes
 MOST_POINTS = 200  # of a curve
 LOG_FROM = 20  # largest value over smallest one, from which on a scale is logarithmic
-PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, PARALLEL_SIDE = 320, 46, 22, 70
+PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, PARALLEL_SIDE = 340, 46, 22, 90
 MOST_AXES, AXIS_STEP = 9, 140
 
 

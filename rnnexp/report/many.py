@@ -12,17 +12,30 @@ from rnnexp.errors import UserError
 from rnnexp.launching import sweep
 from rnnexp.report.charts import WIDE, Chart, Curve, Parallel, chart, parallel
 from rnnexp.report.page import duration, link, rendered
-from rnnexp.report.run import column_of, commands
+from rnnexp.report.run import MOST_TILES, column_of, commands, unit_of
 from rnnexp.report.settings import text
 from rnnexp.runs.comparison.leaderboard import DEVIATION, SEEDS, Entry, find_runs, ranked
 from rnnexp.runs.comparison.leaderboard_texts import as_texts, key_columns
 from rnnexp.runs.folder.reading import read_history, read_run, read_sweep
+from rnnexp.runs.hyperparameters import typed_keys
 from rnnexp.tables import number
 
 COLOURS = 8  # of page.css
 MOST_CURVES = 60  # in one chart
 MOST_LINES = 300  # of parallel coordinates
 MOST_ERROR = 300  # characters of an error in a table
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column: its name, shortened, and the whole one. sorted: by which the table comes, in
+    `ascending` or `descending` order; else empty."""
+
+    name: str
+    whole: str
+    unit: str
+    is_number: bool
+    sorted: str
 
 
 @dataclass(frozen=True)
@@ -63,27 +76,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The runs on one test set. heads: names of the columns, shortened, with the whole names."""
+    """The runs on one test set, best first."""
 
     title: str
-    heads: list[tuple[str, str]]
+    heads: list[Head]
     metrics: list[str]
     rows: list[Row]
     parallel: Parallel | None
     curves: Chart | None
     curves_left_out: int
-    best: "Best | None"
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best row: its metric, over seeds, and its settings."""
-
-    metric: str
-    value: str
-    label: str
-    seeds: int
-    unit: str = ""
+    best: list[tuple[str, str, str]]  # metric, value and unit of the first row
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,9 @@ def _ranking(
     name: str, title: str, table: pd.DataFrame, groups: list[list[Entry]], output: Path
 ) -> Ranking:
     cells = as_texts(table)
-    keys = [key for key in key_columns(table) if _differs(table[key])]
+    runs = [entry for group in groups for entry in group]
+    typed = {key for entry in runs for key in typed_keys(entry.overrides)}
+    keys = [key for key in key_columns(table) if _differs(table[key], key in typed)]
     shown = [*keys, *cells.columns[len(key_columns(table)) :]]
     short = _short_names(keys)
     metrics = [str(one) for one in shown if f"{one}{DEVIATION}" in table]
@@ -220,20 +224,38 @@ def _ranking(
     first = metrics[0] if metrics else None
     pairs = [(row, entry) for row, group in zip(rows, groups, strict=True) for entry in group]
     curves, left_out = _curves(pairs)
+    units = {metric: unit_of(metric, entry.units) for entry in runs for metric in metrics}
+    lower = any(entry.lower_is_better for entry in runs if entry.headline[:1] == metrics[:1])
+    heads = [
+        Head(
+            name=short.get(one, str(one)),
+            whole=str(one),
+            unit=units.get(str(one), ""),
+            is_number=rows[0].cells[place].is_number,
+            sorted=("ascending" if lower else "descending") if one == first else "",
+        )
+        for place, one in enumerate(shown)
+    ]
     return Ranking(
         title=title,
-        heads=[(short.get(one, str(one)), str(one)) for one in shown],
+        heads=heads,
         metrics=metrics,
         rows=rows,
         parallel=_parallel(pairs, keys, short, first) if first else None,
         curves=curves,
         curves_left_out=left_out,
-        best=_best(rows[0], groups[0], table, cells, first) if first else None,
+        best=[
+            (name, cells[name].iloc[0], units[name])
+            for name in metrics[:MOST_TILES]
+            if cells[name].iloc[0]
+        ],
     )
 
 
-def _differs(values: pd.Series) -> bool:
-    return len({str(one) for one in values}) > 1
+def _differs(values: pd.Series, is_typed: bool) -> bool:
+    """Whether a setting differs. A run that failed early still has `auto`, and others what became
+    of it, which is no difference."""
+    return len({str(one) for one in values if is_typed or one != "auto"}) > 1
 
 
 def _short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -284,15 +306,6 @@ def _words(group: Sequence[Entry], keys: Sequence[str], short: dict[str, str]) -
     return " ".join(dict.fromkeys(words)).lower()
 
 
-def _best(
-    row: Row, group: Sequence[Entry], table: pd.DataFrame, cells: pd.DataFrame, metric: str
-) -> Best | None:
-    if np.isnan(table[metric].iloc[0]):
-        return None
-    seeds = {entry.seed for entry in group if entry.status == "completed"}
-    return Best(metric, cells[metric].iloc[0], row.label, len(seeds))
-
-
 def _parallel(
     pairs: Sequence[tuple[Row, Entry]], keys: Sequence[str], short: dict[str, str], metric: str
 ) -> Parallel | None:
@@ -302,6 +315,7 @@ def _parallel(
         for row, entry in pairs
         if np.isfinite(entry.metrics.get(f"test/{metric}", np.nan))
     ][:MOST_LINES]
+    keys = [key for key in keys if len({_setting(entry, key) for _, entry in done}) > 1]
     if len(done) < 2:
         return None
     rows = [

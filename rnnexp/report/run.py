@@ -2,13 +2,14 @@
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from rnnexp.config.targets import locate
 from rnnexp.errors import UserError
 from rnnexp.report import settings
 from rnnexp.report.charts import Chart, Curve, chart
@@ -74,6 +75,7 @@ def run_page(folder: Path, output: Path) -> str:
     metrics = read_metrics(folder) if os.path.exists(folder / "metrics.json") else {}
     history = read_history(folder) if os.path.exists(folder / "history.csv") else None
     table = results(run, metrics)
+    ceilings = _ceilings(config)
     done = status == "completed"
     figures, left_out = inline(recorded_figures(folder) if done else {})
     again = repetition(folder, run) if done else None
@@ -90,7 +92,8 @@ def run_page(folder: Path, output: Path) -> str:
         status=status,
         commands=commands(run),
         table=table,
-        tiles=tiles(run, table),
+        tiles=tiles(run, table, ceilings),
+        ceilings=[one.replace("_", " ") for one in ceilings],
         parts=parts(run, metrics),
         others=other_metrics(run, metrics),
         charts=curves(history, config, run) if history is not None else [],
@@ -150,17 +153,27 @@ def results(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
         _best([row.values[column] for row in rows], bool(one["lower_is_better"]))
         for column, one in enumerate(shown)
     ]
-    return Metrics([(name, _unit(one)) for name, one in zip(names, shown, strict=True)], rows, best)
+    units = _units(run)
+    return Metrics([(name, unit_of(name, units)) for name in names], rows, best)
 
 
-def tiles(run: dict[str, Any], table: Metrics | None) -> list[Tile]:
-    """The first results, each with the best baseline."""
+def _ceilings(config: dict[str, Any]) -> tuple[str, ...]:
+    """The baselines that know the test set, which no run can be asked to beat."""
+    try:
+        return getattr(locate(config["task"], "task"), "ceilings", ())
+    except (UserError, KeyError, TypeError):  # a class that is not here, or no class at all
+        return ()
+
+
+def tiles(run: dict[str, Any], table: Metrics | None, ceilings: Sequence[str] = ()) -> list[Tile]:
+    """The first results, each with the best baseline that does not know the test set."""
     found: list[Tile] = []
     if table is None:
         return found
     directions = {str(one["name"]): bool(one["lower_is_better"]) for one in headline(run)}
-    units = {str(one["name"]): str(one.get("unit") or "") for one in headline(run)}
+    units = _units(run)
     own, *others = table.rows
+    others = [row for row in others if row.name.replace(" ", "_") not in ceilings]
     for column, (name, _) in list(enumerate(table.heads))[:MOST_TILES]:
         known = [row for row in others if row.values[column] == row.values[column] is not None]
         sign = 1 if directions[name] else -1
@@ -181,10 +194,14 @@ def _best(values: list[float | None], lower_is_better: bool) -> int | None:
     return (min if lower_is_better else max)(known, key=known.__getitem__)
 
 
-def _unit(metric: dict[str, Any]) -> str:
+def unit_of(name: str, units: Mapping[str, str]) -> str:
     """The unit of a metric, where its name does not say it, as mae_MW does."""
-    unit = str(metric.get("unit") or "")
-    return "" if str(metric["name"]).endswith(f"_{unit}") else unit
+    unit = units.get(name, "")
+    return "" if name.endswith(f"_{unit}") else unit
+
+
+def _units(run: dict[str, Any]) -> dict[str, str]:
+    return {str(one["name"]): str(one.get("unit") or "") for one in headline(run)}
 
 
 def parts(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
@@ -193,14 +210,14 @@ def parts(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
     split = [(name[1], name[2]) for name in names if len(name) == 3]
     if not split:
         return None
-    units = {str(one["name"]): _unit(one) for one in headline(run)}
+    units = _units(run)
     columns = list(dict.fromkeys(name for name, _ in split))
     labels = list(dict.fromkeys(part for _, part in split))
     rows = [
         Row(part, [metrics.get(f"test/{name}/{part}") for name in columns])
         for part in labels[:MOST_ROWS]
     ]
-    heads = [(name, units.get(name, "")) for name in columns]
+    heads = [(name, unit_of(name, units)) for name in columns]
     return Metrics(heads, rows, [None] * len(columns), max(0, len(labels) - MOST_ROWS))
 
 
@@ -229,12 +246,13 @@ def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -
     names = dict.fromkeys(
         [str(monitor)] * bool(monitor) + [f"val/{one['name']}" for one in headline(run)]
     )
-    units = {f"val/{one['name']}": _unit(one) for one in headline(run)}
+    units = _units(run)
     found = [chart("loss", loss, mark=_mark(history, "val/loss", monitor, mode))]
     for name in [name for name in names if name != "val/loss"][: MOST_CHARTS - 1]:
         if values := column_of(history, name):
-            unit = f" ({units[name]})" if units.get(name) else ""
-            title = f"{name.removeprefix('val/')}{unit}, validation"
+            metric = name.removeprefix("val/")
+            unit = unit_of(metric, units)
+            title = f"{metric}{f' in {unit}' if unit else ''}, validation"
             one = Curve("validation", epochs, values, key=name)
             found.append(chart(title, [one], mark=_mark(history, name, monitor, mode)))
     return [one for one in found if one]

@@ -56,6 +56,7 @@ class Entry:
     test: str = ""  # fingerprint of what was tested of the data; empty if not recorded
     choices: dict[str, str] = field(default_factory=dict)  # config group -> option
     overrides: tuple[str, ...] = ()  # those of rerun included
+    units: dict[str, str] = field(default_factory=dict)  # of the headline; empty without one
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -146,6 +147,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         test=_test_set(run),
         choices={str(group): str(option) for group, option in run.get("choices", {}).items()},
         overrides=tuple(map(str, [*run.get("overrides", []), *run.get("changes", [])])),
+        units={str(x["name"]): str(x.get("unit") or "") for x in headline},
     )
 
 
