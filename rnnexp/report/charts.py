@@ -11,12 +11,12 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from rnnexp.tables import number
 
-WIDE, NARROW = (960, 360), (480, 260)  # sizes of a chart
+WIDE, NARROW = (720, 320), (480, 260)  # sizes of a chart
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 40  # margins of the axes
 MOST_POINTS = 200  # of a curve
 LOG_FROM = 20  # largest value over smallest one, from which on a scale is logarithmic
-PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, PARALLEL_SIDE = 340, 46, 22, 90
-MOST_AXES, AXIS_STEP = 9, 140
+PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, PARALLEL_SIDE = 300, 46, 22, 60
+MOST_AXES, AXIS_STEP, LEAST_WIDTH = 9, 110, 480
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def parallel(
     if not rows or not keys:
         return None
     shown, left_out = list(keys[:MOST_AXES]), list(keys[MOST_AXES:])
-    width = max(WIDE[0], 2 * PARALLEL_SIDE + AXIS_STEP * len(shown))
+    width = max(LEAST_WIDTH, 2 * PARALLEL_SIDE + AXIS_STEP * len(shown))
     step = (width - 2 * PARALLEL_SIDE) / len(shown)
     axes, heights = [], []
     for number_, name in enumerate([*shown, metric]):

@@ -11,14 +11,15 @@ import pandas as pd
 from rnnexp.errors import UserError
 from rnnexp.launching import sweep
 from rnnexp.report.charts import WIDE, Chart, Curve, Parallel, chart, parallel
-from rnnexp.report.page import duration, link, rendered
+from rnnexp.report.figures import inline
+from rnnexp.report.page import duration, link, rendered, value
 from rnnexp.report.run import MOST_TILES, column_of, commands, unit_of
+from rnnexp.report.search import read_study
 from rnnexp.report.settings import text
 from rnnexp.runs.comparison.leaderboard import DEVIATION, SEEDS, Entry, find_runs, ranked
 from rnnexp.runs.comparison.leaderboard_texts import as_texts, key_columns
 from rnnexp.runs.folder.reading import read_history, read_run, read_sweep
 from rnnexp.runs.hyperparameters import typed_keys
-from rnnexp.tables import number
 
 COLOURS = 8  # of page.css
 MOST_CURVES = 60  # in one chart
@@ -84,6 +85,7 @@ class Ranking:
     rows: list[Row]
     parallel: Parallel | None
     curves: Chart | None
+    legend: list[Row]
     curves_left_out: int
     best: list[tuple[str, str, str]]  # metric, value and unit of the first row
 
@@ -132,6 +134,28 @@ def sweep_page(folder: Path, output: Path) -> str:
         found=found,
         study=None,
         figures={},
+    )
+
+
+def search_page(folder: Path, output: Path) -> str:
+    """The HTML of the page about a search.
+
+    Raises:
+        UserError: it has no runs, or its study cannot be read.
+    """
+    entries = find_runs([folder])
+    table, figures = read_study(folder)
+    images, _ = inline(figures)
+    return rendered(
+        "many.html",
+        kind="search",
+        title=folder.resolve().name,
+        started="",
+        folder="/".join(folder.resolve().parts[-2:]),
+        commands={},
+        found=many(entries, output),
+        study=table,
+        figures=images,
     )
 
 
@@ -224,7 +248,8 @@ def _ranking(
     first = metrics[0] if metrics else None
     pairs = [(row, entry) for row, group in zip(rows, groups, strict=True) for entry in group]
     curves, left_out = _curves(pairs)
-    units = {metric: unit_of(metric, entry.units) for entry in runs for metric in metrics}
+    known = {name: unit for entry in runs for name, unit in entry.units.items() if unit}
+    units = {metric: unit_of(metric, known) for metric in metrics}
     lower = any(entry.lower_is_better for entry in runs if entry.headline[:1] == metrics[:1])
     heads = [
         Head(
@@ -243,6 +268,7 @@ def _ranking(
         rows=rows,
         parallel=_parallel(pairs, keys, short, first) if first else None,
         curves=curves,
+        legend=_legend(rows, curves),
         curves_left_out=left_out,
         best=[
             (name, cells[name].iloc[0], units[name])
@@ -276,11 +302,10 @@ def _setting(entry: Entry, key: str) -> str:
 
 
 def _cell(values: pd.Series, texts: pd.Series, place: int) -> Cell:
-    value = values.iloc[place]
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if is_number:
-        return Cell(texts.iloc[place], "" if np.isnan(value) else repr(float(value)), True)
-    shown = text(value)
+    found = values.iloc[place]
+    if isinstance(found, (int, float, np.number)) and not isinstance(found, bool):
+        return Cell(texts.iloc[place], "" if np.isnan(found) else repr(float(found)), True)
+    shown = text(found)
     is_seeds = values.name == SEEDS
     return Cell(texts.iloc[place] if is_seeds else shown, shown, is_number=is_seeds)
 
@@ -292,7 +317,7 @@ def _single(entry: Entry, metrics: Sequence[str], output: Path) -> Single:
         url=link(entry.folder, output),
         seed="" if entry.seed is None else str(entry.seed),
         status=entry.status,
-        values=["" if np.isnan(value) else number(value) for value in known],
+        values=list(map(value, known)),
         seconds="" if np.isnan(entry.seconds) else f"{entry.seconds:,.1f}",
     )
 
@@ -323,13 +348,18 @@ def _parallel(
         | {metric: entry.metrics[f"test/{metric}"]}
         for _, entry in done
     ]
-    labels = [(row.key, f"{_named(row, entry)}: {number(one[metric])}") for (row, entry), one in zip(done, rows, strict=True)]
+    labels = [(row.key, f"{_named(row, entry)}: {value(one[metric])}") for (row, entry), one in zip(done, rows, strict=True)]
     like = next(entry for _, entry in done if entry.headline[:1] == [metric])
     return parallel(rows, [short[key] for key in keys], metric, labels, like.lower_is_better)
 
 
 def _named(row: Row, entry: Entry) -> str:
     return row.label if entry.seed is None else f"{row.label}, seed {entry.seed}"
+
+
+def _legend(rows: Sequence[Row], curves: Chart | None) -> list[Row]:
+    drawn = {line.curve.key for line in curves.lines} if curves else set()
+    return [row for row in rows if row.key in drawn and row.colour is not None]
 
 
 def _curves(pairs: Sequence[tuple[Row, Entry]]) -> tuple[Chart | None, int]:

@@ -72,8 +72,13 @@ def _shown(thing: Any) -> Any:
 
 
 def value(found: float | None) -> str:
-    """A number of a table; empty if there is none."""
-    return "" if found is None or math.isnan(found) else number(found)
+    """A number of a table, of four digits, so that the digits of a column are alike; empty if there
+    is none."""
+    if found is None or math.isnan(found):
+        return ""
+    if found == 0 or abs(found) >= 1000 or not 1e-4 <= abs(found):
+        return number(found)
+    return f"{found:#.4g}"
 
 
 def duration(seconds: float) -> str:

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rnnexp.errors import UserError
 from rnnexp.report import settings
 from rnnexp.report.charts import Chart, Curve, chart
 from rnnexp.report.figures import inline
-from rnnexp.report.page import link, rendered
+from rnnexp.report.page import link, rendered, value
 from rnnexp.report.recorded_figures import recorded_figures
 from rnnexp.report.repeated import repetition
 from rnnexp.runs.folder.reading import (
@@ -26,7 +26,6 @@ from rnnexp.runs.folder.reading import (
     status_now,
 )
 from rnnexp.runs.folder.schema import RUN
-from rnnexp.tables import number
 
 MOST_ROWS = 60  # of a table of series or classes
 LOG_LINES = 40
@@ -47,7 +46,7 @@ class Tile:
     """A result, and that of the best baseline."""
 
     name: str
-    value: float
+    value: float | None
     unit: str
     baseline: str = ""
     baseline_value: float | None = None
@@ -178,11 +177,9 @@ def tiles(run: dict[str, Any], table: Metrics | None, ceilings: Sequence[str] = 
         known = [row for row in others if row.values[column] == row.values[column] is not None]
         sign = 1 if directions[name] else -1
         best = min(known, key=lambda row: sign * (row.values[column] or 0.0), default=None)
-        value = own.values[column]
-        assert value is not None
-        tile = Tile(name, value, units[name])
+        tile = Tile(name, own.values[column], units[name])
         if best:
-            tile = Tile(name, value, units[name], best.name, best.values[column])
+            tile = replace(tile, baseline=best.name, baseline_value=best.values[column])
         found.append(tile)
     return found
 
@@ -225,8 +222,8 @@ def other_metrics(run: dict[str, Any], metrics: dict[str, float]) -> list[tuple[
     """The metrics of the test and of the validation that no other table shows."""
     shown = {f"test/{one['name']}" for one in headline(run)}
     return [
-        (name, number(value) if value == value else "no value")
-        for name, value in metrics.items()
+        (name, value(found) or "no value")
+        for name, found in metrics.items()
         if name.count("/") == 1 and name not in shown
     ]
 
@@ -273,7 +270,7 @@ def _mark(
         return None
     best = history[name].idxmin() if mode == "min" else history[name].idxmax()
     epochs = column_of(history, "epoch") or list(range(len(history)))
-    return epochs[best], values[best], f"best: {number(values[best])}"
+    return epochs[best], values[best], f"best: {value(values[best])}"
 
 
 # Data ---------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from pathlib import Path
 from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.launching import sweep
-from rnnexp.report.many import folders_page, sweep_page
+from rnnexp.report.many import folders_page, search_page, sweep_page
 from rnnexp.report.page import write_page
 from rnnexp.report.run import run_page
+from rnnexp.report.search import has_study
 from rnnexp.runs.folder.reading import BACKTEST, REPORT
 
 
@@ -41,4 +42,6 @@ def _page(folders: Sequence[Path], path: Path) -> str:
         return run_page(first, path)
     if not others and (first / sweep.FILE).exists():
         return sweep_page(first, path)
+    if not others and has_study(first):
+        return search_page(first, path)
     return folders_page(folders, path)
