@@ -15,7 +15,16 @@ ROOMS = (
     *("trace", "export", "report", "commands"),
 )
 # Beside the rooms: what every room may import, and what the console and the command need.
-SHOWING = ("callbacks", "runs", "launching", "search", "trace", "export", "report", "commands")  # rooms that print
+SHOWING = (
+    "callbacks",
+    "runs",
+    "launching",
+    "search",
+    "trace",
+    "export",
+    "report",
+    "commands",
+)  # rooms that print
 LEAVES = ("errors", "nearest", "files", "hashes", "tables", "streams", "printing")
 MOST_LINES, MOST_FILES = 400, 15
 FILES = sorted(PACKAGE.rglob("*.py"))

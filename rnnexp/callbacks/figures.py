@@ -1,5 +1,6 @@
 """Figures of a test, as PNG files and in TensorBoard. Each task defines its own."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, cast
@@ -22,19 +23,39 @@ TARGET, PREDICTION, SECOND = "#4c4c4c", "#d55e00", "#0072b2"
 LEGEND, SIGNATURE = 34, 60  # most characters of a line of a legend, and of the run's name
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What figures show of a run. Its folder holds all of it, so that they can be drawn again.
+
+    predictions: of the test, the table of `Task.predictions_table`. history: a row per epoch
+    (`History.table`); empty without training. loss: the name of the loss. monitor: the metric that
+    chose the checkpoint.
+    """
+
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    spec: Any
+    loss: str
+    monitor: str | None
+
+
 class Figures(Callback):
     """Saves the figures of `draw` as figures/NAME.png in the run folder and in TensorBoard."""
 
-    def draw(self, task: Any, data: Any, history: pd.DataFrame) -> dict[str, Figure]:
-        """The figures after the test, by name.
-
-        history: a row per epoch (`History.table`); empty without training.
-        """
+    def draw(self, outcome: Outcome) -> dict[str, Figure]:
+        """The figures after the test, by name."""
         raise NotImplementedError
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        data = cast(Any, trainer).datamodule
-        for name, figure in self.draw(pl_module, data, history_of(trainer).table()).items():
+        task, data = cast(Any, pl_module), cast(Any, trainer).datamodule
+        outcome = Outcome(
+            task.predictions_table(data),
+            history_of(trainer).table(),
+            task.spec,
+            task.loss_name,
+            task.monitor,
+        )
+        for name, figure in self.draw(outcome).items():
             save(figure, name, trainer)
             if isinstance(trainer.logger, TensorBoardLogger):
                 trainer.logger.experiment.add_figure(name, figure, close=False)

@@ -26,10 +26,14 @@ def chosen_loss(loss: str | Loss, named: Mapping[str, Loss]) -> Loss:
     return found
 
 
-def loss_name(loss: Loss, named: Mapping[str, Loss]) -> str:
-    """What the config calls a loss: its name, or the class of an object."""
-    own = type(loss).__name__
-    return next((name for name, one in named.items() if one is loss), own)
+def loss_name(loss: Any) -> str:
+    """What figures call a loss: what `task.loss` names, or the class of what it builds.
+
+    loss: the argument of the task, or what its config holds.
+    """
+    if isinstance(loss, Mapping):
+        return str(loss.get("_target_")).rpartition(".")[2]
+    return loss if isinstance(loss, str) else type(loss).__name__
 
 
 def one_number(loss: Any) -> Tensor:

@@ -42,7 +42,8 @@ class Task(pl.LightningModule):
     new_data: the input of `rnnexp predict`, texts or series. takes_known: `answer` has a further
     argument, `known`: files (Path) of what is known beforehand.
     added_metrics: the metrics that the config adds (`task.metrics`), if the task accepts any.
-    monitor: the validation metric that chooses the best checkpoint; None if none does.
+    monitor: the validation metric that chooses the best checkpoint; None if none does. loss_name:
+    what figures call the loss, for a task of several.
     ceilings: baselines that know the test set, which no run can be asked to beat.
     """
 
@@ -68,6 +69,7 @@ class Task(pl.LightningModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.added_metrics = NONE_ADDED
         self.monitor: str | None = None
+        self.loss_name = ""
         self.predictions: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
 

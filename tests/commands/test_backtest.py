@@ -85,7 +85,7 @@ def test_a_part_of_the_horizon_and_what_is_written(here: Path) -> None:
     table = pd.read_csv("out/backtest.csv", parse_dates=["issue_time", "timestamp"])
     levels = [f"q{level / 10:g}" for level in range(1, 10)]
     first = ["series", "issue_time", "step", "timestamp", "target", "prediction"]
-    assert list(table) == [*first, *levels, "fold"]
+    assert list(table) == [*first, *levels, "scale", "fold"]
     assert set(table["issue_time"].dt.strftime("%H:%M")) == {"10:00"}
     ahead = table["timestamp"] - table["issue_time"]
     assert (ahead == pd.to_timedelta(table["step"] + 13, unit="h")).all()

@@ -18,6 +18,7 @@ from rnnexp.callbacks.figures import (
     SECOND,
     TARGET,
     Figures,
+    Outcome,
     finish,
     legend_beside,
     no_math,
@@ -30,8 +31,7 @@ from rnnexp.tasks.classification.tables import (
     confusion_counts,
     percent_of_true,
 )
-from rnnexp.tasks.classification.task import LOSSES, Classification
-from rnnexp.tasks.loss import loss_name
+from rnnexp.tasks.classification.task import Classification
 
 FEW = 8  # most classes for which the confusion matrix has room for every number
 WIDE = 14  # most characters of a class name that fit below a cell of such a matrix
@@ -48,11 +48,9 @@ class ClassificationFigures(Figures):
     def __init__(self, wrong: int = 10) -> None:
         self.wrong = wrong
 
-    def draw(
-        self, task: Classification, data: ClassificationData, history: pd.DataFrame
-    ) -> dict[str, Figure]:
-        predictions, classes = task.predictions_table(data), task.spec.classes
-        things = task.spec.things
+    def draw(self, outcome: Outcome) -> dict[str, Figure]:
+        predictions, history = outcome.predictions, outcome.history
+        classes, things = outcome.spec.classes, outcome.spec.things
         figures = {"confusion_matrix": confusion_matrix(confusion_counts(predictions, classes))}
         groups = accuracy_by_group(predictions)
         if len(groups):
@@ -60,8 +58,7 @@ class ClassificationFigures(Figures):
         if len(classes) == 2:
             figures["probability"] = probability_histogram(predictions, classes, things)
         if len(history):
-            loss = loss_name(task.loss, LOSSES)
-            figures["loss"] = class_loss_curve(history, len(classes), loss)
+            figures["loss"] = class_loss_curve(history, len(classes), outcome.loss)
         return figures
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -86,7 +83,7 @@ def confusion_matrix(counts: pd.DataFrame) -> Figure:
         if np.isnan(share) or not (few or count):  # in a large matrix an empty cell means zero
             continue
         text = f"{share:.2f} %\n{count:,}" if few else f"{share:.0f} %\n{count:,}"
-        color, points = "white" if share > 35 else "black", 11 if few else 7.5
+        color, points = "white" if share > 35 else "black", "medium" if few else "x-small"
         axes.text(column, row, text, ha="center", va="center", size=points, color=color)
     axes.set_xticks(range(number), [no_math(str(name)) for name in counts.columns])
     if not few or max(map(len, counts.columns)) > WIDE:

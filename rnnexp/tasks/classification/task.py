@@ -23,7 +23,7 @@ from rnnexp.tasks.classification.tables import (
     confusion_table,
     group_table,
 )
-from rnnexp.tasks.loss import Loss, chosen_loss, one_number
+from rnnexp.tasks.loss import Loss, chosen_loss, loss_name, one_number
 from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
@@ -60,6 +60,7 @@ class Classification(Task):
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
         self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
+        self.loss_name = loss_name(loss)
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def batch_loss(self, batch: TokenBatch) -> Tensor:

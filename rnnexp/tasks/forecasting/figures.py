@@ -10,6 +10,7 @@ from rnnexp.callbacks.figures import (
     SECOND,
     TARGET,
     Figures,
+    Outcome,
     clock_times,
     finish,
     legend_beside,
@@ -18,9 +19,7 @@ from rnnexp.callbacks.figures import (
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.files import file_name
 from rnnexp.tasks.forecasting.cycles import cycle_of, usual_step
-from rnnexp.tasks.forecasting.data import ForecastingData
-from rnnexp.tasks.forecasting.task import BY_MASE, LOSSES, Forecasting
-from rnnexp.tasks.loss import loss_name
+from rnnexp.tasks.forecasting.task import BY_MASE
 
 LEAST_STEPS = 60  # of an excerpt
 WEEK = pd.Timedelta(days=8)  # up to this long, an axis of time has a tick a day
@@ -37,21 +36,18 @@ class ForecastFigures(Figures):
     def __init__(self, days: int = 4, stretches: int = 3) -> None:
         self.days, self.stretches = days, stretches
 
-    def draw(
-        self, task: Forecasting, data: ForecastingData, history: pd.DataFrame
-    ) -> dict[str, Figure]:
-        table = task.predictions_table(data)
-        table["timestamp"] = clock_times(table["timestamp"])
-        unit = task.spec.unit
+    def draw(self, outcome: Outcome) -> dict[str, Figure]:
+        table, history, unit = outcome.predictions, outcome.history, outcome.spec.unit
+        table = table.assign(timestamp=clock_times(table["timestamp"]))
         figures = {}
         for name, one in table.groupby("file", sort=False):
             figures[f"predictions/{file_name(str(name))}"] = stretches(
                 one, unit, self.days, self.stretches
             )
-        by_mase = task.monitor == BY_MASE  # sMAPE says nothing of values around 0
+        by_mase = outcome.monitor == BY_MASE  # sMAPE says nothing of values around 0
         figures |= error_by_cycle(table, unit if by_mase else None)
         if len(history):
-            loss = f"loss ({loss_name(task.loss, LOSSES)}), scaled units"
+            loss = f"loss ({outcome.loss}), scaled units"
             metric, label = ("mase", "MASE") if by_mase else ("smape", "sMAPE, %")
             figures["loss"] = loss_curve(history, loss, metric, label, "log")
         return figures

@@ -23,7 +23,7 @@ from rnnexp.tasks.forecasting.metrics import described, forecast_metrics, foreca
 from rnnexp.tasks.forecasting.network import Forecaster
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
 from rnnexp.tasks.forecasting.trees import lightgbm_baselines, require_lightgbm
-from rnnexp.tasks.loss import Loss, chosen_loss, one_number
+from rnnexp.tasks.loss import Loss, chosen_loss, loss_name, one_number
 from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
 
@@ -67,6 +67,7 @@ class Forecasting(Task):
         if lightgbm:
             require_lightgbm()  # before the training
         self.loss, self.added_metrics = chosen_loss(loss, LOSSES), AddedMetrics(metrics or {})
+        self.loss_name = loss_name(loss)
         self._evaluated: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def batch_loss(self, batch: SeriesBatch) -> Tensor:

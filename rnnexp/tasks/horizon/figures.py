@@ -4,16 +4,19 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from rnnexp.callbacks.figures import (
     PREDICTION,
     SECOND,
     TARGET,
     Figures,
+    Outcome,
     clock_times,
     finish,
     legend_beside,
@@ -21,10 +24,8 @@ from rnnexp.callbacks.figures import (
 )
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.files import file_name
-from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.forecasts import levels_of, short_issue_time
 from rnnexp.tasks.horizon.metrics import metrics_by_level, metrics_by_step
-from rnnexp.tasks.horizon.task import Horizon
 
 MOST_PANELS = 12  # series that are drawn below one another
 
@@ -39,29 +40,37 @@ class HorizonFigures(Figures):
     def __init__(self, count: int = 3) -> None:
         self.count = count
 
-    def draw(self, task: Horizon, data: HorizonData, history: pd.DataFrame) -> dict[str, Figure]:
-        table = task.predictions_table(data)
-        table["timestamp"] = clock_times(table["timestamp"])
-        unit, found = task.spec.unit, task.predictions
+    def draw(self, outcome: Outcome) -> dict[str, Figure]:
+        table, history, unit = outcome.predictions, outcome.history, outcome.spec.unit
+        table = table.assign(timestamp=clock_times(table["timestamp"]))
         figures = {
             f"forecasts/{file_name(str(name))}": fans(one, unit, self.count)
             for name, one in table.groupby("series", sort=False)
         }
-        scale = data.windows("test").scale[: len(found["target"])]
-        quantiles = found.get("quantiles")
-        by_step = metrics_by_step(
-            found["prediction"], found["target"], scale, unit, quantiles, task.levels
-        )
+        target, prediction, scale, quantiles = _by_window(table, outcome.spec.horizon)
+        levels = levels_of(table)
+        by_step = metrics_by_step(prediction, target, scale, unit, quantiles, levels)
         figures["error_by_step"] = error_by_step(by_step)
         if quantiles is not None:
-            by_level = metrics_by_level(quantiles, found["target"], task.levels, unit)
+            by_level = metrics_by_level(quantiles, target, levels, unit)
             figures["calibration"] = calibration(by_level, by_step)
         if len(history):
-            metric = task.metrics[0].name
+            metric = "sql" if levels else "mase"
             figures["loss"] = loss_curve(
                 history, "loss, units of the scale", metric, metric.upper(), "log"
             )
         return figures
+
+
+def _by_window(table: pd.DataFrame, horizon: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Targets and predictions (n, H), scales (n,) and quantiles (n, H, Q) of predictions.csv."""
+
+    def columns(*names: str) -> Tensor:
+        return torch.tensor(table[list(names)].to_numpy(float)).view(-1, horizon, len(names))
+
+    names = [f"q{level:g}" for level in levels_of(table)]
+    target, prediction, scale = columns("target", "prediction", "scale").unbind(-1)
+    return target, prediction, scale[:, 0], columns(*names) if names else None
 
 
 def fans(table: pd.DataFrame, unit: str, count: int) -> Figure:
@@ -74,7 +83,7 @@ def fans(table: pd.DataFrame, unit: str, count: int) -> Figure:
     figure = Figure(figsize=(9, 2.6 * len(chosen)), layout="constrained")
     for axes, time in zip(np.atleast_1d(figure.subplots(len(chosen))), chosen, strict=True):
         fan(axes, table[table["issue_time"] == time], unit)
-        axes.set_title(f"issued at {time.replace('T', ' ')}", fontsize=9)
+        axes.set_title(f"issued at {time.replace('T', ' ')}", fontsize="small")
     figure.suptitle(no_math(str(table["series"].iloc[0])))
     legend_beside(figure)
     return figure
@@ -95,7 +104,7 @@ def fan(axes: Axes, table: pd.DataFrame, unit: str) -> None:
     axes.plot(time, table["prediction"], alone, color=PREDICTION, lw=1.5, label="forecast")
     if "target" in table:
         axes.plot(time, table["target"], alone, color=TARGET, lw=1.2, label="what came")
-    locator = AutoDateLocator()
+    locator = AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.set_ylabel(no_math(unit) or "value")
@@ -122,7 +131,7 @@ def fan_charts(table: pd.DataFrame, history: Mapping[str, pd.Series], unit: str)
         fan(axes, own.assign(timestamp=clock_times(own["timestamp"])), unit)
         axes.axvline(issued, color=TARGET, ls="--", lw=1, label="issue time")
         title = f"{no_math(str(name))}, issued at {short_issue_time(own)}"
-        axes.set_title(title, fontsize=10)
+        axes.set_title(title, fontsize="medium")
     if len(shown) < len(series):
         figure.suptitle(f"the first {len(shown)} of {len(series):,} series")
     legend_beside(figure)

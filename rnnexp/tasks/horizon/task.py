@@ -197,7 +197,8 @@ class Horizon(Task):
         self, data: HorizonData, windows: HorizonWindows | None = None
     ) -> pd.DataFrame:
         """One row per step of a window: series, issue_time, the first step that the network has not
-        seen, step of the horizon, timestamp, target, prediction, and with quantiles q0.1, ...
+        seen, step of the horizon, timestamp, target, prediction, with quantiles q0.1, ..., and
+        scale, by which MASE and SQL are scaled.
 
         windows: those that were predicted; None: the test windows.
         """
@@ -218,6 +219,7 @@ class Horizon(Task):
         }
         for place, level in enumerate(self.levels):
             table[f"q{level:g}"] = self.predictions["quantiles"][..., place].numpy().ravel()
+        table["scale"] = np.repeat(windows.scale[:count].numpy(), horizon)
         return pd.DataFrame(table)
 
 

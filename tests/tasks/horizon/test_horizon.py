@@ -45,7 +45,7 @@ def test_a_run_repeats_and_its_tables_are_its_metrics(here: Path, capsys: Captur
     levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     named = [f"q{level:g}" for level in levels]
     first = ["series", "issue_time", "step", "timestamp", "target", "prediction"]
-    assert list(table) == [*first, *named]
+    assert list(table) == [*first, *named, "scale"]
     assert len(table) == 3 * 24 and (table["prediction"] == table["q0.5"]).all()
     assert (np.diff(table[named].to_numpy(), axis=1) >= 0).all()
     last = shop()["time"].iloc[-1]
@@ -78,7 +78,7 @@ def test_a_run_repeats_and_its_tables_are_its_metrics(here: Path, capsys: Captur
 
 def test_a_point_forecast_alone(here: Path) -> None:
     folder = train("task.quantiles=[]", "model.base=mean", "callbacks.figures=null")
-    assert list(pd.read_csv(folder / "predictions.csv"))[-1] == "prediction"
+    assert list(pd.read_csv(folder / "predictions.csv"))[-2:] == ["prediction", "scale"]
     metrics = json.loads((folder / "metrics.json").read_text())
     assert "test/mase" in metrics and "test/sql" not in metrics
 
