@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 40  # margins of the axes
 MOST_POINTS = 200  # of a curve
 LOG_FROM = 20  # largest value over smallest one, from which on a scale is logarithmic
 PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, PARALLEL_SIDE = 300, 46, 22, 60
-MOST_AXES, AXIS_STEP, LEAST_WIDTH = 9, 110, 480
+MOST_AXES, AXIS_STEP, LEAST_WIDTH = 9, 110, 720
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,10 @@ def chart(
     curves: Sequence[Curve],
     mark: tuple[float, float, str] | None = None,
     size: tuple[int, int] = NARROW,
+    x_label: str = "epoch",
 ) -> Chart | None:
-    """A chart of the finite points of curves over epochs; None if there are none. mark: x, y and
-    text of a point."""
+    """A chart of the finite points of curves over whole numbers; None if there are none. mark: x, y
+    and text of a point."""
     width, height = size
     shown = [_finite(curve) for curve in curves]
     shown = [curve for curve in shown if curve.x]
@@ -130,7 +131,7 @@ def chart(
         lines.append(Line(curve, d, points if len(points) == 1 else []))
     return Chart(
         title=title,
-        x_label="epoch",
+        x_label=x_label,
         x_ticks=[(place(x, up.low)[0], number(x)) for x in x_ticks],
         y_ticks=[(place(across.low, y)[1], text) for y, text in _texts(up.ticks)],
         lines=lines,

@@ -4,6 +4,8 @@ import base64
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import matplotlib
 from markupsafe import Markup
@@ -11,28 +13,55 @@ from matplotlib.collections import Collection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rnnexp.errors import UserError
+
 DENSE = 2_000  # points of a line or cells of a mesh, from which on it becomes an image
-LARGEST_SVG = 80_000  # characters; a figure with more becomes an image
-LARGEST = 300_000  # characters of all figures of a page; further ones are left out
+LARGEST_SVG = 120_000  # characters; a figure with more becomes an image
+LARGEST = 360_000  # characters of all figures of a page; further ones are left out
+GEOMETRY = re.compile(r' (?:d|x|y|transform)="[^"]*"')
+DIGITS = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
 SETTINGS = {"svg.fonttype": "none", "svg.image_inline": True}  # text stays text
 
 
-def inline(figures: Mapping[str, Figure]) -> tuple[dict[str, Markup], list[str]]:
-    """Each figure for a page, as far as there is room, and the names of those that are left out.
-    The same figure has the same characters each time."""
-    found: dict[str, Markup] = {}
-    left_out = []
+@dataclass(frozen=True)
+class Drawn:
+    """The figures of a page by name. left_out: the names of those without room. wrong: why others
+    could not be drawn."""
+
+    images: dict[str, Markup] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def drawn_again(folder: Path) -> Drawn:
+    """The figures of a completed run, drawn from its record."""
+    from rnnexp.runs.figures.of_run import figures_of  # late: it imports torch
+
+    try:
+        return inline(figures_of(folder))
+    except UserError as error:  # the record can be shown without
+        return Drawn(wrong=[str(error)])
+
+
+def inline(figures: Mapping[str, Figure]) -> Drawn:
+    """Each figure for a page, as far as there is room. The same figure has the same characters each
+    time."""
+    found = Drawn()
     room = LARGEST
     for name, figure in figures.items():
-        image = as_svg(figure, name)
-        if len(image) > LARGEST_SVG:
-            image = as_png(figure)
+        try:
+            image = as_svg(figure, name)
+            if len(image) > LARGEST_SVG:
+                image = as_png(figure)
+        except (ArithmeticError, RuntimeError, ValueError) as error:  # values beyond any axis
+            found.wrong.append(f"{name}: {error}")
+            continue
         if len(image) > room:
-            left_out.append(name)
+            found.left_out.append(name)
             continue
         room -= len(image)
-        found[name] = image
-    return found, left_out
+        found.images[name] = image
+    return found
 
 
 def as_svg(figure: Figure, name: str) -> Markup:
@@ -53,6 +82,8 @@ def as_svg(figure: Figure, name: str) -> Markup:
     body = re.sub(r"font: ([^;\"]*?)(\d[\d.]*)px [^;\"]*", r"font: \1\2px system-ui, sans-serif", body)
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body)
+    body = re.sub(r"<defs>\s*<style.*?</defs>", "", body, count=1, flags=re.DOTALL)  # page.css has it
+    body = GEOMETRY.sub(lambda found: DIGITS.sub(r"\1", found[0]), body)
     body = re.sub(r">\s+<", "><", body)
     opening = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view[0] if view else ""}>'
     return Markup(opening + body)

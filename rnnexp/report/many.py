@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,15 +12,16 @@ import pandas as pd
 from rnnexp.errors import UserError
 from rnnexp.launching import sweep
 from rnnexp.report.charts import WIDE, Chart, Curve, Parallel, chart, parallel
-from rnnexp.report.figures import inline
+from rnnexp.report.figures import Drawn, inline
 from rnnexp.report.page import duration, link, rendered, value
-from rnnexp.report.run import MOST_TILES, column_of, commands, unit_of
+from rnnexp.report.run import MOST_TILES, column_of, commands, epochs_of, unit_of
 from rnnexp.report.search import read_study
 from rnnexp.report.settings import text
 from rnnexp.runs.comparison.leaderboard import DEVIATION, SEEDS, Entry, find_runs, ranked
 from rnnexp.runs.comparison.leaderboard_texts import as_texts, key_columns
 from rnnexp.runs.folder.reading import read_history, read_run, read_sweep
 from rnnexp.runs.hyperparameters import typed_keys
+from rnnexp.tables import number
 
 COLOURS = 8  # of page.css
 MOST_CURVES = 60  # in one chart
@@ -133,7 +135,7 @@ def sweep_page(folder: Path, output: Path) -> str:
         commands=commands(asked),
         found=found,
         study=None,
-        figures={},
+        drawn=Drawn(),
     )
 
 
@@ -145,7 +147,6 @@ def search_page(folder: Path, output: Path) -> str:
     """
     entries = find_runs([folder])
     table, figures = read_study(folder)
-    images, _ = inline(figures)
     return rendered(
         "many.html",
         kind="search",
@@ -155,7 +156,7 @@ def search_page(folder: Path, output: Path) -> str:
         commands={},
         found=many(entries, output),
         study=table,
-        figures=images,
+        drawn=inline(figures),
     )
 
 
@@ -175,7 +176,7 @@ def folders_page(folders: Sequence[Path], output: Path) -> str:
         commands={},
         found=many(entries, output),
         study=None,
-        figures={},
+        drawn=Drawn(),
     )
 
 
@@ -292,19 +293,27 @@ def _short_names(keys: Sequence[str]) -> dict[str, str]:
     }
 
 
+def _short(value: Any) -> str:
+    """A setting in few characters; a search draws numbers with all their digits."""
+    return number(value) if isinstance(value, float) else text(value)
+
+
 def _label(entry: Entry, keys: Sequence[str], short: dict[str, str]) -> str:
     parts = [f"{short[key]} {_setting(entry, key)}" for key in keys]
     return ", ".join(parts) or str(entry.config.get("name", ""))
 
 
 def _setting(entry: Entry, key: str) -> str:
-    return text(entry.shown[key]) if key in entry.shown else "absent"
+    return _short(entry.shown[key]) if key in entry.shown else "absent"
 
 
 def _cell(values: pd.Series, texts: pd.Series, place: int) -> Cell:
     found = values.iloc[place]
     if isinstance(found, (int, float, np.number)) and not isinstance(found, bool):
-        return Cell(texts.iloc[place], "" if np.isnan(found) else repr(float(found)), True)
+        if np.isnan(found):
+            return Cell("", "", True)
+        is_setting = f"{found:.10g}" == texts.iloc[place]
+        return Cell(_short(found) if is_setting else texts.iloc[place], repr(float(found)), True)
     shown = text(found)
     is_seeds = values.name == SEEDS
     return Cell(texts.iloc[place] if is_seeds else shown, shown, is_number=is_seeds)
@@ -374,9 +383,8 @@ def _curves(pairs: Sequence[tuple[Row, Entry]]) -> tuple[Chart | None, int]:
         except UserError:  # the run ended before its first epoch
             continue
         values = column_of(history, monitored)
-        epochs = column_of(history, "epoch") or list(range(len(history)))
         label = _named(row, entry)
-        curves.append(Curve(label, epochs, values, row.key, row.colour, note=entry.status * (entry.status != "completed")))
+        curves.append(Curve(label, epochs_of(history), values, row.key, row.colour, note=entry.status * (entry.status != "completed")))
     curves.reverse()  # the best above the others
     title = f"{monitored.removeprefix('val/')}, validation"
     return chart(title, curves, size=WIDE), max(0, len(pairs) - MOST_CURVES)

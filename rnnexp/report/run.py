@@ -13,9 +13,8 @@ from rnnexp.config.targets import locate
 from rnnexp.errors import UserError
 from rnnexp.report import settings
 from rnnexp.report.charts import Chart, Curve, chart
-from rnnexp.report.figures import inline
+from rnnexp.report.figures import Drawn, drawn_again
 from rnnexp.report.page import link, rendered, value
-from rnnexp.report.recorded_figures import recorded_figures
 from rnnexp.report.repeated import repetition
 from rnnexp.runs.folder.reading import (
     read_end_of_log,
@@ -76,7 +75,7 @@ def run_page(folder: Path, output: Path) -> str:
     table = results(run, metrics)
     ceilings = _ceilings(config)
     done = status == "completed"
-    figures, left_out = inline(recorded_figures(folder) if done else {})
+    figures = drawn_again(folder) if done else Drawn()
     again = repetition(folder, run) if done else None
     log = "" if done else "\n".join(read_end_of_log(folder).splitlines()[-LOG_LINES:])
     return rendered(
@@ -96,8 +95,7 @@ def run_page(folder: Path, output: Path) -> str:
         parts=parts(run, metrics),
         others=other_metrics(run, metrics),
         charts=curves(history, config, run) if history is not None else [],
-        figures=figures,
-        left_out=left_out,
+        drawn=figures,
         changed=settings.changed(config, run) if config else None,
         cleaning=config.get("data", {}).get("cleaning", {}) if config else {},
         config=settings.whole(config) if config else "",
@@ -140,14 +138,8 @@ def results(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
     if not shown:
         return None
     names = [str(one["name"]) for one in shown]
-    baselines = dict.fromkeys(
-        key.split("/")[1] for key in metrics if key.startswith("baseline/") and key.count("/") > 1
-    )
     rows = [Row("this run", [metrics[f"test/{name}"] for name in names], is_own=True)]
-    rows += [
-        Row(one.replace("_", " "), [metrics.get(f"baseline/{one}/{name}") for name in names])
-        for one in baselines
-    ]
+    rows += baseline_rows(metrics, names)
     best = [
         _best([row.values[column] for row in rows], bool(one["lower_is_better"]))
         for column, one in enumerate(shown)
@@ -189,6 +181,15 @@ def _best(values: list[float | None], lower_is_better: bool) -> int | None:
     if len(known) < 2:
         return None
     return (min if lower_is_better else max)(known, key=known.__getitem__)
+
+
+def baseline_rows(metrics: dict[str, float], names: Sequence[str]) -> list[Row]:
+    """A row for each baseline, with its metrics of these names."""
+    keys = [key.split("/") for key in metrics if key.startswith("baseline/")]
+    return [
+        Row(one.replace("_", " "), [metrics.get(f"baseline/{one}/{name}") for name in names])
+        for one in dict.fromkeys(key[1] for key in keys)
+    ]
 
 
 def unit_of(name: str, units: Mapping[str, str]) -> str:
@@ -233,7 +234,7 @@ def other_metrics(run: dict[str, Any], metrics: dict[str, float]) -> list[tuple[
 
 def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -> list[Chart]:
     """The loss over the epochs, and the metrics of the headline on the validation data."""
-    epochs = column_of(history, "epoch") or list(range(len(history)))
+    epochs = epochs_of(history)
     loss = [
         Curve(label, epochs, values, key=name, colour=colour)
         for name, label, colour in (("train/loss", "training", 1), ("val/loss", "validation", 0))
@@ -255,6 +256,11 @@ def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -
     return [one for one in found if one]
 
 
+def epochs_of(history: pd.DataFrame) -> list[float]:
+    """The number of each epoch, from 1."""
+    return [x + 1 for x in column_of(history, "epoch") or range(len(history))]
+
+
 def column_of(history: pd.DataFrame, name: str) -> list[float]:
     if name not in history or not pd.api.types.is_numeric_dtype(history[name]):
         return []
@@ -269,8 +275,7 @@ def _mark(
     if name != monitor or not any(x == x for x in values):
         return None
     best = history[name].idxmin() if mode == "min" else history[name].idxmax()
-    epochs = column_of(history, "epoch") or list(range(len(history)))
-    return epochs[best], values[best], f"best: {value(values[best])}"
+    return epochs_of(history)[best], values[best], f"best: {value(values[best])}"
 
 
 # Data ---------------------------------------------------------------------------------------------

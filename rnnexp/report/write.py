@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.launching import sweep
+from rnnexp.report.backtest import backtest_page
 from rnnexp.report.many import folders_page, search_page, sweep_page
 from rnnexp.report.page import write_page
 from rnnexp.report.run import run_page
@@ -40,6 +41,8 @@ def _page(folders: Sequence[Path], path: Path) -> str:
     [first, *others] = folders
     if not others and os.path.lexists(first / "run.json"):
         return run_page(first, path)
+    if not others and (first / BACKTEST).exists():
+        return backtest_page(first)
     if not others and (first / sweep.FILE).exists():
         return sweep_page(first, path)
     if not others and has_study(first):

@@ -169,6 +169,16 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     return _read_table(path, keep_default_na=False)
 
 
+def read_backtest_table(folder: Path, name: str) -> pd.DataFrame | None:
+    """by_step.csv, by_series.csv, by_hour.csv or by_fold.csv of a back-test; None without it.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder / f"{name}.csv"
+    return _read_table(path) if os.path.exists(path) else None
+
+
 def read_end_of_log(folder: Path) -> str:
     """The last lines of log.txt; empty if there is none.
 
