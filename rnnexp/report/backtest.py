@@ -6,10 +6,19 @@ from typing import Any
 
 import pandas as pd
 
+from rnnexp.errors import UserError
 from rnnexp.report.charts import Chart, Curve, chart
 from rnnexp.report.page import rendered, value
-from rnnexp.report.run import MOST_ROWS, Metrics, Row, baseline_rows, column_of
-from rnnexp.runs.folder.reading import read_backtest, read_backtest_table, read_metrics
+from rnnexp.report.run import (
+    MOST_ROWS,
+    Metrics,
+    Row,
+    baseline_rows,
+    column_of,
+    unit_of,
+    units_of,
+)
+from rnnexp.runs.folder.reading import read_backtest, read_backtest_table, read_metrics, read_run
 from rnnexp.tables import Column, Table
 
 CURVES = {"by_step": "step", "by_hour": "hour"}  # table -> its column of whole numbers
@@ -38,7 +47,7 @@ def backtest_page(folder: Path) -> str:
         folder="/".join(folder.resolve().parts[-2:]),
         status=content["status"],
         facts=_facts(content),
-        table=_results(metrics),
+        table=_results(metrics, _units(content)),
         charts=charts,
         tables=tables,
     )
@@ -62,7 +71,15 @@ def _facts(content: dict[str, Any]) -> dict[str, str]:
     return {name: str(found) for name, found in facts.items() if found is not None}
 
 
-def _results(metrics: dict[str, float]) -> Metrics | None:
+def _units(content: dict[str, Any]) -> dict[str, str]:
+    """The units of the metrics, from the run that was tested, if it is still there."""
+    try:
+        return units_of(read_run(Path(str(content["run"].get("folder", "")))))
+    except UserError:
+        return {}
+
+
+def _results(metrics: dict[str, float], units: dict[str, str]) -> Metrics | None:
     """The metrics of all forecasts, and of the baselines on the same ones."""
     prefix = "backtest/"
     names = [
@@ -74,7 +91,7 @@ def _results(metrics: dict[str, float]) -> Metrics | None:
         return None
     own = Row("back-test", [metrics[f"{prefix}{name}"] for name in names], is_own=True)
     rows = [own, *baseline_rows(metrics, names)]
-    return Metrics([(name, "") for name in names], rows, [None] * len(names))
+    return Metrics([(name, unit_of(name, units)) for name in names], rows, [None] * len(names))
 
 
 def _charts(table: pd.DataFrame, column: str) -> list[Chart]:
@@ -92,7 +109,10 @@ def _table(table: pd.DataFrame, title: str) -> Table:
     numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
     columns = [Column(str(name), is_n) for name, is_n in zip(table, numbers, strict=True)]
     rows = [
-        [value(float(x)) if is_n and column != "fold" else str(x) for column, x, is_n in zip(table, row, numbers, strict=True)]
+        [
+            value(float(x)) if is_n and column != "fold" else str(x)
+            for column, x, is_n in zip(table, row, numbers, strict=True)
+        ]
         for row in table.head(MOST_ROWS).itertuples(index=False)
     ]
     more = len(table) - MOST_ROWS

@@ -176,7 +176,7 @@ def _finite(curve: Curve) -> Curve:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis of parallel coordinates. It has a tick for each value if they are few or no numbers."""
+    """An axis of parallel coordinates."""
 
     name: str
     x: float
@@ -245,7 +245,9 @@ def _axis(values: Sequence[Any], is_metric: bool) -> tuple[list[float], list[tup
         few = len(distinct) <= 6 and not is_metric
         ticks = sorted(map(float, distinct)) if few else [scale.low, *_inner(scale), scale.high]
         return [scale(float(one)) for one in values], [(scale(x), number(x)) for x in ticks]
-    named = sorted(distinct, key=lambda one: (not _is_number(one), one if _is_number(one) else 0, str(one)))
+    named = sorted(
+        distinct, key=lambda one: (not _is_number(one), one if _is_number(one) else 0, str(one))
+    )
     places = {str(one): place / max(len(named) - 1, 1) for place, one in enumerate(named)}
     places = places if len(named) > 1 else dict.fromkeys(places, 0.5)
     ticks_shown = list(places.items()) if len(places) <= 12 else []

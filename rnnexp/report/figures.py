@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup
@@ -20,7 +21,7 @@ LARGEST_SVG = 120_000  # characters; a figure with more becomes an image
 LARGEST = 360_000  # characters of all figures of a page; further ones are left out
 GEOMETRY = re.compile(r' (?:d|x|y|transform)="[^"]*"')
 DIGITS = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
-SETTINGS = {"svg.fonttype": "none", "svg.image_inline": True}  # text stays text
+SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.image_inline": True}  # text stays text
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,20 @@ def as_svg(figure: Figure, name: str) -> Markup:
     text = text[text.index("<svg") :].strip()
     head, _, body = text.partition(">")
     view = re.search(r'viewBox="[\d. -]+"', head)
-    # The metadata are empty, and xlink and the version are of SVG outside HTML.
+    # The metadata are empty; xlink is of SVG outside HTML.
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"font: ([^;\"]*?)(\d[\d.]*)px [^;\"]*", r"font: \1\2px system-ui, sans-serif", body)
+    body = re.sub(
+        r"font: ([^;\"]*?)(\d[\d.]*)px [^;\"]*", r"font: \1\2px system-ui, sans-serif", body
+    )
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body)
-    body = re.sub(r"<defs>\s*<style.*?</defs>", "", body, count=1, flags=re.DOTALL)  # page.css has it
+    body = re.sub(
+        r"<defs>\s*<style.*?</defs>", "", body, count=1, flags=re.DOTALL
+    )  # page.css has it
     body = GEOMETRY.sub(lambda found: DIGITS.sub(r"\1", found[0]), body)
     body = re.sub(r">\s+<", "><", body)
-    opening = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view[0] if view else ""}>'
+    body = body.replace("xlink:href=", "href=")
+    opening = f'<svg role="img" {view[0] if view else ""}>'
     return Markup(opening + body)
 
 

@@ -288,9 +288,7 @@ def _differs(values: pd.Series, is_typed: bool) -> bool:
 def _short_names(keys: Sequence[str]) -> dict[str, str]:
     """Each key by its last part, where that is its own."""
     last = [key.rpartition(".")[2] for key in keys]
-    return {
-        key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)
-    }
+    return {key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)}
 
 
 def _short(value: Any) -> str:
@@ -357,7 +355,10 @@ def _parallel(
         | {metric: entry.metrics[f"test/{metric}"]}
         for _, entry in done
     ]
-    labels = [(row.key, f"{_named(row, entry)}: {value(one[metric])}") for (row, entry), one in zip(done, rows, strict=True)]
+    labels = [
+        (row.key, f"{_named(row, entry)}: {value(one[metric])}")
+        for (row, entry), one in zip(done, rows, strict=True)
+    ]
     like = next(entry for _, entry in done if entry.headline[:1] == [metric])
     return parallel(rows, [short[key] for key in keys], metric, labels, like.lower_is_better)
 
@@ -374,19 +375,28 @@ def _legend(rows: Sequence[Row], curves: Chart | None) -> list[Row]:
 def _curves(pairs: Sequence[tuple[Row, Entry]]) -> tuple[Chart | None, int]:
     """The monitored metric of every run over the epochs, and how many runs there was no room for.
     Of several metrics, the one that most runs have."""
-    counts = Counter(str(entry.config.get("monitor") or "val/loss") for _, entry in pairs)
-    monitored = counts.most_common(1)[0][0]
+    named = (str(entry.config.get("monitor") or "val/loss") for _, entry in pairs)
+    counts = Counter(name for name in named if name != "auto")  # of runs that failed early
+    monitored = counts.most_common(1)[0][0] if counts else "val/loss"
     curves = []
     for row, entry in pairs[:MOST_CURVES]:
         try:
             history = read_history(entry.folder)
         except UserError:  # the run ended before its first epoch
             continue
-        values = column_of(history, monitored)
+        if not (values := column_of(history, monitored)):
+            continue
         label = _named(row, entry)
-        curves.append(Curve(label, epochs_of(history), values, row.key, row.colour, note=entry.status * (entry.status != "completed")))
+        curves.append(
+            Curve(
+                label,
+                epochs_of(history),
+                values,
+                row.key,
+                row.colour,
+                note=entry.status * (entry.status != "completed"),
+            )
+        )
     curves.reverse()  # the best above the others
     title = f"{monitored.removeprefix('val/')}, validation"
     return chart(title, curves, size=WIDE), max(0, len(pairs) - MOST_CURVES)
-
-

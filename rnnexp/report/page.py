@@ -37,13 +37,17 @@ def rendered(template: str, **content: Any) -> str:
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    return _environment().get_template(template).render(
-        **content,
-        css=Markup(css),
-        script=Markup(script),
-        policy=policy,
-        mark=Markup(f'{MARK}{__version__}">'),
-        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **content,
+            css=Markup(css),
+            script=Markup(script),
+            policy=policy,
+            mark=Markup(f'{MARK}{__version__}">'),
+            written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        )
     )
 
 
@@ -76,7 +80,7 @@ def value(found: float | None) -> str:
     is none."""
     if found is None or math.isnan(found):
         return ""
-    if found == 0 or abs(found) >= 1000 or not 1e-4 <= abs(found):
+    if not 1e-4 <= abs(found) < 1000:
         return number(found)
     return f"{found:#.4g}"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnnexp.config.targets import locate
@@ -144,7 +145,7 @@ def results(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
         _best([row.values[column] for row in rows], bool(one["lower_is_better"]))
         for column, one in enumerate(shown)
     ]
-    units = _units(run)
+    units = units_of(run)
     return Metrics([(name, unit_of(name, units)) for name in names], rows, best)
 
 
@@ -162,7 +163,7 @@ def tiles(run: dict[str, Any], table: Metrics | None, ceilings: Sequence[str] = 
     if table is None:
         return found
     directions = {str(one["name"]): bool(one["lower_is_better"]) for one in headline(run)}
-    units = _units(run)
+    units = units_of(run)
     own, *others = table.rows
     others = [row for row in others if row.name.replace(" ", "_") not in ceilings]
     for column, (name, _) in list(enumerate(table.heads))[:MOST_TILES]:
@@ -198,7 +199,8 @@ def unit_of(name: str, units: Mapping[str, str]) -> str:
     return "" if name.endswith(f"_{unit}") else unit
 
 
-def _units(run: dict[str, Any]) -> dict[str, str]:
+def units_of(run: dict[str, Any]) -> dict[str, str]:
+    """The units of the headline metrics."""
     return {str(one["name"]): str(one.get("unit") or "") for one in headline(run)}
 
 
@@ -208,7 +210,7 @@ def parts(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
     split = [(name[1], name[2]) for name in names if len(name) == 3]
     if not split:
         return None
-    units = _units(run)
+    units = units_of(run)
     columns = list(dict.fromkeys(name for name, _ in split))
     labels = list(dict.fromkeys(part for _, part in split))
     rows = [
@@ -244,7 +246,7 @@ def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -
     names = dict.fromkeys(
         [str(monitor)] * bool(monitor) + [f"val/{one['name']}" for one in headline(run)]
     )
-    units = _units(run)
+    units = units_of(run)
     found = [chart("loss", loss, mark=_mark(history, "val/loss", monitor, mode))]
     for name in [name for name in names if name != "val/loss"][: MOST_CHARTS - 1]:
         if values := column_of(history, name):
@@ -274,7 +276,7 @@ def _mark(
     values = column_of(history, name)
     if name != monitor or not any(x == x for x in values):
         return None
-    best = history[name].idxmin() if mode == "min" else history[name].idxmax()
+    best = int(np.nanargmin(values) if mode == "min" else np.nanargmax(values))
     return epochs_of(history)[best], values[best], f"best: {value(values[best])}"
 
 

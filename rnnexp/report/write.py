@@ -30,7 +30,7 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
             raise UserError(f"{folder} is a file: give the folder of a run or of a sweep")
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}")
-    path = (output or (folders[0] if len(folders) == 1 else Path()) / REPORT).absolute()
+    path = output or (folders[0] if len(folders) == 1 else Path()) / REPORT
     with console.working("drawing the page"):
         html = _page(folders, path)
     write_page(path, html)

@@ -38,7 +38,11 @@ def best_trials(study: Trials, metric: str) -> Table:
         [str(one.number), number(value_of(one)), *(_text(one.params[key]) for key in study.keys)]
         for one in study.best()[:MOST]
     ]
-    columns = [Column("trial", numbers=True), Column(metric, numbers=True), *map(Column, study.keys)]
+    columns = [
+        Column("trial", numbers=True),
+        Column(metric, numbers=True),
+        *map(Column, study.keys),
+    ]
     return Table(f"{study.name}: {counts(study.trials())}", columns, rows)
 
 

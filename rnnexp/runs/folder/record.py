@@ -17,7 +17,8 @@ log.txt          log messages and tracebacks
 report.html      only after `rnnexp report`
 
 A completed run's `files` in run.json has the SHA-256 of all other files but those in figures/ and
-tensorboard/, log.txt and report.html, so that a file that was changed later is told from a different result.
+tensorboard/, log.txt and report.html, so that a file that was changed later is told from a
+different result.
 """
 
 import errno
