@@ -36,6 +36,9 @@ def main(page_file: Path, pictures: Path) -> None:
                 print(f"{device} {scheme}: {wider} pixels wider than the screen")
                 if (device, scheme) == ("desk", "light"):
                     page.pdf(path=pictures / "print.pdf", format="A4")
+                    page.emulate_media(media="print")
+                    page.set_viewport_size({"width": 700, "height": 1000})  # of A4
+                    page.screenshot(path=pictures / "print.png", full_page=True)
                 page.close()
         browser.close()
 
