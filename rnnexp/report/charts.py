@@ -239,7 +239,7 @@ def _height(y: float) -> float:
 
 def _axis(values: Sequence[Any], is_metric: bool) -> tuple[list[float], list[tuple[float, str]]]:
     """Where each value lies, from 0 to 1, and the ticks."""
-    distinct = list(dict.fromkeys(values))
+    distinct = list({str(one): one for one in values}.values())
     if all(_is_number(one) for one in distinct):
         scale = scale_of([float(one) for one in distinct])
         few = len(distinct) <= 6 and not is_metric
