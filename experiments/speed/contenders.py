@@ -9,7 +9,7 @@ from torch.nn import functional
 from experiments.speed.timing import Work
 from experiments.speed.yardsticks import LAYERS, LOOPS, Layer, products
 from rnnexp.nn.cell import Cell
-from rnnexp.nn.recurrence import CellRecurrence
+from rnnexp.nn.recurrence import CellRecurrence, PathName
 from rnnexp.nn.representations import Features
 from rnnexp.process import determinism
 
@@ -43,8 +43,8 @@ def contenders(case: Case) -> dict[str, Work]:
         x = torch.randn(case.steps, case.batch, case.inputs)
         target = torch.randn(case.steps if case.every_step else 1, case.batch, 1)
         recurrences: dict[str, nn.Module] = {
-            FUSED: Ours(case, fused=True),
-            PLAIN: Ours(case, fused=False),
+            FUSED: Ours(case, "fused"),
+            PLAIN: Ours(case, "plain"),
             LOOP: LOOPS[case.cell](case.inputs, case.hidden),
         }
         if layer := LAYERS.get(case.cell):
@@ -68,9 +68,9 @@ def torchs(case: Case) -> list[str]:
 class Ours(nn.Module):
     """A cell of rnnexp over time, on its fused or its plain path."""
 
-    def __init__(self, case: Case, fused: bool) -> None:
+    def __init__(self, case: Case, path: PathName) -> None:
         super().__init__()
-        self.recurrence = CellRecurrence(case.cell, case.inputs, case.hidden, fused=fused)
+        self.recurrence = CellRecurrence(case.cell, case.inputs, case.hidden, path=path)
 
     def forward(self, x: Tensor, every_step: bool) -> Tensor:
         hidden, (last, *_) = self.recurrence(Features(x), every_step)

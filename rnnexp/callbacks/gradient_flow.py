@@ -178,12 +178,12 @@ def watched(recurrence: CellRecurrence) -> Iterator[tuple[list[Sequences], list[
 @contextmanager
 def on_the_plain_path(recurrence: CellRecurrence) -> Iterator[None]:
     """Run the recurrence on its plain path, the only one that calls the cell at every step."""
-    before = recurrence.fused, recurrence.compiled, recurrence.path
-    recurrence.fused = recurrence.compiled = False
+    before = recurrence.asked, recurrence.path
+    recurrence.asked = "plain"
     try:
         yield
     finally:
-        recurrence.fused, recurrence.compiled, recurrence.path = before
+        recurrence.asked, recurrence.path = before
 
 
 @contextmanager

@@ -48,6 +48,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--refit", metavar="TIME", help="train again after this time, e.g. 30D (never)"
     )
+    for name, what in (("lightgbm", "gradient-boosted trees"), ("statsforecast", "MSTL, AutoETS")):
+        parser.add_argument(
+            f"--{name}",
+            dest="libraries",
+            action="append_const",
+            const=name,
+            default=[],
+            help=f"{what} as baselines too",
+        )
     parser.add_argument(
         "--output", metavar="FOLDER", type=Path, help="(outputs/backtests/NAME/DATE_TIME)"
     )
@@ -60,19 +69,25 @@ def main(argv: list[str]) -> int:
 
     asked = Asked(options.horizon, options.every, options.at, options.lead, options.refit)
     with enough_memory():
-        return backtest(options.folder, asked, options.output, options.overrides)
+        return backtest(options.folder, asked, options.output, options.overrides, options.libraries)
 
 
 def backtest(
-    folder: Path, asked: Asked, output: Path | None = None, overrides: Sequence[str] = ()
+    folder: Path,
+    asked: Asked,
+    output: Path | None = None,
+    overrides: Sequence[str] = (),
+    libraries: Sequence[str] = (),
 ) -> int:
     """Back-test a run, write the result to a folder, and return the exit code 0.
 
-    output: None: a new folder. overrides: where the data are now.
+    output: None: a new folder. overrides: where the data are now. libraries: whose baselines are
+    computed too.
 
     Raises:
         UserError: the run is not a completed one of the task `horizon`, its data are missing or
-            have changed, what is asked for cannot be had, or the output holds something else.
+            have changed, what is asked for cannot be had, a library is missing, or the output holds
+            something else.
         CannotRerun: the run of a fold cannot go on.
         RunFailed: the training of a fold cannot continue.
     """
@@ -90,6 +105,7 @@ def backtest(
     )
     from rnnexp.tasks.horizon.backtest.plan import plan
     from rnnexp.tasks.horizon.backtest.results import described
+    from rnnexp.tasks.horizon.task import require
 
     check_only_locations(overrides, "backtest")
     run, trained = _completed_run(folder, overrides)
@@ -107,10 +123,11 @@ def backtest(
     facts = data.facts()
     check_same_data(run, facts, config)
     planned = plan(settings, data)
+    require(libraries, len(planned.windows))
     _show_plan(planned, data)
 
     content = {
-        "asked": vars(asked),
+        "asked": vars(asked) | {"libraries": libraries},
         **described(planned, data.source.clock),
         "run": {
             "folder": str(folder.resolve()),
@@ -126,9 +143,9 @@ def backtest(
     with recording_backtest(place, content) as record:
         try:
             task, parts = _predict(record, planned, data, folder, run, trained, config)
-            _write(record, task, parts, planned, data)
+            _write(record, task, parts, planned, data, libraries)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into SystemExit
-            console.show_line(f"go on        {_again(folder, asked, place, overrides)}")
+            console.show_line(f"go on        {_again(folder, asked, libraries, place, overrides)}")
             raise KeyboardInterrupt from stop
         record.save(seconds=round(time.perf_counter() - began, 3))
         record.completed()
@@ -171,6 +188,7 @@ def _show_plan(planned: Plan, data: HorizonData) -> None:
             f"{planned.left_out:,} more issue time{'s are' if many else ' is'} left out: the "
             f"network predicts {data.source.horizon:,} steps, and the data end before the last one"
         )
+    console.show(*planned.remarks(data.source))
 
 
 def _predict(
@@ -229,6 +247,7 @@ def _write(
     parts: list[dict[str, Tensor]],
     planned: Plan,
     data: HorizonData,
+    libraries: Sequence[str],
 ) -> None:
     """Write and show the results."""
     from rnnexp.runs.results import beaten, metrics_table
@@ -239,7 +258,7 @@ def _write(
     results = Results(task, data, planned)
     own = results.metrics()
     with console.working("computing the baselines on the same windows"):
-        others = baselines(task, data, planned.windows, BaselineCache(console.show))
+        others = baselines(task, data, planned.windows, BaselineCache(console.show), libraries)
     title = f"Back-test: {len(data.spec.series)} series, {len(planned.windows):,} forecasts"
     label = f"{len(planned.folds)} networks" if planned.settings.refit else "the run's network"
     console.show(metrics_table(title, label, task, own, others))
@@ -253,7 +272,9 @@ def _write(
     record.metrics({f"backtest/{name}": value for name, value in own.items()} | others)
 
 
-def _again(folder: Path, asked: Asked, place: Path, overrides: Sequence[str]) -> str:
+def _again(
+    folder: Path, asked: Asked, libraries: Sequence[str], place: Path, overrides: Sequence[str]
+) -> str:
     """What to type to go on."""
     from rnnexp.runs.experiment import to_type
 
@@ -263,4 +284,5 @@ def _again(folder: Path, asked: Asked, place: Path, overrides: Sequence[str]) ->
         if value is not None
         for word in (f"--{name}", value)
     ]
+    given += [f"--{name}" for name in libraries]
     return to_type("backtest", folder, *given, "--output", console.from_here(place), *overrides)

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnexp import console
+from rnnexp.commands.shared.new_data import (
+    check_output_place,
+    check_overrides,
+    complain_of_changes,
+    load_with_warnings,
+)
 from rnnexp.commands.shared.options import allow, folder_parser
 from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text, written_beside
 from rnnexp.printing import complain
 from rnnexp.process.memory import enough_memory
-from rnnexp.runs.locations import is_location
 
 if TYPE_CHECKING:
     from rnnexp.runs.loading import LoadedRun
@@ -24,26 +29,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 TABLES, PICTURES = (".csv", ".json"), (".png", ".svg", ".pdf")  # endings of --output
-# Settings of how a file is read. Others would not fit the trained network.
-FILE_SETTINGS = (
-    "data.cleaning.",
-    "data.datetime_column=",
-    "data.datetime_format=",
-    "data.decimal=",
-    "data.encoding=",
-    "data.frequency=",
-    "data.input_columns=",
-    "data.known=",
-    "data.missing=",
-    "data.observed=",
-    "data.separator=",
-    "data.series_column=",
-    "data.static=",
-    "data.thousands=",
-    "data.timestamps=",
-    "data.timezone=",
-    "data.value_column=",
-)
 
 
 def main(argv: list[str]) -> int:
@@ -115,51 +100,42 @@ def predict(
 
     texts: for classification; `-`, or no text at all, reads one text per line from standard input.
     files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
-    files. known: CSV files with the known columns of the horizon. Returns the exit code: 0, or 1 if
-    some of several inputs have no prediction.
+    files. known: CSV files with the known columns of the horizon.
+
+    Returns the exit code: 0; 1 if some of several inputs have no prediction; 2 if none has, and
+    then nothing is written.
 
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
     """
-    # Late: they import torch, and --help does without.
-    from rnnexp.runs.folder.digest import changed_files
-    from rnnexp.runs.folder.reading import read_config
-    from rnnexp.runs.loading import load
-
     if texts and files:
         raise UserError("give either --text or --csv: a run is trained on texts or on series")
-    _check_overrides(overrides, files)
+    check_overrides("predict", overrides, files)
     if output is not None:
         _check_output(output, [*files, *known])
-    run = load(folder, overrides)
-    if any(line.startswith("data.frequency=") for line in overrides):
-        trained = read_config(folder).data.frequency
-        if run.config.data.frequency != trained:
-            complain(
-                f"the run was trained on steps of {trained}, not of {run.config.data.frequency}"
-            )
-    if run.record.get("status") != "completed":
-        complain(
-            f"{folder} has the status {run.record.get('status')!r}: using the checkpoint so far"
-        )
+    run = load_with_warnings(folder, overrides)
     answers = _answers(run, texts, files, known)
     if output is not None and output.suffix in PICTURES and not hasattr(answers, "figure"):
         raise UserError(
             f"--output {output}: there is no picture of predictions of this kind, give a file that "
             f"ends in {' or '.join(TABLES)}"
         )
-    for name in changed_files(folder, run.record):
-        complain(f"{name} of {folder} is not as the run wrote it")
+    complain_of_changes(run)
     failed: list[str] = getattr(answers, "failed", [])
     for note in [*answers.notes, *failed]:
         complain(note)
     rows = len(answers.frame())
+    inputs = getattr(answers, "inputs", rows)
+    if failed and len(failed) == inputs:  # as if each had been given alone
+        nothing = "; nothing was written" if output else ""
+        complain(f"without a prediction: {inputs:,} of {inputs:,}{nothing}")
+        return 2
     if output is None:
         console.show(answers.table())
     elif output.suffix in TABLES:
         _write(answers, output)
         console.show(f"predictions in {output}: {rows - len(failed):,}")
-    elif rows > len(failed):
+    else:
         _draw(answers, output)
         console.show(f"a picture of the predictions in {output}")
     if not failed:
@@ -167,9 +143,7 @@ def predict(
     where = ""
     if output is not None and output.suffix in TABLES:
         where = f"; their rows in {output} have an error in the place of it"
-    complain(
-        f"without a prediction: {len(failed):,} of {getattr(answers, 'inputs', rows):,}{where}"
-    )
+    complain(f"without a prediction: {len(failed):,} of {inputs:,}{where}")
     return 1
 
 
@@ -191,15 +165,6 @@ def _answers(
 
 
 # Input ------------------------------------------------------------------------------------------
-
-
-def _check_overrides(overrides: Sequence[str], files: Sequence[Path]) -> None:
-    for line in overrides:
-        if not is_location(line) and not (files and line.startswith(FILE_SETTINGS)):
-            settings = ", ".join(key.rstrip("=.") for key in FILE_SETTINGS)
-            raise UserError(
-                f"{line}: predict can only change how the file of --csv is read ({settings})"
-            )
 
 
 def _read_texts(given: Sequence[str]) -> list[str]:
@@ -237,12 +202,7 @@ def _check_output(output: Path, files: Sequence[Path]) -> None:
             f"--output {output}: give a file that ends in {', '.join(TABLES)}, or, for a picture "
             f"of forecasts over a horizon, in {', '.join(PICTURES)}"
         )
-    if output.is_dir() or not output.parent.is_dir():
-        wrong = output if output.is_dir() else output.parent
-        what = "is a folder" if output.is_dir() else "does not exist"
-        raise UserError(f"--output {output}: {wrong} {what}, choose another file")
-    if output.resolve() in [file.resolve() for file in files]:
-        raise UserError(f"--output {output}: this is an input file, choose another one")
+    check_output_place(output, files)
 
 
 def _write(answers: Answers, output: Path) -> None:

@@ -41,6 +41,7 @@ class Cell(nn.Module):
     projections: ClassVar[int]  # number of input projections W x_t + b in the equations
     states: ClassVar[int] = 1  # number of tensors (B, H) in the state
     memory_gate: ClassVar[MemoryGate | None] = None  # None: no such gate, or one without bias
+    gates: ClassVar[tuple[str, ...]] = ()  # their names, in the order of the sigmoids in `forward`
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__()

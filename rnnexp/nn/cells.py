@@ -85,6 +85,7 @@ class TEXTnetOrder2(Cell):
 
     projections = 1
     states = 3
+    gates = ("cell",)
 
     def __init__(
         self,
@@ -129,6 +130,7 @@ class GRU(Cell):
 
     projections = 3
     memory_gate = MemoryGate("bias", 1, 1)  # z
+    gates = ("reset gate r", "update gate z (1: h is kept)")
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -161,6 +163,7 @@ class GRUChung(Cell):
 
     projections = 3
     memory_gate = MemoryGate("bias", 0, -1)  # z
+    gates = ("update gate z (1: h is replaced)", "reset gate r")
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -193,6 +196,7 @@ class LSTM(Cell):
     projections = 4
     states = 2
     memory_gate = MemoryGate("bias", 1, 1)  # f
+    gates = ("forget gate f (1: c is kept)", "input gate i", "output gate o")
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -216,6 +220,7 @@ class MGU(Cell):
 
     projections = 2
     memory_gate = MemoryGate("bias", 0, -1)  # f
+    gates = ("forget gate f (1: h is replaced)",)
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -242,6 +247,7 @@ class MGU1(Cell):
 
     projections = 1
     memory_gate = MemoryGate("b_f", 0, -1)  # f
+    gates = ("forget gate f (1: h is replaced)",)
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -266,6 +272,7 @@ class MGU2(Cell):
     """
 
     projections = 1
+    gates = ("forget gate f (1: h is replaced)",)
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -290,6 +297,7 @@ class MGU3(Cell):
 
     projections = 1
     memory_gate = MemoryGate("b_f", 0, -1)  # f
+    gates = ("forget gate f (1: h is replaced)",)
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)
@@ -319,6 +327,7 @@ class LiGRU(Cell):
 
     projections = 2
     memory_gate = MemoryGate("bias", 0, 1)  # z
+    gates = ("update gate z (1: h is kept)",)
     running_mean: Tensor
     running_var: Tensor
 
@@ -374,6 +383,7 @@ class MinGRU(Cell):
 
     projections = 2
     memory_gate = MemoryGate("bias", 0, -1)  # z
+    gates = ("update gate z (1: h is replaced)",)
 
     def __init__(self, input_size: int, hidden_size: int, initial: Initial = "hidden") -> None:
         super().__init__(input_size, hidden_size, initial)

@@ -7,7 +7,7 @@ layer; a state is a tuple of tensors (B, H). `CellRecurrence` runs the cells of 
 
 import warnings
 from collections.abc import Callable
-from typing import cast
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from rnnexp.nn.cell import Cell, State
 from rnnexp.nn.fast.compiled import BLOCK_STEPS, missing_compiler, run_compiled
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
+from rnnexp.nn.fast.torch_layers import has_torch_path, run_torch
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
 
 MOST_LAYERS = 1000  # of a network; each is an object of its own, whatever its size
+PathName = Literal["auto", "fused", "plain", "compiled", "torch"]
 
 
 class Recurrence(nn.Module):
@@ -48,8 +50,9 @@ class CellRecurrence(Recurrence):
     of both directions are concatenated.
 
     cell: a function (input_size, hidden_size) -> Cell. dropout: probability of zeroing an entry of
-    a hidden state between two layers in training. fused, compiled: whether these paths are allowed.
-    The first allowed and possible path is used, in the order compiled, fused, plain.
+    a hidden state between two layers in training. path: which implementation runs the steps; auto:
+    the fused one. Where it cannot run a cell or its inputs, the next one does, in the order torch
+    or compiled, fused, plain; all of them compute the same, up to the order of summation.
 
     forget_bias: added to the initial bias of the memory gate (subtracted if the gate weights the
     candidate), so that a step keeps about sigma(forget_bias) of the state at first, not 1/2. Cells
@@ -64,19 +67,20 @@ class CellRecurrence(Recurrence):
         num_layers: int = 1,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        fused: bool = True,
+        path: PathName = "auto",
         forget_bias: float = 0.0,
-        compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.fused, self.compiled = fused, compiled
-        if compiled and (compiler := missing_compiler()):
+        if path not in get_args(PathName):
+            raise ValueError(f"path is {path!r}: it must be one of {', '.join(get_args(PathName))}")
+        if path == "compiled" and (compiler := missing_compiler()):
             warnings.warn(
-                f"compiled=True needs the compiler {compiler}, which is not installed: the fused "
+                f"path=compiled needs the compiler {compiler}, which is not installed: the fused "
                 "or the plain path is used",
                 stacklevel=2,
             )
-            self.compiled = False
+            path = "fused"
+        self.asked: PathName = path
         self.output_size = 2 * hidden_size if bidirectional else hidden_size
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
         self.layers = nn.ModuleList(cell(size, hidden_size) for size in sizes)
@@ -93,10 +97,14 @@ class CellRecurrence(Recurrence):
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
         last = len(self.layers) - 1
-        for number in range(last):
+        return self._layer(last, self.inputs_of(last, x), every_step)
+
+    def inputs_of(self, layer: int, x: Sequences) -> Sequences:
+        """The inputs of a layer, counted from 0: x, or the hidden states of the layer below."""
+        for number in range(layer):
             hidden, _ = self._layer(number, x, every_step=True)
             x = Features(self.dropout(hidden), x.lengths)
-        return self._layer(last, x, every_step)
+        return x
 
     def _layer(self, number: int, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         hidden, state = self._run(self.layers[number], x, every_step)
@@ -110,18 +118,23 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        # Under autocast, torch chooses the dtype of each product. Only the plain path supports it.
-        autocast = torch.is_autocast_enabled(cell.bias.device.type)
-        self.path = self._path_of(cell, may_compile=x.steps >= BLOCK_STEPS, may_fuse=not autocast)
+        self.path = self._path_of(cell, x)
         return RUN[self.path](cell, x, every_step)
 
-    def _path_of(self, cell: Cell, may_compile: bool = True, may_fuse: bool = True) -> str:
-        if self.compiled and may_compile:
+    def _path_of(self, cell: Cell, x: Sequences | None = None) -> str:
+        """The path that runs a cell over x; None: over any x that suits it."""
+        if self.asked == "compiled" and (x is None or x.steps >= BLOCK_STEPS):
             return "compiled"
-        return "fused" if self.fused and may_fuse and has_fused_path(cell) else "plain"
+        if self.asked == "torch" and has_torch_path(cell, x):
+            return "torch"
+        # Under autocast, torch chooses the dtype of each product. The fused path does not.
+        autocast = x is not None and torch.is_autocast_enabled(cell.bias.device.type)
+        return (
+            "fused" if self.asked != "plain" and not autocast and has_fused_path(cell) else "plain"
+        )
 
 
-RUN = {"fused": run_fused, "compiled": run_compiled, "plain": run_plain}
+RUN = {"fused": run_fused, "compiled": run_compiled, "torch": run_torch, "plain": run_plain}
 
 
 class TorchRecurrence(Recurrence):

@@ -43,8 +43,8 @@ def task_class(config: DictConfig) -> type[Task]:
     return found
 
 
-def check_source(config: DictConfig) -> None:
-    """Check that the task of a config accepts its source of data. Nothing is built.
+def check_task(config: DictConfig) -> None:
+    """Check that the task of a config accepts its settings and source of data. Nothing is built.
 
     Raises:
         UserError: it does not.
@@ -57,6 +57,7 @@ def check_source(config: DictConfig) -> None:
             f"the task {task.__name__} cannot use the data {source.__name__}: omit task=..., which "
             f"follows from the data (here {source.task}), or choose other data"
         )
+    task.check_settings(config.task)
 
 
 def data_module(config: DictConfig) -> DataModule:
@@ -65,7 +66,7 @@ def data_module(config: DictConfig) -> DataModule:
     Raises:
         UserError: the task does not accept this source.
     """
-    check_source(config)
+    check_task(config)
     source: Source = instantiate(config, "data", seed=config.seed)
     return task_class(config).data_module(source)
 

@@ -17,6 +17,7 @@ from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
 from rnnexp.hashes import hash_tensors
 from rnnexp.process import cores
+from rnnexp.process.code import installed
 from rnnexp.process.memory import enough_memory, peak_memory
 from rnnexp.runs.build import build_data, build_task, load_best, task_class
 from rnnexp.runs.folder.record import RunRecord, recording
@@ -129,6 +130,8 @@ def prepare(
     check(config)
     record.config(config)
     record.save(**facts_of_this_process(config))
+    if packages := task_class(config).baseline_packages(config.task):
+        record.save(baseline_versions=installed(packages))
     set_up_process(config)
     show_begin(config, record.folder)
 

@@ -28,6 +28,7 @@ from rnnexp.runs.folder.tensors import mismatch, not_finite
 from rnnexp.runs.locations import check_same_data, find_data, if_moved
 from rnnexp.tasks.answers import Answers
 from rnnexp.tasks.task import Task
+from rnnexp.tasks.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,22 @@ class LoadedRun:
             )
         more = {"known": known} if known else {}
         return self.task.answer(self.network, restore_data(self), given, **more)
+
+    def trace(
+        self, given: str | Path, layer: int | None = None, series: str | None = None
+    ) -> Trace:
+        """What the network does with one text, or one series in a CSV file, step after step:
+        `trace(text).frame()` is a table of it.
+
+        layer: whose hidden states, from 1; None: the top one. series: the name of one of several
+        series in the file.
+
+        Raises:
+            UserError: the task cannot be traced, or the input cannot be read.
+        """
+        more = {} if series is None else {"series": series}
+        new = Path(given) if self.task.new_data == "series" else given
+        return self.task.trace(self.network, restore_data(self), new, layer, **more)
 
 
 def _listed(given: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp import console
@@ -56,6 +56,7 @@ def resolve(config: DictConfig) -> DictConfig:
             raise UserError(
                 f"determinism.deterministic is {settings.deterministic!r}: it must be true or false"
             )
+        _choose_paths(config.model)
         precision = settings.get("matmul_precision", "highest")  # absent from older configs
         if precision not in determinism.MATMUL_PRECISIONS:
             raise UserError(
@@ -65,6 +66,18 @@ def resolve(config: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         raise UserError(f"the config cannot be resolved: {str(error).splitlines()[0]}") from error
     return config
+
+
+def _choose_paths(node: Any) -> None:
+    """Replace `path: auto` of every recurrence below a node of the config."""
+    if isinstance(node, ListConfig):
+        for one in node:
+            _choose_paths(one)
+    elif isinstance(node, DictConfig):
+        if str(node.get("_target_")).endswith(".CellRecurrence") and node.get("path") == AUTO:
+            node.path = "fused"
+        for name in node:
+            _choose_paths(node[name])
 
 
 def without_missing_gpu(config: DictConfig) -> DictConfig:

@@ -44,7 +44,9 @@ def train(
     Returns a trainer for the test, and the history.
     """
     label = record.run.get("label")
-    history = History(f"{config.name}, {label or f'seed {config.seed}'}", record.history)
+    named = str(label or f"seed {config.seed}")
+    whole = named if named.startswith(f"{config.name}_") else f"{config.name}, {named}"
+    history = History(whole, record.history)
     checkpoint = Checkpoint(
         config.monitor, config.mode, config.checkpoint, history, record.interruption
     )

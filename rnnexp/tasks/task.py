@@ -1,6 +1,6 @@
 """The base class of all tasks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
@@ -20,6 +20,7 @@ from rnnexp.tables import Table
 from rnnexp.tasks.answers import Answers
 from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.metric import NONE_ADDED, Metric
+from rnnexp.tasks.trace import Trace
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MakeScheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -109,6 +110,14 @@ class Task(pl.LightningModule):
         raise unimplemented(self, "terms(batch), to train on several devices")
 
     @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        """Check what the config says of the task, as far as it can be before the data are read.
+
+        Raises:
+            UserError: a setting is wrong.
+        """
+
+    @classmethod
     def auto_monitor(cls, data: Any) -> tuple[str, str]:
         """What `monitor=auto` is on these data, and a sentence on the choice, empty if it needs
         none."""
@@ -120,6 +129,11 @@ class Task(pl.LightningModule):
         return {}
 
     @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """The packages that compute `extra_baselines`, by what the config says of the task."""
+        return ()
+
+    @classmethod
     def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:
         """Predict for new texts (str) or files of series (Path) with a trained network.
 
@@ -129,6 +143,22 @@ class Task(pl.LightningModule):
             UserError: the task does not support new data, or the input cannot be read.
         """
         raise UserError(f"{cls.__name__} does not predict new data: it does not define `answer`")
+
+    @classmethod
+    def trace(cls, network: Any, data: Any, given: Any, layer: int | None = None) -> Trace:
+        """What a trained network does with one text (str) or file of a series (Path), step after
+        step. A task on series has a further argument, `series`: the name of one of several in the
+        file.
+
+        data: after `restore`. layer: whose states, from 1; None: the top one.
+
+        Raises:
+            UserError: the task cannot be traced, or the input cannot be read.
+        """
+        raise UserError(
+            f"{cls.__name__} cannot be traced: rnnexp trace is for classification and for the next "
+            "value of a series (task=forecasting), and a task of one's own must define `trace`"
+        )
 
     # What all tasks share -----------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ def test_of_a_stack_it_is_the_last_layer_and_of_two_directions_the_forward_one()
     for task in (stack, both):
         found: list[Tensor] = []
         layer = layers_of(task)[-1]
-        cast(CellRecurrence, task.network.recurrence).fused = False
+        cast(CellRecurrence, task.network.recurrence).asked = "plain"
         hook = layer.register_forward_hook(lambda _, x, state: found.append(state[0]))  # noqa: B023
         loss = task.batch_loss(batch)
         hook.remove()
@@ -180,13 +180,13 @@ def test_measuring_leaves_every_module_as_it_was(recurrence: str) -> None:
         values = {name: None if g is None else g.clone() for name, g in gradients.items()}
         modes = [module.training for module in network.modules()]
         hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules()]
-        fused = (cast(CellRecurrence, network.recurrence).fused, network.recurrence.path)
-        return state, values, modes, hooks, fused
+        paths = (cast(CellRecurrence, network.recurrence).asked, network.recurrence.path)
+        return state, values, modes, hooks, paths
 
     before = everything()
     assert gradient_norms(task, batch).tolist() == gradient_norms(task, batch).tolist()
     after = everything()
-    assert before[2:] == after[2:] and after[4] == (True, path)
+    assert before[2:] == after[2:] and after[4] == ("auto", path)
     for old, new in zip(before[:2], after[:2], strict=True):
         assert old.keys() == new.keys()
         for name, value in old.items():

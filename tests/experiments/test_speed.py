@@ -39,6 +39,7 @@ from rnnexp.errors import UserError
 from rnnexp.nn import cells
 from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.plain import run_plain
+from rnnexp.nn.recurrence import PathName
 from rnnexp.nn.representations import Features
 from rnnexp.process import cores, determinism
 from tests.experiments.shrunk import in_this_process, without_pulse
@@ -165,8 +166,9 @@ def test_every_cell_with_a_fused_path_has_its_yardsticks(kind: type[cells.Cell])
 def test_ours_takes_the_path_that_it_is_named_after() -> None:
     case = Case(cells.MGU, 2, 3, HIDDEN)
     x = torch.randn(3, 2, case.inputs)
-    for fused, path in ((True, "fused"), (False, "plain")):
-        network = Ours(case, fused)
+    paths: tuple[PathName, ...] = ("fused", "plain")
+    for path in paths:
+        network = Ours(case, path)
         assert network(x, every_step=True).shape == (3, 2, HIDDEN)
         assert network(x, every_step=False).shape == (2, HIDDEN)
         assert network.recurrence.path == path

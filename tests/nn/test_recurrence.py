@@ -154,7 +154,7 @@ def test_the_path_is_told_and_can_be_chosen() -> None:
         """A subclass, which has no kernel."""
 
     assert CellRecurrence(MGU, 6, 4).path == "fused"
-    assert CellRecurrence(MGU, 6, 4, fused=False).path == "plain"
+    assert CellRecurrence(MGU, 6, 4, path="plain").path == "plain"
     assert CellRecurrence(Own, 6, 4).path == "plain"
     recurrence, x = CellRecurrence(MGU, 6, 4), Features(torch.randn(2, 3, 6))
     with torch.autocast("cpu", torch.bfloat16):

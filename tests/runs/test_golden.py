@@ -18,6 +18,7 @@ from rnnexp.nn.fast import cpu_math
 from rnnexp.process.code import versions
 from rnnexp.process.machine import cpu_name
 from rnnexp.runs.comparison.leaderboard import find_runs
+from rnnexp.runs.folder.old_names import translated_config
 from tests.support import GOLDEN
 from tests.support.load_files import load_table, write_load_file
 
@@ -117,3 +118,17 @@ def test_the_leaderboard_knows_which_way_is_better(capfd: Capture) -> None:
     for name in EARLIER:
         assert not entries[name].damage and entries[name].status == "completed"
         assert f"test/{entries[name].headline[0]}" in entries[name].metrics
+
+
+def test_the_path_of_a_recurrence_in_earlier_words() -> None:
+    """So that a repetition takes the same one, whatever `auto` would be now."""
+
+    def path(**settings: bool | str) -> str:
+        node = {"_target_": "rnnexp.nn.recurrence.CellRecurrence", **settings}
+        found = translated_config({"model": {"recurrence": node}})["model"]["recurrence"]
+        assert not {"fused", "compiled"} & set(found)
+        return str(found["path"])
+
+    assert path() == path(fused=True, compiled=False) == "fused"
+    assert path(fused=False) == "plain" and path(fused=True, compiled=True) == "compiled"
+    assert path(path="torch") == "torch"

@@ -15,7 +15,7 @@ from tests.support import REPOSITORY
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("rnnexp tr", ["train "]),
+        ("rnnexp tr", ["trace ", "train "]),
         ("rnnexp train da", ["data.", "data/", "data="]),
         ("rnnexp train data=synthetic_n", ["data=synthetic_names "]),
         ("rnnexp train model/recu", ["model/recurrence="]),

@@ -76,6 +76,11 @@ def test_it_predicts_from_its_folder_alone(run: Path, capfd: Capture) -> None:
     assert "likeliest" in said and "Kos" in said
 
 
+def test_without_a_trace_of_its_own_it_is_refused(run: Path, capfd: Capture) -> None:
+    assert main(["trace", str(run), "--text", "Ba", *ALLOW]) == 2
+    assert "NextCharacter cannot be traced: " in capfd.readouterr().err
+
+
 def test_the_leaderboard_ranks_it_by_its_own_metric(place: Path, capfd: Capture) -> None:
     assert main(["leaderboard", str(place / "outputs" / "multirun"), "--json"]) == 0
     rows = json.loads(capfd.readouterr().out)

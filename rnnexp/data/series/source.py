@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnexp.data.folders import data_folder
 from rnnexp.data.series.calendar.clock import AT_ONCE, DAY, Clock
-from rnnexp.data.series.calendar.frequency import Frequency
+from rnnexp.data.series.calendar.frequency import Frequency, Steps
 from rnnexp.data.series.calendar.issue import Issue
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
@@ -82,10 +82,10 @@ class SeriesSource(Source):
         conditioning: Conditioning,
         normalization: MinMax,
         chunking: Chunking,
-        look_back: int,
+        look_back: Steps,
         frequency: str,
         datetime_format: str | None,
-        season: int | None,
+        season: Steps | None,
         validation_fraction: float,
         validation_stride: int,
         skip_short: bool,
@@ -94,14 +94,14 @@ class SeriesSource(Source):
         drop_last: bool,
         reshuffle: bool,
         seed: int = 0,
-        horizon: int = 1,
-        stride: int = 24,
+        horizon: Steps = 1,
+        stride: Steps = 24,
         known: Sequence[str] = (),
         validation_windows: int | None = None,
         test_windows: int | None = None,
         last_rows: int | None = None,
         issue: Issue | None = None,
-        forks: int = 1,
+        forks: Steps = 1,
         observed: Sequence[str] = (),
         static: Sequence[str] = (),
         until: str | None = None,

@@ -33,6 +33,21 @@ def environment_differences(folder: Path, now: dict[str, Any]) -> EnvironmentDif
     return differing
 
 
+def baseline_differences(
+    folder: Path, now: dict[str, Any], results: Sequence[str]
+) -> EnvironmentDifferences:
+    """Where the packages of baselines differ, if the results of baselines do: nothing else of a run
+    depends on them. results: the sentences of `result_differences`. now: as above."""
+    if not any(sentence.startswith("baseline/") for sentence in results):
+        return {}
+    before, after = (run.get("baseline_versions", {}) for run in (read_run(folder), now))
+    return {
+        name: (before.get(name), after.get(name))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    }
+
+
 def recorded_environment(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The environment in run.json by group: data (fingerprints), versions, environment (device,
     kernels, threads) and code (hashes)."""

@@ -5,6 +5,7 @@
   first called the number of test windows `windows`.
 - run.json had no hashes of the files that the run kept of its training data.
 - metrics.json: the baselines of forecasts had other names.
+- The path of a recurrence was said by `fused` and `compiled`, the first of which was the default.
 """
 
 import hashlib
@@ -40,6 +41,7 @@ MODULES = {  # old -> current module, for the classes that a config names
     "rnnexp.tasks.forecasting": "rnnexp.tasks.forecasting.task",
     "rnnexp.tasks.horizon.network": "rnnexp.tasks.horizon.networks.encoder_decoder",
 }
+RECURRENCE = "rnnexp.nn.recurrence.CellRecurrence"
 BASELINES = {  # old -> current name
     "last_value": "naive",
     "same_hour_yesterday": "seasonal_naive_day",
@@ -68,6 +70,9 @@ def translated_config(config: Any) -> Any:
             raise UserError(f"_target_ is {target!r}, it must be the name of a class")
         module, _, name = target.rpartition(".")
         found["_target_"] = f"{MODULES.get(module, module)}.{name}"
+        if found["_target_"] == RECURRENCE and "path" not in found:
+            fused, compiled = found.pop("fused", True), found.pop("compiled", False)
+            found["path"] = "compiled" if compiled else "fused" if fused else "plain"
     return found
 
 

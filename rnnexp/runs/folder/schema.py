@@ -100,6 +100,7 @@ RUN = {  # run.json
     "files": {str: Text()},  # every other file of a completed run -> SHA-256
     # the environment
     "versions": {str: Text()},
+    "baseline_versions": {str: Text()},  # of packages that decide the results of baselines alone
     "code": {"sha256": Text(), "allowed": {str: (Text(), None)}},
     "device": Text(),
     "kernels": Text(),

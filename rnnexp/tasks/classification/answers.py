@@ -84,24 +84,35 @@ def classify(network: nn.Module, data: ClassificationData, texts: Sequence[str])
     source = data.source
     faults, documents = {}, {}
     for row, text in enumerate(texts):
-        document = Document([] if _is_damaged(text) else source.tokens_of(text), 0, "", text)
-        if fault := _fault(source, document):
+        document = document_of(source, text)
+        if fault := fault_of(source, document):
             faults[row] = fault
         else:
             documents[row] = document
     if faults and len(texts) == 1:
         raise UserError(f"the text {faults[0]}: give another text")
-    notes = _how_they_are_read(source, documents)
+    notes = how_they_are_read(source, documents)
     probability = np.full((len(texts), len(data.spec.classes)), np.nan, np.float32)
     if documents:
-        rows, outputs = [], []
-        with torch.no_grad():
-            for batch in data.loader(source.encode(list(documents.values()))):
-                rows.append(batch.row)
-                outputs.append(network(batch.tokens, batch.lengths, batch.extra))
-        ordered = torch.cat(outputs)[torch.cat(rows).argsort()].exp()
-        probability[list(documents)] = ordered.numpy()
+        probability[list(documents)] = probabilities(network, data, list(documents.values()))
     return Classes(list(texts), data.spec.classes, probability, notes, faults)
+
+
+def document_of(source: DocumentSource, text: str) -> Document:
+    """A new text as a document; without tokens if it is damaged."""
+    return Document([] if _is_damaged(text) else source.tokens_of(text), 0, "", text)
+
+
+def probabilities(
+    network: nn.Module, data: ClassificationData, documents: Sequence[Document]
+) -> np.ndarray:
+    """(n, C) float32: the probabilities of the classes for n documents."""
+    rows, outputs = [], []
+    with torch.no_grad():
+        for batch in data.loader(data.source.encode(documents)):
+            rows.append(batch.row)
+            outputs.append(network(batch.tokens, batch.lengths, batch.extra))
+    return torch.cat(outputs)[torch.cat(rows).argsort()].exp().numpy()
 
 
 def _is_damaged(text: str) -> bool:
@@ -114,7 +125,7 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _fault(source: DocumentSource, document: Document) -> str | None:
+def fault_of(source: DocumentSource, document: Document) -> str | None:
     """What is wrong with a new text, as the end of a sentence; None if it can be predicted."""
     if _is_damaged(document.text):
         return "is not UTF-8 text"
@@ -128,7 +139,7 @@ def _fault(source: DocumentSource, document: Document) -> str | None:
     return None
 
 
-def _how_they_are_read(source: DocumentSource, documents: Mapping[int, Document]) -> list[str]:
+def how_they_are_read(source: DocumentSource, documents: Mapping[int, Document]) -> list[str]:
     """Sentences on tokens that are left out or unknown, and on texts that are cut."""
     vocabulary, words = source.vocabulary, f"{source.token}s"
     left_out, unknown = dict[str, None](), dict[str, None]()  # in the order of the texts

@@ -92,7 +92,10 @@ class Classifier(nn.Module):
         tokens: (B, T) integers. lengths: (B,), or None if all have T steps. extra: (B, T, K), extra
         inputs of every step, or None.
         """
-        x = self.represent(tokens, lengths, extra)
+        return self.classify(self.represent(tokens, lengths, extra))
+
+    def classify(self, x: Sequences) -> Tensor:
+        """Log-probabilities (B, classes) from the inputs of the recurrence."""
         read = self.readout.run_over(x)
         hidden, final = self.recurrence(read, self.readout.reads_every_step)
         outputs = outputs_of(self.readout, x, hidden, final)

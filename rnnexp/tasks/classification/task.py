@@ -23,9 +23,11 @@ from rnnexp.tasks.classification.tables import (
     confusion_table,
     group_table,
 )
+from rnnexp.tasks.classification.trace import trace
 from rnnexp.tasks.loss import Loss, chosen_loss, loss_name, one_number
 from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
+from rnnexp.tasks.trace import Trace
 
 LOSSES: dict[str, Loss] = {"nll": functional.nll_loss}
 MOST_CLASSES = 8  # most classes for which a console has room for the confusion matrix
@@ -135,6 +137,12 @@ class Classification(Task):
     @classmethod
     def answer(cls, network: Classifier, data: ClassificationData, given: Sequence[str]) -> Classes:
         return classify(network, data, given)
+
+    @classmethod
+    def trace(
+        cls, network: Classifier, data: ClassificationData, given: str, layer: int | None = None
+    ) -> Trace:
+        return trace(network, data, given, layer)
 
     def predictions_table(self, data: ClassificationData) -> pd.DataFrame:
         """One row per test document: document, group, target, prediction, and p_CLASS, the

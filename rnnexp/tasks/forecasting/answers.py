@@ -84,7 +84,7 @@ def forecast(network: Forecaster, data: ForecastingData, paths: Sequence[Path]) 
     for one in raw:
         try:
             cleaned, left_out = clean_new(one, source)
-            scalings.append(_scaling(data, cleaned))
+            scalings.append(scaling_of(data, cleaned))
         except UserError as error:
             failed[one.name if one.alone else one.place] = str(error)
             continue
@@ -112,6 +112,19 @@ def _predicted(
 ) -> np.ndarray:
     if not series:
         return np.empty(0, np.float32)
+    network, inputs, masks = prepared(network, data, series, scalings)
+    with torch.no_grad():
+        return network.predict(*inputs, **masks).numpy()
+
+
+def prepared(
+    network: Forecaster,
+    data: ForecastingData,
+    series: Sequence[Series],
+    scalings: Sequence[dict[str, list]],
+) -> tuple[Forecaster, tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
+    """A copy of the network with the scaling of these series, the last window of each series as its
+    inputs, and their mask, if there is one."""
     source = data.source
     store = Store(
         list(series), source.conditioning, source.cleaning.masks, source.clock, source.step
@@ -120,14 +133,11 @@ def _predicted(
     network = copy.deepcopy(network)
     rows = {key: [own[key][0] for own in scalings] for key in scalings[0]}
     network.scaling = Scaling(**rows)  # indexed by the new series
-    with torch.no_grad():
-        mask = store.mask_of(*windows)
-        masks = {} if mask is None else {"mask": mask}
-        value = network.predict(*store.inputs(*windows), **masks)
-    return value.numpy()
+    mask = store.mask_of(*windows)
+    return network, store.inputs(*windows), {} if mask is None else {"mask": mask}
 
 
-def _scaling(data: ForecastingData, series: Series) -> dict[str, list]:
+def scaling_of(data: ForecastingData, series: Series) -> dict[str, list]:
     """The run's scaling of a series; a series that is new is scaled by its own history."""
     if series.name not in data.spec.series:
         return data.source.normalization.scaling([series], [len(series.time)])

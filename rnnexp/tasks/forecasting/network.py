@@ -101,7 +101,10 @@ class Forecaster(nn.Module):
 
         last: only the output at the last step, (B, 1).
         """
-        x = self.represent(values, calendar, series, mask)
+        return self.outputs(self.represent(values, calendar, series, mask), last)
+
+    def outputs(self, x: Features, last: bool = False) -> Tensor:
+        """`forward` from the inputs of the recurrence."""
         read = self.readout.run_over(x)
         if last and self.reads_final_state:
             _, final = self.recurrence(read, every_step=False)

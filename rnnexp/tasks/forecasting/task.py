@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,12 @@ from rnnexp.tasks.forecasting.data import ForecastingData
 from rnnexp.tasks.forecasting.metrics import described, forecast_metrics, forecast_metrics_by_series
 from rnnexp.tasks.forecasting.network import Forecaster
 from rnnexp.tasks.forecasting.spec import ForecastingSpec
+from rnnexp.tasks.forecasting.trace import trace
 from rnnexp.tasks.forecasting.trees import lightgbm_baselines, require_lightgbm
 from rnnexp.tasks.loss import Loss, chosen_loss, loss_name, one_number
 from rnnexp.tasks.metric import AddedMetric, AddedMetrics, Metric
 from rnnexp.tasks.task import MakeOptimizer, MakeScheduler, Task
+from rnnexp.tasks.trace import Trace
 
 BY_MASE = "val/mase"
 LOSSES: dict[str, Loss] = {
@@ -152,8 +154,23 @@ class Forecasting(Task):
         return lightgbm_baselines(data, cache) if self.lightgbm else {}
 
     @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        return ["lightgbm"] if settings.get("lightgbm") else []
+
+    @classmethod
     def answer(cls, network: Forecaster, data: ForecastingData, given: Sequence[Path]) -> Forecasts:
         return forecast(network, data, given)
+
+    @classmethod
+    def trace(
+        cls,
+        network: Forecaster,
+        data: ForecastingData,
+        given: Path,
+        layer: int | None = None,
+        series: str | None = None,
+    ) -> Trace:
+        return trace(network, data, given, layer, series)
 
     def predictions_table(self, data: ForecastingData) -> pd.DataFrame:
         """One row per test window: file, timestamp, target, prediction."""

@@ -36,7 +36,7 @@ def require_lightgbm() -> str:
     except ImportError as error:
         raise UserError(
             "LightGBM is not installed: pip install 'rnnexp[lightgbm]', or leave out task.lightgbm "
-            "(--lightgbm of a study)"
+            "(--lightgbm of a study or a back-test)"
         ) from error
     except OSError as error:  # e.g. without the library of OpenMP
         raise UserError(f"LightGBM is installed but cannot be loaded: {error}") from error

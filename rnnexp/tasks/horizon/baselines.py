@@ -1,6 +1,7 @@
 """Baselines of the horizon task on any of its windows: seasonal naive forecasts, and ridge."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ LEAST_WINDOWS = 2  # training windows of a step
 def horizon_baselines(data: HorizonData, windows: HorizonWindows) -> dict[str, dict[str, float]]:
     """The metrics of `baseline_forecasts`, pooled over the windows: name -> metric -> value."""
     forecasts = baseline_forecasts(data, windows)
-    return {name: point_metrics(data, windows, one) for name, one in forecasts.items()}
+    return {name: pooled_metrics(data, windows, one) for name, one in forecasts.items()}
 
 
 def baseline_forecasts(data: HorizonData, windows: HorizonWindows) -> dict[str, Tensor]:
@@ -70,6 +71,13 @@ def within_a_day(source: SeriesSource) -> bool:
     return bool(source.step < np.timedelta64(1, "D"))
 
 
+def asked(data: HorizonData, windows: HorizonWindows) -> slice:
+    """Those of the steps that the network predicts which are those of the windows: all but in a
+    back-test."""
+    first = windows.lead - data.source.issue.lead
+    return slice(first, first + windows.horizon)
+
+
 def targets(data: HorizonData, windows: HorizonWindows) -> Tensor:
     """(n, H) float64, original units; NaN where the data have no value."""
     store = data.source.store
@@ -77,9 +85,16 @@ def targets(data: HorizonData, windows: HorizonWindows) -> Tensor:
     return torch.where(store.observed[position], store.values[position, 0], torch.nan)
 
 
-def point_metrics(data: HorizonData, windows: HorizonWindows, forecast: Tensor) -> dict[str, float]:
-    """The metrics of a forecast (n, H); no `sql`, which is `mase` for a point forecast."""
-    return horizon_metrics(forecast, targets(data, windows), windows.scale, data.source.unit)
+def pooled_metrics(
+    data: HorizonData, windows: HorizonWindows, point: Tensor, *quantiles: Any
+) -> dict[str, float]:
+    """The metrics of forecasts (n, H), of the steps of the windows. quantiles: (n, H, Q), and their
+    levels; without them there is no `sql`, which is `mase` for a point forecast."""
+    steps, found = asked(data, windows), list(quantiles)
+    if found:
+        found[0] = found[0][:, steps]
+    target = targets(data, windows)[:, steps]
+    return horizon_metrics(point[:, steps], target, windows.scale, data.source.unit, *found)
 
 
 def history(source: SeriesSource, issued: Tensor) -> Tensor:

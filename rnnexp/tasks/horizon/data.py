@@ -190,6 +190,7 @@ class HorizonData(SeriesData):
             "task": "horizon",
             "lead": source.issue.lead,
             "horizon": source.horizon,
+            "asked": [windows.lead, windows.horizon],
             "known": self.known,
             "conditioning": [array_fingerprint(part.numpy()) for part in encoded],
             **self.identity_of(windows.start, windows.scale),

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from rnnexp.errors import UserError
 from rnnexp.tasks.baseline_cache import BaselineCache
-from rnnexp.tasks.horizon.baselines import SEASONS, ahead, history, targets, within_a_day
+from rnnexp.tasks.horizon.baselines import SEASONS, ahead, history, pooled_metrics, within_a_day
 from rnnexp.tasks.horizon.data import HorizonData
-from rnnexp.tasks.horizon.metrics import described, horizon_metrics
+from rnnexp.tasks.horizon.metrics import described
 from rnnexp.tasks.horizon.networks.quantiles import point_of
 from rnnexp.tasks.horizon.windows import HorizonWindows
 
@@ -31,15 +31,15 @@ def require_statsforecast(windows: int) -> None:
     except ModuleNotFoundError as error:
         raise UserError(
             "statsforecast is not installed: pip install 'rnnexp[statsforecast]', or leave out "
-            "task.statsforecast"
+            "task.statsforecast (--statsforecast of a back-test)"
         ) from error
     except (ImportError, OSError) as error:
         raise UserError(f"statsforecast is installed but cannot be loaded: {error}") from error
     if windows > MOST_WINDOWS:
         raise UserError(
-            f"task.statsforecast fits its models anew for each of the {windows:,} windows, and at "
-            f"most {MOST_WINDOWS} are allowed: lower data.test_windows, the number of them in each "
-            "series, or leave out task.statsforecast"
+            f"statsforecast fits its models anew for each of the {windows:,} windows, and at most "
+            f"{MOST_WINDOWS} are allowed: lower data.test_windows, the number of them in each "
+            "series (raise --every of a back-test), or leave out task.statsforecast"
         )
 
 
@@ -72,9 +72,8 @@ def statistical_baselines(
 def _metrics(
     data: HorizonData, windows: HorizonWindows, found: Tensor, levels: Sequence[float]
 ) -> dict[str, float]:
-    point = point_of(found, levels)
-    target, scale, unit = targets(data, windows), windows.scale, data.source.unit
-    return horizon_metrics(point, target, scale, unit, found if levels else None, levels)
+    more = (found, levels) if levels else ()
+    return pooled_metrics(data, windows, point_of(found, levels), *more)
 
 
 def statistical_forecasts(

@@ -1,7 +1,8 @@
 """The horizon task: the next H values with quantiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from rnnexp.tasks.horizon.metrics import (
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, point_of
 from rnnexp.tasks.horizon.spec import HorizonSpec
-from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
+from rnnexp.tasks.horizon.statistical import LIBRARIES, require_statsforecast, statistical_baselines
 from rnnexp.tasks.horizon.trees import lightgbm_baselines
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows
 from rnnexp.tasks.metric import Metric
@@ -70,12 +71,14 @@ class Horizon(Task):
     ) -> None:
         super().__init__(network, spec, optimizer, scheduler)
         self.levels, self.conformal = checked_levels(quantiles), conformal
-        self.lightgbm, self.statsforecast = lightgbm, statsforecast
-        if lightgbm:
-            require_lightgbm()  # before the training
-        if statsforecast:
-            require_statsforecast(spec.tested)
+        asked = {"lightgbm": lightgbm, "statsforecast": statsforecast}
+        self.libraries = [name for name in asked if asked[name]]
+        require(self.libraries, spec.tested)  # before the training
         self._evaluated: list[tuple[Tensor, ...]] = []
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        checked_levels(settings.get("quantiles") or ())
 
     def on_fit_start(self) -> None:
         if self.conformal and not self.trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
@@ -159,12 +162,30 @@ class Horizon(Task):
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
         return horizon_baselines(data, data.windows("test"))
 
+    @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        trees = ["lightgbm"] if settings.get("lightgbm") else []
+        return [*trees, *(LIBRARIES if settings.get("statsforecast") else ())]
+
     def extra_baselines(
         self, data: HorizonData, cache: BaselineCache
     ) -> dict[str, dict[str, float]]:
-        windows = data.windows("test")
-        found = lightgbm_baselines(data, windows, cache) if self.lightgbm else {}
-        if self.statsforecast:
+        return self.baselines_by(self.libraries, data, data.windows("test"), cache)
+
+    def baselines_by(
+        self,
+        libraries: Sequence[str],
+        data: HorizonData,
+        windows: HorizonWindows,
+        cache: BaselineCache,
+    ) -> dict[str, dict[str, float]]:
+        """The baselines of some libraries on some windows: name -> metric -> value.
+
+        Raises:
+            UserError: as for `require`.
+        """
+        found = lightgbm_baselines(data, windows, cache) if "lightgbm" in libraries else {}
+        if "statsforecast" in libraries:
             found |= statistical_baselines(data, windows, self.levels, cache)
         return found
 
@@ -221,6 +242,18 @@ class Horizon(Task):
             table[f"q{level:g}"] = self.predictions["quantiles"][..., place].numpy().ravel()
         table["scale"] = np.repeat(windows.scale[:count].numpy(), horizon)
         return pd.DataFrame(table)
+
+
+def require(libraries: Sequence[str], windows: int) -> None:
+    """Check that the baselines of some libraries can be computed on so many windows.
+
+    Raises:
+        UserError: a library is not installed, or there are too many windows for statsforecast.
+    """
+    if "lightgbm" in libraries:
+        require_lightgbm()
+    if "statsforecast" in libraries:
+        require_statsforecast(windows)
 
 
 def _forks(batch: HorizonBatch) -> int:

@@ -15,7 +15,7 @@ from rnnexp.tasks.horizon.baselines import (
     earlier,
     history,
     last_seasons,
-    point_metrics,
+    pooled_metrics,
     season_before,
     training_positions,
 )
@@ -45,7 +45,7 @@ def lightgbm_baselines(
     names = [metric.name for metric in described(data.source.unit)]
 
     def compute() -> dict[str, dict[str, float]]:
-        return {"lightgbm": point_metrics(data, windows, lightgbm_forecasts(data, windows))}
+        return {"lightgbm": pooled_metrics(data, windows, lightgbm_forecasts(data, windows))}
 
     return cache.get(identity, names, compute)
 

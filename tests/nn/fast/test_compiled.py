@@ -61,12 +61,12 @@ def test_equal_to_the_plain_path(kind: type[cells.Cell], counted: list[int]) -> 
 @compiling
 def test_a_recurrence_uses_it_if_requested(counted: list[int]) -> None:
     """Two directions, without gradients, final state only."""
-    both_ways = CellRecurrence(cells.MGU, 4, 5, bidirectional=True, compiled=True)
+    both_ways = CellRecurrence(cells.MGU, 4, 5, bidirectional=True, path="compiled")
     assert both_ways.path == "compiled"
     x = Features(torch.randn(5, 3, 4), LENGTHS)
     with torch.no_grad():
         hidden, (final,) = both_ways(x, every_step=False)
-        both_ways.compiled = False
+        both_ways.asked = "auto"
         _, (expected,) = both_ways(x, every_step=False)
     assert counted == [2] * 4 and hidden.shape == (0, 3, 10)
     torch.testing.assert_close(final, expected)
@@ -75,7 +75,7 @@ def test_a_recurrence_uses_it_if_requested(counted: list[int]) -> None:
 
 @compiling
 def test_few_steps_are_not_compiled(counted: list[int]) -> None:
-    one = CellRecurrence(cells.MGU, 4, 5, compiled=True)
+    one = CellRecurrence(cells.MGU, 4, 5, path="compiled")
     one(Features(torch.randn(1, 3, 4)))
     assert one.path == "fused" and counted == []
 
@@ -83,6 +83,6 @@ def test_few_steps_are_not_compiled(counted: list[int]) -> None:
 def test_without_a_compiler_another_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run trained on another machine can still be tested and used for prediction."""
     monkeypatch.setenv("CXX", "a-compiler-that-is-not-there")
-    with pytest.warns(UserWarning, match="compiled=True needs the compiler a-compiler-that"):
-        one = CellRecurrence(cells.MGU, 4, 5, compiled=True)
+    with pytest.warns(UserWarning, match="path=compiled needs the compiler a-compiler-that"):
+        one = CellRecurrence(cells.MGU, 4, 5, path="compiled")
     assert one.path == "fused"

@@ -380,7 +380,7 @@ def test_hidden_states_that_are_changed_in_place_are_refused() -> None:
 def test_stacks_in_both_directions(kind: type[Cell]) -> None:
     options: Any = {"num_layers": 2, "bidirectional": True}
     one = drawn(CellRecurrence(kind, 6, 4, **options))
-    other = CellRecurrence(kind, 6, 4, **options, fused=False).double()
+    other = CellRecurrence(kind, 6, 4, **options, path="plain").double()
     other.load_state_dict(one.state_dict())
     x = sequences(False, LENGTHS)
     for every_step in (True, False):

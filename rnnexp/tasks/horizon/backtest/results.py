@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from rnnexp.files import file_name
 from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.horizon import figures
 from rnnexp.tasks.horizon.backtest.plan import Plan
-from rnnexp.tasks.horizon.baselines import baseline_forecasts, targets
+from rnnexp.tasks.horizon.baselines import asked, horizon_baselines
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.metrics import (
     horizon_metrics,
@@ -33,22 +34,16 @@ from rnnexp.tasks.horizon.windows import HorizonWindows
 FANS = 3  # forecasts that are drawn of each series
 
 
-def steps_of(windows: HorizonWindows, data: HorizonData) -> slice:
-    """Those of the steps that the network predicts which were asked for."""
-    first = windows.lead - data.source.issue.lead
-    return slice(first, first + windows.horizon)
-
-
 def joined(parts: list[dict[str, Tensor]], plan: Plan, data: HorizonData) -> dict[str, Tensor]:
     """The predictions of all folds, in the order of the windows of the plan, of the steps that were
     asked for. parts: those of each fold, of all steps that its network predicts."""
-    asked = steps_of(plan.windows, data)
+    steps = asked(data, plan.windows)
     found = {}
     for name, example in parts[0].items():
         shape = (len(plan.windows), plan.settings.horizon, *example.shape[2:])
         found[name] = torch.empty(shape, dtype=example.dtype)
         for fold, part in zip(plan.folds, parts, strict=True):
-            found[name][fold.chosen] = part[name][:, asked]
+            found[name][fold.chosen] = part[name][:, steps]
     return found
 
 
@@ -160,24 +155,27 @@ def described(plan: Plan, clock: Clock) -> dict[str, Any]:
 
 
 def baselines(
-    task: Horizon, data: HorizonData, windows: HorizonWindows, cache: BaselineCache
+    task: Horizon,
+    data: HorizonData,
+    windows: HorizonWindows,
+    cache: BaselineCache,
+    libraries: Sequence[str] = (),
 ) -> dict[str, float]:
-    """The metrics of the baselines on some windows: `baseline/naive/mase` -> value."""
+    """The metrics of the baselines on some windows: `baseline/naive/mase` -> value. They are fitted
+    once, on the training span of the run.
+
+    libraries: whose baselines are computed too.
+    """
     names = [metric.name for metric in task.baseline_metrics]
-    asked = steps_of(windows, data)
-
-    def compute() -> dict[str, dict[str, float]]:
-        target = targets(data, windows)[:, asked]
-        return {
-            name: horizon_metrics(one[:, asked], target, windows.scale, task.spec.unit)
-            for name, one in baseline_forecasts(data, windows).items()
-        }
-
     with threadpool_limits(torch.get_num_threads()):
+
+        def compute() -> dict[str, dict[str, float]]:
+            return horizon_baselines(data, windows)
+
         # Nobody knows what the baselines on the data of a class of the user's own depend on.
         is_ours = type(data) is HorizonData
-        identity = {"asked": [windows.lead, windows.horizon]} | data.identity(windows)
-        found = cache.get(identity, names, compute) if is_ours else compute()
+        found = cache.get(data.identity(windows), names, compute) if is_ours else compute()
+        found = found | task.baselines_by(libraries, data, windows, cache)
     return {
         f"baseline/{name}/{metric}": value
         for name, metrics in found.items()

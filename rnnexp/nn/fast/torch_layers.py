@@ -1,0 +1,53 @@
+"""The path of torch's own layers, for the cells that have the same equations.
+
+On a GPU they are cuDNN's. On a CPU, `torch.lstm` is one kernel of oneDNN, and the others are made
+of small operations.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnexp.nn import cells
+from rnnexp.nn.cell import Cell, State
+from rnnexp.nn.representations import Features, Sequences
+
+Layer = Callable[..., tuple[Tensor, ...]]
+LAYERS: dict[type[Cell], Layer] = {
+    cells.Vanilla: torch.rnn_tanh,
+    cells.GRU: torch.gru,
+    cells.LSTM: torch.lstm,
+}
+
+
+def has_torch_path(cell: Cell, x: Sequences | None = None) -> bool:
+    """Whether one of torch's layers computes this cell over x: over features, without padding."""
+    suits = x is None or (isinstance(x, Features) and x.padding is None and x.steps > 0)
+    return type(cell) in LAYERS and suits
+
+
+def run_torch(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
+    """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
+    every_step, and the final state."""
+    start: Any = tuple(state.unsqueeze(0) for state in cell.zero_state(x.batch))
+    hidden, *final = LAYERS[type(cell)](
+        x.dense(),
+        start if cell.states > 1 else start[0],
+        _weights(cell),
+        True,  # with biases
+        1,  # layer
+        0.0,  # dropout
+        cell.training,  # also keeps what the backward pass needs
+        False,  # not bidirectional
+        False,  # time is the first axis
+    )
+    return hidden if every_step else hidden[:0], tuple(state.squeeze(0) for state in final)
+
+
+def _weights(cell: Any) -> list[Tensor]:
+    """The weights as torch has them: (P H, I) and (P H, H), and the two biases."""
+    own = getattr(cell, "recurrent_bias", None)
+    recurrent_bias = torch.zeros_like(cell.bias) if own is None else own
+    return [cell.input_weight.t(), cell.U.t(), cell.bias, recurrent_bias]

@@ -1,0 +1,1 @@
+"""What a network does with one text or series, step after step, as a figure and as files."""

@@ -1,0 +1,58 @@
+"""torch's own layers as a path of our cells: equal to the plain path, with all gradients."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from rnnexp.nn import cells
+from rnnexp.nn.fast.torch_layers import LAYERS, run_torch
+from rnnexp.nn.plain import run_plain
+from rnnexp.nn.recurrence import CellRecurrence
+from rnnexp.nn.representations import Features, OneHot
+
+
+def outputs_and_gradients(run: Any, cell: cells.Cell, x: Features) -> list[torch.Tensor]:
+    values = x.values.clone().requires_grad_()
+    hidden, final = run(cell, Features(values), True)
+    weight = torch.arange(hidden.numel(), dtype=hidden.dtype).view_as(hidden).cos()
+    loss = (hidden * weight).sum() + sum((state**2).sum() for state in final)
+    return [hidden, *final, *torch.autograd.grad(loss, [values, *cell.parameters()])]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_equal_to_the_plain_path(kind: Any) -> None:
+    torch.manual_seed(0)
+    cell = kind(4, 5).double()
+    x = Features(torch.randn(7, 3, 4).double())
+    expected = outputs_and_gradients(run_plain, cell, x)
+    for one, other in zip(outputs_and_gradients(run_torch, cell, x), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_a_recurrence_uses_it_where_it_can() -> None:
+    torch.manual_seed(0)
+    both_ways = CellRecurrence(cells.LSTM, 4, 5, num_layers=2, bidirectional=True, path="torch")
+    x = Features(torch.randn(6, 3, 4))
+    hidden, final = both_ways(x)
+    assert both_ways.path == "torch" and hidden.shape == (6, 3, 10)
+    assert both_ways(x, every_step=False)[0].shape == (0, 3, 10)
+    both_ways.asked = "plain"
+    for one, other in zip((hidden, *final), (lambda h, f: (h, *f))(*both_ways(x)), strict=True):
+        torch.testing.assert_close(one, other)
+
+    both_ways.asked = "torch"
+    both_ways(Features(x.values, torch.tensor([6, 2, 0])))  # padding
+    assert both_ways.path == "fused"
+    with torch.autocast("cpu", torch.bfloat16):
+        both_ways(Features(x.values, torch.tensor([6, 2, 0])))
+    assert both_ways.path == "plain"
+    words = CellRecurrence(cells.GRU, 9, 5, path="torch")
+    words(OneHot(torch.randint(9, (6, 3))))
+    assert words.path == "fused"
+    assert CellRecurrence(cells.MGU, 4, 5, path="torch").path == "fused"
+
+
+def test_an_unknown_path() -> None:
+    with pytest.raises(ValueError, match="path is 'fast': it must be one of auto, fused, plain"):
+        CellRecurrence(cells.MGU, 4, 5, path="fast")  # type: ignore[arg-type]
