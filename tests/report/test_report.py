@@ -6,10 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rnnexp.cli import main
-from rnnexp.report.figures import Drawn
+from rnnexp.report.figures import Drawn, as_svg, inline
 from rnnexp.report.page import MARK, rendered
 from rnnexp.runs.comparison.leaderboard import find_runs
 from rnnexp.runs.folder.digest import changed_files
@@ -234,3 +236,32 @@ def test_a_folder_without_runs_is_one_sentence(empty_folder: Path, capsys: Captu
     assert "there is no folder absent" in refusal(capsys, "absent")
     (empty_folder / "file").touch()
     assert "file is a file: give the folder" in refusal(capsys, "file")
+
+
+def test_figures_that_cannot_be_drawn_are_named() -> None:
+    good, odd, long = (Figure(figsize=(4, 3)) for _ in range(3))
+    for figure in (good, odd, long):
+        figure.subplots().plot([1, 2], [3, 4], label="a")
+    long.axes[0].set_title("x" * 5000)
+    odd.axes[0].set_title("$\\nonsense$")
+    drawn = inline({"good": good, "odd": odd, "long": long})
+    assert list(drawn.images) == ["good"]
+    assert [one.partition(":")[0] for one in drawn.wrong] == ["odd", "long"]
+
+
+def test_the_same_figure_has_the_same_characters_and_ids_of_its_own() -> None:
+    def figure() -> Figure:
+        found = Figure(figsize=(4, 3))
+        found.subplots().plot(np.arange(5000), np.sin(np.arange(5000)), "o")
+        return found
+
+    one, again, other = as_svg(figure(), "a"), as_svg(figure(), "a"), as_svg(figure(), "b/c d")
+    assert one == again and len(one) < 120_000 and "<image" in one, "many points are an image"
+
+    def ids(svg: str) -> set[str]:
+        return set(re.findall(r'\bid="([^"]*)"', svg))
+
+    assert ids(one) and not ids(one) & ids(other)
+    assert all(one.startswith("b_c_d-") for one in ids(other))
+    used = set(re.findall(r'(?:href="|url\()#([^")]*)', one))
+    assert used and used <= ids(one)
