@@ -1,1 +1,1 @@
-"""Pictures of the pages that a person looks at."""
+"""Pictures of the pages that rnnexp writes or opens, to look at."""

@@ -155,6 +155,13 @@ class CleaningReport:
     masked: bool  # these are marked as missing
     utc: bool  # times were written with a UTC offset, and are UTC
 
+    def defects(self) -> dict[str, int]:
+        """What was found, by the names of the fields; what was not found is left out."""
+        names = ("duplicates", "gaps", "absent", "longest_gap", "missing", "outliers")
+        counts = {name: getattr(self, name) for name in names}
+        counts["masked" if self.masked else "repaired"] = self.repaired
+        return {name: count for name, count in counts.items() if count}
+
 
 def clean(
     raw: RawSeries,

@@ -337,8 +337,8 @@ class SeriesSource(Source):
 
     def facts(self) -> dict[str, Any]:
         """Entries of run.json: the location of the files; fingerprints of the data, the split, the
-        scaling and the changes of the clock; the split itself; and the series that were left
-        out."""
+        scaling and the changes of the clock; the split itself; the series that were left
+        out; and the defects that were found in each."""
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
             ends = one.row_time[[0, rows.validation, -1]]
@@ -364,6 +364,7 @@ class SeriesSource(Source):
             "fingerprints": fingerprints,
             "split": split,
             "left_out": self.left_out,
+            "defects": {report.name: report.defects() for report in self.reports},
         }
 
     def report(self) -> list[Table | str]:

@@ -74,7 +74,8 @@ class Pages:
         for entry in entries:
             units |= dict.fromkeys(final_metrics(entry.metrics, entry.headline), "")
         for entry in entries:
-            units |= {tag: unit for tag, unit in entry.units.items() if tag in units}
+            named = {f"test/{name}": unit for name, unit in entry.units.items()}
+            units |= {tag: unit for tag, unit in named.items() if tag in units}
         writer = EventFileWriter(str(self.place))
         writer.add_event(Event(summary=columns(settings, differ, units)))
         writer.close()

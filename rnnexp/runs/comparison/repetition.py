@@ -87,6 +87,22 @@ def result_differences(then: Result, now: Result) -> list[str]:
     return found + metric_differences(then.metrics, now.metrics) + sorted(gone)
 
 
+def verdict(environment: EnvironmentDifferences, results: list[str], edited: list[str]) -> str:
+    """The verdict on a repetition, as a clause.
+
+    edited: the files of the recorded run that are not as it wrote them, which leaves nothing to
+    confirm.
+    """
+    names = ", ".join(environment)
+    if edited:
+        rest = "the results differ" if results else "the results that it recorded are repeated"
+        return f"edited since the run ({', '.join(edited)}), {rest}"
+    if results:
+        where = f"a different environment ({names})" if environment else "the same environment"
+        return f"different results in {where}"
+    return f"identical{f', also in another environment ({names})' if environment else ''}"
+
+
 def metric_differences(then: dict[str, float], now: dict[str, float]) -> list[str]:
     """A sentence for each metric of the new run that does not equal the recorded one to the bit.
     Metrics that were not recorded are ignored."""
