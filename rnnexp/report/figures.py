@@ -13,14 +13,13 @@ from markupsafe import Markup
 from matplotlib.collections import Collection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
+from rnnexp.callbacks.figures import is_too_large
 from rnnexp.errors import UserError
 
 DENSE = 2_000  # points of a line or cells of a mesh, from which on it becomes an image
 LARGEST_SVG = 120_000  # characters; a figure with more becomes an image
 LARGEST = 360_000  # characters of all figures of a page; further ones are left out
-LONGEST_TEXT, LARGEST_SIZE = 1000, 60  # characters of a label or a title; inches
 GEOMETRY = re.compile(r' (?:d|x|y|transform)="[^"]*"')
 DIGITS = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
 SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.image_inline": True}  # text stays text
@@ -52,7 +51,7 @@ def inline(figures: Mapping[str, Figure]) -> Drawn:
     found = Drawn()
     room = LARGEST
     for name, figure in figures.items():
-        if _is_too_large(figure):
+        if is_too_large(figure):
             found.wrong.append(f"{name}: it is too large, or has too long a text")
             continue
         try:
@@ -106,13 +105,6 @@ def as_png(figure: Figure) -> Markup:
     figure.savefig(buffer, format="png", transparent=True, dpi=110)
     data = base64.b64encode(buffer.getvalue()).decode()
     return Markup(f'<img alt="" src="data:image/png;base64,{data}">')
-
-
-def _is_too_large(figure: Figure) -> bool:
-    """Whether a figure has texts that are no names, and would take minutes to draw."""
-    texts: list[Any] = figure.findobj(Text)
-    longest = max((len(text.get_text()) for text in texts), default=0)
-    return longest > LONGEST_TEXT or max(figure.get_size_inches()) > LARGEST_SIZE
 
 
 def _is_dense(artist: object) -> bool:
