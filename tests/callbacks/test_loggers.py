@@ -133,14 +133,14 @@ def test_what_the_loggers_have(
     parameters, curves = in_mlflow(tmp_path / "mlflow")
     assert parameters["model"] == "gru" and parameters["model.hidden_size"] == "4"
     assert curves["test/accuracy"][-1][1] == metrics["test/accuracy"]
-    assert curves["best_val/loss"][-1][1] == metrics["val/loss"]
+    assert curves["val_best/loss"][-1][1] == metrics["val/loss"]
     assert len(curves["val/loss"]) == len(curves["train/loss_epoch"]) == 2
     assert any(name.startswith("test/recall.") for name in curves)
 
     config, last = in_wandb(tmp_path / "wandb")
     assert config["model"] == "gru" and config["model.hidden_size"] == 4
     assert last["test/accuracy"] == metrics["test/accuracy"]
-    assert last["best_val/loss"] == metrics["val/loss"]
+    assert last["val_best/loss"] == metrics["val/loss"]
     assert not [path for path in (tmp_path / "wandb").rglob("*") if path.is_symlink()]
 
     assert main(["rerun", str(tmp_path / "wandb")]) == 0

@@ -83,7 +83,7 @@ def test_the_columns_of_hparams_are_those_that_differ(runs: Path, tmp_path: Path
     assert (size.domain_interval.min_value, size.domain_interval.max_value) == (4, 5)
     columns = {one.name.tag: one.display_name for one in told.metric_infos}
     assert list(columns)[:2] == ["test/accuracy", "test/balanced_accuracy"]
-    assert columns["test/nll"] == "test/nll, nats" and "best_val/loss" in columns
+    assert columns["test/nll"] == "test/nll, nats" and "val_best/loss" in columns
 
 
 def one_run(runs: Path, name: str) -> Path:
@@ -98,7 +98,7 @@ def test_the_final_metrics_add_no_point_to_a_curve(runs: Path) -> None:
     found = events(place)
     steps = [one.step for one in found.Scalars("val/loss")]
     assert len(steps) == 2 and steps == [one.step for one in found.Scalars("train/loss_epoch")]
-    assert found.Scalars("best_val/loss")[-1].value == pytest.approx(metrics["val/loss"])
+    assert found.Scalars("val_best/loss")[-1].value == pytest.approx(metrics["val/loss"])
     assert found.Scalars("test/accuracy")[-1].value == pytest.approx(metrics["test/accuracy"])
 
 

@@ -61,12 +61,12 @@ def log_summary(
 
 def final_metrics(metrics: dict[str, float], headline: list[str]) -> dict[str, float]:
     """The metrics that stand beside the hyperparameters: those of the headline first, and none by
-    class or by group. `best_val/` has what `val/`, the curve by epoch, was at the best checkpoint.
+    class or by group. `val_best/` has what `val/`, the curve by epoch, was at the best checkpoint.
     """
     first = [f"test/{name}" for name in headline]
     others = [name for name in metrics if name.count("/") == 1]
     return {
-        f"best_{name}" if name.startswith("val/") else name: metrics[name]
+        name.replace("val/", "val_best/", 1) if name.startswith("val/") else name: metrics[name]
         for name in dict.fromkeys([*first, *others])
         if name in metrics
     }
