@@ -1,5 +1,6 @@
 """The contenders: the same network, implemented in several ways."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,9 @@ from rnnexp.nn.recurrence import CellRecurrence, PathName
 from rnnexp.nn.representations import Features
 from rnnexp.process import determinism
 
-FUSED, PLAIN, LOOP, PRODUCTS = "fused path", "plain path", "literal loop", "products"
+AUTO, FUSED, PLAIN, LOOP = "auto", "fused path", "plain path", "literal loop"
+PRODUCTS = "products"
+OURS: Mapping[str, PathName] = {FUSED: "fused", PLAIN: "plain"}
 # torch's layers go by their own names, such as nn.GRU.
 
 
@@ -37,14 +40,14 @@ class Case:
         return f"batch {self.batch}, {self.steps} steps, hidden {self.hidden}"
 
 
-def contenders(case: Case) -> dict[str, Work]:
-    """All contenders by name. torch has layers for some of the cells only."""
+def contenders(case: Case, ours: Mapping[str, PathName] = OURS) -> dict[str, Work]:
+    """All contenders by name. torch has layers for some of the cells only. ours: the paths of our
+    cells, by their names as contenders."""
     with determinism.global_stream(0, "speed"):
         x = torch.randn(case.steps, case.batch, case.inputs)
         target = torch.randn(case.steps if case.every_step else 1, case.batch, 1)
         recurrences: dict[str, nn.Module] = {
-            FUSED: Ours(case, "fused"),
-            PLAIN: Ours(case, "plain"),
+            **{name: Ours(case, path) for name, path in ours.items()},
             LOOP: LOOPS[case.cell](case.inputs, case.hidden),
         }
         if layer := LAYERS.get(case.cell):

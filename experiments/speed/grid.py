@@ -1,0 +1,147 @@
+"""Is the path that a recurrence takes by itself ever slower than another one?
+
+    python experiments/speed/grid.py
+
+measures six cells at nine sizes, in training and inference, in about fifteen minutes: the path that
+`auto` takes beside the plain path, the literal loop and torch's layer. It draws the ratio to the
+fastest of the others as heat maps, by cell.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from experiments import study
+from experiments.speed.contenders import AUTO, PLAIN, PRODUCTS, Case, contenders
+from experiments.speed.harness import Findings, parser, run
+from experiments.speed.timing import Stopwatch, ratio
+from rnnexp.nn import cells
+
+PLACE = "grid"  # of the markers in the README
+CELLS = (cells.Vanilla, cells.MGU, cells.GRU, cells.GRUChung, cells.LSTM, cells.TEXTnetOrder2)
+SECONDS, MOST, LEAST = 6.0, 12, 3  # of a size; rounds
+NEVER_SLOWER = 1.05
+
+
+class Sizes(NamedTuple):
+    """steps: of every sequence. batches, hidden: what is crossed."""
+
+    steps: int
+    batches: Sequence[int]
+    hidden: Sequence[int]
+
+
+FULL = Sizes(90, (1, 64, 1024), (32, 128, 256))
+QUICK = Sizes(3, (1, 2), (4,))
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__).parse_args(argv)
+    return run(options, measure, bars="grid", place=PLACE, picture="grid.png")
+
+
+def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
+    sizes = QUICK if options.quick else FULL
+    rows = [row_of(case, stopwatch) for case in cases(sizes)]
+    table = pd.DataFrame(rows)
+    worst = {
+        f"{kind}: auto to the fastest other": float(own["to the fastest other"].max())
+        for kind, own in table.groupby("kind")
+    }
+    return Findings([summary(table), *map(str, tables(table))], worst, lambda: draw(table))
+
+
+def cases(sizes: Sizes) -> list[Case]:
+    return [
+        Case(cell, batch, sizes.steps, hidden, every_step=False, training=training)
+        for cell in CELLS
+        for training in (True, False)
+        for batch in sizes.batches
+        for hidden in sizes.hidden
+    ]
+
+
+def row_of(case: Case, stopwatch: Stopwatch) -> dict[str, object]:
+    """The ratio of the path that `auto` takes to each other contender, and which of these is the
+    fastest."""
+    works = contenders(case, {AUTO: "auto", PLAIN: "plain"})
+    probe = stopwatch.side_by_side(works, 1)
+    rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], LEAST, MOST))
+    times = stopwatch.side_by_side(works, rounds)
+    medians = times.drop(columns=[AUTO, PRODUCTS]).median()
+    fastest = str(medians.idxmin())
+    kind = "training" if case.training else "inference"
+    print(f"{kind}, {case.cell.__name__}, {case}: {fastest}", flush=True)
+    return {
+        "kind": kind,
+        "cell": case.cell.__name__,
+        "batch": case.batch,
+        "hidden": case.hidden,
+        "to the fastest other": ratio(times, AUTO, fastest).median,
+        "fastest other": fastest,
+        "products' share": ratio(times, PRODUCTS, AUTO).median,
+    }
+
+
+def summary(table: pd.DataFrame) -> str:
+    slower = table[table["to the fastest other"] > NEVER_SLOWER]
+    return (
+        f"In {len(slower)} of {len(table)} cases, `auto` takes more than {NEVER_SLOWER} times as long "
+        f"as the fastest other contender; the largest ratio is "
+        f"{table['to the fastest other'].max():.2f}.\n"
+    )
+
+
+def tables(table: pd.DataFrame) -> list[str]:
+    """One table for training and one for inference: a row a cell, a column a size."""
+    found = []
+    for kind, own in table.groupby("kind", sort=False):
+        wide = pd.DataFrame(
+            [
+                {"": cell}
+                | {
+                    f"{batch} x {hidden}": f"{value:.2f} ({other})"
+                    for batch, hidden, value, other in rows[
+                        ["batch", "hidden", "to the fastest other", "fastest other"]
+                    ].itertuples(index=False)
+                }
+                for cell, rows in own.groupby("cell", sort=False)
+            ]
+        )
+        title = f"{str(kind).capitalize()}, batch x hidden: auto to the fastest other (which)"
+        found.append(study.markdown_table(title, wide))
+    return found
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Heat maps of the ratio: a row of panels for training and one for inference."""
+    kinds, names = list(table["kind"].unique()), list(table["cell"].unique())
+    figure = Figure(figsize=(2.1 * len(names) + 1, 2.5 * len(kinds)), layout="constrained")
+    panels = figure.subplots(len(kinds), len(names), sharex=True, sharey=True, squeeze=False)
+    norm = TwoSlopeNorm(1.0, 0.3, 1.7)
+    for (row, kind), (column, name) in (
+        (one, other) for one in enumerate(kinds) for other in enumerate(names)
+    ):
+        axes = panels[row, column]
+        own = table[(table["kind"] == kind) & (table["cell"] == name)]
+        grid = own.pivot(index="batch", columns="hidden", values="to the fastest other")
+        image = axes.imshow(grid, cmap="RdBu_r", norm=norm, origin="lower")
+        for (y, x), value in np.ndenumerate(grid.to_numpy()):
+            axes.text(x, y, f"{value:.2f}", ha="center", va="center", size="small")
+        axes.set_xticks(range(len(grid.columns)), grid.columns)
+        axes.set_yticks(range(len(grid)), grid.index)
+        axes.set_title(f"{name}, {kind}", size="small")
+    figure.supxlabel("hidden units", size="small")
+    figure.supylabel("sequences in a batch", size="small")
+    figure.colorbar(image, ax=panels, label="time of auto to the fastest other")
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())
