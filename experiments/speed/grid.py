@@ -92,8 +92,8 @@ def row_of(case: Case, stopwatch: Stopwatch) -> dict[str, object]:
 def summary(table: pd.DataFrame) -> str:
     slower = table[table["to the fastest other"] > NEVER_SLOWER]
     return (
-        f"In {len(slower)} of {len(table)} cases, `auto` takes more than {NEVER_SLOWER} times as long "
-        f"as the fastest other contender; the largest ratio is "
+        f"In {len(slower)} of {len(table)} cases, `auto` takes more than {NEVER_SLOWER} times as "
+        "long as the fastest other contender; the largest ratio is "
         f"{table['to the fastest other'].max():.2f}.\n"
     )
 
