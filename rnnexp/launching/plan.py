@@ -12,7 +12,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp import console
-from rnnexp.config import check
+from rnnexp.config import check, refuse_supplied
 from rnnexp.config.compose import (
     compose_whole,
     initialised,
@@ -149,8 +149,8 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     takes its own settings and its data.
 
     Raises:
-        UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
-            fail in their own folders.
+        UserError: all jobs are wrong, or one has a key that would change nothing. If only some are
+            wrong, the others run, and the wrong ones fail in their own folders.
     """
     from rnnexp.runs.build import check_logger, check_task  # with all of torch
     from rnnexp.runs.settings import resolve
@@ -164,6 +164,8 @@ def check_jobs(jobs: Sequence[Job]) -> None:
             resolve(job.config)
         except UserError as error:
             mistakes.append(error)
+        else:
+            refuse_supplied(job.config)
     if len(mistakes) == len(jobs):
         raise mistakes[0]
 
