@@ -37,6 +37,8 @@ class HorizonData(SeriesData):
         source = self.source
         self.known = source.known_columns
         self.training_windows = self.shuffled()
+        if self.training_windows.count == 0:
+            raise UserError(self._too_long())
         if len(self.training_windows) == 0:
             raise UserError(
                 f"the training spans have {self.training_windows.count} windows of "
@@ -47,7 +49,8 @@ class HorizonData(SeriesData):
         tested = len(self.windows("test"))
         if tested == 0:
             raise UserError(
-                f"the test span is shorter than data.horizon={source.horizon}: lower it"
+                f"no test span is longer than {self._longest_test_span()} steps, and "
+                f"data.horizon={source.horizon}: lower it, or set data.test_windows=1"
             )
         seasonal = [
             float(self._scales(series, torch.tensor([steps])))
@@ -79,6 +82,31 @@ class HorizonData(SeriesData):
             forks=source.forks,
             static=source.static,
         )
+
+    def _too_long(self) -> str:
+        """What of a training window is too long for every training span."""
+        source = self.source
+        steps = max(b - a for a, b in source.training_spans())
+        parts = {
+            "data.horizon": source.horizon,
+            "data.look_back": source.look_back,
+            "data.stride": source.stride,
+            "data.issue.lead": source.issue.lead,
+        }
+        named = [f"{key}={value}" for key, value in parts.items() if value]
+        longest = max(parts, key=lambda key: parts[key])
+        most = steps + 1 - (sum(parts.values()) - parts[longest])
+        if longest == "data.horizon" and source.test_windows is None:
+            most = min(most, self._longest_test_span())
+        advice = f"lower {longest} to at most {most}" if most >= 1 else "lower them"
+        return (
+            f"the longest training span has {steps} steps, too few for a window of "
+            f"{', '.join(named)}, which need {sum(parts.values()) - 1}: {advice}"
+        )
+
+    def _longest_test_span(self) -> int:
+        """In rows."""
+        return max(split.rows - split.validation for split in self.source.splits)
 
     def training_starts(self, epoch: int) -> Tensor:
         """One window in every `stride` steps, at a place of its own in each epoch."""

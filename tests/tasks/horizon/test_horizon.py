@@ -172,7 +172,17 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
         (["data.issue.lead=90min"], "data.issue.lead is '90min', it must be a number of steps"),
         (["data.issue.every=1D"], "data.issue.every is '1D', it must be a number of steps"),
         (["data.horizon=400"], "too few for windows"),
-        ([*LONG, "data.validation_windows=null"], "lower one of them"),
+        (
+            [*LONG, "data.validation_windows=null"],
+            "the longest training span has 603 steps, too few for a window of data.horizon=650, "
+            "data.look_back=48, data.stride=24, which need 721: lower data.horizon to at most 65",
+        ),
+        (
+            ["data.horizon=150", "data.test_windows=2"],
+            "a test span of data.test_windows=2 times data.horizon=150 steps and a training span "
+            "of 256 steps: lower data.horizon or data.validation_windows or data.test_windows, or "
+            "set data.skip_short=true",
+        ),
         (["data.known=[prize]"], "shop.csv: there is no column 'prize'; did you mean price?"),
         (["data.known=price"], "data.known is 'price', it must be a list of str such as [price]"),
         (["data.known=[sold]"], "data.known: 'sold' is the column to predict"),
