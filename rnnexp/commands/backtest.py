@@ -191,6 +191,7 @@ def _show_plan(planned: Plan, data: HorizonData) -> None:
             "last one"
         )
     console.show(*planned.remarks(data.source))
+    console.show(*data.repaired_ahead(planned.windows, "forecast"))
 
 
 def _predict(

@@ -17,6 +17,7 @@ from rnnexp.data.series.covariates import check_roles
 from rnnexp.data.series.grid import cut, time_of
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
+from rnnexp.data.series.repairs import repaired_columns
 from rnnexp.data.series.spans import SeriesSplit, split_by_time, too_few
 from rnnexp.data.series.windows import Store
 from rnnexp.data.source import Source, fingerprint
@@ -349,11 +350,17 @@ class SeriesSource(Source):
         }
 
     def report(self) -> list[Table | str]:
-        """A table with one row per series; its caption names the series that were too short."""
+        """A table with one row per series; its caption names the series that were too short. And
+        what was repaired in the further columns."""
         notes = [f"left out, too short: {', '.join(self.left_out)}"] if self.left_out else []
         if self.clock.timezone is not None:
             notes.append(f"times are those of {self.clock.timezone}")
-        return [report_table(self.reports, "; ".join(notes))]
+        return [
+            report_table(self.reports, "; ".join(notes)),
+            *repaired_columns(
+                self.series, self.columns, self.known, self.cleaning.masks, self.clock
+            ),
+        ]
 
 
 class SeriesFolder(SeriesSource):

@@ -126,9 +126,9 @@ def known_over_the_horizon(
         step, column = np.argwhere(lacking)[0]
         name, time = source.known[column], times[step]
         if there[step]:
-            place = next(one.path for one in reversed(rows) if time in one.time)
+            file = next(one.path for one in reversed(rows) if time in one.time)
             raise UserError(
-                f"{place}: column {name!r}, which is known over the horizon, is empty at "
+                f"{file}: column {name!r}, which is known over the horizon, is empty at "
                 f"{show(time)}: write its value into this cell"
             )
         place = given[-1].place if given else ahead.place

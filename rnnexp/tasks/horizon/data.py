@@ -15,6 +15,7 @@ from rnnexp.data.series.module import SeriesData
 from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
 from rnnexp.process.determinism import generator
+from rnnexp.tables import Table, counted
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
 
@@ -208,6 +209,30 @@ class HorizonData(SeriesData):
                     f"the {what} are not those that the run was trained with: name as many, in the "
                     f"order of {', '.join([*spec.columns, *spec.static])}"
                 )
+
+    def report(self) -> list[Table | str]:
+        """What the source reports, and how many test windows read repaired known values."""
+        return [*super().report(), *self.repaired_ahead(self.windows("test"), "test window")]
+
+    def repaired_ahead(self, windows: HorizonWindows, things: str) -> list[str]:
+        """A sentence on the windows for which a known value of the steps ahead is repaired, or none
+        if there is no such window or the network is told of it."""
+        source = self.source
+        if not self.known or not len(windows) or source.cleaning.masks:
+            return []
+        ahead = source.look_back + torch.arange(source.issue.lead + source.horizon)
+        lacking = torch.zeros(len(windows), len(self.known), dtype=torch.bool)
+        for step in ahead:
+            lacking |= ~source.store.mask[windows.start + step][:, self.known]
+        if not lacking.any():
+            return []
+        names = [source.columns[self.known[int(one)]] for one in lacking.any(0).nonzero()]
+        count = int(lacking.any(1).sum())
+        return [
+            f"{count:,} of {counted(len(windows), things)} {'has' if count == 1 else 'have'} "
+            f"repaired values of {', '.join(map(repr, names))} over the horizon: they are tested "
+            "as if these had been known"
+        ]
 
     def identity(self, windows: HorizonWindows | None = None) -> dict[str, Any]:
         """All that the baselines on some windows depend on; None: the test windows."""

@@ -227,3 +227,26 @@ def test_quantiles_do_not_cross() -> None:
     assert torch.equal(quantiles[:, 2], outputs[:, 2])
     with pytest.raises(UserError, match="must ascend"):
         checked_levels([0.9, 0.5])
+
+
+def test_repaired_values_of_known_columns_are_counted(empty_folder: Path, capsys: Capture) -> None:
+    """Three test windows of 24 steps: the price ends within the second one."""
+    made = shop()
+    made.loc[made.index[-30:], "price"] = np.nan
+    made.loc[made.index[100:102], "visits"] = np.nan
+    made.to_csv("shop.csv", index=False)
+    words = [word for word in COLUMNS if word != "data=series_csv"]
+    words += ["task=horizon", "data.look_back=48", "data.horizon=24", "data.test_windows=3"]
+    assert main(["data", "check", "series_csv", *words]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "column 'price': 30 cells of 700 repaired; the last value of series 'shop' is of "
+        "2024-01-28 21:00:00, 30 steps before its end, so forecasts there rest on a repeated value"
+    ) in said
+    assert "column 'visits': 2 cells of 700 repaired 2 of 3 test windows have repaired values" in (
+        said
+    )
+    assert main(["data", "check", "series_csv", *words, "data/cleaning=masked"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "column 'price': 30 cells of 700 masked; the last value" in said
+    assert "test windows have repaired" not in said and "rest on" not in said
