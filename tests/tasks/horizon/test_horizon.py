@@ -1,6 +1,7 @@
 """The horizon task from data to forecasts, on small files."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,14 @@ def test_repaired_values_of_known_columns_are_counted(empty_folder: Path, capsys
     said = " ".join(capsys.readouterr().out.split())
     assert "column 'price': 30 cells of 700 masked; the last value" in said
     assert "test windows have repaired" not in said and "rest on" not in said
+
+
+def test_a_mean_of_the_weights_over_few_steps_is_said(here: Path, capsys: Capture) -> None:
+    words = [*COLUMNS, *HORIZON, *QUIET, "callbacks=weight_average"]
+    assert main(["train", *words, "hydra.run.dir=run"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    found = re.search(r"after (\d+) steps the mean of the weights still has (\d+) % of the", said)
+    assert found and int(found[2]) == round(100 * 0.99 ** (int(found[1]) - 1))
+    decay = "callbacks.weight_average.decay=0.001"
+    assert main(["train", *words, decay, "hydra.run.dir=short"]) == 0
+    assert "% of the" not in capsys.readouterr().out
