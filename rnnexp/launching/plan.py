@@ -146,13 +146,13 @@ def literal(key: str, text: str) -> str:
 
 def check_jobs(jobs: Sequence[Job]) -> None:
     """Check the classes, arguments and settings in the config of every job, and that its task
-    takes its own settings and its data.
+    takes its own settings, its network and its data. Nothing is read.
 
     Raises:
         UserError: all jobs are wrong, or one has a key that would change nothing. If only some are
             wrong, the others run, and the wrong ones fail in their own folders.
     """
-    from rnnexp.runs.build import check_logger, check_task  # with all of torch
+    from rnnexp.runs.build import check_data, check_logger, check_task  # with all of torch
     from rnnexp.runs.settings import resolve
 
     mistakes = []
@@ -160,6 +160,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         try:
             check(job.config)
             check_task(job.config)
+            check_data(job.config)
             check_logger(job.config)
             resolve(job.config)
         except UserError as error:
