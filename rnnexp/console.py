@@ -7,6 +7,8 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +26,24 @@ from rnnexp.tables import Table
 console = Console(markup=False, emoji=False, highlight=False)
 if not (console.is_terminal or "COLUMNS" in os.environ):
     console.width = 120  # characters, for files and pipes, which have no width
+_muted = False
 MIN_LABEL_WIDTH, MAX_WORD_WIDTH = 8, 24  # characters
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Inside, `show` and `show_line` print nothing: of a run whose results are those of a part."""
+    global _muted
+    before, _muted = _muted, True
+    try:
+        yield
+    finally:
+        _muted = before
 
 
 def show(*things: Table | str) -> None:
     """Print tables and sentences, one below the other."""
-    for thing in things:
+    for thing in () if _muted else things:
         if isinstance(thing, str):
             console.print(printable(thing))
             continue
@@ -44,7 +58,8 @@ def show_markdown(text: str) -> None:
 
 def show_line(text: str) -> None:
     """Print a line to be typed or copied, without wrapping it."""
-    console.print(printable(text), soft_wrap=True)
+    if not _muted:
+        console.print(printable(text), soft_wrap=True)
 
 
 def _printable(table: Table) -> Table:

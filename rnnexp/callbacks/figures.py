@@ -1,5 +1,6 @@
 """Figures of a test, as PNG files and in TensorBoard. Each task defines its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -9,6 +10,7 @@ import matplotlib
 import pandas as pd
 import pytorch_lightning as pl
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, num2date
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pytorch_lightning.callbacks import Callback
@@ -86,6 +88,33 @@ def clock_times(texts: pd.Series) -> pd.Series:
     """Times in ISO 8601 as the clock showed them: without their offsets from UTC, which may differ,
     since an axis has one."""
     return pd.to_datetime(texts.str.replace(r"(?<=:\d\d)[+-][\d:]+$", "", regex=True))
+
+
+class Dates(ConciseDateFormatter):
+    """Matplotlib's, whose corner names what all ticks share, but takes it from the last tick: here
+    it names that of the first one too where they differ."""
+
+    _ends: Sequence[float] = ()
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        self._ends = [values[0], values[-1]] if len(values) else []
+        return list(super().format_ticks(values))
+
+    def get_offset(self) -> str:
+        shared = str(super().get_offset())
+        if not shared or not self._ends:
+            return shared
+        first, last = num2date(self._ends)
+        form = next((one for one in self.offset_formats if f"{last:{one}}" == shared), None)
+        begin = shared if form is None else f"{first:{form}}"
+        return shared if begin == shared else f"{begin} to {shared}"
+
+
+def tick_dates(axes: Axes, most: int) -> None:
+    """At most so many ticks on an axis of time."""
+    locator = AutoDateLocator(minticks=3, maxticks=most)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(Dates(locator))
 
 
 def no_math(text: str) -> str:

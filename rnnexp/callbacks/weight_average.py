@@ -5,8 +5,12 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
+from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.nn.representations import has_sparse_gradients
+from rnnexp.tables import counted
+
+MOST_OF_THE_FIRST = 0.01  # share of the first weights in a mean that may be called one of the last
 
 
 class WeightAverage(EMAWeightAveraging):
@@ -26,12 +30,24 @@ class WeightAverage(EMAWeightAveraging):
                 f"callbacks.weight_average.decay is {decay}: it must be at least 0 and below 1"
             )
         super().__init__(decay=decay, use_buffers=False)
+        self.decay = decay
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if has_sparse_gradients(pl_module):
             raise UserError(
                 "callbacks=weight_average needs all weights after every step, and the updates of "
                 "unused rows are delayed: set model.representation.sparse=false"
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        steps = trainer.estimated_stepping_batches
+        share = self.decay ** max(steps - 1, 0)
+        if share >= MOST_OF_THE_FIRST and trainer.is_global_zero:
+            console.show(
+                f"callbacks=weight_average: after {counted(int(steps), 'step')} the mean of the "
+                f"weights still has {100 * share:.0f} % of the first ones: train longer "
+                "(trainer.max_epochs), lower callbacks.weight_average.decay, or omit it"
             )
 
     def on_save_checkpoint(

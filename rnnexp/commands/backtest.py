@@ -191,6 +191,7 @@ def _show_plan(planned: Plan, data: HorizonData) -> None:
             "last one"
         )
     console.show(*planned.remarks(data.source))
+    console.show(*data.repaired_ahead(planned.windows, "forecast"))
 
 
 def _predict(
@@ -214,13 +215,17 @@ def _predict(
         network = folder
         if fold.until is not None:
             network = record.fold(fold.number)
-            console.show(
-                f"fold {fold.number} of {len(planned.folds)}: trained on the data before "
-                f"{clock.show(fold.until)}, issued until {clock.show(fold.last)}"
-            )
             windows = least_test_windows(fold.until, data.source)
             own = {"backtest_of": str(folder.resolve())} | facts
-            train_until(trained, clock.iso(fold.until), windows, network, **own)
+            began = time.perf_counter()
+            # Its own tables and commands are easily taken for those of the back-test.
+            with console.muted():
+                kept = train_until(trained, clock.iso(fold.until), windows, network, **own)
+            took = "completed before" if kept else f"{time.perf_counter() - began:.1f} s"
+            console.show(
+                f"fold {fold.number} of {len(planned.folds)}: trained on the data before "
+                f"{clock.show(fold.until)}, issued until {clock.show(fold.last)} ({took})"
+            )
             _check_series(network, data)
             record.content["folds"][fold.number - 1]["digest"] = hash_file(network / "digest.json")
             record.save()

@@ -98,16 +98,24 @@ def _place(download: Download) -> str | None:
 
 def check_source(name: str, overrides: list[str]) -> int:
     """Read a source like a run, and print a report. A CSV file without data.datetime_column is
-    looked at first, and the command is printed that trains on it.
+    looked at first. Of CSV files, the command is printed that trains on them.
 
     Raises:
         UserError: the source cannot be read.
     """
     if name == "series_csv" and not any(one.startswith(WHEN) for one in overrides):
         return _look_and_check(overrides)
+    _read_and_report(name, overrides)
+    if name == "series_csv":
+        from rnnexp.commands.shared.look import show_training  # late: --help does without
+
+        show_training(name, overrides)
+    return 0
+
+
+def _read_and_report(name: str, overrides: list[str]) -> None:
     data = _read(name, overrides)
     console.show(*data.report(), f"{data.place}: {data.spec.title} in the test set")
-    return 0
 
 
 def _look_and_check(overrides: list[str]) -> int:
@@ -115,7 +123,8 @@ def _look_and_check(overrides: list[str]) -> int:
 
     proposed = with_proposals(overrides)
     try:
-        return check_source("series_csv", proposed)
+        _read_and_report("series_csv", proposed)
+        return 0
     finally:
         show_training("series_csv", proposed)
 

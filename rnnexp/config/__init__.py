@@ -9,6 +9,7 @@ from rnnexp.config.instantiate import check, instantiate
 from rnnexp.config.recorded import check_recorded, recorded
 from rnnexp.config.schema import TOP_LEVEL
 from rnnexp.config.search_path import config_dir
+from rnnexp.config.signatures import refuse_supplied
 
 __all__ = [
     "HYDRA_VERSION_BASE",
@@ -22,4 +23,5 @@ __all__ = [
     "options",
     "override",
     "recorded",
+    "refuse_supplied",
 ]

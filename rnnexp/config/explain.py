@@ -21,7 +21,7 @@ from rnnexp.config.groups import FOLDERS, all_groups, group_and_option, options,
 from rnnexp.config.messages import first_line
 from rnnexp.config.schema import TOP_LEVEL, plain
 from rnnexp.config.search_path import config_dir
-from rnnexp.config.signatures import arguments
+from rnnexp.config.signatures import arguments, instead
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 
@@ -166,6 +166,8 @@ def _unknown_key(key: str, parsed: list[Override]) -> str:
     known = {*keys_of(config), *top_groups()}
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else None
+    if advice := instead(config, key):
+        return f"{start}: {advice}"
     if isinstance(node, DictConfig) and name in _arguments(node, parent):
         return f"{start}; add a plus sign to set this argument: +{key}=VALUE"
     group = parent.replace(".", "/")

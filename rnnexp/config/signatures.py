@@ -1,4 +1,5 @@
-"""Whether the constructor of a class takes what a config says: names, types and choices."""
+"""Whether the constructor of a class takes what a config says: names, types and choices; and which
+of its arguments the code gives."""
 
 import collections.abc
 import inspect
@@ -8,9 +9,50 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from omegaconf import DictConfig
+
+from rnnexp.config.schema import plain
 from rnnexp.config.targets import SPECIAL, is_added, locate
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
+
+FROM_DATA = "leave it out, it follows from the data"
+FROM_NETWORK = "leave it out, the code gives it"
+SIZES = {"input_size": FROM_DATA, "hidden_size": "set model.hidden_size"}
+# Arguments that the code gives when it builds a node: it would win over the config without a word.
+# Key of the node -> argument -> what to do instead.
+SUPPLIED: dict[str, dict[str, str]] = {
+    "data": {"seed": "set seed"},
+    "model": {"spec": FROM_DATA},
+    "model.representation": {
+        "vocabulary": FROM_DATA,
+        "vectors": "choose an option of data/vectors",
+        "extra": "choose an option of data/ngrams",
+    },
+    "model.recurrence": {"input_size": FROM_DATA},  # and those that the network has too
+    "model.recurrence.cell": SIZES,
+    "model.recurrence.backend": {
+        **SIZES,
+        "num_layers": "set model.num_layers",
+        "dropout": "set model.dropout",
+        "bidirectional": "set model.bidirectional",
+        "batch_first": FROM_NETWORK,  # it runs over axis 0
+    },
+    "model.readout": {**SIZES, "outputs": FROM_DATA},
+    "task": {
+        "network": "choose an option of model",
+        "spec": FROM_DATA,
+        "optimizer": "choose an option of optimizer",
+        "scheduler": "choose an option of scheduler",
+    },
+    "optimizer": {"params": FROM_NETWORK},
+    "scheduler": {"optimizer": "choose an option of optimizer", "steps": "set trainer.max_epochs"},
+    "logger": {
+        "save_dir": "set paths.outputs, in which the run folder is",
+        "sub_dir": "set name",
+        "label": "set name",
+    },
+}
 
 
 def check_node(node: dict[str, Any], key: str) -> None:
@@ -119,3 +161,34 @@ def _describe(hint: Any) -> str:
     if typing.get_origin(hint) in (list, collections.abc.Sequence) and choices:
         return f"a list of {_describe(choices[0])}"
     return getattr(hint, "__name__", str(hint)) if not choices else str(hint)
+
+
+# Arguments that the code gives --------------------------------------------------------------------
+
+
+def instead(config: DictConfig, key: str) -> str | None:
+    """What to do in the place of setting this key, if the code gives this argument; else None."""
+    parent, _, name = key.rpartition(".")
+    model = config.get("model")
+    if parent.startswith("model.") and isinstance(model, DictConfig) and "_target_" in model:
+        network = locate(plain(model), "model")
+        if is_added(network.__module__):  # one of the user's own, which knows what it gives
+            return None
+        if parent == "model.recurrence" and name in arguments(network)[0]:
+            return f"set model.{name}"
+    return SUPPLIED.get(parent, {}).get(name)
+
+
+def refuse_supplied(config: DictConfig) -> None:
+    """Refuse the keys of a config that would change nothing.
+
+    Raises:
+        UserError: the code gives such an argument itself; what to set instead.
+    """
+    for place in SUPPLIED:
+        node: Any = plain(config)
+        for part in place.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        for name in node if isinstance(node, dict) and "_target_" in node else ():
+            if advice := instead(config, f"{place}.{name}"):
+                raise UserError(f"{place}.{name} cannot be set: {advice}")

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp import console
-from rnnexp.config import check
+from rnnexp.config import check, refuse_supplied
 from rnnexp.config.compose import (
     compose_whole,
     initialised,
@@ -146,13 +146,13 @@ def literal(key: str, text: str) -> str:
 
 def check_jobs(jobs: Sequence[Job]) -> None:
     """Check the classes, arguments and settings in the config of every job, and that its task
-    takes its own settings and its data.
+    takes its own settings, its network and its data. Nothing is read.
 
     Raises:
-        UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
-            fail in their own folders.
+        UserError: all jobs are wrong, or one has a key that would change nothing. If only some are
+            wrong, the others run, and the wrong ones fail in their own folders.
     """
-    from rnnexp.runs.build import check_logger, check_task  # with all of torch
+    from rnnexp.runs.build import check_data, check_logger, check_task  # with all of torch
     from rnnexp.runs.settings import resolve
 
     mistakes = []
@@ -160,10 +160,13 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         try:
             check(job.config)
             check_task(job.config)
+            check_data(job.config)
             check_logger(job.config)
             resolve(job.config)
         except UserError as error:
             mistakes.append(error)
+        else:
+            refuse_supplied(job.config)
     if len(mistakes) == len(jobs):
         raise mistakes[0]
 

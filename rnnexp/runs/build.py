@@ -50,7 +50,8 @@ def task_class(config: DictConfig) -> type[Task]:
 
 
 def check_task(config: DictConfig) -> None:
-    """Check that the task of a config accepts its settings and source of data. Nothing is built.
+    """Check that the task of a config accepts its settings, its network and source of data. Nothing
+    is built.
 
     Raises:
         UserError: it does not.
@@ -64,6 +65,18 @@ def check_task(config: DictConfig) -> None:
             f"follows from the data (here {source.task}), or choose other data"
         )
     task.check_settings(config.task)
+    task.check_network(targets.locate(config.model, "model"), config.task)
+
+
+def check_data(config: DictConfig) -> None:
+    """Check the settings of the source of data, before a run has a folder. One of the user's own
+    classes may read in its constructor, so it is not built here.
+
+    Raises:
+        UserError: a setting is wrong.
+    """
+    if not targets.is_added(targets.locate(config.data, "data").__module__):
+        instantiate(config, "data", seed=config.seed)
 
 
 def data_module(config: DictConfig) -> DataModule:

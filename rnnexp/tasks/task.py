@@ -119,6 +119,14 @@ class Task(pl.LightningModule):
         """
 
     @classmethod
+    def check_network(cls, network: type, settings: Mapping[str, Any]) -> None:
+        """Check that a class of networks can do what the config says of the task.
+
+        Raises:
+            UserError: it cannot.
+        """
+
+    @classmethod
     def auto_monitor(cls, data: Any) -> tuple[str, str]:
         """What `monitor=auto` is on these data, and a sentence on the choice, empty if it needs
         none."""

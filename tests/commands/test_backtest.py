@@ -1,6 +1,7 @@
 """`rnnexp backtest`: forecasts at issue times, alone and with refits."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -231,6 +232,11 @@ def test_an_interrupted_one_goes_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     expected = outcome(*REFIT, output="whole")
+    said = capsys.readouterr().out
+    assert re.findall(
+        r"^fold (\d) of 2: trained on the data before .*\(\d+\.\d s\)$", said, re.M
+    ) == [*"12"]
+    assert "best checkpoint" not in said and "run folder" not in said  # those of the folds
     with monkeypatch.context() as patch:
         patch.setattr(folds, "train_until", interrupted_at(2))
         assert main(["backtest", "run", *REFIT, "--output", "out"]) == 130

@@ -104,15 +104,34 @@ def test_what_is_given_stays(empty_folder: Path, capfd: Capture) -> None:
     table = pd.DataFrame({"time": TIME, "a": LOAD, "b": LOAD + 1})
     table.to_csv("two.csv", index=False)
     check = ["data", "check", "series_csv", "data.root=two.csv"]
-    assert main(check) == 0
-    said = capfd.readouterr().out
-    assert "'a' is taken as the value to predict" in said and "'b'" in said
+    sentence = (
+        "2 columns hold numbers: say which one is to be predicted with data.value_column=a or "
+    )
+    assert sentence + "data.value_column=b\n" in refused(check, capfd)
     assert main([*check, "data.value_column=b", "data.unit=MW"]) == 0
     command = capfd.readouterr().out.splitlines()[-1]
     assert command.endswith(
         "rnnexp train data=series_csv data.root=two.csv data.value_column=b data.unit=MW "
         "data.datetime_column=time"
     )
+
+
+def test_with_all_given_the_command_is_printed_too(empty_folder: Path, capfd: Capture) -> None:
+    load = LOAD + np.arange(HOURS) % 7
+    pd.DataFrame({"time": TIME, "mw": load, "wind": load % 5}).to_csv("two.csv", index=False)
+    words = "task=horizon data.root=two.csv data.datetime_column=time data.value_column=mw "
+    words += "data.horizon=24 data.look_back=48"
+    assert main(["data", "check", "series_csv", *words.split()]) == 0
+    command = capfd.readouterr().out.splitlines()[-1]
+    assert command.endswith(f"rnnexp train data=series_csv {words}")
+
+
+def test_two_columns_of_times(empty_folder: Path, capfd: Capture) -> None:
+    table = pd.DataFrame({"from": TIME, "to": TIME + pd.Timedelta("1h"), "mw": LOAD})
+    table.to_csv("two.csv", index=False)
+    said = refused(["data", "check", "series_csv", "data.root=two.csv"], capfd)
+    sentence = "2 columns hold dates: say which are the times of the rows with "
+    assert f"{sentence}data.datetime_column=from or data.datetime_column=to\n" in said
 
 
 def test_what_is_in_doubt_is_asked_about(empty_folder: Path, capfd: Capture) -> None:
@@ -175,7 +194,8 @@ def by_the_clock(zone: str | None, first: str = "2024-01-01", days: int = 310) -
 
 def remarks(table: pd.DataFrame, capfd: Capture, *settings: str) -> str:
     table.to_csv("load.csv", index=False)
-    assert main(["data", "check", "series_csv", "data.root=load.csv", *settings]) == 0
+    given = ["data.root=load.csv", "data.value_column=mw", *settings]
+    assert main(["data", "check", "series_csv", *given]) == 0
     said, command = capfd.readouterr().out.split("to train on it:")
     assert "timezone" not in command and "known" not in command
     return " ".join(said.partition("Series summary")[0].split())

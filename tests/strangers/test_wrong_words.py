@@ -30,6 +30,14 @@ Capture = pytest.CaptureFixture[str]
         ("train ~seed", "change it with seed=VALUE"),
         ("train ~monitor", "change it with monitor=VALUE"),
         ("train ~hydra", "change it with its settings: hydra.KEY=VALUE"),
+        ("train data.horizon=0", "data.horizon is 0: it must be at least 1"),
+        ("train data.look_back=-5", "data.look_back is -5: it must be at least 1"),
+        ("train data.timezone=Mars/Base", "there is no such zone"),
+        ("train data.conditioning.harmonics=-1", "harmonics is -1"),
+        (
+            "train data.horizon=24 data.look_back=168 model/network=horizon_recursive",
+            "a recursive forecast has no quantiles",
+        ),
         ("train seed=-1", "seed is -1: it must be 0 or more"),
         (
             "train data=series_csv",

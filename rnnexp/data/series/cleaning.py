@@ -252,8 +252,6 @@ def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
         days = [np.datetime_as_string(time, unit="D") for time in (report.first, report.last)]
         rows.append([report.name, *days, *(f"{found[count]:,}" for count in counts)])
     notes = [caption] if caption else []
-    if others := sum(report.missing - report.empty for report in reports):
-        notes.append(f"further columns: {others:,} empty, not counted here")
     if any(report.utc for report in reports):
         notes.append("times are UTC")
     return Table("Series summary", columns, rows, "; ".join(notes), plain=True)

@@ -85,6 +85,7 @@ def read_series(
     dialect: Dialect | None = None,
     static: Sequence[str] = (),
     clock: Clock | None = None,
+    gaps: bool = True,
 ) -> list[RawSeries]:
     """Read the series of one file with a header.
 
@@ -99,6 +100,7 @@ def read_series(
             series.
         static: columns of numbers that are the same in all rows of a series that have one.
         clock: by which the times are read. None: they stay as they are written.
+        gaps: whether values may be missing, so that a message may offer an empty cell.
 
     Raises:
         UserError: the file cannot be read, a static column changes, or a cell is malformed or
@@ -119,7 +121,7 @@ def read_series(
     if cells.empty:
         raise UserError(f"{path}: the file has a header and no rows")
     time = _read_times(table, cells, times, datetime_format)
-    data = np.column_stack([_read_numbers(table, cells[i], i) for i in values])
+    data = np.column_stack([_read_numbers(table, cells[i], i, gaps) for i in values])
     unchanging = {i: _read_numbers(table, cells[i], i) for i in constants}
     apart = what_tells_apart(table, time.seconds, times, [*values, *constants], groups)
     found = []
@@ -226,14 +228,17 @@ def _wrong_time(table: CsvTable, columns: list[int], row: int, why: str) -> User
     return UserError(f"{place}: {cell!r} {why}")
 
 
-def _read_numbers(table: CsvTable, column: pd.Series, position: int) -> np.ndarray:
+def _read_numbers(
+    table: CsvTable, column: pd.Series, position: int, gaps: bool = True
+) -> np.ndarray:
     """float64 (N,), NaN where the cell is empty."""
     values, wrong = numbers.parse_numbers(column, table.dialect)
     if wrong.any():
         place, cell = table.cell(int(wrong.argmax()), position)
         texts = table.read([position])[position].fillna("")
         offer = numbers.offers(texts.tolist(), table.dialect)
-        hint = f"set {offer}" if offer else "leave the cell empty where the value is missing"
+        empty = "leave the cell empty where the value is missing"
+        hint = f"set {offer}" if offer else empty if gaps else "write the value into this cell"
         raise UserError(
             f"{place}: {cell!r} in column {table.header[position]!r} is not a finite number; {hint}"
         )

@@ -1,7 +1,6 @@
 """The base class of all sources of time series: reads, cleans and splits them by time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,30 +17,12 @@ from rnnexp.data.series.covariates import check_roles
 from rnnexp.data.series.grid import cut, time_of
 from rnnexp.data.series.normalization import MinMax
 from rnnexp.data.series.raw import RawSeries, refuse_constant
+from rnnexp.data.series.repairs import repaired_columns
+from rnnexp.data.series.spans import SeriesSplit, split_by_time, too_few
 from rnnexp.data.series.windows import Store
 from rnnexp.data.source import Source, fingerprint
 from rnnexp.errors import UserError, unimplemented
 from rnnexp.tables import Table
-
-
-@dataclass(frozen=True)
-class SeriesSplit:
-    """The rows of the three spans of one series: training [0, train), validation
-    [train, validation), test [validation, rows). Rows are the original ones, sorted by time."""
-
-    train: int
-    validation: int
-    rows: int
-
-
-def split_by_time(
-    rows: int, look_back: int, validation_fraction: float, test_fraction: float
-) -> SeriesSplit:
-    """The test span is the last int(test_fraction * (rows - look_back)) rows. The validation span
-    precedes it and is computed alike. The training span is the rest."""
-    test = int(test_fraction * (rows - look_back))
-    validation = int(validation_fraction * (rows - look_back))
-    return SeriesSplit(rows - test - validation, rows - test, rows)
 
 
 class SeriesSource(Source):
@@ -256,11 +237,12 @@ class SeriesSource(Source):
             elif self.skip_short:
                 self.left_out.append(one.name)
             else:
+                horizons = {"validation": self.validation_windows, "test": self.test_windows}
+                least = self.chunking.least_steps(self.look_back)
                 raise UserError(
-                    f"{one.place} has {len(one.time)} rows, too few for windows of "
-                    f"data.look_back={self.look_back} steps, a test span and a training span of "
-                    f"{self.chunking.least_steps(self.look_back)} steps: lower data.look_back or "
-                    "data.chunking.length, or set data.skip_short=true to leave such files out"
+                    f"{one.place} has {len(one.time)} rows, "
+                    f"{too_few(split, self.look_back, least, horizons, self.horizon)}, or set "
+                    "data.skip_short=true to leave such files out"
                 )
         if not content:
             raise UserError(
@@ -368,11 +350,17 @@ class SeriesSource(Source):
         }
 
     def report(self) -> list[Table | str]:
-        """A table with one row per series; its caption names the series that were too short."""
+        """A table with one row per series; its caption names the series that were too short. And
+        what was repaired in the further columns."""
         notes = [f"left out, too short: {', '.join(self.left_out)}"] if self.left_out else []
         if self.clock.timezone is not None:
             notes.append(f"times are those of {self.clock.timezone}")
-        return [report_table(self.reports, "; ".join(notes))]
+        return [
+            report_table(self.reports, "; ".join(notes)),
+            *repaired_columns(
+                self.series, self.columns, self.known, self.cleaning.masks, self.clock
+            ),
+        ]
 
 
 class SeriesFolder(SeriesSource):

@@ -80,7 +80,7 @@ class SeriesCsv(SeriesSource):
         return self._read(paths, self.value_column, self.columns[1:], self.static)
 
     def read_known(self, path: Path) -> list[RawSeries]:
-        return self._read([path], self.known[0], self.known[1:])
+        return self._read([path], self.known[0], self.known[1:], gaps=self.cleaning.masks)
 
     def _read(
         self,
@@ -88,6 +88,7 @@ class SeriesCsv(SeriesSource):
         first: str | None,
         further: Sequence[str],
         static: Sequence[str] = (),
+        gaps: bool = True,
     ) -> list[RawSeries]:
         return read_series_csv(
             paths,
@@ -99,6 +100,7 @@ class SeriesCsv(SeriesSource):
             dialect=self.dialect,
             static=static,
             clock=self.clock,
+            gaps=gaps,
         )
 
     def files_in(self, path: Path) -> list[Path]:
@@ -116,6 +118,7 @@ def read_series_csv(
     dialect: Dialect | None = None,
     static: Sequence[str] = (),
     clock: Clock | None = None,
+    gaps: bool = True,
 ) -> list[RawSeries]:
     """Read files, and the `*.csv` files of folders, in the order given.
 
@@ -125,6 +128,7 @@ def read_series_csv(
         input_columns: extra input columns, which are not predicted.
         series_column: the columns that name the series of a row; None: one series per file.
         static: columns that are the same in all rows of a series.
+        gaps: whether values may be missing, so that a message may offer an empty cell.
 
     Raises:
         UserError: there is no file, a file cannot be read, or two series share a name.
@@ -149,6 +153,7 @@ def read_series_csv(
                 dialect=dialect,
                 static=static,
                 clock=clock,
+                gaps=gaps,
             )
         ]
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
-from rnnexp import console
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.module import DataModule
 from rnnexp.errors import UserError
@@ -28,13 +27,13 @@ def train_until(
     test_windows: int,
     folder: Path,
     **facts: Any,
-) -> None:
+) -> bool:
     """Have an ordinary run in `folder` whose data end at a time: a completed one stays, an
     unfinished one goes on, else a new one is trained.
 
     config: of the run that is repeated. until: in ISO 8601, as `data.until`. test_windows: horizons
     at the end of its data that it does not train on, since every run tests itself. facts: further
-    entries of run.json.
+    entries of run.json. Returns whether it was completed before.
 
     Raises: as `rnnexp.runs.experiment.run` and `rnnexp.runs.resume.resume`.
     """
@@ -42,11 +41,10 @@ def train_until(
         recorded = read_run(folder)
         if recorded.get("status") != "completed":
             resume(folder)
-            return
-        console.show(f"completed in {console.from_here(folder)}")
+            return False
         for name in changed_files(folder, recorded):
             complain(f"{name} of {folder} is not as the run wrote it")
-        return
+        return True
     own = config.copy()
     with open_dict(own):  # recorded by a version without these keys, perhaps
         own.data.until, own.data.test_windows = until, test_windows
@@ -54,6 +52,7 @@ def train_until(
         run(own, folder, **facts)
     except UserError as error:
         raise UserError(f"the data before {until.replace('T', ' ')}: {error}") from error
+    return False
 
 
 def predict_windows(

@@ -31,6 +31,11 @@ class ForecastingData(SeriesData):
                     f"data.{key} is for the task that predicts a horizon: add task=horizon"
                 )
         self.training_windows = self.shuffled()
+        if self.training_windows.count == 0:
+            raise UserError(
+                "no training window is left: the value after each window of "
+                f"data.look_back={source.look_back} steps is a repaired one; lower data.look_back"
+            )
         if len(self.training_windows) == 0:
             raise UserError(
                 f"the training spans have {self.training_windows.count} windows, fewer than "

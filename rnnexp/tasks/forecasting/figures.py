@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, DayLocator
+from matplotlib.dates import DateFormatter, DayLocator
 from matplotlib.figure import Figure
 
 from rnnexp.callbacks.figures import (
@@ -15,6 +15,7 @@ from rnnexp.callbacks.figures import (
     finish,
     legend_beside,
     no_math,
+    tick_dates,
 )
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.files import file_name
@@ -103,9 +104,7 @@ def _tick_dates(axes: Axes, length: pd.Timedelta) -> None:
         axes.xaxis.set_major_locator(DayLocator())
         axes.xaxis.set_major_formatter(DateFormatter("%a"))
     else:
-        locator = AutoDateLocator(minticks=3, maxticks=8)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        tick_dates(axes, 8)
 
 
 def error_by_cycle(table: pd.DataFrame, unit: str | None = None) -> dict[str, Figure]:

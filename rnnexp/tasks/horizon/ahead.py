@@ -118,16 +118,24 @@ def known_over_the_horizon(
         )
     found = np.where(np.isnan(found), own, found)
     lacking = np.isnan(found)
+    rows = [ahead, *given]
+    there = np.isin(times, np.concatenate([one.time for one in rows]))
     if source.cleaning.masks:  # an empty cell is masked, an absent row is an oversight
-        there = np.concatenate([ahead.time, *(one.time for one in given)])
-        lacking &= ~np.isin(times, there)[:, None]
+        lacking &= ~there[:, None]
     if lacking.any():
         step, column = np.argwhere(lacking)[0]
+        name, time = source.known[column], times[step]
+        if there[step]:
+            file = next(one.path for one in reversed(rows) if time in one.time)
+            raise UserError(
+                f"{file}: column {name!r}, which is known over the horizon, is empty at "
+                f"{show(time)}: write its value into this cell"
+            )
         place = given[-1].place if given else ahead.place
         add = f"add the rows of the next {len(times)} steps after the last {source.columns[0]}"
         raise UserError(
-            f"{place}: column {source.known[column]!r}, which is known over the horizon, has no "
-            f"value for {show(times[step])}: {add} ({show(series.time[-1])})"
+            f"{place}: column {name!r}, which is known over the horizon, has no value for "
+            f"{show(time)}: {add} ({show(series.time[-1])})"
             + ("" if given else ", or give them with --known FILE")
         )
     return found, notes

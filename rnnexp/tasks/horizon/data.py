@@ -15,6 +15,7 @@ from rnnexp.data.series.module import SeriesData
 from rnnexp.data.source import array_fingerprint
 from rnnexp.errors import UserError
 from rnnexp.process.determinism import generator
+from rnnexp.tables import Table, counted
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows, batch_of, seasonal_scales
 
@@ -37,6 +38,8 @@ class HorizonData(SeriesData):
         source = self.source
         self.known = source.known_columns
         self.training_windows = self.shuffled()
+        if self.training_windows.count == 0:
+            raise UserError(self._too_long())
         if len(self.training_windows) == 0:
             raise UserError(
                 f"the training spans have {self.training_windows.count} windows of "
@@ -47,7 +50,8 @@ class HorizonData(SeriesData):
         tested = len(self.windows("test"))
         if tested == 0:
             raise UserError(
-                f"the test span is shorter than data.horizon={source.horizon}: lower it"
+                f"no test span is longer than {self._longest_test_span()} steps, and "
+                f"data.horizon={source.horizon}: lower it, or set data.test_windows=1"
             )
         seasonal = [
             float(self._scales(series, torch.tensor([steps])))
@@ -79,6 +83,31 @@ class HorizonData(SeriesData):
             forks=source.forks,
             static=source.static,
         )
+
+    def _too_long(self) -> str:
+        """What of a training window is too long for every training span."""
+        source = self.source
+        steps = max(b - a for a, b in source.training_spans())
+        parts = {
+            "data.horizon": source.horizon,
+            "data.look_back": source.look_back,
+            "data.stride": source.stride,
+            "data.issue.lead": source.issue.lead,
+        }
+        named = [f"{key}={value}" for key, value in parts.items() if value]
+        longest = max(parts, key=lambda key: parts[key])
+        most = steps + 1 - (sum(parts.values()) - parts[longest])
+        if longest == "data.horizon" and source.test_windows is None:
+            most = min(most, self._longest_test_span())
+        advice = f"lower {longest} to at most {most}" if most >= 1 else "lower them"
+        return (
+            f"the longest training span has {steps} steps, too few for a window of "
+            f"{', '.join(named)}, which need {sum(parts.values()) - 1}: {advice}"
+        )
+
+    def _longest_test_span(self) -> int:
+        """In rows."""
+        return max(split.rows - split.validation for split in self.source.splits)
 
     def training_starts(self, epoch: int) -> Tensor:
         """One window in every `stride` steps, at a place of its own in each epoch."""
@@ -180,6 +209,30 @@ class HorizonData(SeriesData):
                     f"the {what} are not those that the run was trained with: name as many, in the "
                     f"order of {', '.join([*spec.columns, *spec.static])}"
                 )
+
+    def report(self) -> list[Table | str]:
+        """What the source reports, and how many test windows read repaired known values."""
+        return [*super().report(), *self.repaired_ahead(self.windows("test"), "test window")]
+
+    def repaired_ahead(self, windows: HorizonWindows, things: str) -> list[str]:
+        """A sentence on the windows for which a known value of the steps ahead is repaired, or none
+        if there is no such window or the network is told of it."""
+        source = self.source
+        if not self.known or not len(windows) or source.cleaning.masks:
+            return []
+        ahead = source.look_back + torch.arange(source.issue.lead + source.horizon)
+        lacking = torch.zeros(len(windows), len(self.known), dtype=torch.bool)
+        for step in ahead:
+            lacking |= ~source.store.mask[windows.start + step][:, self.known]
+        if not lacking.any():
+            return []
+        names = [source.columns[self.known[int(one)]] for one in lacking.any(0).nonzero()]
+        count = int(lacking.any(1).sum())
+        return [
+            f"{count:,} of {counted(len(windows), things)} {'has' if count == 1 else 'have'} "
+            f"repaired values of {', '.join(map(repr, names))} over the horizon: they are tested "
+            "as if these had been known"
+        ]
 
     def identity(self, windows: HorizonWindows | None = None) -> dict[str, Any]:
         """All that the baselines on some windows depend on; None: the test windows."""

@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from rnnexp.callbacks.figures import (
     finish,
     legend_beside,
     no_math,
+    tick_dates,
 )
 from rnnexp.callbacks.loss_curve import loss_curve
 from rnnexp.files import file_name
@@ -104,9 +104,7 @@ def fan(axes: Axes, table: pd.DataFrame, unit: str) -> None:
     axes.plot(time, table["prediction"], alone, color=PREDICTION, lw=1.5, label="forecast")
     if "target" in table:
         axes.plot(time, table["target"], alone, color=TARGET, lw=1.2, label="what came")
-    locator = AutoDateLocator(minticks=3, maxticks=7)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    tick_dates(axes, 7)
     axes.set_ylabel(no_math(unit) or "value")
     finish(axes)
 

@@ -28,6 +28,7 @@ from rnnexp.tasks.horizon.metrics import (
 )
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, point_of
+from rnnexp.tasks.horizon.networks.recursive import NO_QUANTILES, Recursive
 from rnnexp.tasks.horizon.spec import HorizonSpec
 from rnnexp.tasks.horizon.statistical import LIBRARIES, require_statsforecast, statistical_baselines
 from rnnexp.tasks.horizon.trees import lightgbm_baselines
@@ -79,6 +80,11 @@ class Horizon(Task):
     @classmethod
     def check_settings(cls, settings: Mapping[str, Any]) -> None:
         checked_levels(settings.get("quantiles") or ())
+
+    @classmethod
+    def check_network(cls, network: type, settings: Mapping[str, Any]) -> None:
+        if issubclass(network, Recursive) and settings.get("quantiles"):
+            raise UserError(NO_QUANTILES)
 
     def on_fit_start(self) -> None:
         if self.conformal and not self.trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from rnnexp.config import compose
 from rnnexp.data.series.calendar.frequency import steps_in_a_season
-from rnnexp.data.series.source import split_by_time
+from rnnexp.data.series.spans import split_by_time
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data
 from rnnexp.tables import Table

@@ -1,6 +1,7 @@
 """The horizon task from data to forecasts, on small files."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,17 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
         (["data.issue.lead=90min"], "data.issue.lead is '90min', it must be a number of steps"),
         (["data.issue.every=1D"], "data.issue.every is '1D', it must be a number of steps"),
         (["data.horizon=400"], "too few for windows"),
-        ([*LONG, "data.validation_windows=null"], "lower one of them"),
+        (
+            [*LONG, "data.validation_windows=null"],
+            "the longest training span has 603 steps, too few for a window of data.horizon=650, "
+            "data.look_back=48, data.stride=24, which need 721: lower data.horizon to at most 65",
+        ),
+        (
+            ["data.horizon=150", "data.test_windows=2"],
+            "a test span of data.test_windows=2 times data.horizon=150 steps and a training span "
+            "of 256 steps: lower data.horizon or data.validation_windows or data.test_windows, or "
+            "set data.skip_short=true",
+        ),
         (["data.known=[prize]"], "shop.csv: there is no column 'prize'; did you mean price?"),
         (["data.known=price"], "data.known is 'price', it must be a list of str such as [price]"),
         (["data.known=[sold]"], "data.known: 'sold' is the column to predict"),
@@ -217,3 +228,37 @@ def test_quantiles_do_not_cross() -> None:
     assert torch.equal(quantiles[:, 2], outputs[:, 2])
     with pytest.raises(UserError, match="must ascend"):
         checked_levels([0.9, 0.5])
+
+
+def test_repaired_values_of_known_columns_are_counted(empty_folder: Path, capsys: Capture) -> None:
+    """Three test windows of 24 steps: the price ends within the second one."""
+    made = shop()
+    made.loc[made.index[-30:], "price"] = np.nan
+    made.loc[made.index[100:102], "visits"] = np.nan
+    made.to_csv("shop.csv", index=False)
+    words = [word for word in COLUMNS if word != "data=series_csv"]
+    words += ["task=horizon", "data.look_back=48", "data.horizon=24", "data.test_windows=3"]
+    assert main(["data", "check", "series_csv", *words]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "column 'price': 30 cells of 700 repaired; the last value of series 'shop' is of "
+        "2024-01-28 21:00:00, 30 steps before its end, so forecasts there rest on a repeated value"
+    ) in said
+    assert "column 'visits': 2 cells of 700 repaired 2 of 3 test windows have repaired values" in (
+        said
+    )
+    assert main(["data", "check", "series_csv", *words, "data/cleaning=masked"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "column 'price': 30 cells of 700 masked; the last value" in said
+    assert "test windows have repaired" not in said and "rest on" not in said
+
+
+def test_a_mean_of_the_weights_over_few_steps_is_said(here: Path, capsys: Capture) -> None:
+    words = [*COLUMNS, *HORIZON, *QUIET, "callbacks=weight_average"]
+    assert main(["train", *words, "hydra.run.dir=run"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    found = re.search(r"after (\d+) steps the mean of the weights still has (\d+) % of the", said)
+    assert found and int(found[2]) == round(100 * 0.99 ** (int(found[1]) - 1))
+    decay = "callbacks.weight_average.decay=0.001"
+    assert main(["train", *words, decay, "hydra.run.dir=short"]) == 0
+    assert "% of the" not in capsys.readouterr().out

@@ -223,11 +223,17 @@ MISTAKES = {
         "2024-01-05 08:00:00: add the rows of the next 6 steps after the last sold "
         "(2024-01-05 03:00:00)",
     ),
-    "an empty cell": (text_of(PLAN.drop(index=101)), "has no value for 2024-01-05 05:00:00"),
+    "a missing row": (text_of(PLAN.drop(index=101)), "has no value for 2024-01-05 05:00:00"),
+    "an empty cell": (
+        text_of(PLAN.assign(price=PLAN["price"].mask(PLAN.index == 101))),
+        "plan.csv: column 'price', which is known over the horizon, is empty at "
+        "2024-01-05 05:00:00: write its value into this cell",
+    ),
     "other steps": (text_of(PLAN[::24]), "has no value for 2024-01-05 04:00:00"),
     "text": (
         text_of(PLAN.astype(str).replace({"price": {str(PLAN["price"][110]): "low"}})),
-        "plan.csv, line 112: 'low' in column 'price' is not a finite number",
+        "plan.csv, line 112: 'low' in column 'price' is not a finite number; write the value into "
+        "this cell",
     ),
     "a wrong time": (
         text_of(PLAN).replace("2024-01-05 06:00", "soon"),

@@ -19,6 +19,7 @@ import pandas as pd
 from rnnexp.errors import UserError
 
 KEY, ENDS = "data.timezone", "data.timestamps=end"
+OFFSET = "write times with a UTC offset, +00:00 if they are UTC"
 DAY, AT_ONCE = np.timedelta64(86400, "s"), np.timedelta64(0, "s")
 NEVER = np.datetime64("0001-01-01T00:00:00")  # before all years that have zones
 NEAR = 0.8  # of the names of cities, of which many are alike
@@ -80,7 +81,7 @@ class Clock:
         if skipped.any():
             why = f"does not exist in {self.timezone}, whose clock was set forward over it"
             other = "" if self.late else f", or set {ENDS} if times are the ends of their steps"
-            raise refuse(skipped, f"{why}: correct it, or write times with a UTC offset{other}")
+            raise refuse(skipped, f"{why}: correct it, or {OFFSET}{other}")
         steps = np.diff(time)
         backwards = (steps < AT_ONCE).sum() > (steps > AT_ONCE).sum()
         rows = np.flatnonzero(twice)[:: -1 if backwards else 1]
@@ -89,7 +90,7 @@ class Clock:
             wrong = np.zeros(len(time), bool)
             wrong[rows[more]] = True
             why = f"stands in more than two rows, but the clock of {self.timezone} showed it twice"
-            raise refuse(wrong, f"{why}: remove the others, or write times with a UTC offset")
+            raise refuse(wrong, f"{why}: remove the others, or {OFFSET}")
         second = np.zeros(len(time), bool)
         second[rows] = later
         return time - offsets.values[number - (twice & ~second)] + self.late

@@ -25,6 +25,8 @@ from rnnexp.errors import UserError
 CALENDAR = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M"}
 SAMPLE = 200  # rows that a column is tried on first
 DATE_LIKE = re.compile(r"\d+[-/.]\d+[-/.]\d+|\d{4}-\d\d$")
+WHEN, WHAT = "data.datetime_column", "data.value_column"
+MOST_OFFERED = 6  # columns that a message names
 ROW_NUMBERS = ("", "index", "unnamed: 0")  # headings of a column without a meaning
 
 
@@ -129,6 +131,7 @@ def _find_times(
         except UserError as error:
             ambiguous = ambiguous or error
             continue
+        _refuse_other_times(table, cells, column)
         seen.settings["data.datetime_column"] = table.header[column]
         if form is not None and given.datetime_format is None:
             seen.settings["data.datetime_format"] = form
@@ -136,6 +139,27 @@ def _find_times(
     raise ambiguous or UserError(
         f"{table.path}: no column of dates and times was recognised among "
         f"{', '.join(map(repr, table.header))}: set data.datetime_column and data.datetime_format"
+    )
+
+
+def _refuse_other_times(table: CsvTable, cells: pd.DataFrame, found: int) -> None:
+    """Refuse to choose where dates stand in other columns too, such as the end of an interval."""
+    choices = [table.header[found]]
+    for column in range(found + 1, len(table.header)):
+        first = str(cells[column].iloc[0]).strip()
+        with suppress(UserError, _NoTimes):
+            if DATE_LIKE.match(first):
+                _parse(table, cells.head(SAMPLE), [column], _format(table, cells, column))
+                choices.append(table.header[column])
+    if len(choices) > 1:
+        raise _choose(table, "dates", "which are the times of the rows", WHEN, choices)
+
+
+def _choose(table: CsvTable, things: str, what: str, key: str, choices: Sequence[str]) -> UserError:
+    offer = " or ".join(typed(key, one) for one in choices[:MOST_OFFERED])
+    more = ", ..." if len(choices) > MOST_OFFERED else ""
+    return UserError(
+        f"{table.path}: {len(choices)} columns hold {things}: say {what} with {offer}{more}"
     )
 
 
@@ -202,6 +226,9 @@ def _find_values(
     numeric = [i for i in left if named[i] and table.header[i].casefold() not in ROW_NUMBERS]
     if given.value_column is not None:
         value = table.position(given.value_column)
+    elif len(numeric) > 1:
+        names = [table.header[i] for i in numeric]
+        raise _choose(table, "numbers", "which one is to be predicted", WHAT, names)
     elif numeric:
         value = numeric[0]
     else:
@@ -213,11 +240,6 @@ def _find_values(
     if len(left) > 1:
         seen.settings["data.value_column"] = table.header[value]
     others = [table.header[i] for i in numeric if i != value]
-    if others and given.value_column is None:
-        seen.remarks.append(
-            f"{table.header[value]!r} is taken as the value to predict; other columns of numbers, "
-            f"for data.value_column: {', '.join(map(repr, others))}"
-        )
     seen.others = others
     texts = cells[value].fillna("").tolist()
     if {"data.decimal", "data.thousands"} & set(keys):

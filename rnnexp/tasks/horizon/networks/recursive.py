@@ -10,6 +10,11 @@ from rnnexp.errors import UserError
 from rnnexp.tasks.horizon.networks.direct import Direct
 from rnnexp.tasks.horizon.spec import HorizonSpec
 
+NO_QUANTILES = (
+    "a recursive forecast has no quantiles, since those of one step say nothing of the steps after "
+    "it: set task.quantiles=[]"
+)
+
 
 class Recursive(Direct):
     """Trained to predict the next value alone; the steps after it are predicted by taking each
@@ -24,10 +29,7 @@ class Recursive(Direct):
     def __init__(self, spec: HorizonSpec, **settings: Any) -> None:
         super().__init__(dataclasses.replace(spec, lead=0, horizon=1), **settings)
         if self.levels:
-            raise UserError(
-                "a recursive forecast has no quantiles, since those of one step say nothing of the "
-                "steps after it: set task.quantiles=[]"
-            )
+            raise UserError(NO_QUANTILES)
         self.skipped, self.steps = spec.lead, spec.lead + spec.horizon
 
     def forward(

@@ -159,13 +159,14 @@ def test_series_of_one_file_are_apart(tmp_path: Path) -> None:
         (
             ["2024-03-31 01:00", "2024-03-31 02:00", "2024-03-31 03:00"],
             "a.csv, line 3: '2024-03-31 02:00' does not exist in Europe/Berlin, whose clock was "
-            "set forward over it: correct it, or write times with a UTC offset, or set "
-            "data.timestamps=end if times are the ends of their steps",
+            "set forward over it: correct it, or write times with a UTC offset, +00:00 if they are "
+            "UTC, or set data.timestamps=end if times are the ends of their steps",
         ),
         (
             ["2024-10-27 01:00", *["2024-10-27 02:00"] * 3],
             "a.csv, line 3: '2024-10-27 02:00' stands in more than two rows, but the clock of "
-            "Europe/Berlin showed it twice: remove the others, or write times with a UTC offset",
+            "Europe/Berlin showed it twice: remove the others, or write times with a UTC offset, "
+            "+00:00 if they are UTC",
         ),
     ],
 )
