@@ -75,6 +75,11 @@ class Forecaster(nn.Module):
                 "data/chunking=every_step has a target at every step and needs "
                 "model/readout=every_step"
             )
+        if spec.supervised == "every_step" and not one_direction:
+            raise ValueError(
+                "with data/chunking=every_step a recurrence that reads backwards too would see the "
+                "values that it has to predict: set model.recurrence.bidirectional=false"
+            )
 
     def represent(
         self, values: Tensor, calendar: Tensor, series: Tensor, mask: Tensor | None = None

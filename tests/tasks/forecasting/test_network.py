@@ -86,6 +86,14 @@ def test_the_last_output_alone(
     torch.testing.assert_close(last, network(values, calendar, series)[:, -1:])
 
 
+def test_what_reads_backwards_cannot_learn_every_step() -> None:
+    """It would see the values that it has to predict."""
+    spec = replace(SPEC, supervised="every_step")
+    backwards = partial(CellRecurrence, MGU, bidirectional=True)
+    with pytest.raises(ValueError, match=r"set model\.recurrence\.bidirectional=false"):
+        Forecaster(spec, backwards, EveryStep, hidden_size=4)
+
+
 def test_prediction_is_in_original_units_and_reads_its_window_alone() -> None:
     network = forecaster(inputs=["level", "change"], target="change")
     with torch.no_grad():

@@ -55,6 +55,13 @@ def test_every_network_trains_from_each_of_many_steps_and_repeats(
     assert main(["test", "run"]) == 0
 
 
+def test_what_reads_backwards_cannot_learn_from_forks(capsys: Capture) -> None:
+    """It would see the values that it has to predict."""
+    backwards = [*COLUMNS, *SMALL, "model=pmgru", "+model.recurrence.bidirectional=true"]
+    assert main(["train", *backwards, "data.forks=20"]) == 2
+    assert "set model.recurrence.bidirectional=false, or data.forks=1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("centre", ["window", "series"])
 @pytest.mark.parametrize("base", ["season", "mean"])
 def test_nothing_after_a_fork_reaches_its_forecast(centre: str, base: str) -> None:

@@ -108,6 +108,11 @@ class HorizonNetwork(nn.Module):
             num_layers=num_layers,
             dropout=dropout,
         )
+        if spec.forks > 1 and self.recurrence.output_size > hidden_size:
+            raise UserError(
+                "with data.forks a recurrence that reads backwards too would see the values that it "
+                "has to predict: set model.recurrence.bidirectional=false, or data.forks=1"
+            )
         # The last season and the last week at the same place, and their mean if it is the base.
         self.ahead_size = covariates + (3 if base == "mean" else 2)
         self.output_count = max(len(self.levels), 1)
