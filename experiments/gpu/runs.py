@@ -44,6 +44,7 @@ EXPERIMENTS = {
     ),
     "quickstart_names": Experiment(["experiment=quickstart_names"], 8, NAMES),
     "quickstart_reviews": Experiment(["experiment=quickstart_reviews"], 3, REVIEWS),
+    "quickstart_day_ahead": Experiment(["experiment=quickstart_day_ahead"], 2, LOAD),
     "one-hot, lazy rows": Experiment(
         ["experiment=sentiment_gru_onehot_works", "data=synthetic_reviews"], 1, REVIEWS
     ),
@@ -149,7 +150,7 @@ def inputs(folder: Path, place: Path) -> list[str]:
         return ["--text", "not a fine lamp"]
     file = place / f"{folder.name}_hourly.csv"
     first = datetime(2020, 1, 1)
-    hours = [f"{first + timedelta(hours=hour)},{1000 + hour % 24}" for hour in range(24 * 30)]
+    hours = [f"{first + timedelta(hours=hour)},{1000 + 37 * hour % 101}" for hour in range(24 * 30)]
     file.write_text("\n".join(["Datetime,NEW_MW", *hours, ""]), encoding="utf-8")
     return ["--csv", str(file)]
 
