@@ -6,6 +6,7 @@ cell's step with nothing between them: W x of all steps at once and U h step by 
 training step twice as many again.
 """
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +60,7 @@ class Contender:
         self.on_gpu, self.x = on_gpu, x
         self.peak: float | None = None
         if on_gpu:
+            gc.collect()  # the graphs of earlier contenders
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_reserved()

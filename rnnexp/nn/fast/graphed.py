@@ -9,6 +9,7 @@ step. The input projections are not part of a graph.
 `forward` of a cell must depend on tensors alone: what Python does there happens once, at capture.
 """
 
+import gc
 import weakref
 from collections.abc import Callable
 from typing import Any, cast
@@ -51,7 +52,8 @@ def run_graphed(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, Sta
 
 def forget(cell: Cell) -> None:
     """Free the graphs of a cell, whose parameters are about to get other memory."""
-    _graphs.pop(cell, None)
+    if _graphs.pop(cell, None):
+        gc.collect()  # torch's function refers to itself
 
 
 def _weights(cell: Cell) -> list[Tensor]:
@@ -117,6 +119,7 @@ class Graph:
             inputs = [projected.detach().clone(), *(one.detach() for one in _weights(cell))]
             for tensor, needs_gradient in zip(inputs, trained, strict=True):
                 tensor.requires_grad_(needs_gradient)
+            gc.collect()  # the memory of earlier graphs; and none of them may end during a capture
             try:
                 self._replay: Any = torch.cuda.make_graphed_callables(
                     run, tuple(inputs), allow_unused_input=True
