@@ -49,7 +49,7 @@ FACTS = Part("facts", "The machine", facts, seconds=60)
 PARTS = (
     Part("tests", "The tests that need a GPU", suite.measure, seconds=75),
     Part("runs", "Whole runs", runs.measure, seconds=130),
-    Part("feed", "The feed", feed.measure, seconds=30),
+    Part("feed", "The feed", feed.measure, seconds=45),
     Part("precision", "Precision", precision.measure, seconds=75),
     Part(
         "paths",

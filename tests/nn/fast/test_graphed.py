@@ -84,6 +84,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, ...]]]
 
     monkeypatch.setattr(graphed, "DEVICE", "cpu")
     monkeypatch.setattr("torch.cuda.make_graphed_callables", make)
+    monkeypatch.setattr(graphed, "gc", MagicMock())  # among the objects of a test session: slow
     yield shapes
     graphed._graphs.clear()
 
@@ -323,6 +324,7 @@ def test_torch_takes_what_it_is_given(kind: Any, monkeypatch: pytest.MonkeyPatch
     """torch's own function, with a device that only pretends: every replay finds the outputs of the
     capture, which are right for its inputs."""
     monkeypatch.setattr(graphed, "DEVICE", "cpu")
+    monkeypatch.setattr(graphed, "gc", MagicMock())
     monkeypatch.setattr("torch.cuda.synchronize", lambda: None)
     monkeypatch.setattr("torch.cuda.graphs.graph_pool_handle", lambda: None)
     for name in ("CUDAGraph", "Stream", "stream", "graph"):
