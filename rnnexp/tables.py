@@ -34,3 +34,8 @@ class Table:
 def number(value: float) -> str:
     """A number as text: four significant digits, or a whole number from 1,000 on."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things: `1 network`, `2,000 networks`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

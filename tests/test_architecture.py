@@ -85,13 +85,13 @@ def test_tables_are_drawn_in_one_place() -> None:
 
 
 def test_text_is_printed_in_two_places() -> None:
-    """So that all of it is printable."""
+    """So that all of it is printable. Exported programs have no rnnexp beside them."""
     allowed = ("console.py", "printing.py")
     streams = ("sys.stdout.write", "sys.stderr.write", "console.console.print", "console.print")
     wrong = [
         f"{path.relative_to(PACKAGE)}, line {node.lineno}"
         for path in FILES
-        if path.name not in allowed
+        if path.name not in allowed and path.parent.name != "programs"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", *streams)
     ]

@@ -47,6 +47,14 @@ def test_wheel_holds_every_config(site: Path) -> None:
     assert not (site / "conf").exists() and not (site / "tests").exists()
 
 
+def test_wheel_holds_every_part_of_a_page(site: Path) -> None:
+    def parts(folder: Path) -> set[str]:
+        files = (path for path in folder.rglob("*") if path.suffix in (".html", ".css", ".js"))
+        return {path.relative_to(folder).as_posix() for path in files}
+
+    assert parts(site / "rnnexp" / "report") == parts(REPOSITORY / "rnnexp" / "report") != set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "overrides", "name"),

@@ -10,6 +10,7 @@ import pandas as pd
 import pytorch_lightning as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -20,6 +21,7 @@ matplotlib.use("Agg")  # works without a display
 
 # Grey, vermilion and blue of Okabe and Ito, which colour-blind people tell apart too.
 TARGET, PREDICTION, SECOND = "#4c4c4c", "#d55e00", "#0072b2"
+LONGEST_TEXT, LARGEST_SIZE = 1000, 60  # characters of a label or a title; inches
 LEGEND, SIGNATURE = 34, 60  # most characters of a line of a legend, and of the run's name
 
 
@@ -90,6 +92,12 @@ def no_math(text: str) -> str:
     """A name for a figure. Without this, matplotlib takes what stands between two $ for a formula,
     and fails if it is none, or at half a character."""
     return printable(text).replace("$", r"\$")
+
+
+def is_too_large(figure: Figure) -> bool:
+    """Whether a figure has texts that are no names, and would take minutes to draw."""
+    longest = max((len(one.get_text()) for one in figure.findobj(Text)), default=0)
+    return longest > LONGEST_TEXT or max(figure.get_size_inches()) > LARGEST_SIZE
 
 
 def finish(axes: Axes) -> None:

@@ -67,26 +67,30 @@ def _means(trainer: pl.Trainer) -> dict[str, dict[str, torch.Tensor]]:
     }
 
 
-# TensorBoard ------------------------------------------------------------------------------------
+# Files of the logger ----------------------------------------------------------------------------
 
-EVENTS = "events.out.tfevents.*"
+EVENTS = "events.out.tfevents.*"  # of TensorBoard
+CURVES = "mlflow/*/*/metrics/**/*"  # of MLflow
 
 
 def event_files(trainer: pl.Trainer) -> dict[str, int]:
-    """The event files in the run folder, with their sizes in bytes after all events are written."""
+    """The files of curves in the run folder, with their sizes in bytes after all is written."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.flush()
     folder = Path(trainer.default_root_dir)
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob(EVENTS))
-    }
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in appended(folder)}
+
+
+def appended(folder: Path) -> list[Path]:
+    """The files in a run folder to which a logger appends the points of its curves."""
+    curves = [path for path in folder.glob(CURVES) if path.is_file()]
+    return sorted([*folder.rglob(EVENTS), *curves])
 
 
 def cut_event_files(folder: Path, sizes: dict[str, int]) -> None:
-    """Remove the events that were written after a position: they will come again."""
-    for path in sorted(folder.rglob(EVENTS)):
+    """Remove the points that were written after a position: they will come again."""
+    for path in appended(folder):
         size = sizes.get(path.relative_to(folder).as_posix())
         if size is None:
             path.unlink()

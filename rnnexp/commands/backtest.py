@@ -21,6 +21,7 @@ from rnnexp.config import check, check_recorded, override
 from rnnexp.errors import UserError
 from rnnexp.process.memory import enough_memory
 from rnnexp.runs.locations import check_only_locations, check_same_data, find_data, if_moved
+from rnnexp.tables import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -179,15 +180,17 @@ def _show_plan(planned: Plan, data: HorizonData) -> None:
     steps, issued = planned.settings.horizon, planned.issued
     show = data.source.clock.show
     console.show(
-        f"{len(planned.windows):,} forecasts of {steps:,} steps, issued from {show(issued.min())} "
-        f"to {show(issued.max())}"
+        f"{counted(len(planned.windows), 'forecast')} of {counted(steps, 'step')}, issued from "
+        f"{show(issued.min())} to {show(issued.max())}"
     )
     if planned.left_out:
         many = planned.left_out > 1
         console.show(
             f"{planned.left_out:,} more issue time{'s are' if many else ' is'} left out: the "
-            f"network predicts {data.source.horizon:,} steps, and the data end before the last one"
+            f"network predicts {counted(data.source.horizon, 'step')}, and the data end before the "
+            "last one"
         )
+    console.show(*planned.remarks(data.source))
 
 
 def _predict(
@@ -258,8 +261,11 @@ def _write(
     own = results.metrics()
     with console.working("computing the baselines on the same windows"):
         others = baselines(task, data, planned.windows, BaselineCache(console.show), libraries)
-    title = f"Back-test: {len(data.spec.series)} series, {len(planned.windows):,} forecasts"
-    label = f"{len(planned.folds)} networks" if planned.settings.refit else "the run's network"
+    forecasts = counted(len(planned.windows), "forecast")
+    title = f"Back-test: {len(data.spec.series)} series, {forecasts}"
+    label = (
+        counted(len(planned.folds), "network") if planned.settings.refit else "the run's network"
+    )
     console.show(metrics_table(title, label, task, own, others))
     console.show(*beaten("these forecasts", task, own, others), *task.tables())
 

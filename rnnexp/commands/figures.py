@@ -42,6 +42,7 @@ def draw(folders: list[Path], output: Path, form: str) -> int:
         UserError: there is no completed run, or it cannot be drawn.
     """
     # Late: they import torch, and --help does without.
+    from rnnexp.callbacks.figures import is_too_large
     from rnnexp.runs.comparison.leaderboard import by_data, find_runs
     from rnnexp.runs.figures.learning_curves import learning_curves
     from rnnexp.runs.figures.of_run import figures_of
@@ -59,6 +60,9 @@ def draw(folders: list[Path], output: Path, form: str) -> int:
             if not figures:
                 complain(f"{entry.folder} has no figures (callbacks.figures=null)")
             for name, figure in figures.items():
+                if is_too_large(figure):
+                    complain(f"{entry.folder}: {name} is too large, or has too long a text")
+                    continue
                 fit(figure)
                 save(figure, path := place / f"{name}.{form}")
                 written.append(path)

@@ -112,4 +112,5 @@ def _show_runs(folder: Path) -> None:
     show_tables(entries)
     place = console.from_here(folder)
     console.show_line(f"the table    {console.command('rnnexp', 'leaderboard', place)}")
-    console.show_line(f"look at it   {console.command('tensorboard', '--logdir', place)}")
+    console.show_line(f"a page       {console.command('rnnexp', 'report', place)}")
+    console.show_line(f"look at it   {console.command('rnnexp', 'board', place)}")

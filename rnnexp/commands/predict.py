@@ -100,8 +100,10 @@ def predict(
 
     texts: for classification; `-`, or no text at all, reads one text per line from standard input.
     files: for forecasting, CSV files or folders of them. overrides: data.KEY=VALUE, how to read the
-    files. known: CSV files with the known columns of the horizon. Returns the exit code: 0, or 1 if
-    some of several inputs have no prediction.
+    files. known: CSV files with the known columns of the horizon.
+
+    Returns the exit code: 0; 1 if some of several inputs have no prediction; 2 if none has, and
+    then nothing is written.
 
     Raises:
         UserError: the run folder is damaged, its task is the other one, or the input is wrong.
@@ -123,12 +125,17 @@ def predict(
     for note in [*answers.notes, *failed]:
         complain(note)
     rows = len(answers.frame())
+    inputs = getattr(answers, "inputs", rows)
+    if failed and len(failed) == inputs:  # as if each had been given alone
+        nothing = "; nothing was written" if output else ""
+        complain(f"without a prediction: {inputs:,} of {inputs:,}{nothing}")
+        return 2
     if output is None:
         console.show(answers.table())
     elif output.suffix in TABLES:
         _write(answers, output)
         console.show(f"predictions in {output}: {rows - len(failed):,}")
-    elif rows > len(failed):
+    else:
         _draw(answers, output)
         console.show(f"a picture of the predictions in {output}")
     if not failed:
@@ -136,9 +143,7 @@ def predict(
     where = ""
     if output is not None and output.suffix in TABLES:
         where = f"; their rows in {output} have an error in the place of it"
-    complain(
-        f"without a prediction: {len(failed):,} of {getattr(answers, 'inputs', rows):,}{where}"
-    )
+    complain(f"without a prediction: {len(failed):,} of {inputs:,}{where}")
     return 1
 
 

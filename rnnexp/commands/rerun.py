@@ -51,8 +51,13 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     """
     # Late: they import torch, and --help does without.
     from rnnexp.commands.shared.verdict import IDENTICAL, show_other_ground, show_verdict
-    from rnnexp.launching.labels import label
-    from rnnexp.runs.comparison.repetition import environment_differences, result_differences
+    from rnnexp.launching.labels import label_of_one
+    from rnnexp.runs.build import check_logger
+    from rnnexp.runs.comparison.repetition import (
+        baseline_differences,
+        environment_differences,
+        result_differences,
+    )
     from rnnexp.runs.experiment import run
     from rnnexp.runs.folder.digest import edited_files, read_result
     from rnnexp.runs.folder.reading import read_config, read_run
@@ -76,7 +81,8 @@ def rerun(folder: Path, overrides: list[str]) -> int:
         again = new_folder(changed)
         console.show(f"a new experiment: {folder} with {', '.join(overrides)}")
         choices = recorded.get("choices", {})
-        facts = {"choices": choices, "label": label(choices.get("model"), overrides, changed.seed)}
+        named = label_of_one(choices.get("model"), overrides, changed.seed, changed.name)
+        facts = {"choices": choices, "label": named}
         run(changed, again, changed_from=str(folder), changes=overrides, **facts)
         return IDENTICAL
     if recorded.get("status") != "completed":
@@ -92,14 +98,17 @@ def rerun(folder: Path, overrides: list[str]) -> int:
     again = new_folder(config)
     try:
         resolve(config)  # says what is wrong before there is a folder
+        check_logger(config)
         make_folder(again)
         facts = {key: recorded[key] for key in ("choices", "label") if key in recorded}
         run(config, again, rerun_of=str(folder), **facts)
     except UserError as error:  # the data are missing here, for example
         raise CannotRerun(f"cannot rerun {folder}: {error}{if_moved(config)}") from error
     show_other_ground(recorded)
-    environment = environment_differences(folder, read_run(again))
+    repeated = read_run(again)
     results = result_differences(before, read_result(again))
+    environment = environment_differences(folder, repeated)
+    environment |= baseline_differences(folder, repeated, results)
     if results and not config.determinism.deterministic:
         console.show("determinism   fast: the last digits may differ from run to run")
     return show_verdict(environment, results, again, edited)

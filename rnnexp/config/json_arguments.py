@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from rnnexp.config import targets
-from rnnexp.config.signatures import arguments
+from rnnexp.config.signatures import arguments, bare
 
 JsonSchema = dict[str, Any]
 
@@ -85,7 +85,7 @@ def value(choices: list[JsonSchema]) -> JsonSchema:
 
 def alternatives(hint: Any) -> list[JsonSchema]:
     """The schemas of what a hint takes; any of them may hold. As `signatures.accepts` has it."""
-    hint = getattr(hint, "__value__", hint)  # type X = ...
+    hint = bare(hint)
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _distinct(one for choice in choices for one in alternatives(choice))

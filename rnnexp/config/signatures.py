@@ -29,7 +29,8 @@ def check_node(node: dict[str, Any], key: str) -> None:
             hint = known[name].annotation
             if not accepts(hint, value):
                 found = "has no value" if value == "" else f"is {value!r}"
-                raise UserError(f"{key}.{name} {found}, it must be {_describe(hint)}")
+                offer = f" such as [{value}]" if accepts(hint, [value]) else ""
+                raise UserError(f"{key}.{name} {found}, it must be {_describe(hint)}{offer}")
         elif not is_open:
             offer = did_you_mean(name, known, prefix=f"{key}.")
             if is_added(constructor.__module__) and "did you mean" not in offer:
@@ -59,7 +60,7 @@ def arguments(constructor: type) -> tuple[dict[str, inspect.Parameter], bool]:
 def _own_arguments(init: Callable[..., None]) -> tuple[dict[str, inspect.Parameter], bool]:
     _, *parameters = inspect.signature(init).parameters.values()
     try:
-        known = typing.get_type_hints(init)
+        known = typing.get_type_hints(init, include_extras=True)
     except NameError:  # hints that only exist for a type checker
         known = {}
     found = {}
@@ -71,9 +72,15 @@ def _own_arguments(init: Callable[..., None]) -> tuple[dict[str, inspect.Paramet
     return found, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
+def bare(hint: Any) -> Any:
+    """A type hint without its name (type X = ...) and without what `Annotated` says of it."""
+    hint = getattr(hint, "__value__", hint)
+    return hint.__origin__ if typing.get_origin(hint) is typing.Annotated else hint
+
+
 def accepts(hint: Any, value: Any) -> bool:
     """Whether a value as YAML has it can be what the hint says; true where one cannot know."""
-    hint = getattr(hint, "__value__", hint)  # type X = ...
+    hint = bare(hint)
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(accepts(choice, value) for choice in choices)
@@ -98,6 +105,8 @@ def accepts(hint: Any, value: Any) -> bool:
 
 
 def _describe(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Annotated:
+        return str(hint.__metadata__[0])
     choices = typing.get_args(hint)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys(_describe(choice) for choice in choices))
@@ -107,4 +116,6 @@ def _describe(hint: Any) -> str:
         return "null"
     if typing.get_origin(hint) is collections.abc.Callable:
         return "a class ({_target_: ...})"
+    if typing.get_origin(hint) in (list, collections.abc.Sequence) and choices:
+        return f"a list of {_describe(choices[0])}"
     return getattr(hint, "__name__", str(hint)) if not choices else str(hint)

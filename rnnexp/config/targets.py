@@ -58,6 +58,7 @@ OWN_LIGHTNING = {
     "pytorch_lightning.loggers.TensorBoardLogger",
     "pytorch_lightning.profilers.SimpleProfiler",
 }
+LOGGERS = "rnnexp.callbacks.loggers"
 OWN_FOLDER = "a run writes into its folder alone"
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 SPECIAL = ("_target_", "_partial_")  # of Hydra's special keys, those that a config may use
@@ -191,14 +192,18 @@ def refuse_references(tree: Any, key: str) -> None:
 
 
 def refuse_other_places(tree: Any, key: str) -> None:
-    """What Lightning writes goes into the run folder alone.
+    """What Lightning and loggers write goes into the run folder alone.
 
     Raises:
-        UserError: a value of a class of Lightning's is a path out of it.
+        UserError: a value of a class of Lightning's or of a logger of ours is a path out of it, or
+            such a logger is told a folder at all.
     """
     for place, node in nodes(tree, key):
-        if node["_target_"] not in LIGHTNING:
+        logs = _is_inside(node["_target_"], (LOGGERS,))
+        if node["_target_"] not in LIGHTNING and not logs:
             continue
+        if logs and "save_dir" in node:
+            raise UserError(f"{place}.save_dir is {node['save_dir']!r}: {OWN_FOLDER}")
         for name, value in node.items():
             path = PurePath(value) if isinstance(value, str) else PurePath()
             if path.is_absolute() or ".." in path.parts or str(path).startswith("~"):

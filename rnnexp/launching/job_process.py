@@ -24,6 +24,7 @@ from rnnexp.launching.engine import hydra_context
 from rnnexp.launching.plan import literal
 from rnnexp.runs.folder.reading import read_run
 from rnnexp.runs.resume import resume
+from rnnexp.tables import counted
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Progress:
     def __init__(self, jobs: int, at_once: int) -> None:
         self.jobs, self.done, self.began = jobs, 0, time.monotonic()
         together = f", {min(at_once, jobs)} at the same time" if jobs > 1 else ""
-        console.show(f"{jobs} job{'s' * (jobs > 1)}{together}")
+        console.show(f"{counted(jobs, 'job')}{together}")
 
     def ended(self, job: JobProcess, folder: str | None, why: str = "its process died") -> None:
         """folder: None if the job did not come to its end; why: the reason."""

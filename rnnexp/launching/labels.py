@@ -1,4 +1,5 @@
-"""Labels of runs: the model, what was varied and the seed, as in `gru_lr0.01_seed1`.
+"""Labels of runs: the model, what was varied and the seed, as in `gru_lr0.01_seed1`; or the name
+that was given to a run, and the seed.
 
 They name the folders of a sweep's jobs, and the runs in TensorBoard.
 """
@@ -19,6 +20,13 @@ def label(model: str | None, overrides: Sequence[str], seed: int) -> str:
     told = [_short(one) for one in overrides if not LEFT_OUT.match(one.lstrip("+~").split("=")[0])]
     words = "_".join([*([model] if model else []), *told])
     return f"{_sanitised(words)[:LENGTH]}_seed{seed}".lstrip("_")
+
+
+def label_of_one(model: str | None, overrides: Sequence[str], seed: int, name: str) -> str:
+    """The label of a run that is no job of a sweep: its name, if the user has given one."""
+    if any(one.lstrip("+").startswith("name=") for one in overrides):
+        return f"{_sanitised(name)}_seed{seed}".lstrip("_")
+    return label(model, overrides, seed)
 
 
 def _short(override: str) -> str:

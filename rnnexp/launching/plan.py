@@ -22,7 +22,7 @@ from rnnexp.config.compose import (
 )
 from rnnexp.config.messages import first_line
 from rnnexp.errors import UserError
-from rnnexp.launching.labels import label
+from rnnexp.launching.labels import label, label_of_one
 
 # They carry the label of a job, and where its folder is in that of the sweep, to its process.
 JOB_NAME, JOB_FOLDER = "hydra.job.name", "hydra.sweep.subdir"
@@ -110,7 +110,13 @@ def planned_job(
     choices = chosen(whole.hydra.runtime.choices)
     told = [one for one in overrides if one not in fixed]
     own = next((one for one in overrides if one.startswith(f"{JOB_NAME}=")), None)
-    name = whole.hydra.job.name if own else label(choices.get("model"), told, whole.seed)
+    model, seed = choices.get("model"), whole.seed
+    if own:
+        name = whole.hydra.job.name
+    elif number >= 0:
+        name = label(model, told, seed)
+    else:
+        name = label_of_one(model, told, seed, whole.name)
     folder = _folder(whole, name, number) if number >= 0 else ""
     return Job(overrides, without_hydra(whole), choices, name, folder, max(number, 0))
 
@@ -139,21 +145,22 @@ def literal(key: str, text: str) -> str:
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
-    """Check the classes, arguments and settings in the config of every job, and that its task fits
-    its data.
+    """Check the classes, arguments and settings in the config of every job, and that its task
+    takes its own settings and its data.
 
     Raises:
         UserError: all jobs are wrong. If only some are wrong, the others run, and the wrong ones
             fail in their own folders.
     """
-    from rnnexp.runs.build import check_source  # with all of torch
+    from rnnexp.runs.build import check_logger, check_task  # with all of torch
     from rnnexp.runs.settings import resolve
 
     mistakes = []
     for job in jobs:
         try:
             check(job.config)
-            check_source(job.config)
+            check_task(job.config)
+            check_logger(job.config)
             resolve(job.config)
         except UserError as error:
             mistakes.append(error)

@@ -270,12 +270,14 @@ class Embeddings(nn.Module):
         self, tokens: Tensor, lengths: Tensor | None, extra: Tensor | None = None
     ) -> Features:
         """tokens: (B, T), lengths: (B,) or None, extra: (B, T, K) -> features (T, B, E + K)."""
-        rows = tokens.t()
-        embedded = self._frozen(rows) if self.frozen else functional.embedding(rows, self.learnt)
-        values = self.dropout(embedded)
+        values = self.dropout(self.rows(tokens.t()))
         if extra is not None:
             values = torch.cat([values, extra.transpose(0, 1)], dim=-1)
         return Features(values, lengths)
+
+    def rows(self, tokens: Tensor) -> Tensor:
+        """The rows of the table of some tokens: (...) integers -> (..., E)."""
+        return self._frozen(tokens) if self.frozen else functional.embedding(tokens, self.learnt)
 
     def _frozen(self, rows: Tensor) -> Tensor:
         place, count = self.place[rows], len(self.fixed)

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +35,13 @@ PACKAGES = (  # whose versions a run records
 def versions(*more: str) -> dict[str, str]:
     """The versions of Python, of rnnexp, of `PACKAGES` and of `more` packages."""
     found = {"rnnexp": __version__, "python": platform.python_version()}
-    for package in (*PACKAGES, *more):
+    return found | installed((*PACKAGES, *more))
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """The version of each package."""
+    found = {}
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -12,6 +12,9 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from rnnexp.callbacks.checkpoint import Checkpoint, CheckpointFiles
 from rnnexp.callbacks.checkpoint_names import BEST
+from rnnexp.callbacks.loggers.mlflow import Mlflow
+from rnnexp.callbacks.loggers.offline import check_installed
+from rnnexp.callbacks.loggers.wandb import Wandb
 from rnnexp.config import instantiate, targets
 from rnnexp.config.schema import plain
 from rnnexp.data.loading.module import DataModule, Spec
@@ -24,6 +27,9 @@ from rnnexp.runs.folder.reading import CHECKPOINT_MISMATCH, best_checkpoint, rea
 from rnnexp.runs.folder.tensors import mismatch
 from rnnexp.runs.parallel import DataParallel, devices
 from rnnexp.tasks.task import Task
+
+# The argument that names a run.
+LABELS: dict[type[Logger], str] = {TensorBoardLogger: "sub_dir", Mlflow: "label", Wandb: "label"}
 
 
 def task_class(config: DictConfig) -> type[Task]:
@@ -43,8 +49,8 @@ def task_class(config: DictConfig) -> type[Task]:
     return found
 
 
-def check_source(config: DictConfig) -> None:
-    """Check that the task of a config accepts its source of data. Nothing is built.
+def check_task(config: DictConfig) -> None:
+    """Check that the task of a config accepts its settings and source of data. Nothing is built.
 
     Raises:
         UserError: it does not.
@@ -57,6 +63,7 @@ def check_source(config: DictConfig) -> None:
             f"the task {task.__name__} cannot use the data {source.__name__}: omit task=..., which "
             f"follows from the data (here {source.task}), or choose other data"
         )
+    task.check_settings(config.task)
 
 
 def data_module(config: DictConfig) -> DataModule:
@@ -65,7 +72,7 @@ def data_module(config: DictConfig) -> DataModule:
     Raises:
         UserError: the task does not accept this source.
     """
-    check_source(config)
+    check_task(config)
     source: Source = instantiate(config, "data", seed=config.seed)
     return task_class(config).data_module(source)
 
@@ -149,7 +156,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's Trainer with the configured logger and callbacks, and with `callbacks`.
 
-    label: the name of the run in TensorBoard, which names a run after its folder. start: the
+    label: the name of the run in the logger; TensorBoard names a run after its folder. start: the
     checkpoint from which the training goes on.
     """
     config = _in_folder(config, folder)
@@ -158,9 +165,9 @@ def build_trainer(
     ]
     logger: Logger | bool = False
     if config.logger:
-        with_label = issubclass(targets.locate(config.logger, "logger"), TensorBoardLogger)
-        sub_dir = {"sub_dir": label} if with_label and label else {}
-        logger = instantiate(config, "logger")(save_dir=str(folder), **sub_dir)
+        kind = targets.locate(config.logger, "logger")
+        named = {key: label for known, key in LABELS.items() if label and issubclass(kind, known)}
+        logger = instantiate(config, "logger")(save_dir=str(folder), **named)
         place = getattr(logger, "log_dir", None) or folder
         if not Path(place).resolve().is_relative_to(folder.resolve()):
             raise UserError(f"logger: it would write to {place}, but {targets.OWN_FOLDER}")
@@ -175,6 +182,25 @@ def build_trainer(
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
+
+
+def close_loggers(trainer: pl.Trainer) -> None:
+    """End what a logger keeps running beside the run."""
+    for logger in trainer.loggers:
+        if isinstance(logger, Wandb):
+            logger.close()
+
+
+def check_logger(config: DictConfig) -> None:
+    """Check that the logger of a config can be used here, before the data are read.
+
+    Raises:
+        UserError: its package is not installed.
+    """
+    if config.logger:
+        kind = targets.locate(config.logger, "logger")
+        if issubclass(kind, (Mlflow, Wandb)):
+            check_installed(kind.__name__.lower())
 
 
 def _in_folder(config: DictConfig, folder: Path) -> DictConfig:

@@ -17,8 +17,17 @@ from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
 from rnnexp.hashes import hash_tensors
 from rnnexp.process import cores
+from rnnexp.process.code import installed
 from rnnexp.process.memory import enough_memory, peak_memory
-from rnnexp.runs.build import build_data, build_task, load_best, task_class
+from rnnexp.runs.board.summary import log_summary
+from rnnexp.runs.build import (
+    build_data,
+    build_task,
+    check_logger,
+    close_loggers,
+    load_best,
+    task_class,
+)
 from rnnexp.runs.folder.record import RunRecord, recording
 from rnnexp.runs.parallel import devices
 from rnnexp.runs.results import results, tested
@@ -30,9 +39,9 @@ from rnnexp.runs.settings import (
     with_monitor,
 )
 from rnnexp.runs.start import Start
-from rnnexp.runs.summary import log_summary
 from rnnexp.runs.training import train
 from rnnexp.streams import guarded
+from rnnexp.tables import counted
 from rnnexp.tasks.baseline_cache import BaselineCache, baseline_metrics
 from rnnexp.tasks.task import Task
 
@@ -84,6 +93,7 @@ def conduct(
         config, data = prepare(record, asked, config)
         task = build_task(config, data)
         trainer, history = train(record, config, task, data, start, callbacks)
+        held.callback(close_loggers, trainer)
         digest = {
             "weights/last": hash_tensors(task.state_dict()),
             "batch_order": data.batch_order,
@@ -111,7 +121,7 @@ def conduct(
 
         record.digest(digest)
         record.predictions(task.predictions_table(data))
-        log_summary(trainer, config, task, metrics, record.run)
+        log_summary(trainer, config, task, data, metrics, record.run)
         record.metrics(metrics | baselines)
         record.completed(seconds=seconds)
     console.show(*results(task, metrics, baselines, tested(config)))
@@ -127,8 +137,11 @@ def prepare(
     Returns the resolved config without any `auto`, and the data module.
     """
     check(config)
+    check_logger(config)
     record.config(config)
     record.save(**facts_of_this_process(config))
+    if packages := task_class(config).baseline_packages(config.task):
+        record.save(baseline_versions=installed(packages))
     set_up_process(config)
     show_begin(config, record.folder)
 
@@ -165,7 +178,7 @@ def test_weights(trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str,
 
 def show_begin(config: DictConfig, folder: Path) -> None:
     threads, processes = config.determinism.threads, devices(config)
-    machine = f"{config.trainer.accelerator}, {threads} thread{'s' * (threads > 1)}"
+    machine = f"{config.trainer.accelerator}, {counted(threads, 'thread')}"
     if processes > 1:
         machine = f"{processes} processes of {machine}"
     console.show(f"{config.name}  seed {config.seed}, {machine} -> {console.from_here(folder)}")
@@ -180,8 +193,7 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
     place = console.from_here(folder)
     console.show_line(f"run folder   {place}")
     if (folder / "tensorboard").exists():
-        logdir = place / "tensorboard"
-        console.show_line(f"look at it   {console.command('tensorboard', '--logdir', logdir)}")
+        console.show_line(f"look at it   {console.command('rnnexp', 'board', place)}")
     console.show_line(f"test again   {to_type('test', folder)}")
     console.show_line(f"repeat it    {to_type('rerun', folder)}")
 

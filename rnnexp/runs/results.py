@@ -56,20 +56,23 @@ def tested(config: DictConfig) -> Literal["best", "last"]:
 def beaten(
     what: str, task: Task, metrics: dict[str, float], baselines: dict[str, float]
 ) -> list[str]:
-    """A sentence on the best baseline if it is better by the first metric. metrics: by their bare
-    names."""
-    first = task.headline[0]
-    own, sign = metrics[first.name], 1 if first.lower_is_better else -1
-    values = {
-        key.split("/")[1]: value
-        for key, value in baselines.items()
-        if key.split("/", 2)[2] == first.name and key.split("/")[1] not in task.ceilings
-    }
-    better = {name: value for name, value in values.items() if sign * value < sign * own}
-    if not better:
-        return []
-    best = min(better, key=lambda name: sign * better[name])
-    return [
-        f"a baseline is better than {what}: {best.replace('_', ' ')}, {first.name} "
-        f"{number(better[best])} against {number(own)}"
-    ]
+    """A sentence on the best baseline if it is better by the first metric; and, of those that lack
+    it, by the first metric that they have. metrics: by their bare names."""
+    found: list[str] = []
+    compared = set(task.ceilings)
+    for metric in task.headline:
+        values = {}
+        for key, value in baselines.items():
+            _, baseline, name = key.split("/", 2)
+            if name == metric.name and baseline not in compared:
+                values[baseline] = value
+        compared |= values.keys()
+        own, sign = metrics[metric.name], 1 if metric.lower_is_better else -1
+        better = {name: value for name, value in values.items() if sign * value < sign * own}
+        if better:
+            best = min(better, key=lambda name: sign * better[name])
+            found.append(
+                f"a baseline is better than {what}: {best.replace('_', ' ')}, {metric.name} "
+                f"{number(better[best])} against {number(own)}"
+            )
+    return found

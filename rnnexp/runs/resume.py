@@ -21,7 +21,8 @@ from rnnexp.streams import guarded
 
 LENGTH = "trainer.max_epochs="
 # What a run has written before its first checkpoint, when it begins anew.
-BEGUN = ("history.csv", "gradient_flow.csv", "checkpoints", "figures", "tensorboard")
+BEGUN = ("history.csv", "gradient_flow.csv", "checkpoints", "figures")
+OF_LOGGERS = ("tensorboard", "mlflow", "wandb")
 
 
 @guarded()
@@ -55,7 +56,7 @@ def resume(
 
 def forget(folder: Path) -> None:
     """Remove what a run has written that begins anew."""
-    for name in BEGUN:
+    for name in BEGUN + OF_LOGGERS:
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -111,6 +111,7 @@ def with_monitor(asked: DictConfig, config: DictConfig, monitor: str) -> DictCon
     decided.monitor = monitor
     decided.trainer.accelerator = config.trainer.accelerator
     decided.determinism.threads = config.determinism.threads
+    decided.model = config.model
     OmegaConf.resolve(decided)
     for callback in decided.callbacks.values():  # from the record of a run that never read its data
         if callback and callback.get("monitor") == AUTO:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from rnnexp.config import targets
 from rnnexp.config.schema import plain
 from rnnexp.errors import UserError
+from rnnexp.tables import counted
 
 Rule = tuple[Callable[[Any], bool], str]  # whether a value may be, and what it must be
 MOST = 10**12  # of what is counted: more steps, batches or epochs than any run has
@@ -159,9 +160,7 @@ def _shown(value: Any) -> str:
 def _check_gpus(devices: int, accelerator: str) -> None:
     found = torch.cuda.device_count()
     if accelerator == "gpu" and devices > found:
-        raise UserError(
-            f"trainer.devices is {devices}: torch finds {found} GPU{'s' * (found > 1)} here"
-        )
+        raise UserError(f"trainer.devices is {devices}: torch finds {counted(found, 'GPU')} here")
 
 
 def _check_precision(precision: Any, accelerator: str) -> None:

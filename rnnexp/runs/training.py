@@ -15,6 +15,7 @@ from rnnexp.callbacks.step_loss import StepLoss
 from rnnexp.data.loading.module import DataModule
 from rnnexp.process import determinism
 from rnnexp.process.group import Member, rank_and_size
+from rnnexp.runs.board.summary import log_layout
 from rnnexp.runs.build import (
     build_data,
     build_task,
@@ -28,6 +29,7 @@ from rnnexp.runs.folder.record import RunRecord
 from rnnexp.runs.parallel import check_equal, check_shares, devices, on_one_device, other_processes
 from rnnexp.runs.settings import set_up_process
 from rnnexp.runs.start import Start, read_start
+from rnnexp.tables import counted
 from rnnexp.tasks.task import Task
 
 
@@ -44,7 +46,9 @@ def train(
     Returns a trainer for the test, and the history.
     """
     label = record.run.get("label")
-    history = History(f"{config.name}, {label or f'seed {config.seed}'}", record.history)
+    named = str(label or f"seed {config.seed}")
+    whole = named if named.startswith(f"{config.name}_") else f"{config.name}, {named}"
+    history = History(whole, record.history)
     checkpoint = Checkpoint(
         config.monitor, config.mode, config.checkpoint, history, record.interruption
     )
@@ -61,7 +65,9 @@ def train(
     )
     check_limits(config, data)
     check_monitor(config, task, data)
-    console.show(f"{type(task.network).__name__}: {count_parameters(task.network):,} parameters")
+    console.show(
+        f"{type(task.network).__name__}: {counted(count_parameters(task.network), 'parameter')}"
+    )
     if devices(config) > 1:
         check_shares(task, data)
 
@@ -121,6 +127,8 @@ def fit(
         held.enter_context(determinism.global_stream(config.seed, *stream))
         if start:
             held.enter_context(start.read_by(checkpoint))
+        else:
+            log_layout(trainer)
         trainer.fit(task, datamodule=data, ckpt_path=str(start.path) if start else None)
     check_equal(task, "after the training")
     return trainer

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rnnexp.callbacks.figures import PREDICTION, SECOND, TARGET, finish, no_math
 from rnnexp.files import write_bytes
-from rnnexp.search.study import Study, value_of
-from rnnexp.tables import Column, Table, number
+from rnnexp.search.study import Study, Trials, value_of
+from rnnexp.tables import Column, Table, counted, number
 
 MOST = 10  # trials in the table
 WORDS = {
@@ -29,17 +29,20 @@ def counts(trials: Sequence[FrozenTrial]) -> str:
     """How many trials ended in which way: `6 trials: 4 completed, 2 pruned`."""
     states = [one.state for one in trials]
     parts = [f"{states.count(state)} {word}" for state, word in WORDS.items() if state in states]
-    return f"{len(states)} trial{'s' * (len(states) != 1)}: {', '.join(parts)}"
+    return f"{counted(len(states), 'trial')}: {', '.join(parts)}"
 
 
-def best_trials(study: Study, metric: str) -> Table:
+def best_trials(study: Trials, metric: str) -> Table:
     """The best trials with their values; metric: what they are ranked by."""
-    keys = list(study.settings.space.distributions)
     rows = [
-        [str(one.number), number(value_of(one)), *(_text(one.params[key]) for key in keys)]
+        [str(one.number), number(value_of(one)), *(_text(one.params[key]) for key in study.keys)]
         for one in study.best()[:MOST]
     ]
-    columns = [Column("trial", numbers=True), Column(metric, numbers=True), *map(Column, keys)]
+    columns = [
+        Column("trial", numbers=True),
+        Column(metric, numbers=True),
+        *map(Column, study.keys),
+    ]
     return Table(f"{study.name}: {counts(study.trials())}", columns, rows)
 
 
@@ -47,16 +50,23 @@ def _text(value: object) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
+def figures(study: Trials, metric: str) -> dict[str, Figure]:
+    """history and, if enough trials differ, importance."""
+    found = {"history": history(study.trials(), study.best(), metric)}
+    if shares := importance(study):
+        found["importance"] = bars(shares, metric)
+    return found
+
+
 def save_figures(study: Study, metric: str) -> list[Path]:
     """Save history.png and, if enough trials differ, importance.png in the folder of the search."""
-    saved = [_save(history(study.trials(), study.best(), metric), study.place / "history.png")]
-    shares = importance(study)
-    if shares:
-        saved.append(_save(bars(shares, metric), study.place / "importance.png"))
-    return saved
+    return [
+        _save(figure, study.place / f"{name}.png")
+        for name, figure in figures(study, metric).items()
+    ]
 
 
-def importance(study: Study) -> dict[str, float]:
+def importance(study: Trials) -> dict[str, float]:
     """The share of each key in how the trials differ; empty if too few differ."""
     if len(study.best()) < 2:
         return {}

@@ -18,12 +18,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from rnnexp.errors import RunFailed, UserError
+from rnnexp.files import open_regular
 from rnnexp.process.locks import is_locked, locked, waited_for
 from rnnexp.runs.folder.reading import LOCK
 from rnnexp.search.space import Space, Value
@@ -89,7 +92,53 @@ class Claim:
         self.trial.set_user_attr(FOLDER, folder)
 
 
-class Study:
+class Trials:
+    """The trials of a study, to be reported on. keys: what its space varies."""
+
+    name: str
+    study: optuna.Study
+    keys: Sequence[str]
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, in the order of their numbers."""
+        return self.study.get_trials(deepcopy=False)
+
+    def best(self) -> list[FrozenTrial]:
+        """The completed trials, best first."""
+        done = [one for one in self.trials() if one.state == TrialState.COMPLETE]
+        sign = 1 if self.study.direction == StudyDirection.MINIMIZE else -1
+        return sorted(done, key=lambda one: (sign * value_of(one), one.number))
+
+
+class RecordedStudy(Trials):
+    """A study in the database of its folder, which is only read.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.name = place.resolve().name
+        path = place / DATABASE
+        url = f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true"
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            open_regular(path).close()
+            storage = optuna.storages.RDBStorage(url, skip_table_creation=True)
+            self.study = optuna.load_study(study_name=self.name, storage=storage)
+            self.keys = list(dict.fromkeys(key for one in self.trials() for key in one.params))
+            self.best()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        except (
+            *(SQLAlchemyError, optuna.exceptions.OptunaError, AssertionError, AttributeError),
+            *(LookupError, RuntimeError, TypeError, ValueError),
+        ) as error:  # as whatever stands in the database
+            said = _first_line(error)[:200]
+            raise UserError(f"{path} cannot be read as the study {self.name} ({said})") from error
+
+
+class Study(Trials):
     """A study, opened by one worker.
 
     place: the folder of the search, with its runs. epochs: that a trial may have; in the first
@@ -100,6 +149,7 @@ class Study:
         self, name: str, place: Path, storage: str | None, settings: Settings, epochs: int
     ) -> None:
         self.name, self.place, self.settings = name, place, settings
+        self.keys = list(settings.space.distributions)
         self.worker = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with waited_for(place / STUDY_LOCK):
@@ -245,16 +295,6 @@ class Study:
                 claim.trial.set_user_attr(attribute, text)
         told = value if state == "completed" else None
         self.study.tell(claim.number, told, STATES[state], skip_if_finished=True)
-
-    def trials(self) -> list[FrozenTrial]:
-        """All trials, in the order of their numbers."""
-        return self.study.get_trials(deepcopy=False)
-
-    def best(self) -> list[FrozenTrial]:
-        """The completed trials, best first."""
-        done = [one for one in self.trials() if one.state == TrialState.COMPLETE]
-        sign = 1 if self.settings.mode == "min" else -1
-        return sorted(done, key=lambda one: (sign * value_of(one), one.number))
 
 
 def _identity(path: Path) -> str:

@@ -1,12 +1,13 @@
 """The base class of all tasks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from rnnexp.data.loading.loader import Share
 from rnnexp.data.loading.module import DataModule, Spec
@@ -110,6 +111,14 @@ class Task(pl.LightningModule):
         raise unimplemented(self, "terms(batch), to train on several devices")
 
     @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        """Check what the config says of the task, as far as it can be before the data are read.
+
+        Raises:
+            UserError: a setting is wrong.
+        """
+
+    @classmethod
     def auto_monitor(cls, data: Any) -> tuple[str, str]:
         """What `monitor=auto` is on these data, and a sentence on the choice, empty if it needs
         none."""
@@ -119,6 +128,15 @@ class Task(pl.LightningModule):
         """Baselines that the config asks for, which use the cache themselves: name -> metric ->
         value."""
         return {}
+
+    def show_on_board(self, board: SummaryWriter, data: Any) -> None:
+        """Add to TensorBoard what the task shows of its last test and its network, beside curves,
+        hyperparameters and metrics. Must not change either."""
+
+    @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """The packages that compute `extra_baselines`, by what the config says of the task."""
+        return ()
 
     @classmethod
     def answer(cls, network: Any, data: Any, given: Sequence[Any]) -> Answers:

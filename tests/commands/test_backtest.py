@@ -13,6 +13,7 @@ import torch
 
 import rnnexp
 from rnnexp.cli import main
+from rnnexp.errors import UserError
 from rnnexp.runs.backtests import folds
 from rnnexp.tasks.horizon import trees
 from rnnexp.tasks.horizon.backtest.results import Results
@@ -249,6 +250,23 @@ def test_an_interrupted_one_goes_on(
     assert "holds a completed back-test" in capsys.readouterr().err
 
 
+def test_a_refit_that_divides_nothing_or_everything_is_said(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def stop(*arguments: Any, **settings: Any) -> None:
+        raise UserError("trained")
+
+    monkeypatch.setattr(folds, "train_until", stop)
+    for refit, sentence in {
+        "1000D": "--refit is longer than the time of all forecasts: one network is trained\n",
+        "4h": "--refit is shorter than the time between issue times: each of the 7 has a network",
+        "4D": "",
+    }.items():
+        assert main(["backtest", "run", *DAY_AHEAD, "--refit", refit, "--output", refit]) == 2
+        said = capsys.readouterr().out
+        assert sentence in said and ("--refit" in said) == bool(sentence)
+
+
 # Mistakes -----------------------------------------------------------------------------------------
 
 
@@ -261,6 +279,11 @@ def test_an_interrupted_one_goes_on(
         (["--refit", "30min"], "--refit 30min: it must be a whole number of steps"),
         (["--at", "10:00", "--every", "36h"], "--every 36h: with --at 10:00 it must be whole days"),
         (["--every", "0h"], "--every 0h: it must be more than 0"),
+        (["--horizon", "24h"], "--horizon 24h: it must be a whole number"),
+        (["--lead", "-1h"], "--lead -1h: it must be 0 or more"),
+        (["--every", "-1D"], "--every -1D: it must be more than 0"),
+        (["--refit", "-0.5D"], "--refit -0.5D: it must be more than 0"),
+        (["--refit"], "--refit needs a value; see rnnexp backtest --help"),
         (["--lead=-2h"], "--lead -2h: it must be 0 or more"),
         (["--lead", "soon"], "--lead soon: it must be a length of time such as 30min, 14h or 30D"),
         (["--lead", "14"], "--lead 14: it must be a length of time"),

@@ -13,6 +13,7 @@ from rnnexp.callbacks.figures import Figures
 from rnnexp.cli import main
 from rnnexp.config import compose, config_dir
 from rnnexp.hashes import hash_tensors
+from rnnexp.runs.comparison.repetition import baseline_differences
 from rnnexp.runs.experiment import run
 from tests.support.shrink import shrunk
 
@@ -71,6 +72,23 @@ def test_another_seed_is_another_run(recorded: Path) -> None:
     assert digest.keys() == other_digest.keys()
     assert [key for key in digest if digest[key] == other_digest[key]] == []
     assert predictions != other_predictions
+
+
+@pytest.mark.parametrize(
+    ("results", "found"),
+    [
+        ([], {}),
+        (["test/mase: 0.5 then, 0.6 now"], {}),
+        (["baseline/lightgbm/mase: 0.5 then, 0.6 now"], {"lightgbm": ("4.5", "4.6")}),
+    ],
+)
+def test_the_packages_of_baselines_matter_where_baselines_differ(
+    results: list[str], found: dict[str, Any], tmp_path: Path
+) -> None:
+    then = {"status": "completed", "baseline_versions": {"lightgbm": "4.5", "statsmodels": "1"}}
+    (tmp_path / "run.json").write_text(json.dumps(then))
+    now = {"baseline_versions": {"lightgbm": "4.6", "statsmodels": "1"}}
+    assert baseline_differences(tmp_path, now, results) == found
 
 
 def test_numbers_of_any_kind_have_a_hash() -> None:

@@ -164,3 +164,66 @@ def test_what_is_offered_can_be_typed(value: object) -> None:
     assert word == override_of("data.unit", value)  # type: ignore[arg-type]
     with initialised(None):
         assert parse([word])[0].value() == value
+
+
+def by_the_clock(zone: str | None, first: str = "2024-01-01", days: int = 310) -> pd.DataFrame:
+    """Hours as the clock of a zone shows them, with two inputs."""
+    time = pd.date_range(first, periods=24 * days, freq="h", tz=zone).tz_localize(None)
+    load = (1000 + 100 * np.sin(np.arange(len(time)) / 24 * 2 * np.pi)).round(2)
+    return pd.DataFrame({"time": time, "mw": load, "price": load % 7, "wind": load % 3})
+
+
+def remarks(table: pd.DataFrame, capfd: Capture, *settings: str) -> str:
+    table.to_csv("load.csv", index=False)
+    assert main(["data", "check", "series_csv", "data.root=load.csv", *settings]) == 0
+    said, command = capfd.readouterr().out.split("to train on it:")
+    assert "timezone" not in command and "known" not in command
+    return " ".join(said.partition("Series summary")[0].split())
+
+
+BERLIN = "2024-03-31 02:00 is missing and 2024-10-27 02:00 stands there twice, as where the clock "
+BERLIN += "is changed: add data.timezone=Europe/Berlin (or another zone with the same changes), or "
+BERLIN += "data.timezone=Europe/London data.timestamps=end if times are the ends of their steps"
+
+
+@pytest.mark.parametrize(
+    ("zone", "sentence"),
+    [
+        ("Europe/Berlin", BERLIN),
+        ("America/Chicago", "2024-03-10 02:00 is missing and 2024-11-03 01:00 stands there twice"),
+        ("Australia/Melbourne", "add data.timezone=Australia/Sydney (or another zone"),
+        (None, ""),
+        ("UTC", ""),
+        ("Asia/Tokyo", ""),
+    ],
+)
+def test_the_changes_of_a_clock_are_named(
+    zone: str | None, sentence: str, empty_folder: Path, capfd: Capture
+) -> None:
+    said = remarks(by_the_clock(zone), capfd)
+    assert sentence in said and ("timezone" in said) == bool(sentence)
+
+
+def test_other_gaps_and_repeated_times_are_not_those_of_a_clock(
+    empty_folder: Path, capfd: Capture
+) -> None:
+    table = by_the_clock(None)
+    change = 24 * 90 + 2  # in Europe
+    assert "2024-03-31 02:00 is missing, as" in remarks(table.drop(index=[change, 9]), capfd)
+    assert "timezone" not in remarks(table.drop(index=[change, change + 1]), capfd)
+    assert "timezone" not in remarks(table.drop(index=[change + 24]), capfd)
+    said = remarks(pd.concat([table[:500], table[499:]]), capfd)
+    assert "rows with the time of another row: 1; each such time takes their mean, or" in said
+    assert "data.cleaning.duplicates=first" in said and "timezone" not in said
+
+
+def test_the_words_for_a_horizon_and_its_inputs_are_named(
+    empty_folder: Path, capfd: Capture
+) -> None:
+    table = by_the_clock(None, days=30)
+    said = remarks(table, capfd)
+    assert 'add data.input_columns="[price,wind]"; or with task=horizon' in said.replace("'", '"')
+    assert 'data.known="[price,wind]" for columns' in said.replace("'", '"')
+    assert 'data.observed="[price,wind]" for those' in said.replace("'", '"')
+    assert "for the next 24, add task=horizon data.horizon=24" in said
+    assert "horizon" not in remarks(table[["time", "mw"]], capfd, "data.horizon=1")

@@ -111,9 +111,11 @@ def test_a_text_that_is_too_long(
 
 def test_when_no_text_can_be_read(folder: Path, tmp_path: Path, capfd: Capture) -> None:
     given = ["--text", "", "--text", "b\udcffd"]
-    assert main(["predict", str(folder), *given]) == FAILED
-    assert "without a prediction: 2 of 2" in capfd.readouterr().err
+    assert main(["predict", str(folder), *given]) == 2
+    assert "without a prediction: 2 of 2\n" in capfd.readouterr().err
     out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), *given, "--output", str(out)]) == 2
+    assert "without a prediction: 2 of 2; nothing was written" in capfd.readouterr().err
     assert main(["predict", str(folder), "--text", "!?", "--output", str(out)]) == 2
     assert not out.exists()
 

@@ -10,6 +10,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from rnnexp.cli import main
 from rnnexp.errors import UserError
 from rnnexp.launching.labels import label
+from rnnexp.launching.plan import plan
 from rnnexp.runs.comparison.leaderboard import find_runs, tables
 from rnnexp.runs.comparison.statistics import _whole_key
 from rnnexp.runs.hyperparameters import by_option
@@ -37,6 +38,22 @@ def test_labels(overrides: list[str], expected: str) -> None:
 def test_a_long_label_keeps_its_seed() -> None:
     long = label("lecture/pmgru", [f"a.key{n}={n}" for n in range(40)], 7)
     assert long.startswith("lecture-pmgru_key00_") and long.endswith("_seed7") and len(long) < 70
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["name=shop", "seed=3", "optimizer.lr=0.1"], "shop_seed3"),
+        (["name='my shop'"], "my-shop_seed0"),
+        (["optimizer.lr=0.1"], "pmgru_lr0.1_seed0"),
+    ],
+)
+def test_a_name_that_was_given_is_the_label_of_a_single_run(
+    overrides: list[str], expected: str, empty_folder: Path
+) -> None:
+    assert plan(overrides).jobs[0].label == expected
+    *_, last = plan([*overrides, "model=gru,lstm"], multirun=True).jobs
+    assert last.label.startswith("lstm_") and "shop" not in last.label
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,13 @@ def test_without_a_trace_of_its_own_it_is_refused(run: Path, capfd: Capture) -> 
     assert "NextCharacter cannot be traced: " in capfd.readouterr().err
 
 
+def test_its_network_is_not_exported(run: Path, capfd: Capture) -> None:
+    pytest.importorskip("onnx")
+    assert main(["export", str(run), *ALLOW]) == 2
+    assert "does not know the network next_character." in capfd.readouterr().err
+    assert not (run / "export").exists()
+
+
 def test_the_leaderboard_ranks_it_by_its_own_metric(place: Path, capfd: Capture) -> None:
     assert main(["leaderboard", str(place / "outputs" / "multirun"), "--json"]) == 0
     rows = json.loads(capfd.readouterr().out)

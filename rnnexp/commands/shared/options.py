@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +15,17 @@ from rnnexp.nearest import did_you_mean
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose mistakes are one sentence with the nearest right word."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """A value that begins with a minus, such as -1h, is one, whose command says what is wrong
+        with it: argparse takes it for an option."""
+        words: list[str] = []
+        for word in sys.argv[1:] if args is None else args:
+            if re.match(r"-\.?\d", word) and words and re.fullmatch(r"--[\w-]+", words[-1]):
+                words[-1] += f"={word}"
+            else:
+                words.append(word)
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         offer = ""
@@ -27,6 +39,11 @@ class _Parser(argparse.ArgumentParser):
             known = re.findall(r"[\w-]+", choice[2])
             message = f"{self.prog} does not know {choice[1]}"
             offer = did_you_mean(choice[1], known)
+        elif number := re.search(r"argument (\S+): invalid (int|float) value: '(.*)'", message):
+            kind = "a whole number" if number[2] == "int" else "a number"
+            message = f"{number[1]} {number[3]}: it must be {kind}"
+        elif alone := re.search(r"argument (\S+): expected one argument", message):
+            message = f"{alone[1]} needs a value"
         raise UserError(f"{message}{offer}; see {self.prog} --help")
 
 

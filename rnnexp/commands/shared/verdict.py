@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnexp import console
-from rnnexp.runs.comparison.repetition import EnvironmentDifferences
+from rnnexp.runs.comparison.repetition import EnvironmentDifferences, verdict
 
 IDENTICAL, DIFFERENT_RESULTS, DIFFERENT_ENVIRONMENT, EDITED = 0, 1, 4, 1  # exit codes
 
@@ -46,15 +46,5 @@ def show_verdict(
     """
     show_edited(edited)
     show_differences(environment, results)
-    names = ", ".join(environment)
-    if edited:
-        rest = "the results differ" if results else "the results that it recorded are repeated"
-        console.show(f"verdict       edited since the run ({', '.join(edited)}), {rest}: {again}")
-        return EDITED
-    if results:
-        where = f"a different environment ({names})" if environment else "the same environment"
-        console.show(f"verdict       different results in {where}: {again}")
-    else:
-        also = f", also in another environment ({names})" if environment else ""
-        console.show(f"verdict       identical{also}: {again}")
-    return exit_code(environment, results)
+    console.show(f"verdict       {verdict(environment, results, edited)}: {again}")
+    return EDITED if edited else exit_code(environment, results)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rnnexp.data.series.calendar.frequency import Steps
 from rnnexp.data.series.windows import SeriesBatch, Store
 from rnnexp.errors import UserError
 from rnnexp.process.determinism import generator
@@ -27,7 +28,7 @@ class RunningBasis:
         UserError: the stride is below 1.
     """
 
-    stride: int = 1
+    stride: Steps = 1
     supervised: ClassVar[str] = "last"
 
     def __post_init__(self) -> None:
@@ -61,8 +62,8 @@ class EveryStep:
         UserError: `length` is below 1, or `warm_up` is not in [0, length).
     """
 
-    length: int = 128
-    warm_up: int = 24
+    length: Steps = 128
+    warm_up: Steps = 24
     supervised: ClassVar[str] = "every_step"
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 
-from rnnexp.data.series.calendar.frequency import Frequency
+from rnnexp.data.series.calendar.frequency import Frequency, Steps
 from rnnexp.data.series.grid import (
     absent_steps,
     check_calendar,
@@ -66,7 +66,7 @@ class Cleaning:
     missing: Literal["drop", "fill", "mask"] = "fill"
     outliers: Literal["keep", "fill"] = "fill"
     near_zero: float = 0.2
-    longest_gap: int = 168
+    longest_gap: Steps = 168
     most_duplicates: float = 1.0
 
     def __post_init__(self) -> None:
@@ -147,12 +147,20 @@ class CleaningReport:
     gaps: int  # runs of missing steps
     absent: int  # missing steps of all gaps together
     longest_gap: int  # missing steps of the longest gap
-    missing: int  # empty cells
+    missing: int  # empty cells of all columns
+    empty: int  # of these, those of the target
     outliers: int  # target values near zero
     steps: int  # steps after cleaning
     repaired: int  # steps with a repaired target
     masked: bool  # these are marked as missing
     utc: bool  # times were written with a UTC offset, and are UTC
+
+    def defects(self) -> dict[str, int]:
+        """What was found, by the names of the fields; what was not found is left out."""
+        names = ("duplicates", "gaps", "absent", "longest_gap", "missing", "outliers")
+        counts = {name: getattr(self, name) for name in names}
+        counts["masked" if self.masked else "repaired"] = self.repaired
+        return {name: count for name, count in counts.items() if count}
 
 
 def clean(
@@ -215,6 +223,7 @@ def clean(
         absent=int(absent.sum()),
         longest_gap=int(absent.max(initial=0)),
         missing=int(empty.sum()),
+        empty=int(empty[:, 0].sum()),
         outliers=int(low.sum()),
         steps=len(time),
         repaired=int((~mask[:, 0]).sum()),
@@ -225,12 +234,12 @@ def clean(
 
 
 def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
-    """One row per series: its defects, and how many steps were repaired."""
+    """One row per series: the defects of its target, and how many steps of it were repaired."""
     counts = {
         "rows": "rows",
         "duplicates": "duplicates",
         "gaps": "gaps",
-        "missing": "empty",
+        "empty": "empty",
         "outliers": "near zero",
         "steps": "steps",
         "repaired": "masked" if any(report.masked for report in reports) else "repaired",
@@ -242,9 +251,12 @@ def report_table(reports: Sequence[CleaningReport], caption: str = "") -> Table:
         found = dataclasses.asdict(report)
         days = [np.datetime_as_string(time, unit="D") for time in (report.first, report.last)]
         rows.append([report.name, *days, *(f"{found[count]:,}" for count in counts)])
+    notes = [caption] if caption else []
+    if others := sum(report.missing - report.empty for report in reports):
+        notes.append(f"further columns: {others:,} empty, not counted here")
     if any(report.utc for report in reports):
-        caption = "; ".join([*([caption] if caption else []), "times are UTC"])
-    return Table("Series summary", columns, rows, caption, plain=True)
+        notes.append("times are UTC")
+    return Table("Series summary", columns, rows, "; ".join(notes), plain=True)
 
 
 # --- rows ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 from rnnexp.data.folders import data_folder
 from rnnexp.data.loading.device import OnDevice, checked
 from rnnexp.data.series.calendar.clock import AT_ONCE, DAY, Clock
-from rnnexp.data.series.calendar.frequency import Frequency
+from rnnexp.data.series.calendar.frequency import Frequency, Steps
 from rnnexp.data.series.calendar.issue import Issue
 from rnnexp.data.series.chunking import Chunking
 from rnnexp.data.series.cleaning import Cleaning, CleaningReport, Series, clean, report_table
@@ -83,10 +83,10 @@ class SeriesSource(Source):
         conditioning: Conditioning,
         normalization: MinMax,
         chunking: Chunking,
-        look_back: int,
+        look_back: Steps,
         frequency: str,
         datetime_format: str | None,
-        season: int | None,
+        season: Steps | None,
         validation_fraction: float,
         validation_stride: int,
         skip_short: bool,
@@ -95,14 +95,14 @@ class SeriesSource(Source):
         drop_last: bool,
         reshuffle: bool,
         seed: int = 0,
-        horizon: int = 1,
-        stride: int = 24,
+        horizon: Steps = 1,
+        stride: Steps = 24,
         known: Sequence[str] = (),
         validation_windows: int | None = None,
         test_windows: int | None = None,
         last_rows: int | None = None,
         issue: Issue | None = None,
-        forks: int = 1,
+        forks: Steps = 1,
         observed: Sequence[str] = (),
         static: Sequence[str] = (),
         until: str | None = None,
@@ -338,9 +338,8 @@ class SeriesSource(Source):
     # What a run records -------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """Entries of run.json: the location of the files; fingerprints of the data, the split, the
-        scaling and the changes of the clock; the split itself; and the series that were left
-        out."""
+        """Entries of run.json: the location of the files; fingerprints of data, split, scaling and
+        changes of the clock; the split; the series that were left out; the defects of each."""
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
             ends = one.row_time[[0, rows.validation, -1]]
@@ -366,6 +365,7 @@ class SeriesSource(Source):
             "fingerprints": fingerprints,
             "split": split,
             "left_out": self.left_out,
+            "defects": {report.name: report.defects() for report in self.reports},
         }
 
     def report(self) -> list[Table | str]:

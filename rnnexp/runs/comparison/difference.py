@@ -178,6 +178,7 @@ def _groups(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The environment by group, with the places of the data and the commit of the code."""
     groups = recorded_environment(run)
     groups["data"] |= {"data read from": run.get("data"), "vectors read from": run.get("vectors")}
+    groups["versions"] = groups["versions"] | run.get("baseline_versions", {})
     groups["code"] |= {"commit": run.get("code", {}).get("commit")}
     return {
         name: {key: value for key, value in group.items() if value is not None}

@@ -56,6 +56,7 @@ class Entry:
     test: str = ""  # fingerprint of what was tested of the data; empty if not recorded
     choices: dict[str, str] = field(default_factory=dict)  # config group -> option
     overrides: tuple[str, ...] = ()  # those of rerun included
+    units: dict[str, str] = field(default_factory=dict)  # of the headline; empty without one
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -146,6 +147,7 @@ def _entry(folder: Path, first: str | None) -> Entry:
         test=_test_set(run),
         choices={str(group): str(option) for group, option in run.get("choices", {}).items()},
         overrides=tuple(map(str, [*run.get("overrides", []), *run.get("changes", [])])),
+        units={str(x["name"]): str(x.get("unit") or "") for x in headline},
     )
 
 
@@ -217,6 +219,11 @@ def tables(entries: list[Entry]) -> dict[str, pd.DataFrame]:
     completed`; mean and standard deviation of each headline metric over the seeds (NaN for one
     seed); mean training time in seconds.
     """
+    return {title: table for title, (table, _) in ranked(entries).items()}
+
+
+def ranked(entries: list[Entry]) -> dict[str, tuple[pd.DataFrame, list[list[Entry]]]]:
+    """As `tables`, each with the runs of its rows."""
     return {title: _table(same, differing(same)) for title, same in by_data(entries).items()}
 
 
@@ -225,7 +232,7 @@ def whole_table(entries: list[Entry]) -> pd.DataFrame:
     table; the config keys are all that differ in any two runs."""
     keys, rows = differing(entries), []
     for title, same in by_data(entries).items():
-        found = _table(same, keys).to_dict(orient="records")
+        found = _table(same, keys)[0].to_dict(orient="records")
         rows += [{"tested on": title, **row} for row in found]
     return pd.DataFrame(rows)
 
@@ -291,22 +298,24 @@ def _follows(key: str, entries: list[Entry]) -> bool:
     return False
 
 
-def _table(entries: list[Entry], keys: list[str]) -> pd.DataFrame:
+def _table(entries: list[Entry], keys: list[str]) -> tuple[pd.DataFrame, list[list[Entry]]]:
+    """The table of runs on the same test set, and the runs of each row."""
     # The task may have gained metrics since the oldest run.
     measured = {name for entry in entries for name in _measured(entry)}
     headline = [x for x in dict.fromkeys(y for e in entries for y in e.headline) if x in measured]
-    groups: dict[str, list[Entry]] = {}
+    alike: dict[str, list[Entry]] = {}
     for entry in entries:
-        groups.setdefault(json.dumps(entry.config, sort_keys=True, default=str), []).append(entry)
+        alike.setdefault(json.dumps(entry.config, sort_keys=True, default=str), []).append(entry)
+    groups = list(alike.values())
     rows = [
         {key: group[0].shown.get(key, np.nan) for key in keys} | _row(group, headline)
-        for group in groups.values()
+        for group in groups
     ]
     table = pd.DataFrame(rows)
     if headline:
         like = next(entry for entry in entries if headline[0] in _measured(entry))
         table = table.sort_values(headline[0], ascending=like.lower_is_better, kind="stable")
-    return table.reset_index(drop=True)
+    return table.reset_index(drop=True), [groups[row] for row in table.index]
 
 
 def _row(group: list[Entry], headline: list[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
     """A table of at most `width` characters, without wrapped cells. Config keys are shortened to
     their last part. Columns are dropped in the reverse of this order: name, first metric, seeds,
     not completed, the keys that distinguish most rows, training time, other metrics, other keys."""
-    texts, keys = _texts(table), _keys(table)
+    texts, keys = as_texts(table), key_columns(table)
     last = [key.rpartition(".")[2] for key in keys]
     heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}
     metric = next((name for name in texts if f"{name}{DEVIATION}" in table), SECONDS)
@@ -58,7 +58,7 @@ def _width(texts: pd.DataFrame) -> int:
 
 def to_markdown(title: str, table: pd.DataFrame) -> str:
     """The whole table in Markdown, below its title."""
-    texts = _texts(table)
+    texts = as_texts(table)
     lines = [_row(map(str, texts)), "|" + "---|" * len(texts.columns)]
     lines += map(_row, texts.itertuples(index=False))
     return "\n".join([f"**{title}**", "", *lines, ""])
@@ -70,15 +70,15 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def _keys(table: pd.DataFrame) -> list[str]:
+def key_columns(table: pd.DataFrame) -> list[str]:
     """The columns of config keys, which precede `seeds`."""
     names = list(table.columns)
     return names[: names.index(SEEDS)]
 
 
-def _texts(table: pd.DataFrame) -> pd.DataFrame:
+def as_texts(table: pd.DataFrame) -> pd.DataFrame:
     """The table as texts: mean and deviation in one cell, and an empty cell for NaN."""
-    texts = table[_keys(table)].map(_exact)
+    texts = table[key_columns(table)].map(_exact)
     for name in table.columns[len(texts.columns) :]:
         values = table[name]
         if name == SECONDS:

@@ -33,6 +33,21 @@ def environment_differences(folder: Path, now: dict[str, Any]) -> EnvironmentDif
     return differing
 
 
+def baseline_differences(
+    folder: Path, now: dict[str, Any], results: Sequence[str]
+) -> EnvironmentDifferences:
+    """Where the packages of baselines differ, if the results of baselines do: nothing else of a run
+    depends on them. results: the sentences of `result_differences`. now: as above."""
+    if not any(sentence.startswith("baseline/") for sentence in results):
+        return {}
+    before, after = (run.get("baseline_versions", {}) for run in (read_run(folder), now))
+    return {
+        name: (before.get(name), after.get(name))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    }
+
+
 def recorded_environment(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The environment in run.json by group: data (fingerprints), versions, environment (device,
     kernels, threads) and code (hashes)."""
@@ -70,6 +85,22 @@ def result_differences(then: Result, now: Result) -> list[str]:
         found.append("predictions.csv differs, but the predictions do not")
     gone = [f"{name}: recorded, but missing now" for name in then.metrics.keys() - now.metrics]
     return found + metric_differences(then.metrics, now.metrics) + sorted(gone)
+
+
+def verdict(environment: EnvironmentDifferences, results: list[str], edited: list[str]) -> str:
+    """The verdict on a repetition, as a clause.
+
+    edited: the files of the recorded run that are not as it wrote them, which leaves nothing to
+    confirm.
+    """
+    names = ", ".join(environment)
+    if edited:
+        rest = "the results differ" if results else "the results that it recorded are repeated"
+        return f"edited since the run ({', '.join(edited)}), {rest}"
+    if results:
+        where = f"a different environment ({names})" if environment else "the same environment"
+        return f"different results in {where}"
+    return f"identical{f', also in another environment ({names})' if environment else ''}"
 
 
 def metric_differences(then: dict[str, float], now: dict[str, float]) -> list[str]:

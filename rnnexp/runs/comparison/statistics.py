@@ -17,6 +17,7 @@ from scipy import stats
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.runs.comparison.leaderboard import Entry, differing
+from rnnexp.tables import counted
 
 
 def select(entries: list[Entry], wanted: str) -> dict[str, Entry]:
@@ -174,7 +175,7 @@ def check(entries: list[Entry], path: Path) -> tuple[list[str], int]:
         missed += not hit
         verdict = "met   " if hit else "missed"
         sentences.append(
-            f"{verdict}  {runs}: {metric} {mean:.4g} over {len(group)} seeds, "
+            f"{verdict}  {runs}: {metric} {mean:.4g} over {counted(len(group), 'seed')}, "
             f"expected {expected:g} within {tolerance:g}"
         )
     return sentences, missed

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT_FORMATS = (1,)
 BACKTEST = "backtest.json"
+LOG, MOST_OF_LOG = "log.txt", 1 << 16  # bytes that are read of its end
+REPORT = "report.html"  # by `rnnexp report`, no part of the record
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
 LONGEST_LINE = 1 << 16  # bytes of the first lines of a table; those of a run have some hundreds
 CHECKPOINT_MISMATCH = (
@@ -165,6 +167,35 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     if not os.path.exists(path):
         raise UserError(f"{folder} has no predictions.csv: the run has not been tested")
     return _read_table(path, keep_default_na=False)
+
+
+def read_backtest_table(folder: Path, name: str) -> pd.DataFrame | None:
+    """by_step.csv, by_series.csv, by_hour.csv or by_fold.csv of a back-test; None without it.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder / f"{name}.csv"
+    return _read_table(path) if os.path.exists(path) else None
+
+
+def read_end_of_log(folder: Path) -> str:
+    """The last lines of log.txt; empty if there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = folder / LOG
+    if not os.path.exists(path):
+        return ""
+    try:
+        with open_regular(path) as file:
+            begin = max(0, os.fstat(file.fileno()).st_size - MOST_OF_LOG)
+            file.seek(begin)
+            text = file.read(MOST_OF_LOG).decode("utf-8", "replace")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    return text.partition("\n")[2] if begin else text
 
 
 def _read_table(path: Path, **settings: Any) -> pd.DataFrame:

@@ -12,11 +12,13 @@ predictions.csv  target and prediction of every test window or document
 digest.json      hashes of weights, predictions and batch order; every training loss exactly
 checkpoints/     best.ckpt, last.ckpt
 figures/         PNG
-tensorboard/     event files
+tensorboard/, mlflow/, wandb/: what the logger writes
 log.txt          log messages and tracebacks
+report.html      only after `rnnexp report`
 
-A completed run's `files` in run.json has the SHA-256 of all other files but those in figures/ and
-tensorboard/ and log.txt, so that a file that was changed later is told from a different result.
+A completed run's `files` in run.json has the SHA-256 of all other files but log.txt, the figures,
+what the logger writes and what is made of the run later, so that a file that was changed later is
+told from a different result.
 """
 
 import errno
@@ -53,10 +55,11 @@ from rnnexp.process.interruption import Interruption, interruptible
 from rnnexp.process.locks import locked
 from rnnexp.runs.folder.parsing import parse_json
 from rnnexp.runs.folder.provenance import now
-from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, hash_file, read_run
+from rnnexp.runs.folder.reading import CHECKPOINT_FORMATS, LOCK, REPORT, hash_file, read_run
 from rnnexp.runs.folder.schema import RUN, fault
 
-NOT_HASHED = ("run.json", "log.txt", "figures", "tensorboard", LOCK)  # in the folder
+# In the folder.
+NOT_HASHED = ("run.json", "log.txt", "figures", "tensorboard", "mlflow", "wandb", LOCK, REPORT)
 # Errors of the disk, not of the program that writes to it.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE)
 

@@ -22,6 +22,10 @@ LARGEST = {  # bytes of each file; the next comment is the largest of today's ru
     "metrics.json": MIB,  # 8 kB
     "digest.json": 512 * MIB,  # 3 MB, after 100,000 steps
     "history.csv": 64 * MIB,  # 10 kB, and 0.1 kB for each epoch
+    "by_step.csv": MIB,  # of a back-test, as the next three; 20 kB
+    "by_hour.csv": MIB,
+    "by_series.csv": 64 * MIB,
+    "by_fold.csv": MIB,
     "predictions.csv": 1024 * MIB,  # 4 MB
     "kept": 64 * MIB,  # each JSON file of `DataModule.kept`; a vocabulary of 0.4 MB
     "checkpoint": 64 * 1024 * MIB,  # 0.6 GB, memory-mapped
@@ -96,6 +100,7 @@ RUN = {  # run.json
     "files": {str: Text()},  # every other file of a completed run -> SHA-256
     # the environment
     "versions": {str: Text()},
+    "baseline_versions": {str: Text()},  # of packages that decide the results of baselines alone
     "code": {"sha256": Text(), "allowed": {str: (Text(), None)}},
     "device": Text(),
     "kernels": Text(),
@@ -106,6 +111,7 @@ RUN = {  # run.json
     "fingerprints": {str: Text()},
     "split": {str: dict},
     "left_out": [str],
+    "defects": {str: {str: Whole(0)}},  # series -> kind -> how many
     "kept": {str: Text()},  # file -> SHA-256
     # the network and the result
     "spec": {"title": Text(), "tested": Whole(0), "things": Text()},  # and what the task adds

@@ -7,12 +7,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.tensorboard import SummaryWriter
 
 from rnnexp.data.text.source import DocumentSource
 from rnnexp.data.text.tokens import TokenBatch
 from rnnexp.tables import Table
 from rnnexp.tasks.classification.answers import Classes, classify
 from rnnexp.tasks.classification.baselines import classification_baselines
+from rnnexp.tasks.classification.board import show_curves, show_words
 from rnnexp.tasks.classification.data import ClassificationData
 from rnnexp.tasks.classification.metrics import classification_metrics, described
 from rnnexp.tasks.classification.network import Classifier
@@ -133,6 +135,12 @@ class Classification(Task):
 
     def baselines(self, data: ClassificationData) -> dict[str, dict[str, float]]:
         return classification_baselines(data.source, self.added_metrics)
+
+    def show_on_board(self, board: SummaryWriter, data: ClassificationData) -> None:
+        """The curves of precision and recall, and the words in space."""
+        target, classes = self.predictions["target"], self.spec.classes
+        show_curves(board, self.predictions["log_probability"], target, classes)
+        show_words(board, self.network, data.source, classes)
 
     @classmethod
     def answer(cls, network: Classifier, data: ClassificationData, given: Sequence[str]) -> Classes:

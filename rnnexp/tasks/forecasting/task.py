@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -152,6 +152,10 @@ class Forecasting(Task):
         self, data: ForecastingData, cache: BaselineCache
     ) -> dict[str, dict[str, float]]:
         return lightgbm_baselines(data, cache) if self.lightgbm else {}
+
+    @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        return ["lightgbm"] if settings.get("lightgbm") else []
 
     @classmethod
     def answer(cls, network: Forecaster, data: ForecastingData, given: Sequence[Path]) -> Forecasts:

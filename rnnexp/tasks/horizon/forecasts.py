@@ -82,10 +82,13 @@ class HorizonForecasts:
         )
 
     def _title(self) -> str:
-        """The series, if there is one, and the issue time, if all have the same."""
+        """The series, if there is one, and the issue time, or the first and the last."""
         parts = [one_line(name) for name in self.history] if self.inputs == 1 else []
-        if len(self.rows) and self.rows["issue_time"].nunique() == 1:
-            parts.append(f"issued at {short_issue_time(self.rows)}")
+        if len(self.rows):
+            issued = self.rows["issue_time"]
+            ends = pd.to_datetime(issued, utc=True).argsort().iloc[[0, -1]]
+            first, last, *_ = short_times([*issued.iloc[ends], *self.rows["timestamp"]])
+            parts.append(f"issued at {first}" if first == last else f"issued {first} to {last}")
         return ", ".join(parts)
 
     def figure(self) -> Figure:

@@ -1,7 +1,8 @@
 """The horizon task: the next H values with quantiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from rnnexp.tasks.horizon.metrics import (
 from rnnexp.tasks.horizon.networks.network import HorizonNetwork
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, point_of
 from rnnexp.tasks.horizon.spec import HorizonSpec
-from rnnexp.tasks.horizon.statistical import require_statsforecast, statistical_baselines
+from rnnexp.tasks.horizon.statistical import LIBRARIES, require_statsforecast, statistical_baselines
 from rnnexp.tasks.horizon.trees import lightgbm_baselines
 from rnnexp.tasks.horizon.windows import HorizonBatch, HorizonWindows
 from rnnexp.tasks.metric import Metric
@@ -74,6 +75,10 @@ class Horizon(Task):
         self.libraries = [name for name in asked if asked[name]]
         require(self.libraries, spec.tested)  # before the training
         self._evaluated: list[tuple[Tensor, ...]] = []
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        checked_levels(settings.get("quantiles") or ())
 
     def on_fit_start(self) -> None:
         if self.conformal and not self.trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
@@ -156,6 +161,11 @@ class Horizon(Task):
 
     def baselines(self, data: HorizonData) -> dict[str, dict[str, float]]:
         return horizon_baselines(data, data.windows("test"))
+
+    @classmethod
+    def baseline_packages(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        trees = ["lightgbm"] if settings.get("lightgbm") else []
+        return [*trees, *(LIBRARIES if settings.get("statsforecast") else ())]
 
     def extra_baselines(
         self, data: HorizonData, cache: BaselineCache

@@ -157,6 +157,14 @@ def test_a_row_that_is_left_out_has_the_step_that_comes_next() -> None:
     assert report.missing == 2
 
 
+def test_the_table_counts_the_target_and_names_the_other_columns() -> None:
+    raw = raw_series([0, 1, 2, 3], [10, np.nan, 12, 13], [np.nan, 0.5, np.nan, 0.75])
+    table = report_table([cleaned(raw, Cleaning())[1]])
+    found = dict(zip([column.heading for column in table.columns], table.rows[0], strict=True))
+    assert (found["empty"], found["repaired"]) == ("1", "1")
+    assert table.caption == "further columns: 2 empty, not counted here"
+
+
 def test_empty_cells_are_filled_in_every_column() -> None:
     raw = raw_series([0, 1, 2, 4], [10, np.nan, 12, 13], [np.nan, 0.5, np.nan, 0.75])
     series, report = cleaned(raw, Cleaning())

@@ -12,10 +12,11 @@ import torch
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.errors import UserError
+from rnnexp.process.code import installed
 from rnnexp.runs.build import build_data
 from rnnexp.tasks.baseline_cache import BaselineCache
 from rnnexp.tasks.forecasting.trees import TREES
-from rnnexp.tasks.horizon import statistical, trees
+from rnnexp.tasks.horizon import statistical, task, trees
 from rnnexp.tasks.horizon.data import HorizonData
 from rnnexp.tasks.horizon.windows import HorizonWindows
 from tests.support.shop import COLUMNS, shop
@@ -243,6 +244,31 @@ def test_without_the_library_one_sentence(
     assert main(["train", *HORIZON, *TINY, f"task.{library}=true"]) == 2
     said = capsys.readouterr().err
     assert sentence in said and f"leave out task.{library}" in said and said.count("\n") == 1
+
+
+def test_a_run_records_their_versions_beside_those_that_decide_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    found = {"lightgbm": {"mase": 0.5}}
+    monkeypatch.setattr(task, "require_lightgbm", lambda: "4.6.0")
+    monkeypatch.setattr(task, "lightgbm_baselines", lambda *_: found)
+    run = ["train", *HORIZON, *TINY, *QUIET, "task.lightgbm=true", "hydra.run.dir=run"]
+    assert main(run) == 0
+    record = Path("run/run.json")
+    recorded = json.loads(record.read_text())
+    assert recorded["baseline_versions"] == installed(["lightgbm"])
+    assert "lightgbm" not in recorded["versions"]
+    both = task.Horizon.baseline_packages({"lightgbm": True, "statsforecast": True})
+    assert both == ["lightgbm", "statsforecast", "statsmodels"]
+
+    recorded["baseline_versions"]["lightgbm"] = "0.1"
+    record.write_text(json.dumps(recorded))
+    capsys.readouterr()
+    assert main(["rerun", "run"]) == 0  # it had the same results
+    assert "verdict       identical: " in capsys.readouterr().out
+    found["lightgbm"]["mase"] = 0.6
+    assert main(["rerun", "run"]) == 4
+    assert "different results in a different environment (lightgbm)" in capsys.readouterr().out
 
 
 def test_a_run_asks_for_them_and_is_repeated(

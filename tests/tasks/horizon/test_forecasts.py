@@ -53,6 +53,13 @@ def test_a_week_with_nine_quantiles_is_a_table_of_one_line_a_step(
         assert table.title == "issued at 2024-03-01 00:00"
 
 
+def test_series_that_end_at_different_times() -> None:
+    early, late = forecasts("AEP", horizon=2), forecasts("DOM", horizon=2)
+    rows = late.rows.assign(issue_time="2024-03-02T00:00:00")
+    found = HorizonForecasts(pd.concat([rows, early.rows]), "MW", [])
+    assert found.table().title == "issued 2024-03-01 00:00 to 2024-03-02 00:00"
+
+
 def test_other_quantiles() -> None:
     table = forecasts("AEP", horizon=2, levels=[0.005, 0.5], unit="").table()
     assert [column.heading for column in table.columns] == ["for", "prediction", "0.5 %"]
@@ -124,7 +131,9 @@ def test_pictures_are_written(
     assert main([*arguments, "--output", "out.csv"]) == 1
     assert "without a prediction: 1 of 2; their rows in out.csv" in capsys.readouterr().err
     Path("x_hourly.csv").write_text(Path("short_hourly.csv").read_text())
-    assert main([*arguments, "--output", "none.png"]) == 1
-    said = capsys.readouterr()
-    assert said.out == "" and "without a prediction: 2 of 2" in said.err
-    assert not Path("none.png").exists()
+    for name in ("none.png", "none.csv"):
+        assert main([*arguments, "--output", name]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and said.err.count("\n") == 3
+        assert "without a prediction: 2 of 2; nothing was written" in said.err
+        assert not Path(name).exists()

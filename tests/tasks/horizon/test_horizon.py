@@ -16,6 +16,7 @@ from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data, build_network
 from rnnexp.tasks.horizon.metrics import horizon_metrics
 from rnnexp.tasks.horizon.networks.quantiles import checked_levels, ordered
+from tests.support.refusals import refused
 from tests.support.shop import COLUMNS, shop
 from tests.support.shrink import QUIET, TINY
 
@@ -167,9 +168,13 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
     ("settings", "sentence"),
     [
         (["data.horizon=0"], "data.horizon is 0: it must be at least 1"),
+        (["data.horizon=24h"], "data.horizon is '24h', it must be a number of steps of data.freq"),
+        (["data.issue.lead=90min"], "data.issue.lead is '90min', it must be a number of steps"),
+        (["data.issue.every=1D"], "data.issue.every is '1D', it must be a number of steps"),
         (["data.horizon=400"], "too few for windows"),
         ([*LONG, "data.validation_windows=null"], "lower one of them"),
         (["data.known=[prize]"], "shop.csv: there is no column 'prize'; did you mean price?"),
+        (["data.known=price"], "data.known is 'price', it must be a list of str such as [price]"),
         (["data.known=[sold]"], "data.known: 'sold' is the column to predict"),
         (["task.quantiles=[0.5,0.1]"], "task.quantiles is [0.5, 0.1]: the levels must ascend"),
         (["task.quantiles=[0.5,0.5]"], "the levels must ascend"),
@@ -184,6 +189,24 @@ def test_a_prediction_is_that_of_the_test(here: Path) -> None:
 def test_mistakes(here: Path, settings: list[str], sentence: str, capsys: Capture) -> None:
     assert main(["train", *COLUMNS, *HORIZON, *settings]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("levels", "sentence"),
+    [
+        ("[0.5,0.1]", "the levels must ascend, each once"),
+        ("[0.5,0.5]", "the levels must ascend, each once"),
+        ("[0,0.5]", "a level lies between 0 and 1"),
+        ("[0.5,1]", "a level lies between 0 and 1"),
+        ("[0.1,0.9]", "it must contain 0.5"),
+    ],
+)
+def test_wrong_levels_are_refused_before_the_data_are_read(
+    levels: str, sentence: str, empty_folder: Path, capsys: Capture
+) -> None:
+    settings = [*COLUMNS, *HORIZON, f"task.quantiles={levels}"]  # there is no shop.csv
+    assert sentence in refused(["train", *settings], capsys)
+    assert not Path("outputs").exists()
 
 
 def test_quantiles_do_not_cross() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -16,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from rnnexp.errors import UserError
-from rnnexp.nearest import did_you_mean
 
 KEY, ENDS = "data.timezone", "data.timestamps=end"
 DAY, AT_ONCE = np.timedelta64(86400, "s"), np.timedelta64(0, "s")
 NEVER = np.datetime64("0001-01-01T00:00:00")  # before all years that have zones
+NEAR = 0.8  # of the names of cities, of which many are alike
 YEARS = (2, 9997)  # the first and the last whose neighbours Python has too
 
 Refuse = Callable[[np.ndarray, str], UserError]  # which times are wrong, and why
@@ -243,12 +244,20 @@ def _signed(seconds: int) -> str:
 
 
 def _near(name: str) -> str:
-    """The end of a message: the zone that was meant, also by its city alone."""
-    zones = sorted(_zones())
+    """The end of a message: the zone that was meant, also by its city alone. Where the region is
+    one, the zone lies in it, or has this very city."""
+    zones = [zone for zone in sorted(_zones()) if "/" in zone]
     folded = name.strip().replace(" ", "_").casefold()
-    cities = {zone.rpartition("/")[2].casefold(): zone for zone in zones if "/" in zone}
-    meant = {zone.casefold(): zone for zone in zones}.get(folded) or cities.get(folded) or name
-    places = [zone for zone in zones if "/" in zone]  # EST is near CEST, and far away
-    return did_you_mean(
-        meant, places, otherwise=": use e.g. Europe/Berlin, America/New_York or UTC"
-    )
+    region, _, city = folded.rpartition("/")
+    cities = {zone.rpartition("/")[2].casefold(): zone for zone in zones}
+    there = {
+        zone.rpartition("/")[2].casefold(): zone
+        for zone in zones
+        if zone.rpartition("/")[0].casefold() == region
+    }
+    near = get_close_matches(city, there or cities, n=1, cutoff=NEAR)
+    meant = {zone.casefold(): zone for zone in _zones()}.get(folded)
+    meant = meant or there.get(city) or cities.get(city)
+    if meant or near:
+        return f"; did you mean {meant or (there or cities)[near[0]]}?"
+    return ": use e.g. Europe/Berlin, America/New_York or UTC"

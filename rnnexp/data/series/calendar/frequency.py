@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from datetime import timedelta
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset
 
 from rnnexp.errors import UserError
+
+Steps = Annotated[int, "a number of steps of data.frequency"]  # in a constructor, for messages
 
 SECOND, DAY = np.timedelta64(1, "s"), np.timedelta64(1, "D")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")

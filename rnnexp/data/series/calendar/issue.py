@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnexp.data.series.calendar.frequency import Steps
 from rnnexp.errors import UserError
 
 
@@ -26,9 +27,9 @@ class Issue:
         UserError: a setting is not as said.
     """
 
-    lead: int = 0
+    lead: Steps = 0
     at: str | None = None
-    every: int | None = None
+    every: Steps | None = None
 
     def __post_init__(self) -> None:
         if self.lead < 0:

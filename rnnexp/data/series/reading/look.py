@@ -14,12 +14,12 @@ import pandas as pd
 
 from rnnexp.config.typed import typed
 from rnnexp.data.series.calendar.frequency import Frequency, recognised
-from rnnexp.data.series.reading import formats, numbers
+from rnnexp.data.series.reading import clock_changes, formats, numbers
 from rnnexp.data.series.reading.dialect import Dialect
 from rnnexp.data.series.reading.repeats import what_tells_apart
 from rnnexp.data.series.reading.table import CsvTable, separator_of
 from rnnexp.data.series.reading.text import decode, guess, read_bytes
-from rnnexp.data.series.reading.times import joined, parse_times
+from rnnexp.data.series.reading.times import Times, joined, parse_times
 from rnnexp.errors import UserError
 
 CALENDAR = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M"}
@@ -40,10 +40,12 @@ class Given(Protocol):
 
 @dataclass
 class Looked:
-    """What was found. settings: config key -> value. remarks: sentences for the user."""
+    """What was found. settings: config key -> value. remarks: sentences for the user. others: the
+    columns of numbers beside the value."""
 
     settings: dict[str, str | int | list[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 def look(path: Path, keys: Collection[str], given: Given) -> Looked:
@@ -62,19 +64,22 @@ def look(path: Path, keys: Collection[str], given: Given) -> Looked:
     groups = _positions(table, given.series_column)
     value = _positions(table, given.value_column)
     if "data.series_column" not in keys:
-        apart = what_tells_apart(table, time, times, value, [])
+        apart = what_tells_apart(table, time.seconds, times, value, [])
         if apart is not None and apart.key == "data.datetime_column":
             times = [table.position(name) for name in apart.value]
             form = seen.settings.get("data.datetime_format", given.datetime_format)
             time = _parse(table, cells, times, None if form is None else str(form))
             seen.settings[apart.key] = apart.value
-            apart = what_tells_apart(table, time, times, value, [])
+            apart = what_tells_apart(table, time.seconds, times, value, [])
         if apart is not None:
             groups = [table.position(name) for name in apart.columns]
             seen.settings[apart.key] = apart.value
     _find_values(table, cells, {*times, *groups}, keys, given, seen)
     rows = cells.groupby(groups, sort=False).indices.values() if groups else [np.arange(len(cells))]
-    _find_steps([np.sort(time[own]) for own in rows], keys, given, seen)
+    by_series = [np.sort(time.seconds[own]) for own in rows]
+    frequency = _find_steps(by_series, keys, given, seen)
+    _find_clock(max(by_series, key=len), time.utc, frequency, keys, seen)
+    _say_horizon(frequency, keys, seen)
     for key in keys:
         seen.settings.pop(key, None)
     return seen
@@ -103,7 +108,7 @@ def _open(path: Path, keys: Collection[str], given: Given, seen: Looked) -> CsvT
 
 def _find_times(
     table: CsvTable, cells: pd.DataFrame, given: Given, seen: Looked
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], Times]:
     """The columns of a calendar, or the first column of times, and the times."""
     names = [name.casefold() for name in table.header]
     if given.datetime_format is None and {"year", "month", "day"} <= set(names):
@@ -170,15 +175,13 @@ def _format(table: CsvTable, cells: pd.DataFrame, column: int) -> str | None:
     raise _NoTimes
 
 
-def _parse(
-    table: CsvTable, cells: pd.DataFrame, columns: Sequence[int], form: str | None
-) -> np.ndarray:
+def _parse(table: CsvTable, cells: pd.DataFrame, columns: Sequence[int], form: str | None) -> Times:
     def refuse(wrong: np.ndarray, why: str) -> UserError:
         place, cell = table.cell(int(wrong.argmax()), columns[0])
         return UserError(f"{place}: {cell!r} {why}")
 
     written, form = joined([cells[i] for i in columns], form)
-    return parse_times(table.path, written, form, refuse).seconds
+    return parse_times(table.path, written, form, refuse)
 
 
 # Values -----------------------------------------------------------------------------------------
@@ -213,8 +216,9 @@ def _find_values(
     if others and given.value_column is None:
         seen.remarks.append(
             f"{table.header[value]!r} is taken as the value to predict; other columns of numbers, "
-            f"for data.value_column or data.input_columns: {', '.join(map(repr, others))}"
+            f"for data.value_column: {', '.join(map(repr, others))}"
         )
+    seen.others = others
     texts = cells[value].fillna("").tolist()
     if {"data.decimal", "data.thousands"} & set(keys):
         return
@@ -243,17 +247,17 @@ def _ways(column: pd.Series, dialect: Dialect) -> list[tuple[str, str | None]]:
 
 def _find_steps(
     times: Sequence[np.ndarray], keys: Collection[str], given: Given, seen: Looked
-) -> None:
+) -> Frequency | None:
     """The frequency of the longest series, and windows that fit into the shortest."""
     frequency = recognised(max(times, key=len))
     if frequency is None:
-        return
+        return None
     if frequency != "1h":
         seen.settings["data.frequency"] = frequency
     rows = min(map(len, times))
     sizes = {"data.look_back", "data.chunking.length", "data.chunking.warm_up", "data.chunking"}
     if rows < 20 or rows * 0.8 > 2 * 128 or sizes & set(keys):
-        return
+        return Frequency(frequency)
     season = Frequency(frequency).season
     length = min(128, rows // 4)
     look_back = min(given.look_back, max(2 * season, 10), rows // 4)
@@ -264,6 +268,40 @@ def _find_steps(
         f"the shortest series has {rows:,} rows: shorter windows are proposed, and more epochs "
         f"({typed('trainer.max_epochs', 100)}) may be needed"
     )
+    return Frequency(frequency)
+
+
+def _find_clock(
+    time: np.ndarray, utc: bool, frequency: Frequency | None, keys: Collection[str], seen: Looked
+) -> None:
+    """What the times of the longest series say of their clock; nothing if they have an offset."""
+    if utc or frequency is None or "data.timezone" in keys:
+        return
+    if sentence := clock_changes.remark(time, frequency):
+        seen.remarks.append(sentence)
+    elif repeated := int((np.diff(time) == np.timedelta64(0, "s")).sum()):
+        key = "data.cleaning.duplicates"
+        seen.remarks.append(
+            f"rows with the time of another row: {repeated:,}; each such time takes their mean, or "
+            f"another value with {key}=first or {key}=last"
+        )
+
+
+def _say_horizon(frequency: Frequency | None, keys: Collection[str], seen: Looked) -> None:
+    """How a horizon is predicted, and what the other columns are then."""
+    roles = ("data.input_columns", "data.known", "data.observed", "data.static")
+    if seen.others and not set(roles) & set(keys):
+        inputs, known, observed = (typed(role, seen.others) for role in roles[:3])
+        seen.remarks.append(
+            f"as further inputs, add {inputs}; or with task=horizon {known} for columns that are "
+            f"known beforehand, and {observed} for those that are not"
+        )
+    if not {"task", "data.horizon"} & set(keys):
+        steps = max(frequency.season, 2) if frequency else 24
+        seen.remarks.append(
+            f"the next value is predicted; for the next {steps}, add task=horizon "
+            f"data.horizon={steps}"
+        )
 
 
 def _positions(table: CsvTable, names: str | list[str] | None) -> list[int]:

@@ -92,6 +92,19 @@ class Plan:
     folds: list[Fold]
     left_out: int
 
+    def remarks(self, source: SeriesSource) -> list[str]:
+        """A sentence on a time of --refit that does not divide the forecasts as it seems to."""
+        refit, issue_times = self.settings.refit, len(np.unique(self.issued))
+        if refit is None or issue_times == 1:
+            return []
+        if len(self.folds) == 1:
+            return ["--refit is longer than the time of all forecasts: one network is trained"]
+        day = max(int(DAY // source.step), 1)
+        if refit < (self.settings.every or (day if self.settings.at else self.settings.horizon)):
+            every = "--refit is shorter than the time between issue times"
+            return [f"{every}: each of the {issue_times:,} has a network of its own"]
+        return []
+
 
 def plan(settings: Settings, data: HorizonData) -> Plan:
     """The forecasts over the test span. data: after `setup`.

@@ -20,7 +20,7 @@ def checked_levels(quantiles: Sequence[float]) -> tuple[float, ...]:
     if not all(isinstance(level, float) and 0 < level < 1 for level in levels):
         raise UserError(f"task.quantiles is {list(levels)}: a level lies between 0 and 1")
     if list(levels) != sorted(set(levels)):
-        raise UserError(f"task.quantiles is {list(levels)}: the levels must ascend")
+        raise UserError(f"task.quantiles is {list(levels)}: the levels must ascend, each once")
     if levels and 0.5 not in levels:
         raise UserError(
             f"task.quantiles is {list(levels)}: it must contain 0.5, the point forecast"

@@ -1,0 +1,1 @@
+"""Pictures of the pages that rnnexp writes or opens, to look at."""

@@ -1,0 +1,1 @@
+"""Loggers of other programs, which write into the run folder and reach no server."""

@@ -1,0 +1,1 @@
+"""Programs that `rnnexp export` copies: they need Python, NumPy and onnxruntime alone."""

@@ -1,0 +1,1 @@
+"""TensorBoard: what a run writes for it, and its pages on many runs."""
