@@ -7,7 +7,7 @@ layer; a state is a tuple of tensors (B, H). `CellRecurrence` runs the cells of 
 
 import warnings
 from collections.abc import Callable
-from typing import Literal, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +16,21 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from rnnexp.nn.cell import Cell, State
 from rnnexp.nn.fast.compiled import BLOCK_STEPS, missing_compiler, run_compiled
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
+from rnnexp.nn.fast.graphed import forget, has_graphed_path, run_graphed
 from rnnexp.nn.fast.torch_layers import has_torch_path, run_torch
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
 
 MOST_LAYERS = 1000  # of a network; each is an object of its own, whatever its size
-PathName = Literal["auto", "fused", "plain", "compiled", "torch"]
+PathName = Literal["auto", "fused", "plain", "compiled", "torch", "graphed"]
 
 
 class Recurrence(nn.Module):
     """Base class of all recurrences.
 
     output_size: size of a hidden state: H, or 2 H with two directions. states: number of tensors in
-    the state. path: implementation in use: fused, compiled, plain or torch.
+    the state. path: implementation in use: fused, compiled, plain, torch or
+    graphed.
     """
 
     output_size: int
@@ -52,7 +54,8 @@ class CellRecurrence(Recurrence):
     cell: a function (input_size, hidden_size) -> Cell. dropout: probability of zeroing an entry of
     a hidden state between two layers in training. path: which implementation runs the steps; auto:
     the fused one. Where it cannot run a cell or its inputs, the next one does, in the order torch
-    or compiled, fused, plain; all of them compute the same, up to the order of summation.
+    or compiled, fused, plain; all of them compute the same, up to the order of summation. graphed:
+    the plain path as CUDA graphs, and as it is without a GPU, with padding or under autocast.
 
     forget_bias: added to the initial bias of the memory gate (subtracted if the gate weights the
     candidate), so that a step keeps about sigma(forget_bias) of the state at first, not 1/2. Cells
@@ -106,6 +109,12 @@ class CellRecurrence(Recurrence):
             x = Features(self.dropout(hidden), x.lengths)
         return x
 
+    def _apply(self, *args: Any, **kwargs: Any) -> Self:
+        """What torch calls to move or convert the parameters: graphs know their old addresses."""
+        for cell in (*self.layers, *self.backward_layers):
+            forget(cast(Cell, cell))
+        return super()._apply(*args, **kwargs)
+
     def _layer(self, number: int, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         hidden, state = self._run(self.layers[number], x, every_step)
         if not self.backward_layers:
@@ -127,14 +136,24 @@ class CellRecurrence(Recurrence):
             return "compiled"
         if self.asked == "torch" and has_torch_path(cell, x):
             return "torch"
-        # Under autocast, torch chooses the dtype of each product. The fused path does not.
-        autocast = x is not None and torch.is_autocast_enabled(cell.bias.device.type)
-        return (
-            "fused" if self.asked != "plain" and not autocast and has_fused_path(cell) else "plain"
-        )
+        # Under autocast, torch chooses the dtype of each product. The fused path does not, and a
+        # graph would keep that of its capture.
+        if self.asked == "plain" or (
+            x is not None and torch.is_autocast_enabled(cell.bias.device.type)
+        ):
+            return "plain"
+        if self.asked == "graphed":
+            return "graphed" if has_graphed_path(cell, x) else "plain"
+        return "fused" if has_fused_path(cell) else "plain"
 
 
-RUN = {"fused": run_fused, "compiled": run_compiled, "torch": run_torch, "plain": run_plain}
+RUN = {
+    "fused": run_fused,
+    "compiled": run_compiled,
+    "torch": run_torch,
+    "graphed": run_graphed,
+    "plain": run_plain,
+}
 
 
 class TorchRecurrence(Recurrence):

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.fast.cards import auto_path
 from rnnexp.process import cores, determinism
 from rnnexp.process.code import versions
 from rnnexp.process.machine import device_name
@@ -56,7 +57,7 @@ def resolve(config: DictConfig) -> DictConfig:
             raise UserError(
                 f"determinism.deterministic is {settings.deterministic!r}: it must be true or false"
             )
-        _choose_paths(config.model)
+        _choose_paths(config.model, auto_path(device_name(config.trainer.accelerator)))
         precision = settings.get("matmul_precision", "highest")  # absent from older configs
         if precision not in determinism.MATMUL_PRECISIONS:
             raise UserError(
@@ -68,16 +69,16 @@ def resolve(config: DictConfig) -> DictConfig:
     return config
 
 
-def _choose_paths(node: Any) -> None:
+def _choose_paths(node: Any, path: str) -> None:
     """Replace `path: auto` of every recurrence below a node of the config."""
     if isinstance(node, ListConfig):
         for one in node:
-            _choose_paths(one)
+            _choose_paths(one, path)
     elif isinstance(node, DictConfig):
         if str(node.get("_target_")).endswith(".CellRecurrence") and node.get("path") == AUTO:
-            node.path = "fused"
+            node.path = path
         for name in node:
-            _choose_paths(node[name])
+            _choose_paths(node[name], path)
 
 
 def without_missing_gpu(config: DictConfig) -> DictConfig:

@@ -305,8 +305,11 @@ def test_a_gpu_that_is_not_there(files: Path, tmp_path: Path) -> None:
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("model", ["pmgru", "gru", "lstm", "rnn"])
-def test_on_a_gpu(files: Path, tmp_path: Path, model: str) -> None:
-    run(config(files, OURS, "trainer.accelerator=gpu", f"model={model}"), tmp_path / "run")
+@pytest.mark.parametrize(
+    "words", ["pmgru", "gru", "lstm", "rnn", "pmgru model.recurrence.path=graphed"]
+)
+def test_on_a_gpu(files: Path, tmp_path: Path, words: str) -> None:
+    model = f"model={words}".split()
+    run(config(files, OURS, "trainer.accelerator=gpu", *model), tmp_path / "run")
     assert read(tmp_path / "run", "run.json")["status"] == "completed"
     assert evaluate(tmp_path / "run") == 0

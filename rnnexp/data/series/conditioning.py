@@ -105,7 +105,7 @@ class NoColumns(Conditioning):
     size = 0
 
     def encode(self, calendar: Tensor) -> Tensor:
-        return torch.empty(*calendar.shape[:-1], 0)
+        return torch.empty(*calendar.shape[:-1], 0, device=calendar.device)
 
 
 def _waves(period: int, harmonics: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from rnnexp.data.folders import data_folder
+from rnnexp.data.loading.device import OnDevice, checked
 from rnnexp.data.series.calendar.clock import AT_ONCE, DAY, Clock
 from rnnexp.data.series.calendar.frequency import Frequency, Steps
 from rnnexp.data.series.calendar.issue import Issue
@@ -46,7 +47,7 @@ class SeriesSource(Source):
     a time is the begin or the end of its step, which decides what hour the clock skipped.
     skip_short: leave out series that are too short for a window; False: refuse them.
     drop_last: drop the last batch of an epoch if it is incomplete. reshuffle: False repeats the
-    windows of the first epoch, in the same order, in every epoch.
+    windows of the first epoch, in the same order, in every epoch. on_device: loading/device.py.
 
     After `setup`: series, splits, reports, left_out, store, scaling, statics (the values of the
     static columns of each series), fingerprint.
@@ -88,6 +89,7 @@ class SeriesSource(Source):
         until: str | None = None,
         timezone: str | None = None,
         timestamps: Literal["begin", "end"] = "begin",
+        on_device: OnDevice = False,
     ) -> None:
         for key, value in {
             "look_back": look_back,
@@ -130,7 +132,7 @@ class SeriesSource(Source):
         self.until = None if until is None else time_of(until, self.clock)
         self.skip_short = skip_short
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.drop_last, self.reshuffle = drop_last, reshuffle
+        self.drop_last, self.reshuffle, self.on_device = drop_last, reshuffle, checked(on_device)
         self.series: list[Series] = []
 
     # What a source says -------------------------------------------------------------------------
@@ -318,9 +320,8 @@ class SeriesSource(Source):
     # What a run records -------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """Entries of run.json: the location of the files; fingerprints of the data, the split, the
-        scaling and the changes of the clock; the split itself; the series that were left
-        out; and the defects that were found in each."""
+        """Entries of run.json: the location of the files; fingerprints of data, split, scaling and
+        changes of the clock; the split; the series that were left out; the defects of each."""
         split = {}
         for one, rows in zip(self.series, self.splits, strict=True):
             ends = one.row_time[[0, rows.validation, -1]]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnexp.data.loading.device import on
 from rnnexp.data.series.calendar.clock import DAY, Clock
 from rnnexp.data.series.cleaning import Series
 from rnnexp.data.series.conditioning import Conditioning
@@ -74,6 +75,12 @@ class Store:
         self.calendar = conditioning.calendar(self.clock.local(self.axis))
         self.shift = torch.from_numpy(begins) - self.first[:-1]
         self.conditioning = conditioning
+
+    def on(self, device: torch.device | str) -> "Store":
+        """A copy that gathers batches on this device, from positions there."""
+        moved = on(self, device)
+        moved.conditioning = on(self.conditioning, device)
+        return moved
 
     def parts(self, series: list[Series]) -> list[Series]:
         """The series of the store, with parts of its arrays in the place of their own."""
@@ -163,7 +170,7 @@ class Store:
     def every_step_batch(self, start: Tensor, length: int, warm_up: int) -> SeriesBatch:
         """Windows with a target at every step: the value after the step. The first `warm_up`
         targets have weight False."""
-        following = (start + 1).unsqueeze(1) + torch.arange(length)
+        following = (start + 1).unsqueeze(1) + torch.arange(length, device=start.device)
         weight = self.observed[following]
         weight[:, :warm_up] = False
         target, mask = self.values[following, 0], self.mask_of(start, length)

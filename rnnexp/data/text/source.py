@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rnnexp.data.loading.device import OnDevice, checked
 from rnnexp.data.source import Source, fingerprint
 from rnnexp.data.text.documents import Document
 from rnnexp.data.text.ngrams import LogCountRatios, NgramTable
@@ -35,6 +36,7 @@ class DocumentSource(Source):
     draw: `shuffled` takes every document once an epoch; `class_uniform` samples with replacement:
     a class uniformly, then one of its documents. iterations: batches per epoch of `class_uniform`;
     None: as many as `shuffled` has. reshuffle: False repeats the batches of the first epoch.
+    on_device: whether a GPU gathers the batches (loading/device.py).
 
     After `setup`: documents (part -> list), not_tested (training and validation documents, in the
     order in which they were read), vocabulary, loaded_vectors, ngram_table, stores (part ->
@@ -61,6 +63,7 @@ class DocumentSource(Source):
         draw: Literal["shuffled", "class_uniform"] = "shuffled",
         iterations: int | None = None,
         seed: int = 0,
+        on_device: OnDevice = False,
     ) -> None:
         for key, value in {
             "min_count": min_count,
@@ -85,7 +88,7 @@ class DocumentSource(Source):
         self.vocabulary_from, self.min_count = vocabulary, min_count
         self.max_tokens, self.vectors, self.ngrams = max_tokens, vectors, ngrams
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.draw, self.iterations = draw, iterations
+        self.draw, self.iterations, self.on_device = draw, iterations, checked(on_device)
         self.reshuffle, self.seed = reshuffle, seed
         self.documents: dict[str, list[Document]] = {}
         self.ngram_table: NgramTable | None = None

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnexp.data.loading.device import on
+
 
 class TokenBatch(NamedTuple):
     """B sequences, padded to the T steps of the longest one."""
@@ -40,15 +42,22 @@ class TokenStore:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def on(self, device: torch.device | str) -> "TokenStore":
+        """A copy that gathers batches on this device."""
+        moved = on(self, device)
+        moved.lengths = self.lengths
+        return moved
+
     def batch(self, rows: Tensor) -> TokenBatch:
         """The sequences with the indices `rows` (B,), padded with 0. Networks mask the padding."""
-        lengths = self.lengths[rows]
-        steps = int(lengths.max())
-        step = torch.arange(steps)
+        lengths = self.lengths[rows]  # on the processor, which then need not wait for a GPU
+        steps, padded = int(lengths.max()), int(lengths.min()) < int(lengths.max())
+        device = self.tokens.device
+        rows, lengths = rows.to(device), lengths.to(device)
+        step = torch.arange(steps, device=device)
         real = step < lengths.unsqueeze(1)  # (B, T)
         place = (self.first[rows].unsqueeze(1) + step).where(real, torch.tensor(0))
         tokens = self.tokens[place].where(real, torch.tensor(0))
-        padded = int(lengths.min()) < steps
         extra = None
         if self.extra is not None:
             extra = self.extra[place] * real.unsqueeze(2)

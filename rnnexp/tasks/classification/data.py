@@ -1,17 +1,19 @@
 """The data module of the classification task: batches of labelled documents."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
+from rnnexp.data.loading.device import prepare
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import BatchesByLength, ClassUniformBatches, ShuffledBatches
 from rnnexp.data.text.ngrams import NgramTable
 from rnnexp.data.text.source import DocumentSource
-from rnnexp.data.text.tokens import TokenStore
+from rnnexp.data.text.tokens import TokenBatch, TokenStore
 from rnnexp.data.text.vocabulary import Vocabulary
 from rnnexp.nn.representations import Embeddings, Vectors
 from rnnexp.tasks.classification.spec import ClassificationSpec
@@ -115,7 +117,7 @@ class ClassificationData(DataModule):
     # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:
-        return BatchLoader(self._training_batches, self.source.stores["training"].batch)
+        return BatchLoader(self._training_batches, self._batches_of(self.source.stores["training"]))
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         return self._evaluation_loader("validation") if self.source.documents["validation"] else []
@@ -128,4 +130,9 @@ class ClassificationData(DataModule):
 
     def loader(self, store: TokenStore) -> BatchLoader:
         """A loader of every sequence of a store once, for evaluation."""
-        return BatchLoader(BatchesByLength(store.lengths, self.source.eval_batch_size), store.batch)
+        sampler = BatchesByLength(store.lengths, self.source.eval_batch_size)
+        return BatchLoader(sampler, self._batches_of(store))
+
+    def _batches_of(self, store: TokenStore) -> Callable[[Any], TokenBatch]:
+        ready, _, wrap = prepare(self.trainer, self.source.on_device, store)
+        return wrap(ready.batch)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rnnexp.data.loading.device import prepare
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
 from rnnexp.data.series.module import SeriesData
@@ -133,10 +134,12 @@ class ForecastingData(SeriesData):
 
     def train_dataloader(self) -> BatchLoader:
         source = self.source
-        return BatchLoader(
-            self.training_windows,
-            lambda starts: source.chunking.batch(source.store, starts, source.look_back),
-        )
+        store, _, wrap = prepare(self.trainer, source.on_device, source.store)
+
+        def batch(starts: torch.Tensor) -> SeriesBatch:
+            return source.chunking.batch(store, starts.to(store.values.device), source.look_back)
+
+        return BatchLoader(self.training_windows, wrap(batch))
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         return self._evaluation_loader("validation") if self.source.validation_fraction > 0 else []
@@ -145,9 +148,11 @@ class ForecastingData(SeriesData):
         return self._evaluation_loader("test")
 
     def _evaluation_loader(self, span: str) -> BatchLoader:
-        source, windows = self.source, self.windows(span)
+        source = self.source
+        ready = prepare(self.trainer, source.on_device, source.store, self.windows(span))
+        store, (windows,), wrap = ready
 
         def batch(chosen: slice) -> SeriesBatch:
-            return source.store.evaluation_batch(windows, chosen, source.look_back)
+            return store.evaluation_batch(windows, chosen, source.look_back)
 
-        return BatchLoader(SequentialBatches(len(windows), source.eval_batch_size), batch)
+        return BatchLoader(SequentialBatches(len(windows), source.eval_batch_size), wrap(batch))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rnnexp.data.loading.device import MakeBatch, prepare
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
 from rnnexp.data.series.calendar.frequency import DAY
@@ -252,9 +253,10 @@ class HorizonData(SeriesData):
     # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:
-        return BatchLoader(
-            self.training_windows, lambda start: self._batch(start, forks=self.spec.forks)
-        )
+        def batch(start: Tensor) -> HorizonBatch:
+            return self._batch(start, forks=self.spec.forks)
+
+        return BatchLoader(self.training_windows, self._pinned(batch))
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         if not self.source.validates:
@@ -271,7 +273,12 @@ class HorizonData(SeriesData):
         def batch(chosen: slice) -> HorizonBatch:
             return self._batch(windows.start[chosen], windows.scale[chosen])
 
-        return BatchLoader(SequentialBatches(len(windows), self.source.eval_batch_size), batch)
+        sampler = SequentialBatches(len(windows), self.source.eval_batch_size)
+        return BatchLoader(sampler, self._pinned(batch))
+
+    def _pinned(self, make_batch: MakeBatch) -> MakeBatch:
+        """The clock, by which windows are found, is a processor's: no store lies on a GPU."""
+        return prepare(self.trainer, self.source.on_device, None).wrap(make_batch)
 
     def _batch(self, start: Tensor, scale: Tensor | None = None, forks: int = 1) -> HorizonBatch:
         source = self.source

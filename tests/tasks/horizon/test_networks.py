@@ -12,6 +12,7 @@ import rnnexp
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.runs.build import build_data, build_network
+from rnnexp.tasks.horizon.networks.quantiles import term_by_term
 from tests.support.shop import COLUMNS, shop
 from tests.support.shrink import QUIET, TINY
 
@@ -178,3 +179,15 @@ def test_mistakes(settings: list[str], sentence: str, capsys: Capture) -> None:
 def test_run_json_says_which_path_a_horizon_took() -> None:
     assert main(["train", *COLUMNS, *SMALL, "model=pmgru", "hydra.run.dir=run"]) == 0
     assert json.loads(Path("run/run.json").read_text())["path"] == "fused"
+
+
+def test_running_sums_term_by_term() -> None:
+    """As on a GPU, where torch may have no deterministic cumsum."""
+    values = torch.rand(3, 5, dtype=torch.float64, requires_grad=True)
+    for axis in (0, -1):
+        found, expected = term_by_term(values, axis), values.cumsum(axis)
+        torch.testing.assert_close(found, expected)
+        weight = torch.rand_like(found)
+        gradients = [torch.autograd.grad((one * weight).sum(), values) for one in (found, expected)]
+        torch.testing.assert_close(*gradients)
+    assert term_by_term(values[:, :0], -1).shape == (3, 0)

@@ -1,6 +1,7 @@
 """Quantiles as outputs of a network."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -42,6 +43,15 @@ def ordered(outputs: Tensor, levels: Sequence[float]) -> Tensor:
     middle = levels.index(0.5)
     median = outputs[..., middle : middle + 1]
     gaps = functional.softplus(outputs)
-    above = median + gaps[..., middle + 1 :].cumsum(-1)
-    below = median - gaps[..., :middle].flip(-1).cumsum(-1).flip(-1)
+    running = term_by_term if outputs.is_cuda else torch.cumsum
+    above = median + running(gaps[..., middle + 1 :], -1)
+    below = median - running(gaps[..., :middle].flip(-1), -1).flip(-1)
     return torch.cat([below, median, above], -1)
+
+
+def term_by_term(values: Tensor, axis: int) -> Tensor:
+    """torch.cumsum, which on a GPU has no deterministic implementation in every version of torch;
+    determinism=strict would refuse it."""
+    if values.shape[axis] == 0:
+        return values
+    return torch.stack(list(accumulate(values.unbind(axis))), axis)

@@ -1,0 +1,1 @@
+"""What a GPU does with rnnexp: repeatability, speed, feed and precision."""
