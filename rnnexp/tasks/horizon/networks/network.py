@@ -110,8 +110,8 @@ class HorizonNetwork(nn.Module):
         )
         if spec.forks > 1 and self.recurrence.output_size > hidden_size:
             raise UserError(
-                "with data.forks a recurrence that reads backwards too would see the values that it "
-                "has to predict: set model.recurrence.bidirectional=false, or data.forks=1"
+                "with data.forks a recurrence that reads backwards too would see what it has to "
+                "predict: set model.recurrence.bidirectional=false, or data.forks=1"
             )
         # The last season and the last week at the same place, and their mean if it is the base.
         self.ahead_size = covariates + (3 if base == "mean" else 2)
