@@ -82,7 +82,7 @@ def value(found: float | None) -> str:
         return ""
     if not 1e-4 <= abs(found) < 1000:
         return number(found)
-    return f"{found:#.4g}"
+    return f"{found:#.4g}".rstrip(".")
 
 
 def duration(seconds: float) -> str:

@@ -107,6 +107,27 @@ def test_a_page_is_as_wide_as_the_screen_and_runs_no_foreign_script(
     assert said == []
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_numbers_of_a_diverged_run_fit(width: int, browser: Any, empty_folder: Path) -> None:
+    for seed, lr, smape in ((0, 1.0, 8.8153837e35), (1, 1.0, 8.8153837e35), (2, 0.1, 0.5)):
+        values = {"optimizer.lr": lr, "seed": seed, "smape": smape}
+        run = write_run(empty_folder / "runs" / str(seed), values)
+        page_of(run)
+        page = opened(browser, run / "report.html", [], width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        big = page.locator(".big").inner_text()
+        assert big == ("0.5000 %" if seed == 2 else "8.815e+35 %")
+        texts = page.locator(".chart .grid text").all()
+        places = [box for text in texts if (box := text.bounding_box())]
+        edge = page.locator(".chart svg").first.bounding_box()["x"]
+        assert places and all(box["x"] >= edge for box in places), "no label is cut"
+        page.close()
+    html = page_of(empty_folder / "runs")
+    assert "8.815e+35 ± " in html and ",000,000" not in html
+    page = opened(browser, empty_folder / "runs" / "report.html", [], width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_script_of_another_hash_is_refused(browser: Any, empty_folder: Path) -> None:
     """If escaping missed something, the policy would still hold."""
     run = write_run(empty_folder / "run")
