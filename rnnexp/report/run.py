@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnexp.config.targets import locate
-from rnnexp.errors import UserError
 from rnnexp.report import settings
+from rnnexp.report.baselines import baselines_of, better, ceilings, is_limited
 from rnnexp.report.charts import Chart, Curve, chart
 from rnnexp.report.figures import Drawn, drawn_again
 from rnnexp.report.page import link, rendered, value
 from rnnexp.report.repeated import repetition
+from rnnexp.report.units import headline, in_unit, unit_of, units_of
 from rnnexp.runs.folder.reading import (
     read_end_of_log,
     read_history,
@@ -74,7 +74,8 @@ def run_page(folder: Path, output: Path) -> str:
     metrics = read_metrics(folder) if os.path.exists(folder / "metrics.json") else {}
     history = read_history(folder) if os.path.exists(folder / "history.csv") else None
     table = results(run, metrics)
-    ceilings = _ceilings(config)
+    known = ceilings(config)
+    limit = config.get("trainer", {}).get("limit_test_batches")
     done = status == "completed"
     figures = drawn_again(folder) if done else Drawn()
     again = repetition(folder, run) if done else None
@@ -91,8 +92,10 @@ def run_page(folder: Path, output: Path) -> str:
         status=status,
         commands=commands(run),
         table=table,
-        tiles=tiles(run, table, ceilings),
-        ceilings=[one.replace("_", " ") for one in ceilings],
+        tiles=tiles(run, table, known),
+        ceilings=[one.replace("_", " ") for one in known],
+        limit=limit if is_limited(limit) else None,
+        better=[] if is_limited(limit) else beaten(run, metrics, known),
         parts=parts(run, metrics),
         others=other_metrics(run, metrics),
         charts=curves(history, config, run) if history is not None else [],
@@ -129,10 +132,6 @@ def commands(run: dict[str, Any]) -> dict[str, str]:
 # Results ------------------------------------------------------------------------------------------
 
 
-def headline(run: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in run.get("headline", []) if isinstance(one, dict)]
-
-
 def results(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
     """The headline metrics of the run and of its baselines; None without a test."""
     shown = [one for one in headline(run) if f"test/{one['name']}" in metrics]
@@ -149,27 +148,30 @@ def results(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
     return Metrics([(name, unit_of(name, units)) for name in names], rows, best)
 
 
-def _ceilings(config: dict[str, Any]) -> tuple[str, ...]:
-    """The baselines that know the test set, which no run can be asked to beat."""
-    try:
-        return getattr(locate(config["task"], "task"), "ceilings", ())
-    except (UserError, KeyError, TypeError):  # a class that is not here, or no class at all
-        return ()
+def beaten(run: dict[str, Any], metrics: dict[str, float], known: Sequence[str]) -> list[str]:
+    """A sentence on each baseline that is better than the run."""
+    own = {
+        key.removeprefix("test/"): found
+        for key, found in metrics.items()
+        if key.startswith("test/")
+    }
+    return better("this run", run, known, own, baselines_of(metrics))
 
 
-def tiles(run: dict[str, Any], table: Metrics | None, ceilings: Sequence[str] = ()) -> list[Tile]:
-    """The first results, each with the best baseline that does not know the test set."""
+def tiles(run: dict[str, Any], table: Metrics | None, known: Sequence[str] = ()) -> list[Tile]:
+    """The first results, each with the best baseline that does not know the test set. known: those
+    that do."""
     found: list[Tile] = []
     if table is None:
         return found
     directions = {str(one["name"]): bool(one["lower_is_better"]) for one in headline(run)}
     units = units_of(run)
     own, *others = table.rows
-    others = [row for row in others if row.name.replace(" ", "_") not in ceilings]
+    others = [row for row in others if row.name.replace(" ", "_") not in known]
     for column, (name, _) in list(enumerate(table.heads))[:MOST_TILES]:
-        known = [row for row in others if row.values[column] == row.values[column] is not None]
+        valid = [row for row in others if row.values[column] == row.values[column] is not None]
         sign = 1 if directions[name] else -1
-        best = min(known, key=lambda row: sign * (row.values[column] or 0.0), default=None)
+        best = min(valid, key=lambda row: sign * (row.values[column] or 0.0), default=None)
         tile = Tile(name, own.values[column], units[name])
         if best:
             tile = replace(tile, baseline=best.name, baseline_value=best.values[column])
@@ -191,17 +193,6 @@ def baseline_rows(metrics: dict[str, float], names: Sequence[str]) -> list[Row]:
         Row(one.replace("_", " "), [metrics.get(f"baseline/{one}/{name}") for name in names])
         for one in dict.fromkeys(key[1] for key in keys)
     ]
-
-
-def unit_of(name: str, units: Mapping[str, str]) -> str:
-    """The unit of a metric, where its name does not say it, as mae_MW does."""
-    unit = units.get(name, "")
-    return "" if name.endswith(f"_{unit}") else unit
-
-
-def units_of(run: dict[str, Any]) -> dict[str, str]:
-    """The units of the headline metrics."""
-    return {str(one["name"]): str(one.get("unit") or "") for one in headline(run)}
 
 
 def parts(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
@@ -250,9 +241,7 @@ def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -
     found = [chart("loss", loss, mark=_mark(history, "val/loss", monitor, mode))]
     for name in [name for name in names if name != "val/loss"][: MOST_CHARTS - 1]:
         if values := column_of(history, name):
-            metric = name.removeprefix("val/")
-            unit = unit_of(metric, units)
-            title = f"{metric}{f' in {unit}' if unit else ''}, validation"
+            title = f"{in_unit(name.removeprefix('val/'), units)}, validation"
             one = Curve("validation", epochs, values, key=name)
             found.append(chart(title, [one], mark=_mark(history, name, monitor, mode)))
     return [one for one in found if one]
