@@ -104,6 +104,7 @@ def run_page(folder: Path, output: Path) -> str:
         cleaning=config.get("data", {}).get("cleaning", {}) if config else {},
         config=settings.whole(config) if config else "",
         series=_series(run),
+        defects=_defects(run),
         repetition=again,
         again=link(again.folder, output) if again else "",
         log=log,
@@ -282,22 +283,28 @@ class Data:
 
 
 def _series(run: dict[str, Any]) -> Data | None:
-    split, defects = run.get("split", {}), run.get("defects", {})
-    names = [name for name, part in split.items() if isinstance(part, dict)]
-    if not names:
+    """How the series, or the parts of documents, were split."""
+    return _data(
+        {name: part for name, part in run.get("split", {}).items() if isinstance(part, dict)}
+    )
+
+
+def _defects(run: dict[str, Any]) -> Data | None:
+    """What was found and repaired in the series; None if that is nothing."""
+    return _data(run.get("defects", {}), empty=0)
+
+
+def _data(parts: dict[str, dict[str, Any]], empty: int | str = "") -> Data | None:
+    """A row for each part. empty: for what a part does not have, but another one."""
+    keys = [key for key in _keys(parts.values()) if key]
+    if not keys:
         return None
-    keys = _keys(split[name] for name in names)
-    found = [key for key in _keys(defects.values()) if key]
     rows = [
-        [
-            name,
-            *(_cell(split[name].get(key, "")) for key in keys),
-            *(_cell(defects.get(name, {}).get(key, 0)) for key in found),
-        ]
-        for name in names[:MOST_ROWS]
+        [name, *(_cell(part.get(key, empty)) for key in keys)]
+        for name, part in list(parts.items())[:MOST_ROWS]
     ]
-    heads = [key.replace("_", " ") for key in [*keys, *found]]
-    return Data(["", *heads], rows, max(0, len(names) - MOST_ROWS))
+    heads = [key.replace("_", " ") for key in keys]
+    return Data(["", *heads], rows, max(0, len(parts) - MOST_ROWS))
 
 
 def _keys(objects: Iterable[dict[str, Any]]) -> list[str]:
