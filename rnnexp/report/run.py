@@ -17,6 +17,7 @@ from rnnexp.report.figures import Drawn, drawn_again
 from rnnexp.report.page import link, rendered, value
 from rnnexp.report.repeated import repetition
 from rnnexp.report.units import headline, in_unit, unit_of, units_of
+from rnnexp.runs.experiment import to_type
 from rnnexp.runs.folder.reading import (
     read_end_of_log,
     read_history,
@@ -79,7 +80,8 @@ def run_page(folder: Path, output: Path) -> str:
     done = status == "completed"
     figures = drawn_again(folder) if done else Drawn()
     again = repetition(folder, run) if done else None
-    log = "" if done else "\n".join(read_end_of_log(folder).splitlines()[-LOG_LINES:])
+    log = [] if done else read_end_of_log(folder).strip().splitlines()[-LOG_LINES:]
+    is_resumable = bool(config) and status == "interrupted"
     return rendered(
         "run.html",
         title=str(config.get("name", folder.parent.name)),
@@ -107,7 +109,8 @@ def run_page(folder: Path, output: Path) -> str:
         defects=_defects(run),
         repetition=again,
         again=link(again.folder, output) if again else "",
-        log=log,
+        log="\n".join(log) if len(log) > 1 else "",  # one line says that the run started
+        go_on=to_type("resume", folder.resolve()) if is_resumable else "",
     )
 
 

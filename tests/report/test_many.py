@@ -51,6 +51,7 @@ def test_a_sweep_of_fifty(empty_folder: Path) -> None:
     assert "seed=" not in bodies[0][1], "a row is the mean over its seeds"
     assert page.count('href="0_size8_lr0.001_seed0/"') == 1
     assert page.count("the loss became inf") == 2
+    assert re.search(r"Try again: <code>\S*rnnexp resume sweep --failed</code>", page)
     assert re.search(r"49_size128_lr0.1_seed1 <span class=\"pill[ ]?\">missing", page)
     curves = re.findall(r'class="curve c(\w)" data-key="(\w+)"', page)
     assert len(curves) == 49 and ("0", "t0r0") in curves and ("x", "t0r24") in curves
