@@ -13,7 +13,7 @@ from rnnexp.tables import LARGE, number
 
 WIDE, NARROW = (720, 320), (480, 260)  # sizes of a chart
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 40  # margins of the axes; the left one at least
-DIGIT = 9  # width of a digit of the largest letters, those on a phone
+DIGIT = 9 / NARROW[0]  # of a chart's width: that of a digit of the largest letters, on a phone
 MOST_POINTS = 200  # of a curve
 LOG_FROM = 20  # largest value over smallest one, from which on a scale is logarithmic
 PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, PARALLEL_SIDE = 300, 46, 22, 60
@@ -116,7 +116,8 @@ def chart(
     up = _with_room(scale_of([y for curve in shown for y in curve.y]))
     x_ticks = [x for x in across.ticks if x == int(x)]
     y_ticks = _texts(up.ticks)
-    left = max(LEFT, 14 + DIGIT * max((len(text) for _, text in y_ticks), default=0))
+    digits = max((len(text) for _, text in y_ticks), default=0)
+    left = max(LEFT, 14 + round(DIGIT * width * digits))
 
     def place(x: float, y: float) -> tuple[float, float]:
         return (

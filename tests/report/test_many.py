@@ -68,7 +68,7 @@ def test_everything_that_has_a_unit_shows_it(empty_folder: Path) -> None:
         write_run(empty_folder / "runs" / f"other{seed}", lr | {"optimizer.lr": 1}, headline=[MAE])
     page = page_of(empty_folder / "runs")
     assert "60.50</span>" not in page and re.search(
-        r"60\.50 <small>± 0\.71</small> <small>MW<", page
+        r'60\.50 <small class="deviation">± 0\.71</small> <small>MW<', page
     )
     assert '<text class="name" x="660.0" y="16" text-anchor="middle">mae in MW</text>' in page
     assert "<figcaption>mae in MW, validation" in page and "seed 0: 60.00 MW" in page
