@@ -31,9 +31,13 @@ class Table:
     plain: bool = False
 
 
+LARGE = 1e7  # from here on with an exponent: the digits of a diverged run would fill a table
+
+
 def number(value: float) -> str:
-    """A number as text: four significant digits, or a whole number from 1,000 on."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    """A number as text: four significant digits, or a whole number from 1,000 on; with an exponent
+    from ten million on and below a ten-thousandth."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < LARGE else f"{value:.4g}"
 
 
 def counted(count: int, thing: str) -> str:

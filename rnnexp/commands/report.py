@@ -1,8 +1,9 @@
 """Write one HTML page about a run, a sweep, a search or a back-test.
 
 The page holds all that it shows, and loads nothing: it can be mailed, or opened without a network.
-It is written as report.html into DIR, and is no part of the record of a run. Of several folders, it
-is written into the current one, with all their runs.
+Its links to runs work only where it stays beside them. It is written as report.html into DIR, over
+an earlier page, and is no part of the record of a run. Of several folders, it is written into the
+current one, with all their runs.
 """
 
 from pathlib import Path
@@ -30,6 +31,7 @@ def main(argv: list[str]) -> int:
     from rnnexp.report.write import write_report
 
     folders = arguments.folders
-    path = write_report(folders, arguments.output)
-    console.show_line(f"the page     {console.from_here(path)}")
+    path, is_replaced = write_report(folders, arguments.output)
+    replaced = " (replaced an earlier page)" if is_replaced else ""
+    console.show_line(f"the page     {console.from_here(path)}{replaced}")
     return 0

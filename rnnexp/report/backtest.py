@@ -15,9 +15,8 @@ from rnnexp.report.run import (
     Row,
     baseline_rows,
     column_of,
-    unit_of,
-    units_of,
 )
+from rnnexp.report.units import in_unit, unit_of, units_of
 from rnnexp.runs.folder.reading import read_backtest, read_backtest_table, read_metrics, read_run
 from rnnexp.tables import Column, Table
 
@@ -35,19 +34,21 @@ def backtest_page(folder: Path) -> str:
     content = read_backtest(folder)
     metrics = read_metrics(folder) if os.path.exists(folder / "metrics.json") else {}
     charts, tables = [], []
+    units = _units(content)
     for name, column in CURVES.items():
         found = read_backtest_table(folder, name)
-        charts += [] if found is None else _charts(found, column)
+        charts += [] if found is None else _charts(found, column, units)
     for name, title in TABLES.items():
         found = read_backtest_table(folder, name)
-        tables += [] if found is None else [_table(found, title)]
+        tables += [] if found is None else [_table(found, title, units)]
     return rendered(
         "backtest.html",
         title=str(content["run"].get("name", folder.parent.name)),
         folder="/".join(folder.resolve().parts[-2:]),
         status=content["status"],
         facts=_facts(content),
-        table=_results(metrics, _units(content)),
+        table=_results(metrics, units),
+        units=units,
         charts=charts,
         tables=tables,
     )
@@ -94,20 +95,23 @@ def _results(metrics: dict[str, float], units: dict[str, str]) -> Metrics | None
     return Metrics([(name, unit_of(name, units)) for name in names], rows, [None] * len(names))
 
 
-def _charts(table: pd.DataFrame, column: str) -> list[Chart]:
+def _charts(table: pd.DataFrame, column: str, units: dict[str, str]) -> list[Chart]:
     names = [str(name) for name in table if name != column][:MOST_CHARTS]
     x = column_of(table, column)
     found = [
-        chart(f"{name} by {column}", [Curve(name, x, y)], x_label=column)
+        chart(f"{in_unit(name, units)} by {column}", [Curve(name, x, y)], x_label=column)
         for name in names
         if x and (y := column_of(table, name))
     ]
     return [one for one in found if one]
 
 
-def _table(table: pd.DataFrame, title: str) -> Table:
+def _table(table: pd.DataFrame, title: str, units: dict[str, str]) -> Table:
     numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
-    columns = [Column(str(name), is_n) for name, is_n in zip(table, numbers, strict=True)]
+    columns = [
+        Column(in_unit(str(name), units) if unit_of(str(name), units) else str(name), is_n)
+        for name, is_n in zip(table, numbers, strict=True)
+    ]
     rows = [
         [
             value(float(x)) if is_n and column != "fold" else str(x)

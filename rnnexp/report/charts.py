@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from rnnexp.tables import number
+from rnnexp.tables import LARGE, number
 
 WIDE, NARROW = (720, 320), (480, 260)  # sizes of a chart
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 40  # margins of the axes
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 40  # margins of the axes; the left one at least
+DIGIT = 9 / NARROW[0]  # of a chart's width: that of a digit of the largest letters, on a phone
 MOST_POINTS = 200  # of a curve
 LOG_FROM = 20  # largest value over smallest one, from which on a scale is logarithmic
 PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, PARALLEL_SIDE = 300, 46, 22, 60
@@ -53,12 +54,9 @@ class Chart:
     lines: list[Line]
     mark: tuple[float, float, str] | None
     log: bool
+    left: int
     width: int
     height: int
-
-    @property
-    def left(self) -> int:
-        return LEFT
 
     @property
     def right(self) -> int:
@@ -117,10 +115,13 @@ def chart(
     across = scale_of([x for curve in shown for x in curve.x], may_be_log=False)
     up = _with_room(scale_of([y for curve in shown for y in curve.y]))
     x_ticks = [x for x in across.ticks if x == int(x)]
+    y_ticks = _texts(up.ticks)
+    digits = max((len(text) for _, text in y_ticks), default=0)
+    left = max(LEFT, 14 + round(DIGIT * width * digits))
 
     def place(x: float, y: float) -> tuple[float, float]:
         return (
-            round(LEFT + across(x) * (width - LEFT - RIGHT), 1),
+            round(left + across(x) * (width - left - RIGHT), 1),
             round(height - BOTTOM - up(y) * (height - TOP - BOTTOM), 1),
         )
 
@@ -133,10 +134,11 @@ def chart(
         title=title,
         x_label=x_label,
         x_ticks=[(place(x, up.low)[0], number(x)) for x in x_ticks],
-        y_ticks=[(place(across.low, y)[1], text) for y, text in _texts(up.ticks)],
+        y_ticks=[(place(across.low, y)[1], text) for y, text in y_ticks],
         lines=lines,
         mark=None if mark is None else (*place(mark[0], mark[1]), mark[2]),
         log=up.log,
+        left=left,
         width=width,
         height=height,
     )
@@ -152,7 +154,9 @@ def _with_room(scale: Scale) -> Scale:
 def _texts(ticks: Sequence[float]) -> list[tuple[float, str]]:
     """Ticks with texts in which neighbours differ."""
     for digits in (4, 6, 8):
-        texts = [f"{one:,.0f}" if abs(one) >= 1000 else f"{one:.{digits}g}" for one in ticks]
+        texts = [
+            f"{one:,.0f}" if 1000 <= abs(one) < LARGE else f"{one:.{digits}g}" for one in ticks
+        ]
         if len(set(texts)) == len(texts):
             break
     return list(zip(ticks, texts, strict=True))

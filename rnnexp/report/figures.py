@@ -70,7 +70,8 @@ def inline(figures: Mapping[str, Figure]) -> Drawn:
 
 
 def as_svg(figure: Figure, name: str) -> Markup:
-    """A figure as an <svg> without fixed size. name: unique in the page, so that its ids are."""
+    """A figure as an <svg>, which tells its width in points to page.css. name: unique in the page,
+    so that its ids are."""
     for artist in figure.findobj(_is_dense):
         artist.set_rasterized(True)
     prefix = re.sub(r"\W+", "_", name)
@@ -82,6 +83,7 @@ def as_svg(figure: Figure, name: str) -> Markup:
     text = text[text.index("<svg") :].strip()
     head, _, body = text.partition(">")
     view = re.search(r'viewBox="[\d. -]+"', head)
+    width = view[0].split()[2] if view else _width(figure)
     # The metadata are empty; xlink is of SVG outside HTML.
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(
@@ -95,7 +97,7 @@ def as_svg(figure: Figure, name: str) -> Markup:
     body = GEOMETRY.sub(lambda found: DIGITS.sub(r"\1", found[0]), body)
     body = re.sub(r">\s+<", "><", body)
     body = body.replace("xlink:href=", "href=")
-    opening = f'<svg role="img" {view[0] if view else ""}>'
+    opening = f'<svg role="img" style="--width: {width}" {view[0] if view else ""}>'
     return Markup(opening + body)
 
 
@@ -104,7 +106,13 @@ def as_png(figure: Figure) -> Markup:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", transparent=True, dpi=110)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return Markup(f'<img alt="" src="data:image/png;base64,{data}">')
+    return Markup(
+        f'<img alt="" style="--width: {_width(figure)}" src="data:image/png;base64,{data}">'
+    )
+
+
+def _width(figure: Figure) -> str:
+    return f"{72 * figure.get_figwidth():g}"
 
 
 def _is_dense(artist: object) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rnnexp.errors import UserError
@@ -13,9 +13,12 @@ from rnnexp.report.ranking import Ranking, ranking
 from rnnexp.report.run import commands
 from rnnexp.report.search import read_study
 from rnnexp.runs.comparison.leaderboard import Entry, find_runs, ranked
+from rnnexp.runs.experiment import to_type
 from rnnexp.runs.folder.reading import read_run, read_sweep
+from rnnexp.tables import counted
 
 MOST_ERROR = 300  # characters of an error in a table
+MOST_NAMES = 4  # of runs, in a title
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Many:
     failures: list[Failure]
     counts: list[tuple[str, int]]
     seconds: str  # of training, of all together
+    again: str = ""  # what to type to try the jobs without a result again
 
 
 # Pages --------------------------------------------------------------------------------------------
@@ -54,6 +58,8 @@ def sweep_page(folder: Path, output: Path) -> str:
     entries = [] if len(lost) == len(jobs) else find_runs([folder])
     found = many(entries, output)
     found.failures.extend(lost)
+    if any(one.status != "running" for one in found.failures):
+        found = replace(found, again=to_type("resume", folder.resolve(), "--failed"))
     name = next((str(entry.config["name"]) for entry in entries if "name" in entry.config), "")
     return rendered(
         "many.html",
@@ -96,10 +102,11 @@ def folders_page(folders: Sequence[Path], output: Path) -> str:
         UserError: there is none.
     """
     entries = find_runs(folders)
+    several = len(folders) > 1
     return rendered(
         "many.html",
-        kind=f"{len(entries)} run{'s' * (len(entries) != 1)}",
-        title=", ".join(folder.resolve().name for folder in folders),
+        kind=counted(len(entries), "run"),
+        title=_names(entries) if several else folders[0].resolve().name,
         started="",
         folder=", ".join("/".join(folder.resolve().parts[-2:]) for folder in folders),
         commands={},
@@ -107,6 +114,12 @@ def folders_page(folders: Sequence[Path], output: Path) -> str:
         study=None,
         drawn=Drawn(),
     )
+
+
+def _names(entries: Sequence[Entry]) -> str:
+    names = list(dict.fromkeys(str(entry.config["name"]) for entry in entries))
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 # Their parts --------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def value(found: float | None) -> str:
         return ""
     if not 1e-4 <= abs(found) < 1000:
         return number(found)
-    return f"{found:#.4g}"
+    return f"{found:#.4g}".rstrip(".")
 
 
 def duration(seconds: float) -> str:
@@ -109,13 +109,15 @@ def size(count: int) -> str:
 
 
 def link(target: Path, output: Path) -> str:
-    """A relative URL from a page to a folder, which works where both are moved together."""
+    """A relative URL from a page to the page of a folder or, without one, to the folder itself. It
+    works where both are moved together."""
     path = os.path.relpath(os.path.realpath(target), os.path.realpath(output.parent))
-    return quote(Path(path).as_posix().encode("utf-8", "surrogateescape")) + "/"
+    url = quote(Path(path).as_posix().encode("utf-8", "surrogateescape"))
+    return f"{url}/{NAME}" if _is_ours(target / NAME) else f"{url}/"
 
 
-def write_page(path: Path, html: str) -> None:
-    """Write a page, over an earlier one if there is one.
+def write_page(path: Path, html: str) -> bool:
+    """Write a page, over an earlier one if there is one, and return whether there was.
 
     Raises:
         UserError: something else is there, or there is no such folder.
@@ -125,7 +127,8 @@ def write_page(path: Path, html: str) -> None:
         raise UserError(f"--output {path}: it is a folder, name a file: {path / NAME}")
     if not path.parent.is_dir():
         raise UserError(f"--output {path}: there is no folder {path.parent}")
-    if os.path.lexists(path) and not _is_ours(path):
+    is_there = os.path.lexists(path)
+    if is_there and not _is_ours(path):
         raise UserError(
             f"{path} is no page of rnnexp report, and is not overwritten: choose another file "
             "with --output FILE"
@@ -134,6 +137,7 @@ def write_page(path: Path, html: str) -> None:
         write_text(path, html)
     except OSError as error:
         raise RunFailed(f"{path} cannot be written: {error.strerror}") from error
+    return is_there
 
 
 def _is_ours(path: Path) -> bool:

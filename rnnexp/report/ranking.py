@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from rnnexp.errors import UserError
+from rnnexp.report.baselines import Against, against_baselines, with_unit
 from rnnexp.report.charts import WIDE, Chart, Curve, Parallel, chart, parallel
 from rnnexp.report.page import link, value
-from rnnexp.report.run import MOST_TILES, column_of, epochs_of, unit_of
+from rnnexp.report.run import MOST_TILES, column_of, epochs_of
 from rnnexp.report.settings import text
+from rnnexp.report.units import in_unit, unit_of
 from rnnexp.runs.comparison.leaderboard import DEVIATION, SEEDS, Entry
 from rnnexp.runs.comparison.leaderboard_texts import as_texts, key_columns
 from rnnexp.runs.folder.reading import read_history
@@ -74,18 +76,32 @@ class Row:
 
 
 @dataclass(frozen=True)
+class BestTile:
+    """A metric of the first row; mean and deviation apart. baseline: the best one."""
+
+    name: str
+    mean: str
+    deviation: str
+    unit: str
+    baseline: str
+
+
+@dataclass(frozen=True)
 class Ranking:
     """The runs on one test set, best first."""
 
     title: str
     heads: list[Head]
-    metrics: list[str]
+    metrics: list[tuple[str, str]]  # name and unit
     rows: list[Row]
     parallel: Parallel | None
     curves: Chart | None
     legend: list[Row]
     curves_left_out: int
-    best: list[tuple[str, str, str]]  # metric, value and unit of the first row
+    best: list[BestTile]
+    against: Against
+    settings: int  # columns of them, the first of heads
+    example: str  # of what one types into the filter
 
 
 def ranking(
@@ -115,15 +131,15 @@ def ranking(
     ]
     first = metrics[0] if metrics else None
     pairs = [(row, entry) for row, group in zip(rows, groups, strict=True) for entry in group]
-    curves, left_out = _curves(pairs)
-    known = {name: unit for entry in runs for name, unit in entry.units.items() if unit}
-    units = {metric: unit_of(metric, known) for metric in metrics}
+    units = {name: unit for entry in runs for name, unit in entry.units.items() if unit}
+    curves, left_out = _curves(pairs, units)
+    against = against_baselines(runs)
     lower = any(entry.lower_is_better for entry in runs if entry.headline[:1] == metrics[:1])
     heads = [
         Head(
             name=short.get(one, str(one)),
             whole=str(one),
-            unit=units.get(str(one), ""),
+            unit=unit_of(str(one), units),
             is_number=rows[0].cells[place].is_number,
             sorted=("ascending" if lower else "descending") if one == first else "",
         )
@@ -132,18 +148,26 @@ def ranking(
     return Ranking(
         title=title,
         heads=heads,
-        metrics=metrics,
+        metrics=[(one, unit_of(one, units)) for one in metrics],
         rows=rows,
-        parallel=_parallel(pairs, keys, short, first) if first else None,
+        parallel=_parallel(pairs, keys, short, first, units) if first else None,
         curves=curves,
         legend=_legend(rows, curves),
         curves_left_out=left_out,
         best=[
-            (name, cells[name].iloc[0], units[name])
+            _tile(name, cells[name].iloc[0], units, against)
             for name in metrics[:MOST_TILES]
             if cells[name].iloc[0]
         ],
+        against=against,
+        settings=len(keys),
+        example=f"{short[keys[0]]}={_setting(groups[0][0], keys[0])}" if keys else "",
     )
+
+
+def _tile(name: str, found: str, units: dict[str, str], against: Against) -> BestTile:
+    mean, _, deviation = found.partition(" ± ")
+    return BestTile(name, mean, deviation, units.get(name, ""), against.best.get(name, ""))
 
 
 def _differs(values: pd.Series, is_typed: bool) -> bool:
@@ -197,16 +221,22 @@ def _single(entry: Entry, metrics: Sequence[str], output: Path) -> Single:
 
 
 def _words(group: Sequence[Entry], keys: Sequence[str], short: dict[str, str]) -> str:
-    """key=value by the short and the whole key, then seeds, statuses, folders and overrides."""
+    """key=value by the short and the whole key, then statuses, folders and overrides. Not the seed:
+    a row is the mean over its seeds, and cannot be that of one of them."""
     words = [f"{key}={_setting(group[0], key)}" for key in keys]
     words += [f"{short[key]}={_setting(group[0], key)}" for key in keys]
     for entry in group:
-        words += [f"seed={entry.seed}", entry.status, entry.folder.name, *entry.overrides]
+        overrides = [one for one in entry.overrides if typed_keys([one]) != ["seed"]]
+        words += [entry.status, entry.folder.name, *overrides]
     return " ".join(dict.fromkeys(words)).lower()
 
 
 def _parallel(
-    pairs: Sequence[tuple[Row, Entry]], keys: Sequence[str], short: dict[str, str], metric: str
+    pairs: Sequence[tuple[Row, Entry]],
+    keys: Sequence[str],
+    short: dict[str, str],
+    metric: str,
+    units: dict[str, str],
 ) -> Parallel | None:
     """The settings that differ and the metric of every completed run."""
     done = [
@@ -217,17 +247,18 @@ def _parallel(
     keys = [key for key in keys if len({_setting(entry, key) for _, entry in done}) > 1]
     if len(done) < 2:
         return None
+    axis = in_unit(metric, units)
     rows = [
         {short[key]: entry.shown.get(key, "absent") for key in keys}
-        | {metric: entry.metrics[f"test/{metric}"]}
+        | {axis: entry.metrics[f"test/{metric}"]}
         for _, entry in done
     ]
     labels = [
-        (row.key, f"{_named(row, entry)}: {value(one[metric])}")
+        (row.key, f"{_named(row, entry)}: {with_unit(one[axis], units.get(metric, ''))}")
         for (row, entry), one in zip(done, rows, strict=True)
     ]
     like = next(entry for _, entry in done if entry.headline[:1] == [metric])
-    return parallel(rows, [short[key] for key in keys], metric, labels, like.lower_is_better)
+    return parallel(rows, [short[key] for key in keys], axis, labels, like.lower_is_better)
 
 
 def _named(row: Row, entry: Entry) -> str:
@@ -239,7 +270,7 @@ def _legend(rows: Sequence[Row], curves: Chart | None) -> list[Row]:
     return [row for row in rows if row.key in drawn and row.colour is not None]
 
 
-def _curves(pairs: Sequence[tuple[Row, Entry]]) -> tuple[Chart | None, int]:
+def _curves(pairs: Sequence[tuple[Row, Entry]], units: dict[str, str]) -> tuple[Chart | None, int]:
     """The monitored metric of every run over the epochs, and how many runs there was no room for.
     Of several metrics, the one that most runs have."""
     named = (str(entry.config.get("monitor") or "val/loss") for _, entry in pairs)
@@ -265,5 +296,5 @@ def _curves(pairs: Sequence[tuple[Row, Entry]]) -> tuple[Chart | None, int]:
             )
         )
     curves.reverse()  # the best above the others
-    title = f"{monitored.removeprefix('val/')}, validation"
+    title = f"{in_unit(monitored.removeprefix('val/'), units)}, validation"
     return chart(title, curves, size=WIDE), max(0, len(pairs) - MOST_CURVES)

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnexp.config.targets import locate
-from rnnexp.errors import UserError
 from rnnexp.report import settings
+from rnnexp.report.baselines import baselines_of, better, ceilings, is_limited
 from rnnexp.report.charts import Chart, Curve, chart
 from rnnexp.report.figures import Drawn, drawn_again
 from rnnexp.report.page import link, rendered, value
 from rnnexp.report.repeated import repetition
+from rnnexp.report.units import headline, in_unit, unit_of, units_of
+from rnnexp.runs.experiment import to_type
 from rnnexp.runs.folder.reading import (
     read_end_of_log,
     read_history,
@@ -74,11 +75,13 @@ def run_page(folder: Path, output: Path) -> str:
     metrics = read_metrics(folder) if os.path.exists(folder / "metrics.json") else {}
     history = read_history(folder) if os.path.exists(folder / "history.csv") else None
     table = results(run, metrics)
-    ceilings = _ceilings(config)
+    known = ceilings(config)
+    limit = config.get("trainer", {}).get("limit_test_batches")
     done = status == "completed"
     figures = drawn_again(folder) if done else Drawn()
     again = repetition(folder, run) if done else None
-    log = "" if done else "\n".join(read_end_of_log(folder).splitlines()[-LOG_LINES:])
+    log = [] if done else read_end_of_log(folder).strip().splitlines()[-LOG_LINES:]
+    is_resumable = bool(config) and status == "interrupted"
     return rendered(
         "run.html",
         title=str(config.get("name", folder.parent.name)),
@@ -91,8 +94,10 @@ def run_page(folder: Path, output: Path) -> str:
         status=status,
         commands=commands(run),
         table=table,
-        tiles=tiles(run, table, ceilings),
-        ceilings=[one.replace("_", " ") for one in ceilings],
+        tiles=tiles(run, table, known),
+        ceilings=[one.replace("_", " ") for one in known],
+        limit=limit if is_limited(limit) else None,
+        better=[] if is_limited(limit) else beaten(run, metrics, known),
         parts=parts(run, metrics),
         others=other_metrics(run, metrics),
         charts=curves(history, config, run) if history is not None else [],
@@ -101,9 +106,11 @@ def run_page(folder: Path, output: Path) -> str:
         cleaning=config.get("data", {}).get("cleaning", {}) if config else {},
         config=settings.whole(config) if config else "",
         series=_series(run),
+        defects=_defects(run),
         repetition=again,
         again=link(again.folder, output) if again else "",
-        log=log,
+        log="\n".join(log) if len(log) > 1 else "",  # one line says that the run started
+        go_on=to_type("resume", folder.resolve()) if is_resumable else "",
     )
 
 
@@ -129,10 +136,6 @@ def commands(run: dict[str, Any]) -> dict[str, str]:
 # Results ------------------------------------------------------------------------------------------
 
 
-def headline(run: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in run.get("headline", []) if isinstance(one, dict)]
-
-
 def results(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
     """The headline metrics of the run and of its baselines; None without a test."""
     shown = [one for one in headline(run) if f"test/{one['name']}" in metrics]
@@ -149,27 +152,30 @@ def results(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
     return Metrics([(name, unit_of(name, units)) for name in names], rows, best)
 
 
-def _ceilings(config: dict[str, Any]) -> tuple[str, ...]:
-    """The baselines that know the test set, which no run can be asked to beat."""
-    try:
-        return getattr(locate(config["task"], "task"), "ceilings", ())
-    except (UserError, KeyError, TypeError):  # a class that is not here, or no class at all
-        return ()
+def beaten(run: dict[str, Any], metrics: dict[str, float], known: Sequence[str]) -> list[str]:
+    """A sentence on each baseline that is better than the run."""
+    own = {
+        key.removeprefix("test/"): found
+        for key, found in metrics.items()
+        if key.startswith("test/")
+    }
+    return better("this run", run, known, own, baselines_of(metrics))
 
 
-def tiles(run: dict[str, Any], table: Metrics | None, ceilings: Sequence[str] = ()) -> list[Tile]:
-    """The first results, each with the best baseline that does not know the test set."""
+def tiles(run: dict[str, Any], table: Metrics | None, known: Sequence[str] = ()) -> list[Tile]:
+    """The first results, each with the best baseline that does not know the test set. known: those
+    that do."""
     found: list[Tile] = []
     if table is None:
         return found
     directions = {str(one["name"]): bool(one["lower_is_better"]) for one in headline(run)}
     units = units_of(run)
     own, *others = table.rows
-    others = [row for row in others if row.name.replace(" ", "_") not in ceilings]
+    others = [row for row in others if row.name.replace(" ", "_") not in known]
     for column, (name, _) in list(enumerate(table.heads))[:MOST_TILES]:
-        known = [row for row in others if row.values[column] == row.values[column] is not None]
+        valid = [row for row in others if row.values[column] == row.values[column] is not None]
         sign = 1 if directions[name] else -1
-        best = min(known, key=lambda row: sign * (row.values[column] or 0.0), default=None)
+        best = min(valid, key=lambda row: sign * (row.values[column] or 0.0), default=None)
         tile = Tile(name, own.values[column], units[name])
         if best:
             tile = replace(tile, baseline=best.name, baseline_value=best.values[column])
@@ -191,17 +197,6 @@ def baseline_rows(metrics: dict[str, float], names: Sequence[str]) -> list[Row]:
         Row(one.replace("_", " "), [metrics.get(f"baseline/{one}/{name}") for name in names])
         for one in dict.fromkeys(key[1] for key in keys)
     ]
-
-
-def unit_of(name: str, units: Mapping[str, str]) -> str:
-    """The unit of a metric, where its name does not say it, as mae_MW does."""
-    unit = units.get(name, "")
-    return "" if name.endswith(f"_{unit}") else unit
-
-
-def units_of(run: dict[str, Any]) -> dict[str, str]:
-    """The units of the headline metrics."""
-    return {str(one["name"]): str(one.get("unit") or "") for one in headline(run)}
 
 
 def parts(run: dict[str, Any], metrics: dict[str, float]) -> Metrics | None:
@@ -250,9 +245,7 @@ def curves(history: pd.DataFrame, config: dict[str, Any], run: dict[str, Any]) -
     found = [chart("loss", loss, mark=_mark(history, "val/loss", monitor, mode))]
     for name in [name for name in names if name != "val/loss"][: MOST_CHARTS - 1]:
         if values := column_of(history, name):
-            metric = name.removeprefix("val/")
-            unit = unit_of(metric, units)
-            title = f"{metric}{f' in {unit}' if unit else ''}, validation"
+            title = f"{in_unit(name.removeprefix('val/'), units)}, validation"
             one = Curve("validation", epochs, values, key=name)
             found.append(chart(title, [one], mark=_mark(history, name, monitor, mode)))
     return [one for one in found if one]
@@ -293,22 +286,28 @@ class Data:
 
 
 def _series(run: dict[str, Any]) -> Data | None:
-    split, defects = run.get("split", {}), run.get("defects", {})
-    names = [name for name, part in split.items() if isinstance(part, dict)]
-    if not names:
+    """How the series, or the parts of documents, were split."""
+    return _data(
+        {name: part for name, part in run.get("split", {}).items() if isinstance(part, dict)}
+    )
+
+
+def _defects(run: dict[str, Any]) -> Data | None:
+    """What was found and repaired in the series; None if that is nothing."""
+    return _data(run.get("defects", {}), empty=0)
+
+
+def _data(parts: dict[str, dict[str, Any]], empty: int | str = "") -> Data | None:
+    """A row for each part. empty: for what a part does not have, but another one."""
+    keys = [key for key in _keys(parts.values()) if key]
+    if not keys:
         return None
-    keys = _keys(split[name] for name in names)
-    found = [key for key in _keys(defects.values()) if key]
     rows = [
-        [
-            name,
-            *(_cell(split[name].get(key, "")) for key in keys),
-            *(_cell(defects.get(name, {}).get(key, 0)) for key in found),
-        ]
-        for name in names[:MOST_ROWS]
+        [name, *(_cell(part.get(key, empty)) for key in keys)]
+        for name, part in list(parts.items())[:MOST_ROWS]
     ]
-    heads = [key.replace("_", " ") for key in [*keys, *found]]
-    return Data(["", *heads], rows, max(0, len(names) - MOST_ROWS))
+    heads = [key.replace("_", " ") for key in keys]
+    return Data(["", *heads], rows, max(0, len(parts) - MOST_ROWS))
 
 
 def _keys(objects: Iterable[dict[str, Any]]) -> list[str]:

@@ -15,8 +15,9 @@ from rnnexp.report.search import has_study
 from rnnexp.runs.folder.reading import BACKTEST, REPORT
 
 
-def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
-    """Write the page about a folder, or about all runs of several ones, and return its path.
+def write_report(folders: Sequence[Path], output: Path | None = None) -> tuple[Path, bool]:
+    """Write the page about a folder, or about all runs of several ones. Returns its path, and
+    whether it took the place of an earlier page.
 
     output: the file; None for report.html in the folder or, of several, in the current one.
 
@@ -33,8 +34,7 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
     path = output or (folders[0] if len(folders) == 1 else Path()) / REPORT
     with console.working("drawing the page"):
         html = _page(folders, path)
-    write_page(path, html)
-    return path
+    return path, write_page(path, html)
 
 
 def _page(folders: Sequence[Path], path: Path) -> str:

@@ -1,10 +1,13 @@
 """The results of a test as tables for the console."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from omegaconf import DictConfig
 
 from rnnexp.tables import Column, Table, number
+from rnnexp.tasks.metric import Metric
 from rnnexp.tasks.task import Task
 
 
@@ -53,26 +56,50 @@ def tested(config: DictConfig) -> Literal["best", "last"]:
     return "best" if config.monitor else "last"
 
 
+@dataclass(frozen=True)
+class Better:
+    """A baseline that is better than something, by one metric."""
+
+    baseline: str
+    metric: str
+    value: float
+    own: float
+
+
 def beaten(
     what: str, task: Task, metrics: dict[str, float], baselines: dict[str, float]
 ) -> list[str]:
     """A sentence on the best baseline if it is better by the first metric; and, of those that lack
     it, by the first metric that they have. metrics: by their bare names."""
-    found: list[str] = []
-    compared = set(task.ceilings)
-    for metric in task.headline:
+    return [
+        f"a baseline is better than {what}: {one.baseline}, {one.metric} {number(one.value)} "
+        f"against {number(one.own)}"
+        for one in better_baselines(task.headline, task.ceilings, metrics, baselines)
+    ]
+
+
+def better_baselines(
+    headline: Sequence[Metric],
+    ceilings: Sequence[str],
+    metrics: Mapping[str, float],
+    baselines: Mapping[str, float],
+) -> list[Better]:
+    """As `beaten`. ceilings: baselines that are not asked to be beaten."""
+    found: list[Better] = []
+    compared = set(ceilings)
+    for metric in headline:
+        if metric.name not in metrics:
+            continue
         values = {}
         for key, value in baselines.items():
             _, baseline, name = key.split("/", 2)
-            if name == metric.name and baseline not in compared:
+            if name == metric.name and baseline not in compared and value == value:
                 values[baseline] = value
         compared |= values.keys()
         own, sign = metrics[metric.name], 1 if metric.lower_is_better else -1
-        better = {name: value for name, value in values.items() if sign * value < sign * own}
+        # Any value is better than none.
+        better = [name for name in values if not sign * own <= sign * values[name]]
         if better:
-            best = min(better, key=lambda name: sign * better[name])
-            found.append(
-                f"a baseline is better than {what}: {best.replace('_', ' ')}, {metric.name} "
-                f"{number(better[best])} against {number(own)}"
-            )
+            best = min(better, key=lambda name: sign * values[name])
+            found.append(Better(best.replace("_", " "), metric.name, values[best], own))
     return found

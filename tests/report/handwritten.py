@@ -14,9 +14,10 @@ composed = functools.cache(lambda *overrides: compose(overrides))
 
 
 def write_run(folder: Path, values: dict[str, Any] | None = None, **facts: Any) -> Path:
-    """A handwritten run. values: config keys of the record and, as `smape`, its result."""
+    """A handwritten run. values: config keys of the record and, as `smape` and `naive`, its
+    result and that of a baseline, which all metrics have."""
     values = dict(values or {})
-    smape = values.pop("smape", 1.0)
+    smape, naive = values.pop("smape", 1.0), values.pop("naive", 3.0)
     folder.mkdir(parents=True)
     record = RunRecord(folder, ["rnnexp", "train"])
     record.config(composed())
@@ -33,9 +34,15 @@ def write_run(folder: Path, values: dict[str, Any] | None = None, **facts: Any) 
     }
     record.save(**(known | facts))
     if record.run["status"] == "completed":
-        record.metrics({"test/smape": smape, "baseline/naive/smape": 3.0})
+        own = {f"test/{one['name']}": smape for one in record.run["headline"]}
+        others = {f"baseline/naive/{one['name']}": naive for one in record.run["headline"]}
+        record.metrics(own | others)
         record.digest({"losses": []})
-    epochs = [{"epoch": x, "step": x, "val/loss": smape + 1 / (x + 1)} for x in range(30)]
+    names = ["loss", *(one["name"] for one in record.run["headline"])]
+    epochs = [
+        {"epoch": x, "step": x, **{f"val/{name}": smape + 1 / (x + 1) for name in names}}
+        for x in range(30)
+    ]
     record.history(epochs)
     return folder
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+from rnnexp.report.figures import inline
 from tests.report.handwritten import page_of, write_run
 from tests.report.test_many import write_sweep
 
@@ -105,6 +107,51 @@ def test_a_page_is_as_wide_as_the_screen_and_runs_no_foreign_script(
     page.emulate_media(media="print")
     assert page.locator("details").first.is_visible()
     assert said == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_numbers_of_a_diverged_run_fit(width: int, browser: Any, empty_folder: Path) -> None:
+    for seed, lr, smape in ((0, 1.0, 8.8153837e35), (1, 1.0, 8.8153837e35), (2, 0.1, 0.5)):
+        values = {"optimizer.lr": lr, "seed": seed, "smape": smape}
+        run = write_run(empty_folder / "runs" / str(seed), values)
+        page_of(run)
+        page = opened(browser, run / "report.html", [], width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        big = page.locator(".big").inner_text()
+        assert big == ("0.5000 %" if seed == 2 else "8.815e+35 %")
+        texts = page.locator(".chart .grid text").all()
+        places = [box for text in texts if (box := text.bounding_box())]
+        edge = page.locator(".chart svg").first.bounding_box()["x"]
+        assert places and all(box["x"] >= edge for box in places), "no label is cut"
+        page.close()
+    html = page_of(empty_folder / "runs")
+    assert "8.815e+35 ± " in html and ",000,000" not in html
+    page = opened(browser, empty_folder / "runs" / "report.html", [], width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_letters_of_all_figures_have_one_size(
+    browser: Any, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {}
+    for name, width in (("narrow", 5), ("wide", 11)):
+        figures[name] = Figure(figsize=(width, 3))
+        figures[name].subplots().set_title("Title")
+    monkeypatch.setattr("rnnexp.report.run.drawn_again", lambda folder: inline(figures))
+    split = {"SERIES": {f"{part}_{end}": "2015-01-01T01:00:00" for part in "ab" for end in "cd"}}
+    defects = {"SERIES": {f"kind_of_{number}": number for number in range(7)}}
+    run = write_run(empty_folder / "run", data="/data", split=split, defects=defects)
+    page_of(run)
+    for width in (1280, 390):
+        page = opened(browser, run / "report.html", [], width)
+        titles = page.locator(".drawn text", has_text="Title").all()
+        narrow, wide = (one.bounding_box()["height"] for one in titles)
+        assert min(narrow, wide) > 9
+        if width == 1280:
+            assert narrow == pytest.approx(wide, rel=0.1)
+            cut = "all => all.filter(x => x.scrollWidth > x.clientWidth).map(x => x.innerHTML)"
+            assert page.locator(".scroll").evaluate_all(cut) == []
+        page.close()
 
 
 def test_a_script_of_another_hash_is_refused(browser: Any, empty_folder: Path) -> None:

@@ -47,13 +47,63 @@ def test_a_sweep_of_fifty(empty_folder: Path) -> None:
     assert "sweep of 50 jobs" in page and "47 completed" in page and "2 failed" in page
     assert "Best: <strong>hidden_size 128, lr 0.001</strong>" in page
     bodies = re.findall(r'<tbody data-key="(\w+)" data-text="([^"]*)"', page)
-    assert len(bodies) == 25 and "lr=0.001" in bodies[0][1] and "seed=1" in bodies[0][1]
+    assert len(bodies) == 25 and "lr=0.001" in bodies[0][1]
+    assert "seed=" not in bodies[0][1], "a row is the mean over its seeds"
     assert page.count('href="0_size8_lr0.001_seed0/"') == 1
     assert page.count("the loss became inf") == 2
+    assert re.search(r"Try again: <code>\S*rnnexp resume sweep --failed</code>", page)
     assert re.search(r"49_size128_lr0.1_seed1 <span class=\"pill[ ]?\">missing", page)
     curves = re.findall(r'class="curve c(\w)" data-key="(\w+)"', page)
     assert len(curves) == 49 and ("0", "t0r0") in curves and ("x", "t0r24") in curves
     assert page.count('class="curve ranked"') == 47
+
+
+MAE = {"name": "mae_MW", "unit": "MW", "lower_is_better": True}
+
+
+def test_everything_that_has_a_unit_shows_it(empty_folder: Path) -> None:
+    for seed in (0, 1):
+        lr = {"optimizer.lr": 0.1, "seed": seed, "monitor": "val/mae_MW", "smape": 60.0 + seed}
+        write_run(empty_folder / "runs" / f"{seed}", lr, headline=[MAE])
+        write_run(empty_folder / "runs" / f"other{seed}", lr | {"optimizer.lr": 1}, headline=[MAE])
+    page = page_of(empty_folder / "runs")
+    assert "60.50</span>" not in page and re.search(
+        r'60\.50 <small class="deviation">± 0\.71</small> <small>MW<', page
+    )
+    assert '<text class="name" x="660.0" y="16" text-anchor="middle">mae in MW</text>' in page
+    assert "<figcaption>mae in MW, validation" in page and "seed 0: 60.00 MW" in page
+    page = page_of(empty_folder / "runs" / "0")
+    assert "<figcaption>mae in MW, validation" in page and "60.00 <small>MW</small>" in page
+
+
+def test_a_baseline_that_is_better_than_every_run_is_named(empty_folder: Path) -> None:
+    naive = [3.0, 3.0, 3.5]
+    for number in range(3):
+        values = {"optimizer.lr": number + 1.0, "smape": 4.0 + number, "naive": naive[number]}
+        write_run(empty_folder / "runs" / str(number), values)
+    write_run(empty_folder / "runs" / "failed", status="failed")
+    said = "A baseline is better than every run here: naive, smape 3.500 % against 4.000 %."
+    page = page_of(empty_folder / "runs")
+    assert said in page and '<td class="number">3.000 to 3.500</td>' in page
+    assert "naive: 3.500" in page, "beside the best run"
+    one = page_of(empty_folder / "runs" / "0")
+    assert "than this run: naive, smape 3.000 % against 4.000 %." in one
+    write_run(empty_folder / "runs" / "good", {"smape": 1.0, "optimizer.lr": 9.0})
+    assert "A baseline is better" not in page_of(empty_folder / "runs")
+    assert "A baseline is better" not in page_of(empty_folder / "runs" / "good")
+
+
+def test_a_part_of_the_test_set_is_compared_with_no_baseline(empty_folder: Path) -> None:
+    part = {"smape": 4.0, "trainer.limit_test_batches": 1}
+    page = page_of(write_run(empty_folder / "runs" / "0", part))
+    assert "tested with trainer.limit_test_batches=1, and the baselines on the whole" in page
+    assert "A baseline is better" not in page and "the same test data" not in page
+    assert "A baseline is better" not in page_of(empty_folder / "runs")
+
+
+def test_a_table_of_one_row_has_no_filter(empty_folder: Path) -> None:
+    write_run(empty_folder / "runs" / "0")
+    assert '<input type="search"' not in page_of(empty_folder / "runs")
 
 
 def test_a_sweep_whose_jobs_left_nothing(empty_folder: Path) -> None:

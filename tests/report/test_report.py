@@ -98,7 +98,8 @@ def test_repairs_are_counted(empty_folder: Path) -> None:
         empty_folder / "run", data="/data/load", split=split, defects={"a": {"gaps": 3}, "b": {}}
     )
     page = page_of(run)
-    assert re.search(r"<th>a</th>.*?1,000.*?>3<", page)
+    assert re.search(r"<th>a</th>.*?1,000", page)
+    assert re.search(r"Found and repaired.*<th>a</th><td [^>]*>3<.*<th>b</th>.*>0<", page, re.S)
     assert "Nothing had to be repaired" not in page
     run = write_run(
         empty_folder / "clean", data="/data/load", split=split, defects={"a": {}, "b": {}}
@@ -116,6 +117,16 @@ def test_a_run_without_a_result_says_why(status: str, empty_folder: Path) -> Non
     assert len(page) < 60_000
 
 
+def test_a_killed_run_says_how_to_go_on(empty_folder: Path) -> None:
+    run = write_run(empty_folder / "my runs", status="interrupted")
+    (run / "log.txt").write_text("2026-01-01 INFO rnnexp: started\n")
+    page = html.unescape(page_of(run))
+    assert re.search(r"Go on with it: <code>\S*rnnexp resume 'my runs'</code>", page)
+    assert "End of log.txt" not in page, "one line says nothing"
+    failed = write_run(empty_folder / "failed", status="failed")
+    assert "Go on with it" not in page_of(failed)
+
+
 @pytest.mark.usefixtures("without_figures")
 def test_the_last_rerun_is_looked_for_beside_the_run(golden: Path) -> None:
     assert "No rerun was found" in page_of(golden)
@@ -123,7 +134,7 @@ def test_the_last_rerun_is_looked_for_beside_the_run(golden: Path) -> None:
     run = json.loads((again / "run.json").read_text())
     (again / "run.json").write_text(json.dumps(run | {"rerun_of": str(golden.resolve())}))
     page = page_of(golden)
-    assert "✓ identical" in page and 'href="../again/"' in page
+    assert "✓ identical" in page and 'href="../again/report.html"' in page
     metrics = json.loads((again / "metrics.json").read_text())
     (again / "metrics.json").write_text(json.dumps(metrics | {"test/smape": 99.0}))
     assert "✗ different results in the same environment" in page_of(golden)
@@ -205,11 +216,16 @@ def test_several_folders_are_one_page_in_the_current_one(
     empty_folder: Path, capsys: Capture
 ) -> None:
     for name in ("a", "b"):
-        write_run(empty_folder / "runs" / name, {"seed": ord(name)})
+        write_run(empty_folder / "runs" / name, {"seed": ord(name), "name": f"name_of_{name}"})
+    page_of("runs/b")
+    capsys.readouterr()
     assert main(["report", "runs/a", "runs/b"]) == 0
-    assert "the page     report.html" in capsys.readouterr().out
+    assert capsys.readouterr().out == "the page     report.html\n"
     page = (empty_folder / "report.html").read_text()
-    assert 'href="runs/a/"' in page and 'href="runs/b/"' in page
+    assert "<h1>name_of_a, name_of_b</h1>" in page
+    assert 'href="runs/a/"' in page and 'href="runs/b/report.html"' in page, "its own page"
+    assert main(["report", "runs/b", "runs/a"]) == 0
+    assert "report.html (replaced an earlier page)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -256,6 +272,7 @@ def test_the_same_figure_has_the_same_characters_and_ids_of_its_own() -> None:
         return found
 
     one, again, other = as_svg(figure(), "a"), as_svg(figure(), "a"), as_svg(figure(), "b/c d")
+    assert one.startswith('<svg role="img" style="--width: 288" viewBox="0 0 288 216">')
     assert one == again and len(one) < 120_000 and "<image" in one, "many points are an image"
 
     def ids(svg: str) -> set[str]:

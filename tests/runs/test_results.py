@@ -31,3 +31,9 @@ def test_a_better_baseline_is_named_by_the_first_metric_that_it_has(
     task: Any = SimpleNamespace(headline=described("", (0.1, 0.5, 0.9))[:7], ceilings=())
     found = beaten("this run", task, OWN, {f"baseline/{k}": v for k, v in baselines.items()})
     assert found == [f"a baseline is better than this run: {one}" for one in sentences]
+
+
+def test_any_baseline_is_better_than_no_value() -> None:
+    task: Any = SimpleNamespace(headline=described("", (0.1, 0.5, 0.9))[:7], ceilings=())
+    found = beaten("this run", task, OWN | {"mase": float("nan")}, {"baseline/ridge/mase": 9.0})
+    assert found == ["a baseline is better than this run: ridge, mase 9 against nan"]

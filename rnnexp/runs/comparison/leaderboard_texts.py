@@ -8,7 +8,7 @@ import pandas as pd
 
 from rnnexp.printing import printable
 from rnnexp.runs.comparison.leaderboard import DEVIATION, NOT_COMPLETED, SECONDS, SEEDS
-from rnnexp.tables import Column, Table
+from rnnexp.tables import LARGE, Column, Table
 
 
 def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
@@ -99,9 +99,12 @@ def _exact(value: Any) -> str:
 
 
 def _rounded(value: float, digits: int) -> str:
-    """Rounded to `digits` significant digits; digits before the decimal point are kept."""
+    """Rounded to `digits` significant digits; digits before the decimal point are kept, if the
+    number is not very large."""
     if np.isnan(value):
         return ""
+    if abs(value) >= LARGE:
+        return f"{value:.{digits}g}"
     if abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     return f"{value:#.{digits}g}".rstrip(".")
