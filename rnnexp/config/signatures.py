@@ -73,6 +73,9 @@ def check_node(node: dict[str, Any], key: str) -> None:
                 found = "has no value" if value == "" else f"is {value!r}"
                 offer = f" such as [{value}]" if accepts(hint, [value]) else ""
                 raise UserError(f"{key}.{name} {found}, it must be {_describe(hint)}{offer}")
+            is_node = not isinstance(value, dict) or "_target_" in value
+            if not is_node and not is_added(constructor.__module__) and not _may_be_a_mapping(hint):
+                raise UserError(f"{key}.{name} names no class (_target_): choose another option")
         elif not is_open:
             offer = did_you_mean(name, known, prefix=f"{key}.")
             if is_added(constructor.__module__) and "did you mean" not in offer:
@@ -144,6 +147,14 @@ def accepts(hint: Any, value: Any) -> bool:
     if isinstance(value, str) and issubclass(kind, os.PathLike):
         return True
     return isinstance(value, dict)  # a mapping, or the object that a node will become
+
+
+def _may_be_a_mapping(hint: Any) -> bool:
+    hint = bare(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(map(_may_be_a_mapping, typing.get_args(hint)))
+    kind = typing.get_origin(hint) or hint
+    return kind in (Any, object) or not isinstance(kind, type) or issubclass(dict, kind)
 
 
 def _describe(hint: Any) -> str:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnexp import config
 from rnnexp.config import targets
 from rnnexp.config.groups import group_and_option
-from rnnexp.config.signatures import accepts
+from rnnexp.config.signatures import accepts, check_node
 from rnnexp.errors import UserError
 from rnnexp.launching.plan import check_jobs, plan
 
@@ -545,6 +545,13 @@ def test_bug_in_a_constructor_stays_a_bug() -> None:
 
 def test_node_without_a_class() -> None:
     assert "model names no class" in refusal(instantiate, node({"size": 3}))
+
+
+def test_argument_without_a_class() -> None:
+    chunking = {"length": 3}
+    source = "rnnexp.data.sources.synthetic_load.SyntheticLoad"
+    with pytest.raises(UserError, match=r"data\.chunking names no class \(_target_\)"):
+        check_node({"_target_": source, "chunking": chunking}, "data")
 
 
 @pytest.mark.parametrize(
