@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.commands.shared.options import allow, folder_parser
+from rnnexp.commands.shared.output import check_output_folder
 from rnnexp.config import check, check_recorded, override
 from rnnexp.errors import UserError
 from rnnexp.process.memory import enough_memory
@@ -109,6 +110,8 @@ def backtest(
     from rnnexp.tasks.horizon.task import require
 
     check_only_locations(overrides, "backtest")
+    if output is not None:
+        check_output_folder(output)
     run, trained = _completed_run(folder, overrides)
     for name in edited_files(folder):
         console.show(f"edited        {name} is not as the run wrote it")

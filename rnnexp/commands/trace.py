@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rnnexp import console
 from rnnexp.commands.shared.new_data import (
-    check_output_place,
     check_overrides,
     complain_of_changes,
     load_with_warnings,
 )
 from rnnexp.commands.shared.options import allow, folder_parser
+from rnnexp.commands.shared.output import check_output_file
 from rnnexp.errors import UserError
 from rnnexp.printing import complain
 from rnnexp.process.memory import enough_memory
@@ -142,4 +142,4 @@ def _check(
             f"--output {output}: one file holds one text, and {len(texts)} are given: give one "
             "--text, or omit --output"
         )
-    check_output_place(output, [] if file is None else [file])
+    check_output_file(output, [] if file is None else [file])

@@ -162,7 +162,11 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
         ("reviews", ["--text", "xyzzy"], "the text has no word that the network knows"),
         ("reviews", ["--text", "it", "--layer", "2"], "this network has one layer, 1"),
         ("reviews", ["--text", "it", "--output", "a.gif"], "ends in .png, .svg, .pdf"),
-        ("reviews", ["--text", "it", "--output", "no/a.png"], "no does not exist"),
+        (
+            "reviews",
+            ["--text", "it", "--output", "no/a.png"],
+            "there is no folder no, choose another file",
+        ),
         ("reviews", ["--text", "a", "--text", "b", "--output", "a.png"], "one file holds one text"),
         ("reviews", ["--text", "it", "--series", "AA"], "--series AA: it names a series of"),
         ("reviews", ["--text", "it", "data.frequency=1D"], "trace can only change how the file"),

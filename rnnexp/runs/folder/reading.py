@@ -41,16 +41,28 @@ CHECKPOINT_MISMATCH = (
 )
 
 
+def check_folder(folder: Path, expected: str) -> None:
+    """Check that a folder can be read. expected: what is to be given, e.g. "the folder of a run".
+
+    Raises:
+        UserError: it does not exist, is a file, or the user may not read it.
+    """
+    if os.path.isdir(folder):
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise UserError(f"{folder} cannot be read: you have no permission to do so")
+    elif os.path.exists(folder):
+        raise UserError(f"{folder} is a file: give {expected}")
+    else:
+        raise UserError(f"there is no folder {folder}")
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """run.json of a run folder.
 
     Raises:
         UserError: the folder is missing or is not a run folder, or run.json is damaged.
     """
-    if folder.is_file():
-        raise UserError(f"{folder} is a file: give the folder of a run")
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
+    check_folder(folder, "the folder of a run")
     if not os.path.exists(folder / "run.json"):
         inside = sorted(path.parent for path in folder.glob("*/run.json"))
         hint = f"; the last run inside is {inside[-1]}" if inside else ""
