@@ -182,6 +182,27 @@ def test_what_is_refused(run: Path, arguments: list[str], sentence: str, capfd: 
 
 
 @pytest.mark.parametrize("run", ["reviews"], indirect=True)
+def test_a_bad_text_does_not_stop_the_others(run: Path, capfd: Capture) -> None:
+    texts = ("xyzzy", "it is elegant", "", "it " * 1001, "a\udcff")
+    given = [word for text in texts for word in ("--text", text)]
+    assert main(["trace", str(run), *given]) == 1
+    said = capfd.readouterr()
+    assert said.err.splitlines()[-5:] == [
+        "rnnexp: text 1, 'xyzzy', has no word that the network knows",
+        "rnnexp: text 3 is empty",
+        f"rnnexp: text 4, '{'it ' * 13}i...', has 1,001 words, and at most 1,000 are traced",
+        r"rnnexp: text 5, 'a\udcff', is not UTF-8 text",
+        "rnnexp: without a trace: 4 of 5",
+    ]
+    assert "elegant" in said.out and len(list((run / "trace").glob("*.png"))) == 1
+    shutil.rmtree(run / "trace")
+    assert main(["trace", str(run), "--text", "xyzzy", "--text", ""]) == 2
+    assert "without a trace: 2 of 2" in capfd.readouterr().err and not (run / "trace").exists()
+    layer = ["--text", "it", "--text", "xyzzy", "--layer", "2"]
+    assert "this network has one layer" in refused(["trace", str(run), *layer], capfd)
+
+
+@pytest.mark.parametrize("run", ["reviews"], indirect=True)
 def test_a_run_without_a_checkpoint(run: Path, tmp_path: Path, capfd: Capture) -> None:
     folder = shutil.copytree(run, tmp_path / "run")
     shutil.rmtree(folder / "checkpoints")
