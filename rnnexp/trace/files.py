@@ -31,9 +31,12 @@ def write_below(folder: Path, figure: Figure, name: str) -> list[Path]:
     Returns the paths of the pictures, and that of the folder.
 
     Raises:
-        UserError: they cannot be written.
+        UserError: they cannot be written, or there is a link in place of the folder, which could
+            lead anywhere.
     """
     place = folder / FOLDER
+    if place.is_symlink():
+        raise UserError(f"{place} is a link, and is not written to: choose a file with --output")
     paths = [place / f"{name}{suffix}" for suffix in (".png", ".svg")]
     try:
         place.mkdir(exist_ok=True)

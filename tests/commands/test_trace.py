@@ -150,6 +150,12 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "trace").write_text("a file")
     with pytest.raises(UserError, match=r"trace cannot be written \(.*\): choose a file with"):
         write_below(tmp_path, Figure(), "a")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "trace").unlink()
+    (tmp_path / "trace").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="trace is a link, and is not written to: choose a file"):
+        write_below(tmp_path, Figure(), "a")
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 @pytest.mark.parametrize(
