@@ -71,7 +71,7 @@ def trace(
         steps=[tokens[place] for place in places],
         thing=source.token,
         curves={f"p({classes[one]})": probability[:, one] for one in shown},
-        axis="Probability, had the text ended there",
+        axis=f"Probability after each {source.token}, had the text ended there",
         states=states,
         layer=which,
         even=0.5 if len(classes) == 2 else None,
