@@ -96,6 +96,7 @@ def backtest(
     # Late: they import torch, and --help does without.
     from rnnexp.runs.backtests.folder import new_place, recording_backtest
     from rnnexp.runs.build import data_module
+    from rnnexp.runs.experiment import to_type
     from rnnexp.runs.folder.digest import edited_files
     from rnnexp.runs.folder.reading import hash_file
     from rnnexp.runs.parallel import on_one_device
@@ -154,6 +155,7 @@ def backtest(
         record.save(seconds=round(time.perf_counter() - began, 3))
         record.completed()
     console.show_line(f"back-test    {console.from_here(place)}")
+    console.show_line(f"a page       {to_type('report', place)}")
     return 0
 
 
