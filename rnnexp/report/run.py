@@ -26,6 +26,7 @@ from rnnexp.runs.folder.reading import (
     status_now,
 )
 from rnnexp.runs.folder.schema import RUN
+from rnnexp.tasks.metric import unit_beside
 
 MOST_ROWS = 60  # of a table of series or classes
 LOG_LINES = 40
@@ -195,8 +196,7 @@ def baseline_rows(metrics: dict[str, float], names: Sequence[str]) -> list[Row]:
 
 def unit_of(name: str, units: Mapping[str, str]) -> str:
     """The unit of a metric, where its name does not say it, as mae_MW does."""
-    unit = units.get(name, "")
-    return "" if name.endswith(f"_{unit}") else unit
+    return unit_beside(name, units.get(name, ""))
 
 
 def units_of(run: dict[str, Any]) -> dict[str, str]:

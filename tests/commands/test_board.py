@@ -17,6 +17,7 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from rnnexp.cli import main
+from rnnexp.runs.board.hparams import columns
 from rnnexp.runs.board.pages import Pages
 from tests.support.shrink import HERE, NO_FIGURES
 
@@ -84,6 +85,15 @@ def test_the_columns_of_hparams_are_those_that_differ(runs: Path, tmp_path: Path
     columns = {one.name.tag: one.display_name for one in told.metric_infos}
     assert list(columns)[:2] == ["test/accuracy", "test/balanced_accuracy"]
     assert columns["test/nll"] == "test/nll, nats" and "val_best/loss" in columns
+
+
+def test_a_unit_stands_once() -> None:
+    """In the name of the metric, or beside it."""
+    metrics = {"test/mae_MW": "MW", "test/smape": "%", "test/accuracy": ""}
+    content = columns([{"seed": 0}], [], metrics).value[0].metadata.plugin_data.content
+    told = HParamsPluginData.FromString(content).experiment.metric_infos
+    shown = [one.display_name for one in told]
+    assert shown == ["test/mae_MW", "test/smape, %", "test/accuracy"]
 
 
 def one_run(runs: Path, name: str) -> Path:
