@@ -123,9 +123,11 @@ def trace(
             write(output, figure)
             console.show_line(f"figure: {output}")
             continue
-        picture, _, place = write_below(folder, figure, name_of(one, layer))
-        console.show_line(f"figure: {picture}, and as .svg; in TensorBoard:")
-        console.show_line(console.command("tensorboard", "--logdir", place))
+        picture = write_below(folder, figure, name_of(one, layer))
+        console.show_line(f"figure: {picture}, and as .svg")
+    if traces and output is None:
+        board = console.command("rnnexp", "board", console.from_here(folder))
+        console.show_line(f"in TensorBoard, under IMAGES: {board}")
     if failed:
         complain(f"without a trace: {len(failed):,} of {len(given):,}")
     return 0 if not failed else 1 if traces else 2

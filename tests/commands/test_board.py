@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,6 +70,21 @@ def test_a_run_that_comes_later_is_linked_too(runs: Path, tmp_path: Path) -> Non
     pages.folders = [first, second, first]
     pages.look_again()
     assert len(pages.linked) == 3 and len(set(pages.linked.values())) == 3
+
+
+def test_traces_are_linked_beside_their_run(runs: Path, tmp_path: Path) -> None:
+    run = one_run(runs, "quickstart_reviews").parents[1]
+    ours, place = tmp_path / "ours", tmp_path / "links"
+    shutil.copytree(run, ours)
+    place.mkdir()
+    pages = Pages([ours], place)
+    assert list(pages.linked.values()) == ["quickstart_reviews, seed 0"]
+    assert main(["trace", str(ours), "--text", "it is elegant"]) == 0
+    pages.look_again()
+    assert pages.runs == 1
+    assert list(pages.linked.values())[1:] == ["quickstart_reviews, seed 0, traced"]
+    [tag] = events(place / "quickstart_reviews, seed 0, traced").Tags()["images"]
+    assert tag.startswith("trace/it_is_elegant")
 
 
 def test_the_columns_of_hparams_are_those_that_differ(runs: Path, tmp_path: Path) -> None:

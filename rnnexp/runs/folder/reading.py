@@ -34,6 +34,7 @@ CHECKPOINT_FORMATS = (1,)
 BACKTEST = "backtest.json"
 LOG, MOST_OF_LOG = "log.txt", 1 << 16  # bytes that are read of its end
 REPORT = "report.html"  # by `rnnexp report`, no part of the record
+TRACE = "trace"  # a folder, by `rnnexp trace`, no part of the record either
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
 LONGEST_LINE = 1 << 16  # bytes of the first lines of a table; those of a run have some hundreds
 CHECKPOINT_MISMATCH = (
