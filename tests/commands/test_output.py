@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from rnnexp.cli import main
+from rnnexp.runs.folder.digest import changed_files
+from rnnexp.runs.folder.reading import read_run
 from tests.support.refusals import refused
 from tests.support.shrink import SYNTHETIC_LOAD, TINY
 
@@ -88,6 +90,19 @@ def test_a_folder_that_one_may_not_read(
 ) -> None:
     without(os.R_OK, "run", monkeypatch)
     assert "run cannot be read: you have no permission to do so" in refused([command, "run"], capfd)
+
+
+def test_a_folder_above_the_current_one_is_as_the_run_wrote_it(
+    capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("below").mkdir(exist_ok=True)
+    monkeypatch.chdir("below")
+    assert main(["test", "../run"]) == 0
+    assert "not as the run wrote it" not in "".join(capfd.readouterr())
+    run = read_run(Path("../run"))
+    assert changed_files(Path("../run"), run) == []
+    out = {"files": {"../run/metrics.json": run["files"]["metrics.json"]}}
+    assert changed_files(Path("../run"), out) == ["../run/metrics.json"]
 
 
 def without(permission: int, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
