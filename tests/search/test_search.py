@@ -146,6 +146,7 @@ def test_a_bad_trial_is_pruned_and_counted(
     write_space("optimizer.lr: {choices: [0.05, 1e-9, 1e39]}\n")  # learns, does not, diverges
     assert main([*SEARCH[:-1], "7"]) == 0
     said = capsys.readouterr().out
+    assert re.search(rf"^a page       \S*rnnexp report {PLACE}$", said, re.MULTILINE)
     statuses = [run["status"] for run in runs().values()]
     assert {"completed", "pruned", "failed"} == set(statuses)
 
