@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from rnnexp import console
 from rnnexp.commands.shared.options import allow, folder_parser
+from rnnexp.commands.shared.output import check_output_folder
 from rnnexp.config import check, check_recorded, override
 from rnnexp.errors import UserError
 from rnnexp.process.memory import enough_memory
@@ -95,6 +96,7 @@ def backtest(
     # Late: they import torch, and --help does without.
     from rnnexp.runs.backtests.folder import new_place, recording_backtest
     from rnnexp.runs.build import data_module
+    from rnnexp.runs.experiment import to_type
     from rnnexp.runs.folder.digest import edited_files
     from rnnexp.runs.folder.reading import hash_file
     from rnnexp.runs.parallel import on_one_device
@@ -109,6 +111,8 @@ def backtest(
     from rnnexp.tasks.horizon.task import require
 
     check_only_locations(overrides, "backtest")
+    if output is not None:
+        check_output_folder(output)
     run, trained = _completed_run(folder, overrides)
     for name in edited_files(folder):
         console.show(f"edited        {name} is not as the run wrote it")
@@ -151,6 +155,7 @@ def backtest(
         record.save(seconds=round(time.perf_counter() - began, 3))
         record.completed()
     console.show_line(f"back-test    {console.from_here(place)}")
+    console.show_line(f"a page       {to_type('report', place)}")
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from rnnexp import console
 from rnnexp.commands.shared.options import command_parser
 from rnnexp.errors import UserError
+from rnnexp.tables import counted
 
 NEW_RUNS_EVERY = 10.0  # seconds
 HIGHEST_PORT = 65_535
@@ -42,8 +43,8 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="rnnexp_board_") as place:
         pages = Pages(folders, Path(place))
         address = serve(Path(place), arguments.host, arguments.port)
-        runs = len(pages.linked)
-        console.show_line(f"look at it   {address}  ({runs} run{'s' * (runs > 1)}; Ctrl-C ends it)")
+        count = counted(pages.runs, "run")
+        console.show_line(f"look at it   {address}  ({count}; Ctrl-C ends it)")
         try:
             while True:
                 time.sleep(NEW_RUNS_EVERY)

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from rnnexp.commands.shared.options import add_config_options, allow, command_parser
+from rnnexp.commands.shared.output import check_output_file, writing
 from rnnexp.config.json_schema import json_schema
-from rnnexp.errors import UserError
 from rnnexp.files import write_text
 from rnnexp.printing import say
 
@@ -59,16 +59,14 @@ def write_schema(output: Path | None, config_dir: Path | None = None) -> int:
     Raises:
         UserError: an option file is wrong, or the file cannot be written.
     """
-    if output is not None and output.is_dir():
-        raise UserError(f"--output {output}: this is a folder, name a file")
+    if output is not None:
+        check_output_file(output)
     text = json.dumps(json_schema(config_dir), indent=1)
     if output is None:
         say(text)
         return 0
-    try:
+    with writing(output):
         write_text(output, text + "\n")
-    except OSError as error:
-        raise UserError(f"--output {output}: it cannot be written ({error.strerror})") from error
     say(
         f"The schema is in {output}. In an experiment, below `# @package _global_`, write",
         f"# yaml-language-server: $schema={output.resolve()}",

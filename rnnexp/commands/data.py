@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands.shared.options import add_allow, allow, command_parser
+from rnnexp.commands.shared.output import check_output_folder
 from rnnexp.config import check, compose, options
 from rnnexp.errors import UserError
 from rnnexp.tables import Column, Table
@@ -142,6 +143,7 @@ def convert_source(name: str, folder: Path, overrides: list[str], form: str) -> 
     from rnnexp.data.text.review_archives import write_converted
     from rnnexp.data.text.source import DocumentSource
 
+    check_output_folder(folder, option="")
     source = _read(name, overrides).source
     if not isinstance(source, DocumentSource) or not source.things.endswith("reviews"):
         raise UserError(f"{name} has no reviews to convert: choose a source of reviews")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rnnexp import console
 from rnnexp.commands.shared.options import add_allow, allow, command_parser
+from rnnexp.commands.shared.output import check_output_folder, writing
 from rnnexp.errors import UserError
 from rnnexp.printing import complain
 
@@ -39,7 +40,8 @@ def draw(folders: list[Path], output: Path, form: str) -> int:
     """Draw the figures of all completed runs below some folders. Returns the exit code.
 
     Raises:
-        UserError: there is no completed run, or it cannot be drawn.
+        UserError: there is no completed run, it cannot be drawn, or nothing can be written to
+            `output`.
     """
     # Late: they import torch, and --help does without.
     from rnnexp.callbacks.figures import is_too_large
@@ -48,12 +50,13 @@ def draw(folders: list[Path], output: Path, form: str) -> int:
     from rnnexp.runs.figures.of_run import figures_of
     from rnnexp.runs.figures.paper import fit, paper, save
 
+    check_output_folder(output)
     entries = [entry for entry in find_runs(folders) if entry.status == "completed"]
     if not entries:
         raise UserError(f"no run in {', '.join(map(str, folders))} is completed")
     common = os.path.commonpath([entry.folder.absolute() for entry in entries])
     written = []
-    with paper(), console.working("drawing"):
+    with writing(output), paper(), console.working("drawing"):
         for entry in entries:
             place = output / os.path.relpath(entry.folder, common)
             figures = figures_of(entry.folder)

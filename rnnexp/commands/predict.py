@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnexp import console
 from rnnexp.commands.shared.new_data import (
-    check_output_place,
     check_overrides,
     complain_of_changes,
     load_with_warnings,
 )
 from rnnexp.commands.shared.options import allow, folder_parser
+from rnnexp.commands.shared.output import check_output_file, writing
 from rnnexp.data.lines import LARGEST, decoded, lines
 from rnnexp.errors import UserError
 from rnnexp.files import csv_text, json_text, write_text, written_beside
@@ -202,7 +201,7 @@ def _check_output(output: Path, files: Sequence[Path]) -> None:
             f"--output {output}: give a file that ends in {', '.join(TABLES)}, or, for a picture "
             f"of forecasts over a horizon, in {', '.join(PICTURES)}"
         )
-    check_output_place(output, files)
+    check_output_file(output, files)
 
 
 def _write(answers: Answers, output: Path) -> None:
@@ -212,19 +211,11 @@ def _write(answers: Answers, output: Path) -> None:
         text = csv_text(frame)
     else:
         text = json_text(frame.to_dict(orient="records"), ensure_ascii=False)
-    with _writing(output):
+    with writing(output):
         write_text(output, text)
 
 
 def _draw(answers: Any, output: Path) -> None:
     """Draw a picture, in the format of the suffix."""
-    with _writing(output), written_beside(output) as beside:
+    with writing(output), written_beside(output) as beside:
         answers.figure().savefig(beside, format=output.suffix[1:], dpi=110)
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"--output {output}: it cannot be written ({error.strerror})") from error

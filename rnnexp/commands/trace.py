@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands.shared.new_data import (
-    check_output_place,
     check_overrides,
     complain_of_changes,
     load_with_warnings,
 )
 from rnnexp.commands.shared.options import allow, folder_parser
+from rnnexp.commands.shared.output import check_output_file
 from rnnexp.errors import UserError
 from rnnexp.printing import complain
 from rnnexp.process.memory import enough_memory
+
+if TYPE_CHECKING:
+    from rnnexp.runs.loading import LoadedRun
+    from rnnexp.tasks.trace import Trace
 
 FORMATS = (".png", ".svg", ".pdf")  # endings of --output
 
@@ -82,8 +87,9 @@ def trace(
     """Print a table of every trace, and draw it into DIR/trace, or into the file `output`.
 
     texts: for classification. file: a CSV file, for forecasting; series: which of its series.
-    layer: from 1; None: the top one. overrides: data.KEY=VALUE, how to read the file. Returns the
-    exit code.
+    layer: from 1; None: the top one. overrides: data.KEY=VALUE, how to read the file.
+
+    Returns the exit code: 0; 1 if some of several texts cannot be traced; 2 if none can.
 
     Raises:
         UserError: the run has no checkpoint, or its task is another one; the input cannot be read,
@@ -93,7 +99,7 @@ def trace(
     from rnnexp.trace.figure import figure_of
     from rnnexp.trace.files import name_of, write, write_below
 
-    given: list[str] | list[Path] = list(texts) if file is None else [file]
+    given: Sequence[str | Path] = list(texts) if file is None else [file]
     _check(texts, file, series, output)
     check_overrides("trace", overrides, [] if file is None else [file])
     run = load_with_warnings(folder, overrides)
@@ -104,8 +110,10 @@ def trace(
             f"{folder} was trained on {run.spec.things}, not on series: give a text with "
             "--text TEXT"
         )
-    traces = [run.trace(one, layer, series) for one in given]
+    traces, failed = _traces(run, given, layer, series)
     complain_of_changes(run)
+    for sentence in failed:
+        complain(sentence)
     for one in traces:
         for note in one.notes:
             complain(note)
@@ -115,10 +123,32 @@ def trace(
             write(output, figure)
             console.show_line(f"figure: {output}")
             continue
-        picture, _, place = write_below(folder, figure, name_of(one, layer))
-        console.show_line(f"figure: {picture}, and as .svg; in TensorBoard:")
-        console.show_line(console.command("tensorboard", "--logdir", place))
-    return 0
+        picture = write_below(folder, figure, name_of(one, layer))
+        console.show_line(f"figure: {picture}, and as .svg")
+    if traces and output is None:
+        board = console.command("rnnexp", "board", console.from_here(folder))
+        console.show_line(f"in TensorBoard, under IMAGES: {board}")
+    if failed:
+        complain(f"without a trace: {len(failed):,} of {len(given):,}")
+    return 0 if not failed else 1 if traces else 2
+
+
+def _traces(
+    run: LoadedRun, given: Sequence[str | Path], layer: int | None, series: str | None
+) -> tuple[list[Trace], list[str]]:
+    """The traces, and a sentence for each of several texts that has none; a single one raises."""
+    from rnnexp.tasks.answers import quoted
+    from rnnexp.tasks.trace import CannotTrace
+
+    traces, failed = [], []
+    for number, one in enumerate(given, start=1):
+        try:
+            traces.append(run.trace(one, layer, series))
+        except CannotTrace as error:
+            if len(given) == 1:
+                raise
+            failed.append(f"text {number}{one and f', {quoted(str(one))},'} {error.fault}")
+    return traces, failed
 
 
 def _check(
@@ -142,4 +172,4 @@ def _check(
             f"--output {output}: one file holds one text, and {len(texts)} are given: give one "
             "--text, or omit --output"
         )
-    check_output_place(output, [] if file is None else [file])
+    check_output_file(output, [] if file is None else [file])

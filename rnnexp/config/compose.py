@@ -100,7 +100,8 @@ def initialised(extra: Path | None) -> Iterator[None]:
     """Inside, Hydra knows our configs, those in ./conf and those in `extra`. What a program around
     us had set up of Hydra is put aside, and is there again afterwards."""
     if extra and not extra.is_dir():
-        raise UserError(f"the config folder {extra} does not exist")
+        fault = "is a file, not a folder" if extra.exists() else "does not exist"
+        raise UserError(f"the config folder {extra} {fault}")
     with _put_aside():
         UserFolders.folders = (*([extra] if extra else []), Path("conf"))
         try:

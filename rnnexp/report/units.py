@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rnnexp.tasks.metric import unit_beside
+
 
 def headline(run: dict[str, Any]) -> list[dict[str, Any]]:
     """The metrics that run.json describes."""
@@ -16,8 +18,7 @@ def units_of(run: dict[str, Any]) -> dict[str, str]:
 
 def unit_of(name: str, units: Mapping[str, str]) -> str:
     """The unit of a metric, where its name does not say it, as mae_MW does."""
-    unit = units.get(name, "")
-    return "" if bare(name, units) != name else unit
+    return unit_beside(name, units.get(name, ""))
 
 
 def bare(name: str, units: Mapping[str, str]) -> str:

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnexp import console
-from rnnexp.errors import UserError
 from rnnexp.launching import sweep
 from rnnexp.report.backtest import backtest_page
 from rnnexp.report.many import folders_page, search_page, sweep_page
 from rnnexp.report.page import write_page
 from rnnexp.report.run import run_page
 from rnnexp.report.search import has_study
-from rnnexp.runs.folder.reading import BACKTEST, REPORT
+from rnnexp.runs.folder.reading import BACKTEST, REPORT, check_folder
 
 
 def write_report(folders: Sequence[Path], output: Path | None = None) -> tuple[Path, bool]:
@@ -27,10 +26,7 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> tuple[P
         RunFailed: the page cannot be written.
     """
     for folder in folders:
-        if folder.is_file():
-            raise UserError(f"{folder} is a file: give the folder of a run or of a sweep")
-        if not folder.is_dir():
-            raise UserError(f"there is no folder {folder}")
+        check_folder(folder, "the folder of a run or of a sweep")
     path = output or (folders[0] if len(folders) == 1 else Path()) / REPORT
     with console.working("drawing the page"):
         html = _page(folders, path)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
 from rnnexp import console
+from rnnexp.callbacks.loggers import mlflow, wandb
 from rnnexp.config import check
 from rnnexp.config.targets import added_packages
 from rnnexp.data.loading.module import DataModule
@@ -192,10 +193,22 @@ def show_end(seconds: dict[str, float], folder: Path) -> None:
     )
     place = console.from_here(folder)
     console.show_line(f"run folder   {place}")
-    if (folder / "tensorboard").exists():
-        console.show_line(f"look at it   {console.command('rnnexp', 'board', place)}")
+    for words in to_look_at(place):
+        console.show_line(f"look at it   {words}")
+    console.show_line(f"a page       {to_type('report', folder)}")
     console.show_line(f"test again   {to_type('test', folder)}")
     console.show_line(f"repeat it    {to_type('rerun', folder)}")
+
+
+def to_look_at(place: Path) -> Iterator[str]:
+    """What to type to look at what a run's logger has written. place: the run folder."""
+    if (place / "tensorboard").exists():
+        yield console.command("rnnexp", "board", place)
+    if (kept := place / mlflow.PLACE).exists():
+        ui = console.command("mlflow", "ui", "--backend-store-uri", kept)
+        yield f"{mlflow.ALLOWED}=true {ui}  # after pip install mlflow"
+    if parts := sorted((place / wandb.PLACE).glob("offline-run-*")):
+        yield f"{console.command('wandb', 'sync', *parts)}  # sends it to your account"
 
 
 def to_type(command: str, folder: Path, *options: object) -> str:

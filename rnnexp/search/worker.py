@@ -179,6 +179,7 @@ def _report(study: Study) -> int:
         console.show_line(f"figure       {console.from_here(path)}")
     place = console.from_here(study.place)
     console.show_line(f"all trials   {console.command('rnnexp', 'leaderboard', place)}")
+    console.show_line(f"a page       {to_type('report', study.place)}")
     folder = study.folder_of(best[0])
     if folder is None:
         console.show_line(f"best trial   {best[0].number}, of a worker in another folder")

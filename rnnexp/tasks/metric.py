@@ -29,6 +29,11 @@ class Metric:
         return plain
 
 
+def unit_beside(name: str, unit: str) -> str:
+    """The unit to write beside the name of a metric: none if the name has it, as mae_MW does."""
+    return "" if name.endswith(f"_{unit}") else unit
+
+
 class AddedMetric:
     """Base class of the metrics that a config adds to those of its task, under `task.metrics`. The
     key there is the name of the metric.

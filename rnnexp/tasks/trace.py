@@ -15,6 +15,17 @@ from rnnexp.tables import Column, Table, number
 from rnnexp.tasks.answers import QUOTED, cut, one_line
 
 
+class CannotTrace(UserError):
+    """One text cannot be traced, while others may be.
+
+    fault: the end of a sentence that begins with the text. advice: what to give instead.
+    """
+
+    def __init__(self, fault: str, advice: str = "give another text") -> None:
+        super().__init__(f"the text {fault}: {advice}")
+        self.fault = fault
+
+
 @dataclass(frozen=True)
 class Trace:
     """A network over T steps.

@@ -19,7 +19,9 @@ WIDTH = 9.0, 17.0  # inches, least and most
 PANEL = {"answers": 1.8, "contributions": 2.3, "states": 2.4, "gates": 1.9}  # inches
 TITLE, LONGEST_WORD, LONGEST_LABEL = 90, 24, 28  # most characters of a line, a word, a label
 TITLE_CHARACTER, LEGEND_CHARACTER, HANDLE = 0.085, 0.07, 0.4  # inches wide
-FEW, MANY_TIMES = 16, 26  # words that need not be upright, labels of times
+LOCAL = "gradient \u00d7 input is local: a bar can point away from the answer; trust the answer"
+FEW, FEW_TIMES = 16, 12  # words and times that need not be upright
+MANY_TIMES = 26  # labels of times
 
 
 def figure_of(trace: Trace) -> Figure:
@@ -48,6 +50,10 @@ def figure_of(trace: Trace) -> Figure:
     for axes, (kind, _) in zip(rows, panels, strict=True):
         if axes is rows[-1] or kind == "contributions":  # the words stand below their bars too
             _label_steps(axes, trace, steps)
+        if kind == "contributions" and _bars_disagree(trace):
+            axes.set_xlabel(LOCAL, size="small")
+    if trace.times is not None:
+        rows[-1].set_xlabel(f"time, from {_minute(trace.times[0])} to {_minute(trace.times[-1])}")
     if trace.unknown.intersection(steps):
         note = f"grey: {trace.thing}s that the network does not know"
         rows[-1].set_xlabel(note, size="small")
@@ -130,6 +136,18 @@ def _draw_contributions(axes: Axes, trace: Trace) -> None:
     _finish(axes, title)
 
 
+def _bars_disagree(trace: Trace) -> bool:
+    """Whether the bars speak against the predicted class, or one of them did so where its answer
+    rose most."""
+    answer, values = next(iter(trace.curves.values())), trace.contributions
+    assert values is not None
+    if trace.even is not None and answer[-1] < trace.even:  # the curve is that of the other class
+        answer = 1 - answer
+    change = np.diff(answer, prepend=answer[0])
+    largest = largest_change([answer])
+    return bool(values.sum() < 0 or values[largest] * change[largest] < 0)
+
+
 def _draw_states(figure: Figure, axes: Axes, trace: Trace, state: LayerStates) -> None:
     """A heat map of the units over the steps, ordered by the step of their largest |h|."""
     hidden = state.hidden.numpy()  # (T, H)
@@ -202,7 +220,7 @@ def _label_steps(axes: Axes, trace: Trace, steps: range) -> None:
     """Words below each step; of times those that make round labels."""
     if trace.times is not None:
         places, labels = _round_times(trace.times)
-        axes.set_xticks(places, labels, rotation=90 if len(places) > FEW else 0)
+        axes.set_xticks(places, labels, rotation=90 if len(places) > FEW_TIMES else 0)
         return
     words = [no_math(cut(trace.steps[step], LONGEST_WORD)) for step in steps]
     upright = len(words) > FEW or max(map(len, words)) > 9
@@ -214,7 +232,8 @@ def _label_steps(axes: Axes, trace: Trace, steps: range) -> None:
 
 
 def _round_times(times: np.ndarray) -> tuple[list[int], list[str]]:
-    """The steps that get a label, and the labels: at whole parts of a day, or whole days."""
+    """The steps that get a label, and the labels: weekday and hour at whole parts of a day, or the
+    dates of whole days."""
     count = len(times)
     seconds = times.astype("datetime64[s]").astype(np.int64)
     day = 86_400
@@ -228,4 +247,10 @@ def _round_times(times: np.ndarray) -> tuple[list[int], list[str]]:
             break
     places = (places or list(range(count)))[:: -(-len(places or times) // MANY_TIMES)]
     shown = [times[place].astype("datetime64[s]").item() for place in places]
-    return places, [f"{one:%a %H:%M}" for one in shown]
+    form = "%Y-%m-%d" if np.all(seconds[places] % day == 0) else "%a %H:%M"
+    return places, [one.strftime(form) for one in shown]
+
+
+def _minute(time: np.datetime64) -> str:
+    """A time to the minute, or the date alone at midnight."""
+    return str(time.astype("datetime64[m]")).replace("T", " ").removesuffix(" 00:00")

@@ -10,9 +10,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from rnnexp.errors import UserError
 from rnnexp.files import written_beside
+from rnnexp.runs.folder.reading import TRACE
 from rnnexp.tasks.trace import Trace
 
-FOLDER = "trace"  # in the run folder
 FORMATS = (".png", ".svg", ".pdf")
 DPI = 110
 LONGEST = 40  # characters of a name, before its hash
@@ -26,14 +26,17 @@ def name_of(trace: Trace, layer: int | None) -> str:
     return f"{readable}{which}-{digest}".lstrip("-")
 
 
-def write_below(folder: Path, figure: Figure, name: str) -> list[Path]:
+def write_below(folder: Path, figure: Figure, name: str) -> Path:
     """Write trace/NAME.png, trace/NAME.svg and an event file for TensorBoard below a run folder.
-    Returns the paths of the pictures, and that of the folder.
+    Returns the path of the first one.
 
     Raises:
-        UserError: they cannot be written.
+        UserError: they cannot be written, or there is a link in place of the folder, which could
+            lead anywhere.
     """
-    place = folder / FOLDER
+    place = folder / TRACE
+    if place.is_symlink():
+        raise UserError(f"{place} is a link, and is not written to: choose a file with --output")
     paths = [place / f"{name}{suffix}" for suffix in (".png", ".svg")]
     try:
         place.mkdir(exist_ok=True)
@@ -48,7 +51,7 @@ def write_below(folder: Path, figure: Figure, name: str) -> list[Path]:
             events.add_figure(f"trace/{name}", figure, close=False)
     except OSError as error:
         raise _unwritable(place, error) from error
-    return [*paths, place]
+    return paths[0]
 
 
 def write(path: Path, figure: Figure) -> None:

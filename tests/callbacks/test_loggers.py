@@ -129,6 +129,14 @@ def test_what_the_loggers_have(
         digests[logger] = (folder / "digest.json").read_text()
         metrics = json.loads((folder / "metrics.json").read_text())
     assert len(set(digests.values())) == 1
+    said = capfd.readouterr().out
+    assert f" ui --backend-store-uri {tmp_path}/mlflow/mlflow  # after pip install mlflow\n" in said
+    [offline_run] = (tmp_path / "wandb").glob("wandb/offline-run-*")
+    assert f"wandb sync {offline_run}  # sends it to your account\n" in said
+    assert said.count("look at it ") == 2
+    assert [line.split()[-1] for line in said.splitlines() if line.startswith("a page ")] == [
+        str(tmp_path / logger) for logger in ("none", "mlflow", "wandb")
+    ]
 
     parameters, curves = in_mlflow(tmp_path / "mlflow")
     assert parameters["model"] == "gru" and parameters["model.hidden_size"] == "4"

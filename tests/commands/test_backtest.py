@@ -84,7 +84,8 @@ def test_the_runs_own_windows_have_its_metrics_to_the_bit(here: Path, capsys: Ca
             assert found[name.replace("test/", "backtest/")] == value
     table, before = pd.read_csv("out/backtest.csv"), pd.read_csv("run/predictions.csv")
     assert table.drop(columns="fold").equals(before)
-    assert "back-test    out" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "back-test    out" in said and "report out\n" in said
 
 
 def test_a_part_of_the_horizon_and_what_is_written(here: Path) -> None:
@@ -297,7 +298,7 @@ def test_a_refit_that_divides_nothing_or_everything_is_said(
         (["--horizon", "0"], "--horizon 0: it must be at least 1 step"),
         (["--horizon", "39"], "the steps 1 to 38: train one with data.horizon=39"),
         (["--lead", "14h"], "ask for the steps 15 to 52 after the issue time"),
-        (["--output", "left.csv"], "--output left.csv: it cannot be written"),
+        (["--output", "left.csv"], "--output left.csv: left.csv is a file, choose another"),
         (["--output", "run"], "--output run: it holds something else"),
         (["data.look_back=24"], "backtest can only be told where the data are now"),
     ],

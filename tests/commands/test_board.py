@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from rnnexp.cli import main
+from rnnexp.runs.board.hparams import columns
 from rnnexp.runs.board.pages import Pages
 from tests.support.shrink import HERE, NO_FIGURES
 
@@ -70,6 +72,21 @@ def test_a_run_that_comes_later_is_linked_too(runs: Path, tmp_path: Path) -> Non
     assert len(pages.linked) == 3 and len(set(pages.linked.values())) == 3
 
 
+def test_traces_are_linked_beside_their_run(runs: Path, tmp_path: Path) -> None:
+    run = one_run(runs, "quickstart_reviews").parents[1]
+    ours, place = tmp_path / "ours", tmp_path / "links"
+    shutil.copytree(run, ours)
+    place.mkdir()
+    pages = Pages([ours], place)
+    assert list(pages.linked.values()) == ["quickstart_reviews, seed 0"]
+    assert main(["trace", str(ours), "--text", "it is elegant"]) == 0
+    pages.look_again()
+    assert pages.runs == 1
+    assert list(pages.linked.values())[1:] == ["quickstart_reviews, seed 0, traced"]
+    [tag] = events(place / "quickstart_reviews, seed 0, traced").Tags()["images"]
+    assert tag.startswith("trace/it_is_elegant")
+
+
 def test_the_columns_of_hparams_are_those_that_differ(runs: Path, tmp_path: Path) -> None:
     Pages([runs / "multirun"], tmp_path)
     content = events(tmp_path).SummaryMetadata("_hparams_/experiment").plugin_data.content
@@ -84,6 +101,15 @@ def test_the_columns_of_hparams_are_those_that_differ(runs: Path, tmp_path: Path
     columns = {one.name.tag: one.display_name for one in told.metric_infos}
     assert list(columns)[:2] == ["test/accuracy", "test/balanced_accuracy"]
     assert columns["test/nll"] == "test/nll, nats" and "val_best/loss" in columns
+
+
+def test_a_unit_stands_once() -> None:
+    """In the name of the metric, or beside it."""
+    metrics = {"test/mae_MW": "MW", "test/smape": "%", "test/accuracy": ""}
+    content = columns([{"seed": 0}], [], metrics).value[0].metadata.plugin_data.content
+    told = HParamsPluginData.FromString(content).experiment.metric_infos
+    shown = [one.display_name for one in told]
+    assert shown == ["test/mae_MW", "test/smape, %", "test/accuracy"]
 
 
 def one_run(runs: Path, name: str) -> Path:

@@ -35,8 +35,11 @@ def test_schema_is_printed_or_written(empty_folder: Path, capsys: Capture) -> No
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--output", "no/such.json"], "--output no/such.json: it cannot be written"),
-        (["--output", "conf"], "--output conf: this is a folder"),
+        (
+            ["--output", "no/such.json"],
+            "--output no/such.json: there is no folder no, choose another",
+        ),
+        (["--output", "conf"], "--output conf: it is a folder"),
         (["--config-dir", "nowhere"], "nowhere does not exist"),
         ([], "optimizer/mine.yaml: optimizer._target_: 'mine.Mine' is not on the allow-list"),
         (["--allow", "mine"], "--allow mine: there is no package or module of this name"),

@@ -549,7 +549,7 @@ TEXTS: dict[str, tuple[str, list[str], bytes, str]] = {
         "ends in .csv, .json, or,",
     ),
     "a picture": ("one-hot", ["--text", "it", "--output", "a.png"], b"", "there is no picture of"),
-    "no folder": ("one-hot", ["--text", "it", "--output", "no/a.csv"], b"", "no does not exist"),
+    "no folder": ("one-hot", ["--text", "it", "--output", "no/a.csv"], b"", "no folder no,"),
     "text for series": ("series_csv", ["--text", "a"], b"", "was trained on series: give them"),
     "nothing for series": ("series_csv", [], b"a\n", "was trained on series: give them with --csv"),
 }
@@ -644,5 +644,5 @@ def test_a_file_that_is_missing_or_is_the_output(
     write_load_file(tmp_path, "AA", load_table(100, seed=0))
     before = path.read_bytes()
     arguments = [folder, "--csv", str(path), "--output", str(path)]
-    assert "this is an input file, choose another one" in refused(arguments, capfd)
+    assert "this is an input file, choose another file" in refused(arguments, capfd)
     assert path.read_bytes() == before

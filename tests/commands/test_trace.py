@@ -150,6 +150,12 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "trace").write_text("a file")
     with pytest.raises(UserError, match=r"trace cannot be written \(.*\): choose a file with"):
         write_below(tmp_path, Figure(), "a")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "trace").unlink()
+    (tmp_path / "trace").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="trace is a link, and is not written to: choose a file"):
+        write_below(tmp_path, Figure(), "a")
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,11 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
         ("reviews", ["--text", "xyzzy"], "the text has no word that the network knows"),
         ("reviews", ["--text", "it", "--layer", "2"], "this network has one layer, 1"),
         ("reviews", ["--text", "it", "--output", "a.gif"], "ends in .png, .svg, .pdf"),
-        ("reviews", ["--text", "it", "--output", "no/a.png"], "no does not exist"),
+        (
+            "reviews",
+            ["--text", "it", "--output", "no/a.png"],
+            "there is no folder no, choose another file",
+        ),
         ("reviews", ["--text", "a", "--text", "b", "--output", "a.png"], "one file holds one text"),
         ("reviews", ["--text", "it", "--series", "AA"], "--series AA: it names a series of"),
         ("reviews", ["--text", "it", "data.frequency=1D"], "trace can only change how the file"),
@@ -175,6 +185,27 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_what_is_refused(run: Path, arguments: list[str], sentence: str, capfd: Capture) -> None:
     assert sentence in refused(["trace", str(run), *arguments], capfd)
     assert not (run / "trace").exists()
+
+
+@pytest.mark.parametrize("run", ["reviews"], indirect=True)
+def test_a_bad_text_does_not_stop_the_others(run: Path, capfd: Capture) -> None:
+    texts = ("xyzzy", "it is elegant", "", "it " * 1001, "a\udcff")
+    given = [word for text in texts for word in ("--text", text)]
+    assert main(["trace", str(run), *given]) == 1
+    said = capfd.readouterr()
+    assert said.err.splitlines()[-5:] == [
+        "rnnexp: text 1, 'xyzzy', has no word that the network knows",
+        "rnnexp: text 3 is empty",
+        f"rnnexp: text 4, '{'it ' * 13}i...', has 1,001 words, and at most 1,000 are traced",
+        r"rnnexp: text 5, 'a\udcff', is not UTF-8 text",
+        "rnnexp: without a trace: 4 of 5",
+    ]
+    assert "elegant" in said.out and len(list((run / "trace").glob("*.png"))) == 1
+    shutil.rmtree(run / "trace")
+    assert main(["trace", str(run), "--text", "xyzzy", "--text", ""]) == 2
+    assert "without a trace: 2 of 2" in capfd.readouterr().err and not (run / "trace").exists()
+    layer = ["--text", "it", "--text", "xyzzy", "--layer", "2"]
+    assert "this network has one layer" in refused(["trace", str(run), *layer], capfd)
 
 
 @pytest.mark.parametrize("run", ["reviews"], indirect=True)

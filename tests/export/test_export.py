@@ -123,6 +123,33 @@ def test_texts_in_a_file(trained: Run, tmp_path: Path) -> None:
     pd.DataFrame({"name": texts}).to_csv(tmp_path / "texts.csv", index=False)
     _, code, said = predicted(folder, "--csv", str(tmp_path / "texts.csv"))
     assert code == 2 and "must have a column `text`" in said
+    _, code, said = predicted(folder, "--csv", "no.csv")
+    assert code == 2 and said == "predict.py: no.csv cannot be read: No such file or directory\n"
+
+
+def test_what_is_no_file_of_series(trained: Run, tmp_path: Path) -> None:
+    folder = trained("load")
+    assert main(["export", str(folder)]) == 0
+    _, code, said = predicted(folder, "hello")
+    assert code == 2 and said == (
+        "predict.py: hello cannot be read: No such file or directory; this network was trained on "
+        "series: give a CSV file with --csv\n"
+    )
+    _, code, said = predicted(folder, "--csv", "no.csv")
+    assert code == 2 and said == "predict.py: no.csv cannot be read: No such file or directory\n"
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "latin.csv").write_bytes(b"Datetime,\xe9_MW\n")
+    (tmp_path / "time.csv").write_text("Datetime,a_MW\nyesterday,1\n")
+    (tmp_path / "number.csv").write_text("Datetime,a_MW\n2024-01-01,many\n")
+    names = ["empty.csv", "latin.csv", "time.csv", "number.csv", "no.csv"]
+    _, code, said = predicted(folder, *(word for name in names for word in ("--csv", name)))
+    assert code == 1 and said.splitlines() == [
+        "predict.py: empty.csv: it is empty",
+        "predict.py: latin.csv: it is not UTF-8 text",
+        "predict.py: time.csv: 'yesterday' is no time such as 2024-12-31 23:00:00",
+        "predict.py: number.csv: 'many' is no number",
+        "predict.py: no.csv cannot be read: No such file or directory",
+    ]
 
 
 @pytest.mark.parametrize("name", ["load", "lecture_features"])

@@ -14,7 +14,7 @@ import rnnexp
 from rnnexp.callbacks.figures import sign_as
 from rnnexp.cli import main
 from rnnexp.runs.comparison.leaderboard import find_runs
-from rnnexp.runs.figures.learning_curves import COLOURS, curves_of, learning_curves
+from rnnexp.runs.figures.learning_curves import COLOURS, _label, curves_of, learning_curves
 from rnnexp.runs.figures.of_run import figures_of
 from rnnexp.runs.figures.paper import COLUMN, PAGE, fit, paper, save
 from tests.support.shrink import QUIET, SYNTHETIC_LOAD, TINY
@@ -73,7 +73,7 @@ def test_a_sweep_has_a_band_over_the_seeds_of_each_setting(here: Path, capsys: C
     left, right = figure.axes
     (best, _) = left.get_lines()
     assert np.asarray(best.get_ydata()) == pytest.approx(curves[0].values("train/loss").mean(0))
-    assert right.get_ylabel() == "validation smape"
+    assert right.get_ylabel() == "validation smape, %"
     assert len(left.collections) == 2 and "3 seeds" in str(figure.get_suptitle())
 
     capsys.readouterr()
@@ -83,6 +83,19 @@ def test_a_sweep_has_a_band_over_the_seeds_of_each_setting(here: Path, capsys: C
     assert re.findall(r"written +(\S+)", printed.out) == ["figures/learning_curves.pdf"]
     text = Path("figures/learning_curves.pdf").read_bytes()
     assert text.startswith(b"%PDF") and b"/Type3" not in text and b"/FontFile2" in text
+
+
+@pytest.mark.parametrize(
+    ("column", "label"),
+    [
+        ("val/smape", "validation smape, %"),
+        ("val/mae_MW", "validation mae, MW"),
+        ("val/macro_f1", "validation macro f1"),
+        ("val/loss", "validation loss"),
+    ],
+)
+def test_a_metric_has_its_unit_once(column: str, label: str) -> None:
+    assert _label(column, {"smape": "%", "mae_MW": "MW", "macro_f1": ""}) == label
 
 
 def test_of_many_settings_the_best_have_a_colour(here: Path) -> None:

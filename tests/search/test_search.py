@@ -146,6 +146,7 @@ def test_a_bad_trial_is_pruned_and_counted(
     write_space("optimizer.lr: {choices: [0.05, 1e-9, 1e39]}\n")  # learns, does not, diverges
     assert main([*SEARCH[:-1], "7"]) == 0
     said = capsys.readouterr().out
+    assert re.search(rf"^a page       \S*rnnexp report {PLACE}$", said, re.MULTILINE)
     statuses = [run["status"] for run in runs().values()]
     assert {"completed", "pruned", "failed"} == set(statuses)
 
@@ -154,9 +155,10 @@ def test_a_bad_trial_is_pruned_and_counted(
     assert len({one.user_attrs["folder"] for one in complete}) == statuses.count("completed")
     assert len(trials()) == 7 and "7 trials: " in said
 
-    pruned = next(path.parent for path in PLACE.glob("*/run.json") if "pruned" in path.read_text())
-    run = json.loads((pruned / "run.json").read_text())
-    assert run["status"] == "pruned" and run["pruned_after"] in (1, 2)
+    records = {path.parent: json.loads(path.read_text()) for path in PLACE.glob("*/run.json")}
+    pruned = next(path for path, run in records.items() if run["status"] == "pruned")
+    run = records[pruned]
+    assert run["pruned_after"] in (1, 2)
     assert len((pruned / "history.csv").read_text().splitlines()) == run["pruned_after"] + 1
     assert not (pruned / "metrics.json").exists()
     assert f"{pruned.name}  pruned after epoch {run['pruned_after']}" in said

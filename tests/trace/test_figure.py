@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from rnnexp.nn.states import LayerStates
@@ -91,6 +92,24 @@ def test_bars_have_the_colour_of_the_class_that_they_speak_for() -> None:
     assert np.allclose(by_side["speaks for good"][:3], (0, 0x72 / 255, 0xB2 / 255))
 
 
+@pytest.mark.parametrize(
+    ("bars", "noted"),
+    [
+        ([-1.0, 2.0, 0.1, 0.1], False),
+        ([2.0, -1.0, 0.1, 0.1], True),  # the second word turned the answer
+        ([-3.0, 2.0, 0.1, 0.1], True),  # all together speak for the other class
+    ],
+)
+def test_bars_that_disagree_with_the_answers_are_explained(bars: list[float], noted: bool) -> None:
+    panel = figure_of(of_words(4, contributions=np.array(bars))).axes[1]
+    assert panel.get_xlabel().startswith("gradient \u00d7 input is local") == noted
+    many = {"p(bad)": np.array([0.1, 0.8, 0.8, 0.9]), "p(good)": np.array([0.9, 0.1, 0.1, 0.1])}
+    several = of_words(4, even=None, curves=many, contributions=np.array(bars))
+    assert bool(figure_of(several).axes[1].get_xlabel()) == noted
+    one = figure_of(of_words(1, contributions=np.array([0.5])))
+    assert one.axes[1].get_xlabel() == ""
+
+
 def test_a_long_text_is_an_excerpt_around_the_largest_change() -> None:
     trace = of_words(200, turn=120)
     steps = shown_steps(trace)
@@ -118,6 +137,14 @@ def test_times_have_round_labels() -> None:
     labels = [label.get_text() for label in gates.get_xticklabels()]
     assert labels[:3] == ["Fri 08:00", "Fri 12:00", "Fri 16:00"] and len(labels) <= 26
     assert gates.get_xticks()[0] == 3 and shown_steps(trace) == range(90)
+    assert gates.get_xlabel() == "time, from 2024-03-01 05:00 to 2024-03-04 22:00"
+
+
+def test_labels_a_day_apart_are_dates() -> None:
+    times = np.datetime64("2024-03-01T05:00") + np.arange(600) * np.timedelta64(60, "m")
+    [*_, gates] = figure_of(of_words(600, times=times, contributions=None, even=None)).axes[:-1]
+    labels = [label.get_text() for label in gates.get_xticklabels()]
+    assert labels[:2] == ["2024-03-02", "2024-03-03"] and len(labels) == 25
 
 
 def test_days_are_labelled_by_their_dates() -> None:
@@ -125,6 +152,7 @@ def test_days_are_labelled_by_their_dates() -> None:
     figure = figure_of(of_words(30, times=times, contributions=None))
     [gates] = [axes for axes in figure.axes if axes.get_title(loc="left").startswith("Gates")]
     assert gates.get_xticklabels()[1].get_text() == "2024-03-03"
+    assert gates.get_xlabel() == "time, from 2024-03-01 to 2024-03-30"
 
 
 def test_words_that_matplotlib_would_take_for_a_formula(tmp_path: Any) -> None:

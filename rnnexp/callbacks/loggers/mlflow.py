@@ -11,8 +11,8 @@ from pytorch_lightning.loggers import MLFlowLogger
 from rnnexp.callbacks.loggers.offline import check_installed, environment
 
 PLACE = "mlflow"  # in the run folder
-# Its files need no database, and MLflow asks whether one is sure.
-SETTINGS = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
+ALLOWED = "MLFLOW_ALLOW_FILE_STORE"  # its files need no database, and it asks whether one is sure
+SETTINGS = {ALLOWED: "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
 UNUSUAL = re.compile(r"[^A-Za-z0-9_. -]")
 
 

@@ -79,17 +79,3 @@ def complain_of_changes(run: LoadedRun) -> None:
 
     for name in changed_files(run.folder, run.record):
         complain(f"{name} of {run.folder} is not as the run wrote it")
-
-
-def check_output_place(output: Path, files: Sequence[Path]) -> None:
-    """Check the file of --output before any work is done.
-
-    Raises:
-        UserError: it is a folder or an input file, or its folder does not exist.
-    """
-    if output.is_dir() or not output.parent.is_dir():
-        wrong = output if output.is_dir() else output.parent
-        what = "is a folder" if output.is_dir() else "does not exist"
-        raise UserError(f"--output {output}: {wrong} {what}, choose another file")
-    if output.resolve() in [file.resolve() for file in files]:
-        raise UserError(f"--output {output}: this is an input file, choose another one")

@@ -5,7 +5,8 @@
 It prints CSV, as `rnnexp predict DIR --csv FILE --output FILE.csv` writes it: the next value of
 each file, or a row for each step of the horizon. A file has a header, the columns of the run, and
 times such as 2024-12-31 23:00:00. It repairs nothing: of a file with gaps, repeated times or empty
-cells where the network reads it, it says so on standard error, and the exit code is 1.
+cells where the network reads it, it says so on standard error, and the exit code is 1. It is 2 if
+no file can be opened.
 """
 
 import argparse
@@ -38,21 +39,30 @@ def main() -> int:
     if METADATA["not_supported"]:
         return refuse(f"this program does not read {METADATA['not_supported']}; use rnnexp predict")
     if not (files := arguments.files + arguments.csv):
-        return refuse("give a CSV file")
-    path, failed = str(HERE / "model.onnx"), 0
+        return refuse("give a CSV file with --csv")
+    path, failed = str(HERE / "model.onnx"), set()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     rows: list[dict[str, Any]] = []
     for file in files:
         try:
             rows += predict(session, file)
-        except (ValueError, OSError, csv.Error) as error:
+        except OSError as error:
+            trained = "; this network was trained on series: give a CSV file with --csv"
+            say(
+                f"{file} cannot be read: {error.strerror}{'' if file in arguments.csv else trained}"
+            )
+            failed.add(2)
+        except UnicodeDecodeError:
+            say(f"{file}: it is not UTF-8 text")
+            failed.add(1)
+        except (ValueError, csv.Error) as error:
             say(f"{file}: {error}")
-            failed = 1
+            failed.add(1)
     if rows:
         out = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         out.writeheader()
         out.writerows(rows)
-    return failed
+    return 1 if rows and failed else min(failed, default=0)
 
 
 def say(sentence: str) -> None:
@@ -105,7 +115,10 @@ def text(value: Any) -> str:
 def read(file: str) -> tuple[list[datetime], np.ndarray, dict[datetime, list[float]]]:
     """Times, values (N, C) up to the last one of the target, and the known columns after it."""
     with open(file, encoding="utf-8-sig", newline="") as lines:
-        header, *cells = [row for row in csv.reader(lines, skipinitialspace=True) if row]
+        found = [row for row in csv.reader(lines, skipinitialspace=True) if row]
+    if not found:
+        raise ValueError("it is empty")
+    header, *cells = found
     header = [name.strip() for name in header]
     when, target = METADATA["datetime_column"], METADATA["value_column"]
     others = [name for name in header if name != when]
@@ -119,7 +132,7 @@ def read(file: str) -> tuple[list[datetime], np.ndarray, dict[datetime, list[flo
     for row in cells:
         if len(row) != len(header):
             raise ValueError(f"a row has {len(row)} columns, the header has {len(header)}: {row}")
-        time = datetime.fromisoformat(row[header.index(when)].strip())
+        time = time_of(row[header.index(when)].strip())
         if time.tzinfo is not None or time.microsecond:
             raise ValueError(f"the time {time} has a UTC offset or fractions of a second")
         texts = [row[place].strip() for place in places]
@@ -136,10 +149,20 @@ def read(file: str) -> tuple[list[datetime], np.ndarray, dict[datetime, list[flo
     return [time for time, _ in rows[:last]], values[:last], known
 
 
+def time_of(cell: str) -> datetime:
+    try:
+        return datetime.fromisoformat(cell)
+    except ValueError:
+        raise ValueError(f"{cell!r} is no time such as 2024-12-31 23:00:00") from None
+
+
 def number(cell: str) -> float:
-    if "_" in cell:  # which Python allows
-        raise ValueError(f"{cell!r} is no number")
-    return float(cell)
+    try:
+        if "_" not in cell:  # which Python allows
+            return float(cell)
+    except ValueError:
+        pass
+    raise ValueError(f"{cell!r} is no number")
 
 
 def check(times: list[datetime], values: np.ndarray, is_new: bool) -> None:

@@ -60,8 +60,12 @@ def read_csv(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        sys.exit(refuse(f"{path} cannot be read: {error}"))
+    except OSError as error:
+        sys.exit(refuse(f"{path} cannot be read: {error.strerror}"))
+    except UnicodeDecodeError:
+        sys.exit(refuse(f"{path} is not UTF-8 text"))
+    except csv.Error as error:
+        sys.exit(refuse(f"{path} is no CSV file: {error}"))
     if not rows or any(row.get("text") is None for row in rows):
         sys.exit(refuse(f"{path} must have a column `text` in every row"))
     return [row["text"] for row in rows]

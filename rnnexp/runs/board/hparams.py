@@ -7,6 +7,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch.utils.tensorboard.summary import hparams
 
+from rnnexp.tasks.metric import unit_beside
+
 NUMBER, FLAG = (int, float), bool
 
 
@@ -29,12 +31,7 @@ def columns(
     values = {key: [one[key] for one in plain if key in one] for key in keys}
     experiment = api_pb2.Experiment(
         hparam_infos=[_info(key, values[key], differs=key in first) for key in keys],
-        metric_infos=[
-            api_pb2.MetricInfo(
-                name=api_pb2.MetricName(tag=tag), display_name=f"{tag}, {unit}" if unit else tag
-            )
-            for tag, unit in metrics.items()
-        ],
+        metric_infos=[_metric(tag, unit) for tag, unit in metrics.items()],
     )
     content = plugin_data_pb2.HParamsPluginData(
         experiment=experiment, version=metadata.PLUGIN_DATA_VERSION
@@ -45,6 +42,11 @@ def columns(
         tensor=metadata.NULL_TENSOR,
     )
     return Summary(value=[value])
+
+
+def _metric(tag: str, unit: str) -> api_pb2.MetricInfo:
+    shown = f", {beside}" if (beside := unit_beside(tag, unit)) else ""
+    return api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=f"{tag}{shown}")
 
 
 def _info(key: str, values: Sequence[Any], differs: bool) -> api_pb2.HParamInfo:

@@ -15,6 +15,7 @@ from rnnexp.printing import printable
 from rnnexp.runs.board.hparams import columns
 from rnnexp.runs.board.summary import final_metrics
 from rnnexp.runs.comparison.leaderboard import Entry, differing, find_runs
+from rnnexp.runs.folder.reading import TRACE
 from rnnexp.runs.hyperparameters import typed_keys
 
 LONGEST = 200  # characters of a name, which names a link
@@ -24,7 +25,8 @@ MOST_KEYS = 3  # in a name, of those that nobody has given
 class Pages:
     """Links to the events of all runs below some folders.
 
-    folders: with runs, at any depth. place: an empty folder for the links.
+    folders: with runs, at any depth. place: an empty folder for the links. runs: how many of them
+    were there at the beginning.
 
     Raises:
         UserError: a folder does not exist, or none holds a run with events.
@@ -34,6 +36,7 @@ class Pages:
         self.folders, self.place = folders, place
         self.linked: dict[Path, str] = {}
         entries = self.update()
+        self.runs = len(entries)
         if not self.linked:
             raise UserError(
                 f"no run in {', '.join(map(str, folders))} has events of TensorBoard: a run writes "
@@ -49,7 +52,8 @@ class Pages:
         for entry, name in zip(entries, names(entries), strict=True):
             for events in found[entry.folder]:
                 if events not in self.linked:
-                    self._link(events, name)
+                    traced = events == entry.folder / TRACE
+                    self._link(events, f"{name}, traced" if traced else name)
         return entries
 
     def look_again(self) -> None:
@@ -82,8 +86,9 @@ class Pages:
 
 
 def events_of(folder: Path) -> list[Path]:
-    """The folders with events of a run: one, unless it was made otherwise."""
-    return sorted({path.parent for path in (folder / "tensorboard").rglob(EVENTS)})
+    """The folders with events of a run: one, unless it was made otherwise, and of its traces."""
+    paths = [*(folder / "tensorboard").rglob(EVENTS), *(folder / TRACE).glob(EVENTS)]
+    return sorted({path.parent for path in paths})
 
 
 def names(entries: Sequence[Entry]) -> list[str]:

@@ -22,6 +22,7 @@ from rnnexp.data.source import fingerprint
 from rnnexp.errors import UserError
 from rnnexp.nearest import did_you_mean
 from rnnexp.runs.folder.reading import (
+    check_folder,
     is_as_recorded,
     read_digest,
     read_metrics,
@@ -79,8 +80,7 @@ def find_runs(folders: Iterable[Path], metric: str | None = None) -> list[Entry]
     """
     found: dict[str, Entry] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"there is no folder {folder}")
+        check_folder(folder, "a folder with runs")
         with console.working(f"reading the runs in {folder}"):
             for path in sorted(_run_folders(folder)):
                 place = os.path.realpath(path / "run.json")  # `resolve` raises for a link to itself

@@ -1,7 +1,7 @@
 """The learning curves of many runs: a line for each setting, with a band over its seeds."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ def learning_curves(entries: Sequence[Entry]) -> Figure:
     column = monitored(done, curves)
     figure = Figure(figsize=(10, 4), layout="constrained")
     panels = [("train/loss", "training loss")]
-    panels += [(column, column.replace("val/", "validation ").replace("_", " "))] if column else []
+    panels += [(column, _label(column, done[0].units))] if column else []
     for axes, (name, label) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
     ):
@@ -66,6 +66,14 @@ def learning_curves(entries: Sequence[Entry]) -> Figure:
         many = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
         figure.suptitle(f"mean of {many} seeds; the band goes from the lowest to the highest")
     return figure
+
+
+def _label(column: str, units: Mapping[str, str]) -> str:
+    """A validation metric with its unit. units: metric -> unit."""
+    name = column.removeprefix("val/")
+    unit = units.get(name, "")
+    name = name.removesuffix(f"_{unit}").replace("_", " ")
+    return f"validation {name}, {unit}" if unit else f"validation {name}"
 
 
 def curves_of(entries: Sequence[Entry]) -> list[Curve]:

@@ -89,12 +89,14 @@ def changed_files(folder: Path, run: dict[str, Any]) -> list[str]:
     return [
         name
         for name, recorded in run.get("files", {}).items()
-        if name != "config.yaml" and _hash_if_there(folder / name) != recorded
+        if name != "config.yaml" and _hash_if_there(folder, name) != recorded
     ]
 
 
-def _hash_if_there(path: Path) -> str | None:
-    return hash_file(path) if path.is_file() and ".." not in path.parts else None
+def _hash_if_there(folder: Path, name: str) -> str | None:
+    """The hash of a file of a run; None if there is none, or the name leads out of the folder."""
+    path = folder / name
+    return hash_file(path) if path.is_file() and ".." not in Path(name).parts else None
 
 
 @contextmanager

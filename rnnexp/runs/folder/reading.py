@@ -34,11 +34,27 @@ CHECKPOINT_FORMATS = (1,)
 BACKTEST = "backtest.json"
 LOG, MOST_OF_LOG = "log.txt", 1 << 16  # bytes that are read of its end
 REPORT = "report.html"  # by `rnnexp report`, no part of the record
+TRACE = "trace"  # a folder, by `rnnexp trace`, no part of the record either
 LOCK = ".lock"  # a file in the folder of a run, locked by the process that writes to it
 LONGEST_LINE = 1 << 16  # bytes of the first lines of a table; those of a run have some hundreds
 CHECKPOINT_MISMATCH = (
     "{} does not match the network in config.yaml, one of them has been edited: {}"
 )
+
+
+def check_folder(folder: Path, expected: str) -> None:
+    """Check that a folder can be read. expected: what is to be given, e.g. "the folder of a run".
+
+    Raises:
+        UserError: it does not exist, is a file, or the user may not read it.
+    """
+    if os.path.isdir(folder):
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise UserError(f"{folder} cannot be read: you have no permission to do so")
+    elif os.path.exists(folder):
+        raise UserError(f"{folder} is a file: give {expected}")
+    else:
+        raise UserError(f"there is no folder {folder}")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -47,10 +63,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the folder is missing or is not a run folder, or run.json is damaged.
     """
-    if folder.is_file():
-        raise UserError(f"{folder} is a file: give the folder of a run")
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
+    check_folder(folder, "the folder of a run")
     if not os.path.exists(folder / "run.json"):
         inside = sorted(path.parent for path in folder.glob("*/run.json"))
         hint = f"; the last run inside is {inside[-1]}" if inside else ""

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from rnnexp.data.text.documents import Document
 from rnnexp.data.text.source import cut
-from rnnexp.errors import UserError
 from rnnexp.nn.representations import Features, OneHot, Sequences
 from rnnexp.tasks.answers import cut as shortened
 from rnnexp.tasks.answers import one_line
@@ -28,7 +27,7 @@ from rnnexp.tasks.classification.answers import (
 )
 from rnnexp.tasks.classification.data import ClassificationData
 from rnnexp.tasks.classification.network import Classifier
-from rnnexp.tasks.trace import Trace, traced_layer
+from rnnexp.tasks.trace import CannotTrace, Trace, traced_layer
 
 MOST_STEPS = 1000  # of a text, which is read once for each of its beginnings
 QUOTED = 140  # characters of a text in a title
@@ -41,21 +40,21 @@ def trace(
     """Trace a text. data: after `setup` or `restore`. layer: from 1; None: the top one.
 
     Raises:
-        UserError: the text cannot be read, has no known word or too many; or there is no such
-            layer.
+        CannotTrace: the text cannot be read, has no known word or too many.
+        UserError: there is no such layer.
     """
     source, classes = data.source, data.spec.classes
     document = document_of(source, text)
     if fault := fault_of(source, document):
-        raise UserError(f"the text {fault}: give another text")
+        raise CannotTrace(fault)
     tokens = document.tokens
     if not any(token in source.vocabulary for token in tokens):
-        raise UserError(f"the text has no {source.token} that the network knows: give another text")
+        raise CannotTrace(f"has no {source.token} that the network knows")
     places = cut(source.kept(tokens), source.max_tokens)
     if len(places) > MOST_STEPS:
-        raise UserError(
-            f"the text has {len(places):,} {source.token}s, and at most {MOST_STEPS:,} are traced: "
-            "give a shorter one"
+        raise CannotTrace(
+            f"has {len(places):,} {source.token}s, and at most {MOST_STEPS:,} are traced",
+            "give a shorter one",
         )
     # As `rnnexp predict` reads the text if it ends there.
     beginnings = [Document(tokens[: place + 1], 0, "", text) for place in places]
@@ -72,7 +71,7 @@ def trace(
         steps=[tokens[place] for place in places],
         thing=source.token,
         curves={f"p({classes[one]})": probability[:, one] for one in shown},
-        axis="Probability, had the text ended there",
+        axis=f"Probability after each {source.token}, had the text ended there",
         states=states,
         layer=which,
         even=0.5 if len(classes) == 2 else None,
