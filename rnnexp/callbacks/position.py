@@ -70,6 +70,7 @@ def _means(trainer: pl.Trainer) -> dict[str, dict[str, torch.Tensor]]:
 # Files of the logger ----------------------------------------------------------------------------
 
 EVENTS = "events.out.tfevents.*"  # of TensorBoard
+TRACE = "trace"  # of rnnexp trace, which stays as it is
 CURVES = "mlflow/*/*/metrics/**/*"  # of MLflow
 
 
@@ -85,7 +86,8 @@ def event_files(trainer: pl.Trainer) -> dict[str, int]:
 def appended(folder: Path) -> list[Path]:
     """The files in a run folder to which a logger appends the points of its curves."""
     curves = [path for path in folder.glob(CURVES) if path.is_file()]
-    return sorted([*folder.rglob(EVENTS), *curves])
+    events = [path for path in folder.rglob(EVENTS) if path.relative_to(folder).parts[0] != TRACE]
+    return sorted([*events, *curves])
 
 
 def cut_event_files(folder: Path, sizes: dict[str, int]) -> None:
