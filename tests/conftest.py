@@ -19,6 +19,7 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 # has one thread. torch and NumPy read these variables when they are imported.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # of onnxruntime, which some tests import themselves
 os.environ["COLUMNS"] = "120"  # of tables, whatever the terminal of the tests has
 
 

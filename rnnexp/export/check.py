@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from rnnexp.errors import RunFailed
 from rnnexp.export.inputs import Batch
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime reports to its makers
+import onnxruntime
 
 TOLERANCE = 1e-5
 INEXACT = 1e-6  # by how much the network in torch may be off its result in double precision

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import rnnexp
 from rnnexp.cli import main
 from tests.support.load_files import load_table, write_load_file
 from tests.support.refusals import refused
@@ -291,3 +293,20 @@ def test_settings_that_the_program_does_not_read(tmp_path: Path) -> None:
         "data.timezone and the separator, signs or encoding of data=series_csv and "
         "data.datetime_column (two columns)"
     )
+
+
+@pytest.mark.parametrize("module", ["check", "programs.texts", "programs.series"])
+def test_onnxruntime_is_told_not_to_report(module: str, tmp_path: Path) -> None:
+    """Its makers get events of every session otherwise, unless this is set before the import."""
+    place = Path(rnnexp.__file__).parent.joinpath("export", *module.split("."))
+    program = tmp_path / "program.py"
+    program.write_text(place.with_suffix(".py").read_text())
+    (tmp_path / "metadata.json").write_text("{}")
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os, sys\nprint(os.environ.get('ORT_DISABLE_TELEMETRY'))\nsys.exit()\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if "ORT_" not in name}
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.strip() == "1"

@@ -13,12 +13,15 @@ import argparse
 import csv
 import io
 import json
+import os
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime reports to its makers
 import onnxruntime
 
 HERE = Path(__file__).parent

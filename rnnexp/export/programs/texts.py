@@ -13,11 +13,14 @@ import csv
 import importlib.util
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime reports to its makers
 import onnxruntime
 
 HERE = Path(__file__).parent
