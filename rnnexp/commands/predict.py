@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnexp import console
 from rnnexp.commands.shared.new_data import (
+    add_overrides,
     check_overrides,
     complain_of_changes,
     load_with_warnings,
@@ -68,12 +69,7 @@ def main(argv: list[str]) -> int:
         help="write to this file instead of printing: .csv or .json; or .png, .svg or .pdf, a "
         "picture of forecasts over a horizon",
     )
-    parser.add_argument(
-        "overrides",
-        metavar="data.KEY=VALUE",
-        nargs="*",
-        help="how to read the file, if it differs from the run's, e.g. data.datetime_format",
-    )
+    add_overrides(parser)
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
     with enough_memory():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rnnexp import console
 from rnnexp.commands.shared.new_data import (
+    add_overrides,
     check_overrides,
     complain_of_changes,
     load_with_warnings,
@@ -55,12 +56,7 @@ def main(argv: list[str]) -> int:
         type=Path,
         help="write the figure to this .png, .svg or .pdf alone, not to DIR/trace",
     )
-    parser.add_argument(
-        "overrides",
-        metavar="data.KEY=VALUE",
-        nargs="*",
-        help="how to read the file, if it differs from the run's, e.g. data.datetime_format",
-    )
+    add_overrides(parser)
     arguments = parser.parse_intermixed_args(argv)
     allow(arguments.allow)
     with enough_memory():

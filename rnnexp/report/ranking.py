@@ -17,7 +17,7 @@ from rnnexp.report.run import MOST_TILES, column_of, epochs_of
 from rnnexp.report.settings import text
 from rnnexp.report.units import in_unit, unit_of
 from rnnexp.runs.comparison.leaderboard import DEVIATION, SEEDS, Entry
-from rnnexp.runs.comparison.leaderboard_texts import as_texts, key_columns
+from rnnexp.runs.comparison.leaderboard_texts import as_texts, key_columns, short_names
 from rnnexp.runs.folder.reading import read_history
 from rnnexp.runs.hyperparameters import typed_keys
 from rnnexp.tables import number
@@ -116,7 +116,7 @@ def ranking(
     typed = {key for entry in runs for key in typed_keys(entry.overrides)}
     keys = [key for key in key_columns(table) if _differs(table[key], key in typed)]
     shown = [*keys, *cells.columns[len(key_columns(table)) :]]
-    short = _short_names(keys)
+    short = short_names(keys)
     metrics = [str(one) for one in shown if f"{one}{DEVIATION}" in table]
     rows = [
         Row(
@@ -174,12 +174,6 @@ def _differs(values: pd.Series, is_typed: bool) -> bool:
     """Whether a setting differs. A run that failed early still has `auto`, and others what became
     of it, which is no difference."""
     return len({str(one) for one in values if is_typed or one != "auto"}) > 1
-
-
-def _short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Each key by its last part, where that is its own."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return {key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)}
 
 
 def _short(value: Any) -> str:

@@ -65,10 +65,13 @@ def test_a_sweep_has_a_band_over_the_seeds_of_each_setting(here: Path, capsys: C
     curves = curves_of(entries)
     assert sorted(curve.label for curve in curves) == ["hidden_size=2", "hidden_size=4"]
     assert [curve.values("train/loss").shape for curve in curves] == [(3, 2)] * 2
-    assert [curve.result for curve in curves] == sorted(
-        np.mean([e.metrics["test/smape"] for e in entries if e.config["model.hidden_size"] == size])
+    means = {
+        f"hidden_size={size}": np.mean(
+            [e.metrics["test/smape"] for e in entries if e.config["model.hidden_size"] == size]
+        )
         for size in (2, 4)
-    )
+    }
+    assert [curve.label for curve in curves] == sorted(means, key=means.__getitem__)
     figure = learning_curves(entries)
     left, right = figure.axes
     (best, _) = left.get_lines()

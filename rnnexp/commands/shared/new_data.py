@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,16 @@ FILE_SETTINGS = (
     "data.timezone=",
     "data.value_column=",
 )
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """The arguments for `check_overrides`."""
+    parser.add_argument(
+        "overrides",
+        metavar="data.KEY=VALUE",
+        nargs="*",
+        help="how to read the file, if it differs from the run's, e.g. data.datetime_format",
+    )
 
 
 def check_overrides(command: str, overrides: Sequence[str], files: Sequence[Path]) -> None:

@@ -2,7 +2,7 @@
 name that tells it from the others, and the columns of HPARAMS for all of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rnnexp.printing import printable
 from rnnexp.runs.board.hparams import columns
 from rnnexp.runs.board.summary import final_metrics
 from rnnexp.runs.comparison.leaderboard import Entry, differing, find_runs
+from rnnexp.runs.comparison.leaderboard_texts import short_names
 from rnnexp.runs.folder.reading import TRACE
 from rnnexp.runs.hyperparameters import typed_keys
 
@@ -103,7 +104,7 @@ def names(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         name = entry.shown.get("name")
         told = [str(name)]
-        for key, short in _short(keys[name]).items():
+        for key, short in short_names(keys[name]).items():
             value = entry.shown.get(key)
             if value is not None:
                 told.append(str(value) if key == "model" else f"{short} {_number(value)}")
@@ -121,13 +122,6 @@ def telling_keys(entries: Sequence[Entry]) -> list[str]:
     keys = [key for key in differing(list(entries)) if key != "name"]
     given = {key for entry in entries for key in typed_keys(entry.overrides)}
     return [key for key in keys if key in given] or keys[:MOST_KEYS]
-
-
-def _short(keys: Iterable[str]) -> dict[str, str]:
-    """The last word of each key, or the whole key where two have the same."""
-    last = {key: key.rpartition(".")[2] for key in keys}
-    several = Counter(last.values())
-    return {key: word if several[word] == 1 else key for key, word in last.items()}
 
 
 def _number(value: object) -> str:

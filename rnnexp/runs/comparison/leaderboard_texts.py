@@ -1,6 +1,6 @@
 """Formats tables of the leaderboard for the console and for Markdown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,7 @@ def fitted(title: str, table: pd.DataFrame, width: int) -> Table:
     their last part. Columns are dropped in the reverse of this order: name, first metric, seeds,
     not completed, the keys that distinguish most rows, training time, other metrics, other keys."""
     texts, keys = as_texts(table), key_columns(table)
-    last = [key.rpartition(".")[2] for key in keys]
-    heads = {key: end for key, end in zip(keys, last, strict=True) if last.count(end) == 1}
+    heads = short_names(keys)
     metric = next((name for name in texts if f"{name}{DEVIATION}" in table), SECONDS)
     others, keys = texts.columns.drop(keys), _telling(texts[keys])
     first = [keys[0], metric, SEEDS, NOT_COMPLETED, *keys[1:], SECONDS]
@@ -74,6 +73,12 @@ def key_columns(table: pd.DataFrame) -> list[str]:
     """The columns of config keys, which precede `seeds`."""
     names = list(table.columns)
     return names[: names.index(SEEDS)]
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Each config key by its last part, where that is its own."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)}
 
 
 def as_texts(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,9 +1,7 @@
 """The learning curves of many runs: a line for each setting, with a band over its seeds."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from rnnexp.callbacks.figures import finish, legend_beside, no_math
 from rnnexp.errors import UserError
-from rnnexp.runs.comparison.leaderboard import Entry, differing
+from rnnexp.runs.comparison.leaderboard import Entry, ranked
+from rnnexp.runs.comparison.leaderboard_texts import key_columns, short_names
 from rnnexp.runs.folder.reading import read_history
 
 # Of Okabe and Ito, which colour-blind people tell apart too; dashes tell lines apart in grey print.
@@ -24,12 +23,10 @@ OTHERS = "#c8c8c8"
 
 @dataclass(frozen=True)
 class Curve:
-    """The runs of one setting. seeds: one history for each (`read_history`). result: lower is
-    better."""
+    """The runs of one setting. seeds: one history for each (`read_history`)."""
 
     label: str
     seeds: list[pd.DataFrame]
-    result: float
 
     def values(self, column: str) -> np.ndarray:
         """(seeds, epochs), up to the epoch that all seeds reached."""
@@ -77,30 +74,20 @@ def _label(column: str, units: Mapping[str, str]) -> str:
 
 
 def curves_of(entries: Sequence[Entry]) -> list[Curve]:
-    """The runs by setting, best first as in the leaderboard. Of several runs with the same seed,
-    only the last one counts."""
-    keys = differing(list(entries))
-    settings: dict[str, dict[Any, Entry]] = {}
-    for entry in entries:
-        same = json.dumps(entry.config, sort_keys=True, default=str)
-        settings.setdefault(same, {})[entry.seed] = entry
+    """Completed runs on the same data by setting, best first as in the leaderboard. Of several with
+    the same seed, only the last one counts."""
+    ((table, groups),) = ranked(list(entries)).values()
+    short = short_names([key for key in key_columns(table) if key != "name"])
+    several = len({entry.config.get("name") for entry in entries}) > 1
     curves = []
-    for runs in settings.values():
+    for group in groups:
+        runs = {entry.seed: entry for entry in group}
         shown = next(iter(runs.values())).shown
-        named = [f"{key.rpartition('.')[2]}={shown[key]}" for key in keys[1:] if key in shown]
-        name = shown.get("name", "")
-        several = len({entry.config.get("name") for entry in entries}) > 1
-        label = ", ".join([*([str(name)] if several or not named else []), *named])
+        named = [f"{short[key]}={shown[key]}" for key in short if key in shown]
+        name = [str(shown.get("name", ""))] if several or not named else []
         histories = [read_history(one.folder) for one in runs.values()]
-        curves.append(Curve(label, histories, _result(list(runs.values()))))
-    return sorted(curves, key=lambda curve: curve.result)
-
-
-def _result(runs: Sequence[Entry]) -> float:
-    """The mean of the metric that ranks these runs; negative where higher is better."""
-    sign = 1 if runs[0].lower_is_better else -1
-    values = [one.metrics.get(f"test/{one.headline[0]}", np.nan) for one in runs if one.headline]
-    return sign * float(np.mean(values)) if values else 0.0
+        curves.append(Curve(", ".join([*name, *named]), histories))
+    return curves
 
 
 def monitored(entries: Sequence[Entry], curves: Sequence[Curve]) -> str | None:
