@@ -1,5 +1,6 @@
 """The device of a run."""
 
+import functools
 import platform
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def device_name(accelerator: str) -> str:
     return cpu_name()
 
 
+@functools.cache  # every job of a sweep asks, and the system takes its time
 def cpu_name() -> str:
     """The model name of the processor if the system reports it, else its architecture."""
     try:
