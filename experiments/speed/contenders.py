@@ -84,12 +84,13 @@ def _work(recurrence: nn.Module, case: Case, x: Tensor, target: Tensor) -> Work:
     """One iteration with a linear output after the recurrence. The optimiser's step is left out: it
     is the same for all."""
     readout = nn.Linear(case.hidden, 1)
-    network = nn.ModuleList([recurrence, readout])
+    parameters = list(nn.ModuleList([recurrence, readout]).parameters())
 
     def train() -> None:
         output = readout(recurrence(x, case.every_step))
         functional.l1_loss(output, target.view_as(output)).backward()
-        network.zero_grad()
+        for parameter in parameters:
+            parameter.grad = None
 
     def predict() -> None:
         with torch.inference_mode():

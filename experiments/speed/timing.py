@@ -34,6 +34,20 @@ def quartiles(values: pd.Series) -> Ratio:
     return Ratio(*values.quantile([0.25, 0.5, 0.75]))
 
 
+def bursts(works: Mapping[str, Work], seconds: float, shortest: float) -> dict[str, Work]:
+    """Each work as many times in a row as the shortest, of so many seconds, fits into a burst.
+
+    A single call of a millisecond would mostly measure what its predecessor left in the caches.
+    """
+    times = max(1, int(seconds / shortest))
+    return {name: partial(_again, work, times) for name, work in works.items()}
+
+
+def _again(work: Work, times: int) -> None:
+    for _ in range(times):
+        work()
+
+
 class Stopwatch:
     """Times contenders in rounds. Every round also times the same matrix product, the pulse: the
     spread of its times shows how steady the machine is.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnexp.nn import cells
-from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.fast import choices
 from rnnexp.nn.lecture import pmgru, textnet, textnet_order2
 
 State = tuple[Tensor, ...]
@@ -226,7 +226,7 @@ def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callab
     steps. Backward, every recurrent weight is multiplied once a step again, and the gradients of
     all weights are computed for many steps at a time. The inputs need no gradient.
     """
-    size = cell.hidden_size
+    size, tuning = cell.hidden_size, choices.tuning_of(type(cell).__name__)
     weights = [weight for weight in cell.parameters() if weight.dim() == 2]
     recurrent = [Product(weight, batch) for weight in weights if weight is not cell.input_weight]
     parts = [min(MAX_ROWS, batch * steps - start) for start in range(0, batch * steps, MAX_ROWS)]
@@ -234,17 +234,17 @@ def products(cell: cells.Cell, batch: int, steps: int, training: bool) -> Callab
     whole = {rows: [Product(weight, rows) for weight in weights] for rows in set(parts)}
 
     def work() -> None:
-        with cpu_math.fast_products(parts[0], size, size):
+        with tuning.products(parts[0], size, size):
             for rows in parts:
                 inputs[rows].forward()
-        with cpu_math.fast_products(batch, size, size):
+        with tuning.products(batch, size, size):
             for _ in range(steps):
                 for product in recurrent:
                     product.forward()
             for _ in range(steps if training else 0):
                 for product in recurrent:
                     product.gradient_of_rows()
-        with cpu_math.fast_products(parts[0], size, size):
+        with tuning.products(parts[0], size, size):
             for rows in parts if training else []:
                 for product in whole[rows]:
                     product.gradient_of_weight()

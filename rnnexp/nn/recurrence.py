@@ -6,7 +6,7 @@ layer; a state is a tuple of tensors (B, H). `CellRecurrence` runs the cells of 
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self, cast, get_args
 
 import torch
@@ -14,15 +14,18 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnexp.nn.cell import Cell, State
+from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.compiled import BLOCK_STEPS, missing_compiler, run_compiled
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.fast.graphed import forget, has_graphed_path, run_graphed
 from rnnexp.nn.fast.torch_layers import has_torch_path, run_torch
+from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
 
 MOST_LAYERS = 1000  # of a network; each is an object of its own, whatever its size
-PathName = Literal["auto", "fused", "plain", "compiled", "torch", "graphed"]
+PathName = Literal["auto", "fused", "plain", "compiled", "torch", "graphed", "by_size"]
+BY_SIZE = ("auto", "by_size")
 
 
 class Recurrence(nn.Module):
@@ -52,10 +55,13 @@ class CellRecurrence(Recurrence):
     of both directions are concatenated.
 
     cell: a function (input_size, hidden_size) -> Cell. dropout: probability of zeroing an entry of
-    a hidden state between two layers in training. path: which implementation runs the steps; auto:
-    the fused one. Where it cannot run a cell or its inputs, the next one does, in the order torch
-    or compiled, fused, plain; all of them compute the same, up to the order of summation. graphed:
-    the plain path as CUDA graphs, and as it is without a GPU, with padding or under autocast.
+    a hidden state between two layers in training. path: which implementation runs the steps.
+    by_size: torch's layer for small steps in float32 on a CPU, as `tuning` says, and the fused path
+    for the others; auto is the same. Where a path cannot run a cell or its inputs, the next one
+    does, in the order torch or compiled, fused, plain; all of them compute the same, up to the
+    order of summation. graphed: the plain path as CUDA graphs, and as it is without a GPU, with
+    padding or under autocast. tuning: the fields of `Tuning`; auto: those that were measured for
+    the instruction set of this processor.
 
     forget_bias: added to the initial bias of the memory gate (subtracted if the gate weights the
     candidate), so that a step keeps about sigma(forget_bias) of the state at first, not 1/2. Cells
@@ -71,6 +77,7 @@ class CellRecurrence(Recurrence):
         dropout: float = 0.0,
         bidirectional: bool = False,
         path: PathName = "auto",
+        tuning: Literal["auto"] | Mapping[str, int | None] = "auto",
         forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
@@ -95,6 +102,10 @@ class CellRecurrence(Recurrence):
                 raise TypeError(f"{type(own).__name__} is not a cell (rnnexp.nn.cells.Cell)")
             own.add_forget_bias(forget_bias)
         first = cast(Cell, self.layers[0])
+        if tuning == "auto":
+            self.tuning = choices.tuning_of(type(first).__name__)
+        else:
+            self.tuning = Tuning.of(tuning)
         self.states, self.path = first.states, self._path_of(first)
         self.dropout = nn.Dropout(dropout)
 
@@ -128,27 +139,32 @@ class CellRecurrence(Recurrence):
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
         self.path = self._path_of(cell, x)
+        if self.path == "fused":
+            return run_fused(cell, x, every_step, self.tuning)
         return RUN[self.path](cell, x, every_step)
 
     def _path_of(self, cell: Cell, x: Sequences | None = None) -> str:
         """The path that runs a cell over x; None: over any x that suits it."""
-        if self.asked == "compiled" and (x is None or x.steps >= BLOCK_STEPS):
+        asked, weights = self.asked, cell.bias
+        if asked == "compiled" and (x is None or x.steps >= BLOCK_STEPS):
             return "compiled"
-        if self.asked == "torch" and has_torch_path(cell, x):
+        if asked == "torch" and has_torch_path(cell, x):
             return "torch"
         # Under autocast, torch chooses the dtype of each product. The fused path does not, and a
         # graph would keep that of its capture.
-        if self.asked == "plain" or (
-            x is not None and torch.is_autocast_enabled(cell.bias.device.type)
-        ):
+        if asked == "plain" or (x is not None and torch.is_autocast_enabled(weights.device.type)):
             return "plain"
-        if self.asked == "graphed":
+        if asked == "graphed":
             return "graphed" if has_graphed_path(cell, x) else "plain"
+        if asked in BY_SIZE and x is not None and has_torch_path(cell, x):
+            measured = weights.dtype == torch.float32 and not weights.is_cuda
+            training = torch.is_grad_enabled()
+            if measured and self.tuning.takes_torch(x.batch, cell.hidden_size, training):
+                return "torch"
         return "fused" if has_fused_path(cell) else "plain"
 
 
 RUN = {
-    "fused": run_fused,
     "compiled": run_compiled,
     "torch": run_torch,
     "graphed": run_graphed,

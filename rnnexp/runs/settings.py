@@ -4,15 +4,16 @@ read, and the monitored metric after."""
 import logging
 import math
 import warnings
+from dataclasses import asdict
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnexp import console
 from rnnexp.errors import UserError
-from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.cards import auto_path
 from rnnexp.process import cores, determinism
 from rnnexp.process.code import versions
@@ -57,7 +58,8 @@ def resolve(config: DictConfig) -> DictConfig:
             raise UserError(
                 f"determinism.deterministic is {settings.deterministic!r}: it must be true or false"
             )
-        _choose_paths(config.model, auto_path(device_name(config.trainer.accelerator)))
+        is_cpu = config.trainer.accelerator == "cpu"
+        _choose_paths(config.model, "by_size" if is_cpu else auto_path(device_name("gpu")))
         precision = settings.get("matmul_precision", "highest")  # absent from older configs
         if precision not in determinism.MATMUL_PRECISIONS:
             raise UserError(
@@ -70,13 +72,21 @@ def resolve(config: DictConfig) -> DictConfig:
 
 
 def _choose_paths(node: Any, path: str) -> None:
-    """Replace `path: auto` of every recurrence below a node of the config."""
+    """Replace `path: auto` and `tuning: auto` of every recurrence below a node of the config.
+
+    path: what auto becomes.
+    """
     if isinstance(node, ListConfig):
         for one in node:
             _choose_paths(one, path)
     elif isinstance(node, DictConfig):
-        if str(node.get("_target_")).endswith(".CellRecurrence") and node.get("path") == AUTO:
-            node.path = path
+        if str(node.get("_target_")).endswith(".CellRecurrence"):
+            with open_dict(node):  # a config from outside may leave them out
+                if node.get("path", AUTO) == AUTO:
+                    node.path = path
+                if node.get("tuning", AUTO) == AUTO:
+                    cell = str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2]
+                    node.tuning = asdict(choices.tuning_of(cell))
         for name in node:
             _choose_paths(node[name], path)
 
@@ -125,7 +135,7 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
         "versions": versions(*_deciding_packages(config)),
         "code": code_state(),
         "device": device_name(config.trainer.accelerator),
-        "kernels": cpu_math.description(),
+        "kernels": choices.description(),
         "threads": config.determinism.threads,
     }
 

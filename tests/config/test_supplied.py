@@ -78,7 +78,7 @@ def test_the_table_has_all_that_the_networks_give(monkeypatch: pytest.MonkeyPatc
         (config.compose([*forecast, "model/network=horizon_direct"]), horizon),
         (config.compose(texts), spec_of()),
     ]
-    record(CellRecurrence, "model.recurrence", {"cell", "path", "forget_bias"})
+    record(CellRecurrence, "model.recurrence", {"cell", "path", "tuning", "forget_bias"})
     for readout in (EveryStep, Pooled):
         record(readout, "model.readout", {"activation", "pooling", "dropout"})
     for one, spec in composed:

@@ -14,7 +14,7 @@ import torch
 
 import rnnexp
 from rnnexp.cli import main
-from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.fast import choices
 from rnnexp.process.code import versions
 from rnnexp.process.machine import cpu_name
 from rnnexp.runs.comparison.leaderboard import find_runs
@@ -41,7 +41,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def is_the_machine_of(folder: Path) -> bool:
     """Whether identical bits can be expected: same processor, kernels and versions."""
     run = json.loads((folder / "run.json").read_text())
-    here = {"device": cpu_name(), "kernels": cpu_math.description(), "versions": versions()}
+    here = {"device": cpu_name(), "kernels": choices.description(), "versions": versions()}
     return all(run[name] == here[name] for name in here)
 
 

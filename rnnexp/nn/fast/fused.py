@@ -22,24 +22,25 @@ import torch
 from torch import Tensor
 
 from rnnexp.nn.cell import Cell, State
-from rnnexp.nn.fast import cpu_math
+from rnnexp.nn.fast.choices import tuning_of
 from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.fast.kernels.base import CellKernel, StepBuffers, StepGradients
 from rnnexp.nn.fast.projections import Projection, projection_of
+from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.fast.workspace import (
     Block,
     Workspace,
+    allocate_groups,
     allocate_steps,
     allocate_workspace,
     extra_steps,
     flat_rows,
+    gates_of,
     split_blocks,
     unbind_steps,
 )
 from rnnexp.nn.plain import run_over
 from rnnexp.nn.representations import Sequences
-
-MAX_SEQUENCES = 512  # sequences per group, so that their state at one step fits into the cache
 
 
 def has_fused_path(cell: Cell) -> bool:
@@ -47,17 +48,20 @@ def has_fused_path(cell: Cell) -> bool:
     return type(cell) in KERNELS and cell.bias.dtype in (torch.float32, torch.float64)
 
 
-def run_fused(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
+def run_fused(
+    cell: Cell, x: Sequences, every_step: bool, tuning: Tuning | None = None
+) -> tuple[Tensor, State]:
     """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
-    every_step, and the final state."""
+    every_step, and the final state. tuning: None for that of this processor."""
+    tuning = tuning or tuning_of(type(cell).__name__)
     parts = []
     x, weight = x.without_padding().in_use(cell.input_weight)
-    for group in x.split(MAX_SEQUENCES):
+    for group in x.split(tuning.group_sequences):
         inputs = (group.values, weight, *_other_parameters(cell).values())
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-            parts.append(Fused.apply(cell, group, every_step, *inputs))
+            parts.append(Fused.apply(cell, group, every_step, tuning, *inputs))
         else:
-            parts.append(_run_without_gradients(cell, group, weight, every_step))
+            parts.append(_run_without_gradients(cell, group, weight, every_step, tuning))
     if len(parts) == 1:
         hidden, *final = parts[0]
     else:
@@ -72,13 +76,16 @@ def _other_parameters(cell: Cell) -> dict[str, Tensor]:
 
 
 def _projection_and_kernel(
-    cell: Cell, x: Sequences, weight: Tensor
+    cell: Cell, x: Sequences, weight: Tensor, tuning: Tuning
 ) -> tuple[Projection, CellKernel]:
     """The input projection and the kernel for a cell, with its weights; weight: (I, P * H)."""
     kind = KERNELS[type(cell)]
-    state_columns = cell.hidden_size * len(kind.adjacent_states) if kind.augmented else 0
-    projection = projection_of(x, weight, kind.input_bias(cell), cell.projections, state_columns)
-    return projection, kind(cell, x.batch, projection.input_weights)
+    augments = kind.augmented and tuning.augments(x.batch, cell.hidden_size)
+    state_columns = cell.hidden_size * len(kind.adjacent_states) if augments else 0
+    gates = kind.gates_of_groups(cell, x.batch, tuning)
+    columns = [count * cell.hidden_size for count in gates]
+    projection = projection_of(x, weight, kind.input_bias(cell), columns, state_columns)
+    return projection, kind(cell, x.batch, projection.input_weights, tuning)
 
 
 # Forward ----------------------------------------------------------------------------------------
@@ -86,18 +93,23 @@ def _projection_and_kernel(
 
 @torch.inference_mode()  # lowers the overhead of calls; autograd does not track the workspace
 def _run_block(
-    projection: Projection, kernel: CellKernel, block: Block, workspace: Workspace, steps: slice
+    projection: Projection,
+    kernel: CellKernel,
+    block: Block,
+    workspace: Workspace,
+    steps: slice,
+    tuning: Tuning,
 ) -> list[StepBuffers]:
     """Run a block, from the state before its first step to the state after its last step.
 
     steps: range of the block in the workspace. Returns the buffers of each step.
     """
     sequences, hidden_size = kernel.scratch_a.shape
-    with cpu_math.fast_products(block.rows, hidden_size, hidden_size):
-        gates = flat_rows(workspace.gates, steps.start, block.rows)
-        projection.write(block.x.values, gates, workspace.inputs[steps])
+    with tuning.products(block.rows, hidden_size, hidden_size):
+        groups = flat_rows(workspace.groups, steps.start, block.rows)
+        projection.write(block.x.values, groups, workspace.inputs[steps])
     buffers = workspace.of_steps(steps)
-    with cpu_math.fast_products(sequences, hidden_size, hidden_size):
+    with tuning.products(sequences, hidden_size, hidden_size):
         for t, step in enumerate(buffers):
             kernel.forward(step)
             if block.padding is not None:  # padding does not change the state
@@ -108,20 +120,21 @@ def _run_block(
 
 @torch.no_grad()
 def _run_without_gradients(
-    cell: Cell, x: Sequences, weight: Tensor, every_step: bool
+    cell: Cell, x: Sequences, weight: Tensor, every_step: bool, tuning: Tuning
 ) -> tuple[Tensor, ...]:
     """The outputs of `Fused`, computed with the memory of a single block."""
-    blocks = split_blocks(cell, x)
-    projection, kernel = _projection_and_kernel(cell, x, weight)
+    blocks = split_blocks(cell, x, tuning)
+    projection, kernel = _projection_and_kernel(cell, x, weight, tuning)
+    gates = kernel.gates_of_groups(cell, x.batch, tuning)
     longest = max(map(len, blocks), default=0)
-    workspace = allocate_workspace(cell, projection, x.batch, longest, extra_steps(blocks))
+    workspace = allocate_workspace(cell, projection, gates, x.batch, longest, extra_steps(blocks))
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
     for block in blocks:
         for state in workspace.states:
             state[0].copy_(state[last])
         last = len(block)
-        _run_block(projection, kernel, block, workspace, slice(0, last))
+        _run_block(projection, kernel, block, workspace, slice(0, last), tuning)
         if every_step:
             hidden[block.steps] = workspace.states[0][1 : last + 1]
     return hidden, *(state[last].clone() for state in workspace.states)
@@ -139,23 +152,27 @@ class Fused(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, cell: Cell, x: Sequences, every_step: bool, *inputs: Tensor) -> Any:
-        blocks = split_blocks(cell, x)
-        projection, kernel = _projection_and_kernel(cell, x, inputs[1])
-        workspace = allocate_workspace(cell, projection, x.batch, x.steps, extra_steps(blocks))
+    def forward(
+        ctx: Any, cell: Cell, x: Sequences, every_step: bool, tuning: Tuning, *inputs: Tensor
+    ) -> Any:
+        blocks = split_blocks(cell, x, tuning)
+        projection, kernel = _projection_and_kernel(cell, x, inputs[1], tuning)
+        gates, extra = kernel.gates_of_groups(cell, x.batch, tuning), extra_steps(blocks)
+        workspace = allocate_workspace(cell, projection, gates, x.batch, x.steps, extra)
         buffers = [
-            _run_block(projection, kernel, block, workspace, block.steps) for block in blocks
+            _run_block(projection, kernel, block, workspace, block.steps, tuning)
+            for block in blocks
         ]
         # The first backward pass uses these objects; later ones rebuild them from saved tensors.
         ctx.prepared = blocks, projection, kernel, buffers
-        ctx.cell, ctx.x, ctx.every_step = cell, x, every_step
+        ctx.cell, ctx.x, ctx.every_step, ctx.tuning = cell, x, every_step, tuning
         hidden = (
             _hidden_states(workspace.states[0], x.steps)
             if every_step
             else workspace.states[0].new_empty(0, x.batch, cell.hidden_size)
         )
         augmented = [workspace.augmented, workspace.inputs]
-        saved = list(inputs), workspace.gates, workspace.saved, workspace.states, augmented
+        saved = list(inputs), workspace.groups, workspace.saved, workspace.states, augmented
         ctx.sizes = list(map(len, saved))
         # Saving the output lets autograd detect in-place changes of it.
         ctx.save_for_backward(*chain(*saved), hidden)
@@ -165,7 +182,7 @@ class Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g_hidden: Tensor | None, *g_final: Tensor | None) -> Any:
         tensors = iter(ctx.saved_tensors)
-        inputs, gates, saved, states, augmented = (
+        inputs, groups, saved, states, augmented = (
             [next(tensors) for _ in range(size)] for size in ctx.sizes
         )
         prepared: Prepared | None = ctx.prepared
@@ -173,18 +190,19 @@ class Fused(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph=True, for a second derivative
             gradients = _differentiable_gradients(ctx, inputs, [g_hidden, *g_final])
         else:
-            needs_values = ctx.needs_input_grad[3]
+            needs_values = ctx.needs_input_grad[4]
             if not ctx.every_step:
                 g_hidden = None
-            workspace = Workspace(gates, saved, states, *augmented)
+            workspace = Workspace(groups, saved, states, *augmented)
             if prepared is None:
-                blocks = split_blocks(ctx.cell, ctx.x)
+                blocks = split_blocks(ctx.cell, ctx.x, ctx.tuning)
                 buffers = [workspace.of_steps(block.steps) for block in blocks]
-                prepared = blocks, *_projection_and_kernel(ctx.cell, ctx.x, inputs[1]), buffers
+                rebuilt = _projection_and_kernel(ctx.cell, ctx.x, inputs[1], ctx.tuning)
+                prepared = blocks, *rebuilt, buffers
             gradients = _backward(
-                ctx.cell, ctx.x, workspace, *prepared, needs_values, g_hidden, g_final
+                ctx.cell, ctx.x, ctx.tuning, workspace, *prepared, needs_values, g_hidden, g_final
             )
-        return None, None, None, *gradients
+        return None, None, None, None, *gradients
 
 
 def _hidden_states(states: Tensor, steps: int) -> Tensor:
@@ -205,6 +223,7 @@ def _hidden_states(states: Tensor, steps: int) -> Tensor:
 def _backward(
     cell: Cell,
     x: Sequences,
+    tuning: Tuning,
     workspace: Workspace,
     blocks: list[Block],
     projection: Projection,
@@ -233,19 +252,19 @@ def _backward(
 
     longest, last = (max(map(len, some), default=0) for some in (blocks, blocks[-1:]))
     extra = longest - last + extra_steps(blocks)  # the backward pass starts with the last block
-    g_workspace = StepGradients(
-        [allocate_steps(zeros, last, extra) for _ in range(kernel.num_gates)],
-        [allocate_steps(zeros, last, extra) for _ in range(kernel.num_saved_gradients)],
-    )
+    g_groups = allocate_groups(zeros, kernel.gates_of_groups(cell, x.batch, tuning), last, extra)
+    g_saved = [allocate_steps(zeros, last, extra) for _ in range(kernel.num_saved_gradients)]
+    g_workspace = StepGradients(gates_of(g_groups, cell.hidden_size), g_groups, g_saved)
     g_of_steps = (unbind_steps(g, slice(0, longest)) for g in g_workspace)
     g_steps = [StepGradients(*g) for g in zip(*g_of_steps, strict=True)]
     for block, block_buffers in zip(reversed(blocks), reversed(buffers), strict=True):
-        _run_block_backward(kernel, block, block_buffers, g_steps, g_outputs, g_state)
+        with tuning.products(x.batch, cell.hidden_size, cell.hidden_size):
+            _run_block_backward(kernel, block, block_buffers, g_steps, g_outputs, g_state)
         g = StepGradients(*(flat_rows(tensors, 0, block.rows) for tensors in g_workspace))
         g_block_values = None if g_values is None else g_values[block.steps]
-        with cpu_math.fast_products(block.rows, cell.hidden_size, cell.hidden_size):
+        with tuning.products(block.rows, cell.hidden_size, cell.hidden_size):
             kernel.add_weight_gradients(workspace.of_block(block), g, g_weights)
-            projection.add_gradients(block.x.values, g.gates, g_block_values)
+            projection.add_gradients(block.x.values, g.groups, g_block_values)
     g_inputs = []
     for names in kernel.augmented:
         sizes = [cell.hidden_size] * len(names) + [workspace.inputs.shape[2]]
@@ -270,15 +289,13 @@ def _run_block_backward(
 
     g_outputs: the gradients of the T hidden states (R, H) that the forward pass returned.
     """
-    sequences, hidden_size = kernel.scratch_a.shape
-    with cpu_math.fast_products(sequences, hidden_size, hidden_size):
-        for t in reversed(range(len(buffers))):
-            if g_outputs is not None:
-                g_state[0].add_(g_outputs[block.steps.start + t])
-            if block.padding is None:
-                kernel.backward(buffers[t], g_steps[t], g_state)
-            else:
-                _backward_with_padding(kernel, buffers[t], g_steps[t], g_state, block.padding[t])
+    for t in reversed(range(len(buffers))):
+        if g_outputs is not None:
+            g_state[0].add_(g_outputs[block.steps.start + t])
+        if block.padding is None:
+            kernel.backward(buffers[t], g_steps[t], g_state)
+        else:
+            _backward_with_padding(kernel, buffers[t], g_steps[t], g_state, block.padding[t])
 
 
 def _backward_with_padding(

@@ -31,11 +31,12 @@ def has_torch_path(cell: Cell, x: Sequences | None = None) -> bool:
 def run_torch(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
     """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
     every_step, and the final state."""
-    start: Any = tuple(state.unsqueeze(0) for state in cell.zero_state(x.batch))
+    weights = _weights(cell)
+    zero: Any = weights[2].new_zeros(1, x.batch, cell.hidden_size)
     hidden, *final = LAYERS[type(cell)](
         x.dense(),
-        start if cell.states > 1 else start[0],
-        _weights(cell),
+        (zero, zero) if cell.states > 1 else zero,
+        weights,
         True,  # with biases
         1,  # layer
         0.0,  # dropout
@@ -48,6 +49,6 @@ def run_torch(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State
 
 def _weights(cell: Any) -> list[Tensor]:
     """The weights as torch has them: (P H, I) and (P H, H), and the two biases."""
-    own = getattr(cell, "recurrent_bias", None)
-    recurrent_bias = torch.zeros_like(cell.bias) if own is None else own
-    return [cell.input_weight.t(), cell.U.t(), cell.bias, recurrent_bias]
+    bias = cell.bias
+    recurrent_bias = cell.recurrent_bias if type(cell) is cells.GRU else torch.zeros_like(bias)
+    return [cell.input_weight.t(), cell.U.t(), bias, recurrent_bias]

@@ -5,21 +5,18 @@ T is the number of steps, R the number of sequences in a group, S the number of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rnnexp.nn.cell import Cell
-from rnnexp.nn.fast import cpu_math
 from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.fast.kernels.base import StepBuffers
 from rnnexp.nn.fast.projections import Projection
+from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.representations import Sequences
-
-# S * R of a block, in rows. The input projections of a block are computed together; at this size
-# they are still in the processor's cache when the steps read them.
-BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Block:
 
     x: inputs of the S steps. steps: their range. padding: (S, R, 1), True after the end of a
     sequence; None if the block has no padding. rows: number of rows in products over the block,
-    S * R or slightly more (`cpu_math.padded_rows`).
+    S * R or slightly more (`Tuning.padded_rows`).
     """
 
     x: Sequences
@@ -40,9 +37,13 @@ class Block:
         return self.steps.stop - self.steps.start
 
 
-def split_blocks(cell: Cell, x: Sequences) -> list[Block]:
-    """Split the steps of x into blocks of about BLOCK_ROWS rows; the last may be shorter."""
-    size = max(1, BLOCK_ROWS // max(1, x.batch))
+def split_blocks(cell: Cell, x: Sequences, tuning: Tuning) -> list[Block]:
+    """Split the steps of x into blocks of about `tuning.block_rows` rows; the last may be shorter.
+
+    The input projections of a block are computed together. They should still be in the processor's
+    cache when the steps read them.
+    """
+    size = max(1, tuning.block_rows // max(1, x.batch))
     may_pad = not cell.bias.is_cuda and cell.bias.dtype == torch.float32
     padding, shortest = x.padding, x.steps if x.lengths is None else int(x.lengths.min())
     blocks = []
@@ -52,32 +53,43 @@ def split_blocks(cell: Cell, x: Sequences) -> list[Block]:
         block_padding = None if padding is None or is_full else padding[steps].unsqueeze(2)
         rows = (steps.stop - start) * x.batch
         if may_pad:
-            rows = cpu_math.padded_rows(rows, cell.hidden_size, cell.hidden_size)
+            rows = tuning.padded_rows(rows, cell.hidden_size, cell.hidden_size)
         values = replace(x, values=x.values[steps], lengths=None)
         blocks.append(Block(values, steps, block_padding, rows))
     return blocks
 
 
+# StepBuffers._make without its Python frame: one is made for every step.
+_step_buffers = partial(tuple.__new__, StepBuffers)
+
+
 class Workspace(NamedTuple):
     """The memory for T steps of R sequences.
 
-    gates, saved: tensors (T, R, H). states: tensors (T + 1, R, H); row 0 is the state before the
-    first step. augmented: (T + 1, R, N * H + J), the concatenation of N state tensors, the hidden
-    state first, and J columns of inputs; these N tensors in `states` are views of it. Every tensor
-    ends with zeros for the padded rows of a block.
+    groups: tensors (T, R, n * H), each with the n gates that share a product side by side. saved:
+    tensors (T, R, H). states: tensors (T + 1, R, H); row 0 is the state before the first step.
+    augmented: (T + 1, R, N * H + J), the concatenation of N state tensors, the hidden state first,
+    and J columns of inputs; these N tensors in `states` are views of it. Every tensor ends with
+    zeros for the padded rows of a block.
     """
 
-    gates: list[Tensor]
+    groups: list[Tensor]
     saved: list[Tensor]
     states: list[Tensor]
     augmented: Tensor
     inputs: Tensor  # (T + 1, R, J), the last columns of augmented
 
+    @property
+    def hidden_size(self) -> int:
+        return self.states[0].shape[2]
+
     def of_block(self, block: Block) -> StepBuffers:
         """The buffers of a block, with its steps flattened: tensors (rows, H)."""
         start, rows = block.steps.start, block.rows
+        groups = flat_rows(self.groups, start, rows)
         return StepBuffers(
-            flat_rows(self.gates, start, rows),
+            gates_of(groups, self.hidden_size),
+            groups,
             flat_rows(self.saved, start, rows),
             flat_rows(self.states, start, rows),
             flat_rows(self.states, start + 1, rows),
@@ -87,15 +99,25 @@ class Workspace(NamedTuple):
     def of_steps(self, steps: slice) -> list[StepBuffers]:
         """The buffers of each step in a range: tensors (R, H)."""
         states = unbind_steps(self.states, slice(steps.start, steps.stop + 1))
-        gates, saved = unbind_steps(self.gates, steps), unbind_steps(self.saved, steps)
+        groups, saved = unbind_steps(self.groups, steps), unbind_steps(self.saved, steps)
+        gates = groups
+        if len(each_gate := gates_of(self.groups, self.hidden_size)) > len(self.groups):
+            gates = unbind_steps(each_gate, steps)
         augmented: Sequence[Tensor] = [h for h, *_ in states[:-1]]
         inputs: Sequence[Tensor] = [self.inputs[0]] * len(gates)
         if self.augmented.shape[2] > self.states[0].shape[2]:  # more than the hidden state alone
             augmented = self.augmented[steps].unbind(0)
         if self.inputs.shape[2]:
             inputs = self.inputs[steps].unbind(0)
-        each = zip(gates, saved, states[:-1], states[1:], augmented, inputs, strict=True)
-        return list(map(StepBuffers._make, each))
+        each = zip(gates, groups, saved, states[:-1], states[1:], augmented, inputs, strict=True)
+        return list(map(_step_buffers, each))
+
+
+def gates_of(groups: Sequence[Tensor], hidden_size: int) -> Sequence[Tensor]:
+    """Every gate (..., H) as a view of the group (..., n * H) that holds it."""
+    if all(group.shape[-1] == hidden_size for group in groups):
+        return groups
+    return [gate for group in groups for gate in group.split(hidden_size, dim=-1)]
 
 
 def flat_rows(tensors: Sequence[Tensor], start: int, rows: int) -> list[Tensor]:
@@ -122,10 +144,19 @@ def allocate_steps(like: Tensor, steps: int, extra: int) -> Tensor:
     return memory
 
 
+def allocate_groups(like: Tensor, gates: Sequence[int], steps: int, extra: int) -> list[Tensor]:
+    """Memory for groups of so many gates: (steps + extra, R, n * H) for n gates; like: (R, H)."""
+    sequences, size = like.shape
+    return [allocate_steps(like.new_empty(sequences, n * size), steps, extra) for n in gates]
+
+
 def allocate_workspace(
-    cell: Cell, projection: Projection, batch: int, steps: int, extra: int
+    cell: Cell, projection: Projection, gates: Sequence[int], batch: int, steps: int, extra: int
 ) -> Workspace:
-    """A workspace for `steps` steps of `batch` sequences, with a zero initial state."""
+    """A workspace for `steps` steps of `batch` sequences, with a zero initial state.
+
+    gates: number of gates in each group.
+    """
     kernel = KERNELS[type(cell)]
     zero = cell.bias.new_zeros(batch, cell.hidden_size)
     width = len(projection.input_weights[0]) if projection.input_weights else 0
@@ -135,7 +166,7 @@ def allocate_workspace(
     inputs[steps:].zero_()  # including the row of the final state, which padded rows may read
     adjacent = dict(zip(kernel.adjacent_states, views, strict=True))
     workspace = Workspace(
-        [allocate_steps(zero, steps, extra) for _ in range(kernel.num_gates)],
+        allocate_groups(zero, gates, steps, extra),
         [allocate_steps(zero, steps, extra) for _ in range(kernel.num_saved)],
         [
             adjacent[n] if n in adjacent else allocate_steps(zero, steps + 1, extra)

@@ -6,14 +6,17 @@
 - run.json had no hashes of the files that the run kept of its training data.
 - metrics.json: the baselines of forecasts had other names.
 - The path of a recurrence was said by `fused` and `compiled`, the first of which was the default.
+- The fused path computed with fixed sizes, and with oneDNN where the vendor's name said so.
 """
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rnnexp.errors import UserError
+from rnnexp.nn.fast import tuning
 
 MODULES = {  # old -> current module, for the classes that a config names
     "rnnexp.callbacks.classification_figures": "rnnexp.tasks.classification.figures",
@@ -70,10 +73,28 @@ def translated_config(config: Any) -> Any:
             raise UserError(f"_target_ is {target!r}, it must be the name of a class")
         module, _, name = target.rpartition(".")
         found["_target_"] = f"{MODULES.get(module, module)}.{name}"
-        if found["_target_"] == RECURRENCE and "path" not in found:
-            fused, compiled = found.pop("fused", True), found.pop("compiled", False)
-            found["path"] = "compiled" if compiled else "fused" if fused else "plain"
+        if found["_target_"] == RECURRENCE:
+            if "path" not in found:
+                fused, compiled = found.pop("fused", True), found.pop("compiled", False)
+                found["path"] = "compiled" if compiled else "fused" if fused else "plain"
+            found.setdefault("tuning", earlier_tuning())
     return found
+
+
+def earlier_tuning() -> dict[str, int | None]:
+    """The sizes with which the fused path computed before runs recorded them."""
+    is_amd = str(tuning.CPU.get("cpu_name", "")).startswith("AMD")
+    slow_for_mkl = is_amd and bool(tuning.CPU.get("avx512_f"))
+    return asdict(
+        tuning.Tuning(
+            onednn_from=64 * 192 * 192 if slow_for_mkl else None,
+            sigmoid_from=32 * 128 if slow_for_mkl else None,
+            augment_from=0,
+            joint_below=0,
+            group_sequences=512,
+            block_rows=4096,
+        )
+    )
 
 
 def translated_run(run: dict[str, Any]) -> dict[str, Any]:

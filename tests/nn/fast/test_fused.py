@@ -11,10 +11,11 @@ from torch import Tensor
 
 from rnnexp.nn.cell import Cell
 from rnnexp.nn.cells import GRU, LSTM, MGU, Linear, TEXTnetOrder2, Vanilla
-from rnnexp.nn.fast import cpu_math, fused, projections, workspace
+from rnnexp.nn.fast import fused, projections, tuning, workspace
 from rnnexp.nn.fast.fused import run_fused
 from rnnexp.nn.fast.kernels import KERNELS, base
 from rnnexp.nn.fast.kernels.simple import VanillaKernel
+from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.nn.representations import Features, OneHot, Sequences
@@ -23,14 +24,35 @@ LENGTHS = torch.tensor([7, 3, 1, 5, 5])
 every_cell = pytest.mark.parametrize("kind", KERNELS)
 
 
-@pytest.fixture(autouse=True)
-def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+SMALL = Tuning(
+    onednn_from=None,
+    sigmoid_from=None,
+    augment_from=0,
+    joint_below=0,
+    group_sequences=3,
+    block_rows=9,
+)
+
+
+@pytest.fixture(autouse=True, params=[0, 1000], ids=["a product a gate", "joint products"])
+def small_cuts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Split batches of 5 into 3 and 2 sequences, and 7 steps into blocks of 3 or 4. Inputs of 6
     features are projected; inputs of 4 features are concatenated to the hidden state."""
-    monkeypatch.setattr(fused, "MAX_SEQUENCES", 3)
-    monkeypatch.setattr(workspace, "BLOCK_ROWS", 9)
+    tune(monkeypatch, joint_below=request.param)
     monkeypatch.setattr(projections, "MAX_AUGMENTED_FEATURES", 5)
     torch.manual_seed(0)
+
+
+def tune(monkeypatch: pytest.MonkeyPatch, **changes: int) -> None:
+    """Change the tuning of every cell."""
+    before = getattr(vars(fused)["tuning_of"], "chosen", SMALL)
+
+    def tuning_of(cell: str) -> Tuning:
+        return chosen
+
+    chosen = replace(before, **changes)
+    vars(tuning_of)["chosen"] = chosen
+    monkeypatch.setattr(fused, "tuning_of", tuning_of)
 
 
 def drawn(cell: Any) -> Any:
@@ -112,7 +134,7 @@ def test_weights_split_for_one_sequence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Sequences run one at a time, and the cores share the columns of the weights."""
-    monkeypatch.setattr(fused, "MAX_SEQUENCES", 1)
+    tune(monkeypatch, group_sequences=1)
     monkeypatch.setattr(base, "MIN_SPLIT_WEIGHT", 1)
     monkeypatch.setattr(base, "MIN_SPLIT_COLUMNS", piece)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
@@ -159,11 +181,11 @@ def test_a_weight_is_split_into_as_many_pieces_as_allowed(
     """Each piece has at least `piece` columns, and each core has the same number of pieces."""
     monkeypatch.setattr(base, "MIN_SPLIT_WEIGHT", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(fused, "MAX_SEQUENCES", 1)
+    tune(monkeypatch, group_sequences=1)
     for size, piece, expected in ((14, 2, 2), (12, 2, 6), (12, 4, 2), (10, 9, 2)):
         monkeypatch.setattr(base, "MIN_SPLIT_COLUMNS", piece)
         cell, x = drawn(Vanilla(3, size)), sequences(False, None, 3)
-        weight = VanillaKernel(cell, 1, None)._split_columns(cell.U)
+        weight = VanillaKernel(cell, 1, None, SMALL)._split_columns(cell.U)
         assert weight is not None and weight.shape == (expected, size, size // expected)
         for one, other in zip(run_fused(cell, x, True), run_plain(cell, x, True), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
@@ -178,16 +200,15 @@ def test_textnet_order2_without_its_tanh() -> None:
 
 def test_onednn_gets_only_a_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred batches with different numbers of steps."""
-    monkeypatch.setattr(cpu_math, "USE_ONEDNN", True)
-    monkeypatch.setattr(cpu_math, "MIN_PRODUCT_SIZE", 1)
-    monkeypatch.setattr(workspace, "BLOCK_ROWS", 4096)
+    tune(monkeypatch, onednn_from=1, block_rows=4096)
+    monkeypatch.setattr(tuning, "HAS_ONEDNN", True)
     asked = set[int]()
 
-    def fast_products(rows: int, inner: int, columns: int) -> AbstractContextManager[None]:
+    def products(own: Tuning, rows: int, inner: int, columns: int) -> AbstractContextManager[None]:
         asked.add(rows)
         return nullcontext()
 
-    monkeypatch.setattr(cpu_math, "fast_products", fast_products)
+    monkeypatch.setattr(Tuning, "products", products)
     cell = MGU(6, 4)
     for steps_of_batch in range(1, 101):
         hidden, _ = run_fused(cell, Features(torch.randn(steps_of_batch, 3, 6)), True)
@@ -203,8 +224,8 @@ def test_onednn_gets_only_a_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_either_way_of_computing_tanh(
     kind: type[Cell], size: int, sigmoid: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpu_math, "USE_SIGMOID", sigmoid)
-    monkeypatch.setattr(cpu_math, "MIN_TANH_SIZE", 1)
+    if sigmoid:
+        tune(monkeypatch, sigmoid_from=0)
     cell, x = drawn(kind(size, 4)), sequences(False, LENGTHS, size)
     expected = gradients(run_plain, cell, x, True)
     for one, other in zip(gradients(run_fused, cell, x, True), expected, strict=True):

@@ -10,11 +10,13 @@ to (rows, H), where rows is S * R or slightly larger; gradients are zero in the 
 g_x denotes the gradient of the loss with respect to x.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+
+from rnnexp.nn.fast.tuning import Tuning
 
 # (gradient of y, y) -> gradient of x, where y = activation(x). The result is written to
 # `grad_input`.
@@ -32,6 +34,7 @@ class StepBuffers(NamedTuple):
 
     gates: P tensors; they hold the input projections W x_t + b before the forward pass, and the
         activations of the gates after it.
+    groups: the same memory, by the gates that share a product; (R, n * H) for n gates side by side.
     saved: the other tensors that the backward pass needs.
     before, after: the tensors of the state before and after the step.
     augmented: [h; x_t; 1], (R, N * H + J): N state tensors before the step, the hidden state first,
@@ -40,6 +43,7 @@ class StepBuffers(NamedTuple):
     """
 
     gates: Sequence[Tensor]
+    groups: Sequence[Tensor]
     saved: Sequence[Tensor]
     before: Sequence[Tensor]
     after: Sequence[Tensor]
@@ -50,11 +54,12 @@ class StepBuffers(NamedTuple):
 class StepGradients(NamedTuple):
     """The gradients that a kernel writes at one step.
 
-    gates: gradients of the P input projections. saved: the other gradients that
-    `add_weight_gradients` needs.
+    gates: gradients of the P input projections. groups: the same memory, grouped as in
+    `StepBuffers`. saved: the other gradients that `add_weight_gradients` needs.
     """
 
     gates: Sequence[Tensor]
+    groups: Sequence[Tensor]
     saved: Sequence[Tensor]
 
 
@@ -62,42 +67,63 @@ class CellKernel:
     """The forward and backward pass of one cell at one step, for R sequences.
 
     num_gates, num_saved, num_saved_gradients, num_states: number of tensors of each kind per step.
+    joint_gates: number of first gates that can share one product, because all multiply h.
     adjacent_states: indices of the state tensors that are adjacent in memory, so that one product
         covers all of them.
     augmented: names of the recurrent weights that can be fused with the input weights into one
         product over [h; x_t; 1], in gate order; a tuple of names for each product, since a product
         may cover several state tensors. Empty if the cell needs the input projection separately.
 
-    input_weights: for each gate, the input weight (J, H) of the columns `inputs`; None if the gates
-        already hold the input projections.
+    input_weights: for each group of gates, the input weight (J, n * H) of the columns `inputs`;
+        None if the gates already hold the input projections.
+    project(out, x, weight): write the recurrent product to a gate, or add it to its projection.
+    tanh(x, out), tanh_(x): x is overwritten by the first too.
     """
 
     num_gates: ClassVar[int]
+    joint_gates: ClassVar[int] = 1
     num_saved: ClassVar[int] = 0
     num_saved_gradients: ClassVar[int] = 0
     num_states: ClassVar[int] = 1
     adjacent_states: ClassVar[tuple[int, ...]] = (0,)
     augmented: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    add_product: Callable[[Tensor, Tensor, Tensor], Tensor]
+    set_product: Callable[[Tensor, Tensor, Tensor], Tensor]
 
-    def __init__(self, cell: Any, sequences: int, input_weights: Sequence[Tensor] | None) -> None:
+    def __init__(
+        self, cell: Any, sequences: int, input_weights: Sequence[Tensor] | None, tuning: Tuning
+    ) -> None:
         self.input_weights = input_weights
-        self.beta = 1 if input_weights is None else 0  # 1: add products to the input projections
         # Buffers for intermediate results within one call.
         self.scratch_a, self.scratch_b = cell.bias.new_empty(2, sequences, cell.hidden_size).unbind(
             0
         )
-        self._transposed: dict[int, Tensor] = {}  # by id of the weight
+        self.tanh = tuning.tanh(self.scratch_a)
+        self.tanh_ = tuning.tanh_in_place(self.scratch_a)
         self._pieces: dict[int, Tensor | None] = {}  # by id of the weight
         self.cores = torch.get_num_threads() if sequences == 1 and not cell.bias.is_cuda else 1
+        largest = (self.num_states * cell.hidden_size + 64) * self.num_gates * cell.hidden_size
+        if self.cores == 1 or largest < MIN_SPLIT_WEIGHT:  # without a Python function between
+            self.add_product, self.set_product = Tensor.addmm_, _set_product
+        else:
+            self.add_product, self.set_product = self._add_split_product, self._set_split_product
+        self.project = self.add_product if input_weights is None else self.set_product
+
+    @classmethod
+    def gates_of_groups(cls, cell: Any, sequences: int, tuning: Tuning) -> list[int]:
+        """The number of gates in each group that shares a product."""
+        if cls.joint_gates > 1 and sequences * cell.hidden_size < tuning.joint_below:
+            return [cls.joint_gates] + [1] * (cls.num_gates - cls.joint_gates)
+        return [1] * cls.num_gates
 
     @staticmethod
     def input_bias(cell: Any) -> Tensor:
         """The bias of the input projections, (P * H,)."""
         return cell.bias
 
-    def augmented_weight(self, U: Tensor, gate: int) -> Tensor:
-        """The weight of [h; x_t; 1] for one gate: [U; input weight], (N * H + J, H)."""
-        return U if self.input_weights is None else torch.cat([U, self.input_weights[gate]])
+    def augmented_weight(self, U: Tensor, group: int) -> Tensor:
+        """The weight of [h; x_t; 1] for n gates: [U; input weight], (N * H + J, n * H)."""
+        return U if self.input_weights is None else torch.cat([U, self.input_weights[group]])
 
     def augmented_buffer(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
         """A buffer (rows, H + J) for [v; x_t; 1] with some vector v of size H, and views of its two
@@ -108,26 +134,27 @@ class CellKernel:
         return augmented, augmented[:, :hidden_size], augmented[:, hidden_size:]
 
     def transposed(self, weight: Tensor) -> Tensor:
-        """The transpose of a weight, copied once, since products with a contiguous copy are faster.
+        """The transpose of a weight, copied, since products with a contiguous copy are faster.
 
         For one sequence and a large weight the transpose is a view: memory bandwidth then limits
         the product in either layout.
         """
-        key = id(weight)
-        if key not in self._transposed:
-            view = weight.t()
-            is_bandwidth_bound = len(self.scratch_a) == 1 and weight.numel() >= MIN_SPLIT_WEIGHT
-            self._transposed[key] = view if is_bandwidth_bound else view.contiguous()
-        return self._transposed[key]
+        is_bandwidth_bound = len(self.scratch_a) == 1 and weight.numel() >= MIN_SPLIT_WEIGHT
+        return weight.t() if is_bandwidth_bound else weight.t().contiguous()
 
-    def product(self, out: Tensor, x: Tensor, weight: Tensor, beta: float = 0) -> Tensor:
-        """out <- beta * out + x @ weight, with out: (R, m), x: (R, n), weight: (n, m).
+    def _add_split_product(self, out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """out <- out + x @ weight for one sequence, with out: (1, m), x: (1, n), weight: (n, m).
 
-        For one sequence, torch computes the product on a single core. A large weight is then split
-        into groups of columns (pieces), so that all cores read it in parallel.
+        torch computes this product on a single core. A large weight is split into groups of columns
+        (pieces), so that all cores read it in parallel.
         """
-        if self.cores == 1:
-            return out.addmm_(x, weight, beta=beta)
+        return self._split_product(out, x, weight, beta=1)
+
+    def _set_split_product(self, out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """out <- x @ weight, as `_add_split_product`."""
+        return self._split_product(out, x, weight, beta=0)
+
+    def _split_product(self, out: Tensor, x: Tensor, weight: Tensor, beta: float) -> Tensor:
         key = id(weight)
         if key not in self._pieces:
             self._pieces[key] = self._split_columns(weight)
@@ -168,3 +195,16 @@ class CellKernel:
         The gradient of an augmented weight is [gradient of U; gradient of the input weight].
         """
         raise NotImplementedError
+
+
+def _set_product(out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """out <- x @ weight."""
+    return torch.mm(x, weight, out=out)
+
+
+def add_by_groups(total: Tensor, left: Tensor, parts: Sequence[Tensor]) -> None:
+    """Add left^T times each part, (rows, n * H), to its columns of the total, (rows of left^T, P *
+    H)."""
+    columns = total.split([part.shape[1] for part in parts], dim=1)
+    for own, part in zip(columns, parts, strict=True):
+        own.addmm_(left.t(), part)

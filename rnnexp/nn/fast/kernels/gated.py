@@ -1,16 +1,17 @@
 """Kernels of the gated cells: MGU, GRU, GRUChung, LSTM."""
 
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rnnexp.nn import cells
-from rnnexp.nn.fast.cpu_math import tanh
 from rnnexp.nn.fast.kernels.base import (
     CellKernel,
     StepBuffers,
     StepGradients,
+    add_by_groups,
     sigmoid_backward,
     tanh_backward,
 )
@@ -22,18 +23,27 @@ class MGUKernel(CellKernel):
     num_gates = 2
     augmented = (("U_f",), ("U_h",))
 
-    def __init__(self, cell: cells.MGU, sequences: int, *inputs: Any) -> None:
-        super().__init__(cell, sequences, *inputs)
+    def __init__(self, cell: cells.MGU, sequences: int, *others: Any) -> None:
+        super().__init__(cell, sequences, *others)
         self.U_f, self.U_h = cell.U_f.detach(), cell.U_h.detach()
         self.W_f, self.W_h = self.augmented_weight(self.U_f, 0), self.augmented_weight(self.U_h, 1)
         self._augmented, self._fh, self._inputs = self.augmented_buffer(sequences)
 
+    @cached_property
+    def U_f_t(self) -> Tensor:
+        return self.transposed(self.U_f)
+
+    @cached_property
+    def U_h_t(self) -> Tensor:
+        return self.transposed(self.U_h)
+
     def forward(self, step: StepBuffers) -> None:
         (f, c), (h,) = step.gates, step.before
-        self.product(f, step.augmented, self.W_f, self.beta).sigmoid_()
+        self.project(f, step.augmented, self.W_f).sigmoid_()
         torch.mul(f, h, out=self._fh)
-        self._inputs.copy_(step.inputs)
-        tanh(self.product(c, self._augmented, self.W_h, self.beta), out=c)
+        if self.input_weights is not None:
+            self._inputs.copy_(step.inputs)
+        self.tanh_(self.project(c, self._augmented, self.W_h))
         torch.lerp(h, c, f, out=step.after[0])
 
     def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:
@@ -41,11 +51,11 @@ class MGUKernel(CellKernel):
         a, g_fh = self.scratch_a, self.scratch_b
         torch.mul(g_h, f, out=a)
         tanh_backward(a, c, grad_input=g_c)
-        self.product(g_fh, g_c, self.transposed(self.U_h))
+        self.set_product(g_fh, g_c, self.U_h_t)
         torch.sub(c, h, out=a).mul_(g_h).addcmul_(g_fh, h)
         sigmoid_backward(a, f, grad_input=g_f)
         torch.lerp(g_h, g_fh, f, out=g_h)
-        self.product(g_h, g_f, self.transposed(self.U_f), beta=1)
+        self.add_product(g_h, g_f, self.U_f_t)
 
     def add_weight_gradients(
         self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
@@ -66,12 +76,19 @@ class GRUKernel(CellKernel):
     """
 
     num_gates = 3
+    joint_gates = 2
     num_saved = num_saved_gradients = 1
 
-    def __init__(self, cell: cells.GRU, sequences: int, *inputs: Any) -> None:
-        super().__init__(cell, sequences, *inputs)
-        self.U = [U.contiguous() for U in cell.U.detach().chunk(3, dim=1)]
+    def __init__(self, cell: cells.GRU, sequences: int, inputs: Any, tuning: Any) -> None:
+        super().__init__(cell, sequences, inputs, tuning)
+        *groups, _ = self.gates_of_groups(cell, sequences, tuning)
+        columns = [gates * cell.hidden_size for gates in (*groups, 1)]
+        *self.U, self.U_h = (U.contiguous() for U in cell.U.detach().split(columns, dim=1))
         self.d_h = cell.recurrent_bias.detach()[2 * cell.hidden_size :]
+
+    @cached_property
+    def U_t(self) -> list[Tensor]:
+        return [self.transposed(U) for U in (*self.U, self.U_h)]
 
     @staticmethod
     def input_bias(cell: cells.GRU) -> Tensor:
@@ -81,10 +98,10 @@ class GRUKernel(CellKernel):
 
     def forward(self, step: StepBuffers) -> None:
         (r, z, c), (m,), (h,) = step.gates, step.saved, step.before
-        self.product(r, h, self.U[0], beta=1).sigmoid_()
-        self.product(z, h, self.U[1], beta=1).sigmoid_()
-        self.product(m.copy_(self.d_h), h, self.U[2], beta=1)
-        tanh(c.addcmul_(r, m), out=c)
+        for gates, U in zip(step.groups, self.U, strict=False):  # all but c
+            self.add_product(gates, h, U).sigmoid_()
+        self.add_product(m.copy_(self.d_h), h, self.U_h)
+        self.tanh_(c.addcmul_(r, m))
         torch.lerp(c, h, z, out=step.after[0])
 
     def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:
@@ -100,15 +117,14 @@ class GRUKernel(CellKernel):
         torch.mul(g_c, m, out=a)
         sigmoid_backward(a, r, grad_input=g_r)
         torch.mul(g_c, r, out=g_m)
-        for part, U in zip((g_r, g_z, g_m), self.U, strict=True):
-            self.product(g_h, part, self.transposed(U), beta=1)
+        for part, U_t in zip((*g.groups[:-1], g_m), self.U_t, strict=True):
+            self.add_product(g_h, part, U_t)
 
     def add_weight_gradients(
         self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
     ) -> None:
         (h,), parts = step.before, (g.gates[0], g.gates[1], g.saved[0])
-        for g_U, part in zip(g_weights["U"].chunk(3, dim=1), parts, strict=True):
-            g_U.addmm_(h.t(), part)
+        add_by_groups(g_weights["U"], h, (*g.groups[:-1], g.saved[0]))
         for g_d, part in zip(g_weights["recurrent_bias"].chunk(3), parts, strict=True):
             g_d.add_(part.sum(0))
 
@@ -117,24 +133,35 @@ class GRUChungKernel(CellKernel):
     """z, r = sigma(x + U h), c = tanh(x_h + U_h (r * h)), h' = (1 - z) * h + z * c"""
 
     num_gates = 3
+    joint_gates = 2
     augmented = (("U",), ("U_h",))
 
-    def __init__(self, cell: cells.GRUChung, sequences: int, *inputs: Any) -> None:
-        super().__init__(cell, sequences, *inputs)
-        self.U_z, self.U_r = (U.contiguous() for U in cell.U.detach().chunk(2, dim=1))
+    def __init__(self, cell: cells.GRUChung, sequences: int, inputs: Any, tuning: Any) -> None:
+        super().__init__(cell, sequences, inputs, tuning)
+        *groups, _ = self.gates_of_groups(cell, sequences, tuning)
+        columns = [gates * cell.hidden_size for gates in groups]
+        self.U = [U.contiguous() for U in cell.U.detach().split(columns, dim=1)]
         self.U_h = cell.U_h.detach()
-        self.W_z, self.W_r, self.W_h = (
-            self.augmented_weight(U, gate) for gate, U in enumerate((self.U_z, self.U_r, self.U_h))
-        )
+        self.W = [self.augmented_weight(U, group) for group, U in enumerate(self.U)]
+        self.W_h = self.augmented_weight(self.U_h, len(self.U))
         self._augmented, self._rh, self._inputs = self.augmented_buffer(sequences)
+
+    @cached_property
+    def U_t(self) -> list[Tensor]:
+        return [self.transposed(U) for U in self.U]
+
+    @cached_property
+    def U_h_t(self) -> Tensor:
+        return self.transposed(self.U_h)
 
     def forward(self, step: StepBuffers) -> None:
         (z, r, c), (h,) = step.gates, step.before
-        self.product(z, step.augmented, self.W_z, self.beta).sigmoid_()
-        self.product(r, step.augmented, self.W_r, self.beta).sigmoid_()
+        for gates, W in zip(step.groups, self.W, strict=False):  # all but c
+            self.project(gates, step.augmented, W).sigmoid_()
         torch.mul(r, h, out=self._rh)
-        self._inputs.copy_(step.inputs)
-        tanh(self.product(c, self._augmented, self.W_h, self.beta), out=c)
+        if self.input_weights is not None:
+            self._inputs.copy_(step.inputs)
+        self.tanh_(self.project(c, self._augmented, self.W_h))
         torch.lerp(h, c, z, out=step.after[0])
 
     def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:
@@ -145,48 +172,54 @@ class GRUChungKernel(CellKernel):
         torch.mul(g_h, z, out=a)
         g_h.sub_(a)
         tanh_backward(a, c, grad_input=g_c)
-        self.product(g_rh, g_c, self.transposed(self.U_h))
+        self.set_product(g_rh, g_c, self.U_h_t)
         g_h.addcmul_(g_rh, r)
         g_rh.mul_(h)
         sigmoid_backward(g_rh, r, grad_input=g_r)
-        self.product(g_h, g_z, self.transposed(self.U_z), beta=1)
-        self.product(g_h, g_r, self.transposed(self.U_r), beta=1)
+        for part, U_t in zip(g.groups, self.U_t, strict=False):  # all but c
+            self.add_product(g_h, part, U_t)
 
     def add_weight_gradients(
         self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
     ) -> None:
-        (_, r, _), (h,), (g_z, g_r, g_c) = step.gates, step.before, g.gates
+        (_, r, _), (h,) = step.gates, step.before
         augmented, rh, inputs = self.augmented_buffer(len(h))
         torch.mul(r, h, out=rh)
         inputs.copy_(step.inputs)
-        for g_U, part in zip(g_weights["U"].chunk(2, dim=1), (g_z, g_r), strict=True):
-            g_U.addmm_(step.augmented.t(), part)
-        g_weights["U_h"].addmm_(augmented.t(), g_c)
+        add_by_groups(g_weights["U"], step.augmented, g.groups[:-1])
+        g_weights["U_h"].addmm_(augmented.t(), g.gates[2])
 
 
 class LSTMKernel(CellKernel):
     """i, f, o = sigma(x + U h), g = tanh(x_g + U_g h), c' = f * c + i * g, h' = o * tanh(c')"""
 
     num_gates = 4
+    joint_gates = 4
     num_states = 2
     augmented = (("U",),)
 
-    def __init__(self, cell: cells.LSTM, sequences: int, *inputs: Any) -> None:
-        super().__init__(cell, sequences, *inputs)
-        self.U = [U.contiguous() for U in cell.U.detach().chunk(4, dim=1)]
-        self.W = [self.augmented_weight(U, gate) for gate, U in enumerate(self.U)]
+    def __init__(self, cell: cells.LSTM, sequences: int, inputs: Any, tuning: Any) -> None:
+        super().__init__(cell, sequences, inputs, tuning)
+        groups = self.gates_of_groups(cell, sequences, tuning)
+        columns = [gates * cell.hidden_size for gates in groups]
+        self.U = [U.contiguous() for U in cell.U.detach().split(columns, dim=1)]
+        self.W = [self.augmented_weight(U, group) for group, U in enumerate(self.U)]
+
+    @cached_property
+    def U_t(self) -> list[Tensor]:
+        return [self.transposed(U) for U in self.U]
 
     def forward(self, step: StepBuffers) -> None:
         (_, c), (new_h, new_c) = step.before, step.after
-        for gate, W in zip(step.gates, self.W, strict=True):
-            self.product(gate, step.augmented, W, self.beta)
+        for gates, W in zip(step.groups, self.W, strict=True):
+            self.project(gates, step.augmented, W)
         i, f, g, o = step.gates
-        torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), tanh(g, out=g))
+        torch.mul(f.sigmoid_(), c, out=new_c).addcmul_(i.sigmoid_(), self.tanh_(g))
         torch.mul(self._tanh_of(new_c), o.sigmoid_(), out=new_h)
 
     def _tanh_of(self, c: Tensor) -> Tensor:
         """Write tanh(c), (R, H), to `scratch_a` and return it."""
-        return tanh(self.scratch_a.copy_(c), out=self.scratch_a)
+        return self.tanh_(self.scratch_a.copy_(c))
 
     def backward(self, step: StepBuffers, g: StepGradients, g_state: list[Tensor]) -> None:
         (i, f, candidate, o), (_, c), (_, new_c) = step.gates, step.before, step.after
@@ -204,11 +237,12 @@ class LSTMKernel(CellKernel):
         torch.mul(g_c, c, out=a)
         sigmoid_backward(a, f, grad_input=g_f)
         g_c.mul_(f)
-        for number, (part, U) in enumerate(zip(g.gates, self.U, strict=True)):
-            self.product(g_h, part, self.transposed(U), beta=min(number, 1))
+        first, *others = zip(g.groups, self.U_t, strict=True)
+        self.set_product(g_h, *first)
+        for part, U_t in others:
+            self.add_product(g_h, part, U_t)
 
     def add_weight_gradients(
         self, step: StepBuffers, g: StepGradients, g_weights: dict[str, Tensor]
     ) -> None:
-        for g_U, part in zip(g_weights["U"].chunk(4, dim=1), g.gates, strict=True):
-            g_U.addmm_(step.augmented.t(), part)
+        add_by_groups(g_weights["U"], step.augmented, g.groups)
