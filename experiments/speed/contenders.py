@@ -1,7 +1,7 @@
 """The contenders: the same network, implemented in several ways."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +10,14 @@ from torch.nn import functional
 from experiments.speed.timing import Work
 from experiments.speed.yardsticks import LAYERS, LOOPS, Layer, products
 from rnnexp.nn.cell import Cell
+from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.recurrence import CellRecurrence, PathName
 from rnnexp.nn.representations import Features
 from rnnexp.process import determinism
 
-AUTO, FUSED, PLAIN, LOOP = "auto", "fused path", "plain path", "literal loop"
+AUTO, PLAIN, LOOP = "auto", "plain path", "literal loop"
 PRODUCTS = "products"
-OURS: Mapping[str, PathName] = {FUSED: "fused", PLAIN: "plain"}
+OURS: Mapping[str, PathName] = {AUTO: "auto", PLAIN: "plain"}
 # torch's layers go by their own names, such as nn.GRU.
 
 
@@ -44,8 +45,7 @@ def contenders(case: Case, ours: Mapping[str, PathName] = OURS) -> dict[str, Wor
     """All contenders by name. torch has layers for some of the cells only. ours: the paths of our
     cells, by their names as contenders."""
     with determinism.global_stream(0, "speed"):
-        x = torch.randn(case.steps, case.batch, case.inputs)
-        target = torch.randn(case.steps if case.every_step else 1, case.batch, 1)
+        x, target = inputs(case)
         recurrences: dict[str, nn.Module] = {
             **{name: Ours(case, path) for name, path in ours.items()},
             LOOP: LOOPS[case.cell](case.inputs, case.hidden),
@@ -68,12 +68,31 @@ def torchs(case: Case) -> list[str]:
     return [LOOP] + ([f"nn.{layer.__name__}"] if layer else [])
 
 
-class Ours(nn.Module):
-    """A cell of rnnexp over time, on its fused or its plain path."""
+def ours(case: Case, path: PathName, tuning: Tuning) -> Work:
+    """A cell of ours alone."""
+    with determinism.global_stream(0, "speed"):
+        x, target = inputs(case)
+        return _work(Ours(case, path, tuning), case, x, target)
 
-    def __init__(self, case: Case, path: PathName) -> None:
+
+def inputs(case: Case) -> tuple[Tensor, Tensor]:
+    """The inputs (T, B, I), and the targets (T, B, 1), or (1, B, 1) after the last step."""
+    x = torch.randn(case.steps, case.batch, case.inputs)
+    return x, torch.randn(case.steps if case.every_step else 1, case.batch, 1)
+
+
+class Ours(nn.Module):
+    """A cell of rnnexp over time, on one of its paths. tuning: None for that of this processor."""
+
+    def __init__(self, case: Case, path: PathName, tuning: Tuning | None = None) -> None:
         super().__init__()
-        self.recurrence = CellRecurrence(case.cell, case.inputs, case.hidden, path=path)
+        self.recurrence = CellRecurrence(
+            case.cell,
+            case.inputs,
+            case.hidden,
+            path=path,
+            tuning="auto" if tuning is None else asdict(tuning),
+        )
 
     def forward(self, x: Tensor, every_step: bool) -> Tensor:
         hidden, (last, *_) = self.recurrence(Features(x), every_step)

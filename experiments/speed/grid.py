@@ -18,12 +18,14 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from experiments import study
+from experiments.speed import machine
 from experiments.speed.contenders import AUTO, PLAIN, PRODUCTS, Case, contenders
 from experiments.speed.harness import Findings, parser, run
 from experiments.speed.timing import Stopwatch, bursts, ratio
+from experiments.speed.yardsticks import LAYERS
 from rnnexp.nn import cells
+from rnnexp.nn.fast import torch_layers
 
-PLACE = "grid"  # of the markers in the README
 CELLS = (cells.Vanilla, cells.MGU, cells.GRU, cells.GRUChung, cells.LSTM, cells.TEXTnetOrder2)
 SECONDS, MOST, LEAST = 6.0, 12, 3  # of a size; rounds
 BURST = 0.02  # seconds in which a contender repeats its work in a round, if it is shorter
@@ -44,7 +46,8 @@ QUICK = Sizes(3, (1, 2), (4,))
 
 def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__).parse_args(argv)
-    return run(options, measure, bars="grid", place=PLACE, picture="grid.png")
+    place, picture = machine.place("grid"), machine.picture("grid")
+    return run(options, measure, bars="grid", place=place, picture=picture)
 
 
 def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
@@ -55,7 +58,8 @@ def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
         f"{kind}: auto to the fastest other": float(own["to the fastest other"].max())
         for kind, own in table.groupby("kind")
     }
-    return Findings([summary(table), *map(str, tables(table))], worst, lambda: draw(table))
+    found = [summary(table), *tables(table), other_equations(table)]
+    return Findings(found, worst, lambda: draw(table))
 
 
 def cases(sizes: Sizes) -> list[Case]:
@@ -69,14 +73,19 @@ def cases(sizes: Sizes) -> list[Case]:
 
 
 def row_of(case: Case, stopwatch: Stopwatch) -> dict[str, object]:
-    """The ratio of the path that `auto` takes to each other contender, and which of these is the
-    fastest."""
+    """The ratio of the path that `auto` takes to the fastest contender that computes the same.
+
+    nn.GRU is the usual alternative to MGU and GRUChung, but has other equations: the ratio to it
+    stands apart.
+    """
     works = contenders(case, {AUTO: "auto", PLAIN: "plain"})
     works = bursts(works, BURST, stopwatch.side_by_side(works, 1).to_numpy().min())
     probe = stopwatch.side_by_side(works, 1)
     rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], LEAST, MOST))
     times = stopwatch.side_by_side(works, rounds)
-    medians = times.drop(columns=[AUTO, PRODUCTS]).median()
+    layer = LAYERS.get(case.cell)
+    foreign = f"nn.{layer.__name__}" if layer and case.cell not in torch_layers.LAYERS else None
+    medians = times.drop(columns=[AUTO, PRODUCTS, *filter(None, [foreign])]).median()
     fastest = str(medians.idxmin())
     kind = "training" if case.training else "inference"
     print(f"{kind}, {case.cell.__name__}, {case}: {fastest}", flush=True)
@@ -88,6 +97,7 @@ def row_of(case: Case, stopwatch: Stopwatch) -> dict[str, object]:
         "to the fastest other": ratio(times, AUTO, fastest).median,
         "fastest other": fastest,
         "products' share": ratio(times, PRODUCTS, AUTO).median,
+        "to nn.GRU": ratio(times, AUTO, foreign).median if foreign else None,
     }
 
 
@@ -119,6 +129,19 @@ def tables(table: pd.DataFrame) -> list[str]:
         title = f"{str(kind).capitalize()}, batch x hidden: auto to the fastest other (which)"
         found.append(study.markdown_table(title, wide))
     return found
+
+
+def other_equations(table: pd.DataFrame) -> str:
+    """The ratio to nn.GRU of the cells that have no layer in torch: a row a cell and mode."""
+    rows = [
+        {"": f"{cell}, {kind}"}
+        | {f"{one.batch} x {one.hidden}": f"{one.ratio:.2f}" for one in own.itertuples()}
+        for (cell, kind), own in table.dropna(subset="to nn.GRU")
+        .rename(columns={"to nn.GRU": "ratio"})
+        .groupby(["cell", "kind"], sort=False)
+    ]
+    title = "Batch x hidden: auto to nn.GRU, which has other equations"
+    return study.markdown_table(title, pd.DataFrame(rows))
 
 
 def draw(table: pd.DataFrame) -> Figure:

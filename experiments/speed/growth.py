@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from torch.profiler import ProfilerActivity, profile
 
-from experiments.speed.contenders import FUSED, PRODUCTS, Case, contenders
+from experiments.speed.contenders import AUTO, PRODUCTS, Case, contenders
 from experiments.speed.timing import Ratio, Stopwatch, Work, ratio
 
 LABELS = {
@@ -37,8 +37,8 @@ class Growth(NamedTuple):
     memory: dict[str, dict[int, float]]
 
     def time(self, name: str, value: int) -> Ratio:
-        """The ratio of a contender's time at a value to the fused path's at the base."""
-        return ratio(self.times, at(name, value), at(FUSED, self.base))
+        """The ratio of a contender's time at a value to auto's at the base."""
+        return ratio(self.times, at(name, value), at(AUTO, self.base))
 
 
 def at(name: str, value: int) -> str:
@@ -110,7 +110,7 @@ def draw(growths: list[Growth]) -> Figure:
     figure = Figure(figsize=(3.4 * len(growths), 6.5), layout="constrained")
     grid = figure.subplots(2, len(growths), sharey="row", sharex="col", squeeze=False)
     for growth, (above, below) in zip(growths, grid.T, strict=True):
-        values = list(growth.memory[FUSED])
+        values = list(growth.memory[AUTO])
         for name, color in zip([*growth.memory, PRODUCTS], COLORS, strict=True):
             quartiles = [growth.time(name, value) for value in values]
             medians = [one.median for one in quartiles]
@@ -129,7 +129,7 @@ def draw(growths: list[Growth]) -> Figure:
         above.yaxis.set_major_formatter("{x:g}")
         above.grid(alpha=0.3)
         above.spines[["top", "right"]].set_visible(False)
-    grid[0, 0].set_ylabel("time per sequence and step,\nrelative to the fused path at the base")
+    grid[0, 0].set_ylabel("time per sequence and step,\nrelative to auto at the base")
     grid[1, 0].set_ylabel("peak memory per sequence and step,\nin hidden states")
     grid[0, 0].legend(frameon=False, fontsize=8)
     return figure

@@ -29,12 +29,14 @@ class Findings:
     """The results of a command.
 
     tables: tables and sentences in Markdown. values: measured values by name, for the bars; None if
-    this system cannot measure one. draw: draws the picture, for a command that has one.
+    this system cannot measure one. draw: draws the picture, for a command that has one. keep:
+    writes what else the command found, if anything.
     """
 
     tables: Sequence[str]
     values: Mapping[str, float | None] = field(default_factory=dict)
     draw: Callable[[], Figure] | None = None
+    keep: Callable[[], None] | None = None
 
 
 Measure = Callable[[argparse.Namespace, Stopwatch], Findings]
@@ -95,6 +97,8 @@ def _run(
         return 1
     if place:
         study.write_between_markers(HERE / "README.md", text, place)
+    if findings.keep:
+        findings.keep()
     if findings.draw:
         findings.draw().savefig(HERE / picture, dpi=110)
     for sentence in missed:

@@ -11,12 +11,17 @@ import torch
 
 from experiments.speed.timing import quartiles
 from rnnexp.errors import UserError
+from rnnexp.nn.fast.choices import instruction_set
 from rnnexp.process import cores
 from rnnexp.process.machine import cpu_name
 
 MAX_BUSY_CORES = 0.1  # by other processes, on average
 MAX_PULSE_SPREAD = 1.2  # largest ratio of the upper to the lower quartile of the pulse's times
 WATCH_SECONDS = 2.0  # before measuring
+# The processors whose results the README shows, by their instruction set.
+SHOWN = {"AVX512 with MKL at AVX2": "avx512", "AVX2": "avx2"}
+# Variables that limit the instructions of oneDNN, MKL and torch.
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY")
 STAT = Path("/proc/stat")  # the time accounts of the cores, on Linux
 
 
@@ -31,7 +36,21 @@ def description() -> str:
         f"Python {platform.python_version()}",
         platform.system(),
     ]
-    return ", ".join(facts)
+    limits = [f"{name}={os.environ[name]}" for name in LIMITS if name in os.environ]
+    simulated = f"; another processor is simulated by {' '.join(limits)}" if limits else ""
+    return ", ".join(facts) + simulated
+
+
+def place(name: str) -> str | None:
+    """The markers in the README between which a command writes what it found here. Nothing is
+    written on processors that are not shown there."""
+    shown = SHOWN.get(instruction_set())
+    return f"{name}, {shown}" if shown else None
+
+
+def picture(name: str) -> str:
+    """The file name of a command's picture on this processor."""
+    return f"{name}_{SHOWN.get(instruction_set(), 'other')}.png"
 
 
 def _memory() -> list[str]:

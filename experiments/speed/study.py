@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from experiments import study
-from experiments.speed import growth, harness
+from experiments.speed import growth, harness, machine
 from experiments.speed.contenders import (
-    FUSED,
+    AUTO,
     LOOP,
     PLAIN,
     PRODUCTS,
@@ -37,7 +37,10 @@ Rows = dict[str, pd.DataFrame]  # seconds (rounds, contenders) of each row of a 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = harness.parser(__doc__).parse_args(argv)
-    return harness.run(options, answer, bars="time loop", place="table", picture="growth.png")
+    place = machine.place("time loop")
+    return harness.run(
+        options, answer, bars="time loop", place=place, picture=machine.picture("growth")
+    )
 
 
 def answer(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
@@ -78,7 +81,7 @@ def plan(
     rounds: dict[str, int],
 ) -> Plan:
     """The tables: training and inference with the lecture's pmGRU; pmGRU with an output at every
-    step; every cell with a fused path at some sizes."""
+    step; every cell at some sizes."""
     tables = {
         "training": {str(iteration): iteration},
         "inference": {str(iteration): replace(iteration, training=False)},
@@ -156,33 +159,33 @@ def measure_case(case: Case, fresh: bool, stopwatch: Stopwatch, rounds: int) -> 
 
 
 def ratios(rows: Rows) -> pd.DataFrame:
-    """The ratio of the fused path's time to each other contender's, as text, and the time of the
-    products as a share of the fused path's time."""
+    """The ratio of auto's time to each other contender's, as text, and the time of the
+    products as a share of auto's time."""
     lines = []
     for row, times in rows.items():
-        line = {"": row} | {f"to {name}": str(ratio(times, FUSED, name)) for name in (PLAIN, LOOP)}
+        line = {"": row} | {f"to {name}": str(ratio(times, AUTO, name)) for name in (PLAIN, LOOP)}
         again = [name for name in map(str, times) if name.endswith(AS_TORCH_COMES)]
         layers = [name for name in map(str, times) if name.startswith("nn.") and name not in again]
-        line["to torch's"] = ", ".join(f"{name} {ratio(times, FUSED, name)}" for name in layers)
-        line |= {f"to {name}": str(ratio(times, FUSED, name)) for name in again}
-        line["products' share"] = f"{ratio(times, PRODUCTS, FUSED).median:.0%}"
+        line["to torch's"] = ", ".join(f"{name} {ratio(times, AUTO, name)}" for name in layers)
+        line |= {f"to {name}": str(ratio(times, AUTO, name)) for name in again}
+        line["products' share"] = f"{ratio(times, PRODUCTS, AUTO).median:.0%}"
         lines.append(line)
     return pd.DataFrame(lines)
 
 
 def values(tables: dict[str, Rows], growths: Sequence[Growth]) -> dict[str, float]:
-    """For the bars: the largest ratio of the fused path's time to each contender's in any row of a
-    table, and the growth of the fused path's time from the base to each value of an axis."""
+    """For the bars: the largest ratio of auto's time to each contender's in any row of a table,
+    and the growth of auto's time from the base to each value of an axis."""
     found: dict[str, float] = {}
     for table, rows in tables.items():
         for times in rows.values():
-            for other in map(str, times.columns.drop(FUSED)):
-                name = f"{table}: {FUSED} to {other}"
-                found[name] = max(ratio(times, FUSED, other).median, found.get(name, 0.0))
+            for other in map(str, times.columns.drop(AUTO)):
+                name = f"{table}: {AUTO} to {other}"
+                found[name] = max(ratio(times, AUTO, other).median, found.get(name, 0.0))
     for one in growths:
-        for value in one.memory[FUSED]:
-            name = f"{one.axis}: {at(FUSED, value)} to {at(FUSED, one.base)}"
-            found[name] = one.time(FUSED, value).median
+        for value in one.memory[AUTO]:
+            name = f"{one.axis}: {at(AUTO, value)} to {at(AUTO, one.base)}"
+            found[name] = one.time(AUTO, value).median
     return found
 
 

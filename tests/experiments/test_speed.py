@@ -20,7 +20,7 @@ from experiments import study as studies
 from experiments.speed import fresh_process, growth, harness, machine, study, timing
 from experiments.speed.bars import Bar, judge, read_bars
 from experiments.speed.contenders import (
-    FUSED,
+    AUTO,
     LOOP,
     PLAIN,
     PRODUCTS,
@@ -142,7 +142,7 @@ def test_products_are_those_of_the_network(kind: type[cells.Cell], training: boo
     times = (2 * inputs + 3 * recurrent) if training else inputs + recurrent
     expected = 2 * case.batch * case.steps * times
     assert flops(works[PRODUCTS]) == expected
-    for name in (FUSED, PLAIN, LOOP):
+    for name in (AUTO, PLAIN, LOOP):
         assert flops(works[name]) == pytest.approx(expected, rel=0.05)
 
 
@@ -160,7 +160,7 @@ def test_products_of_many_steps_together_leave_none_out() -> None:
 def test_every_cell_with_a_fused_path_has_its_yardsticks(kind: type[cells.Cell]) -> None:
     names = list(contenders(Case(kind, 2, 3, HIDDEN)))
     layer = [f"nn.{LAYERS[kind].__name__}"] if kind in LAYERS else []
-    assert names == [FUSED, PLAIN, LOOP, *layer, PRODUCTS]
+    assert names == [AUTO, PLAIN, LOOP, *layer, PRODUCTS]
 
 
 def test_ours_takes_the_path_that_it_is_named_after() -> None:
@@ -308,11 +308,11 @@ def test_conditions_are_told() -> None:
 def test_bars_are_met_or_missed_by_the_worst_row() -> None:
     tables = {
         "cells": {
-            "a": pd.DataFrame({FUSED: [1.0, 9.0, 1.0], PLAIN: [2.0, 9.0, 2.0], LOOP: [4.0] * 3}),
-            "b": pd.DataFrame({FUSED: [3.0], PLAIN: [4.0]}),
+            "a": pd.DataFrame({AUTO: [1.0, 9.0, 1.0], PLAIN: [2.0, 9.0, 2.0], LOOP: [4.0] * 3}),
+            "b": pd.DataFrame({AUTO: [3.0], PLAIN: [4.0]}),
         }
     }
-    to_plain, to_loop = f"cells: {FUSED} to {PLAIN}", f"cells: {FUSED} to {LOOP}"
+    to_plain, to_loop = f"cells: {AUTO} to {PLAIN}", f"cells: {AUTO} to {LOOP}"
     bars = [
         Bar(to_plain, max=0.76),
         Bar(to_plain, max=0.76, aim=0.74),
@@ -323,15 +323,15 @@ def test_bars_are_met_or_missed_by_the_worst_row() -> None:
     table, missed = judge(bars, values)
     assert list(table["here"]) == ["0.750", "0.750", "0.750", "0.250"]
     assert list(table[""]) == ["met", "aim missed", "missed", "aim missed"]
-    assert missed == ["cells: fused path to plain path is 0.750, at most 0.74"]
+    assert missed == ["cells: auto to plain path is 0.750, at most 0.74"]
     assert judge([], values)[1] == []
 
 
 @pytest.mark.parametrize(
-    "value", [f"cell: {FUSED} to {PLAIN}", f"cells: {FUSED} to nn.GRU"], ids=["bar0", "bar1"]
+    "value", [f"cell: {AUTO} to {PLAIN}", f"cells: {AUTO} to nn.GRU"], ids=["bar0", "bar1"]
 )
 def test_a_bar_for_what_is_not_measured_is_refused(value: str) -> None:
-    tables = {"cells": {"a": pd.DataFrame({FUSED: [1.0], PLAIN: [2.0]})}}
+    tables = {"cells": {"a": pd.DataFrame({AUTO: [1.0], PLAIN: [2.0]})}}
     with pytest.raises(UserError, match="no measured value has the name that this bar expects"):
         judge([Bar(value, max=1)], study.values(tables, []))
 
@@ -340,10 +340,10 @@ def test_what_the_lecture_and_torch_are_to_be_beaten_by() -> None:
     bars = {
         bar.value: (bar.max, bar.aim) for bar in read_bars(FOLDER / "expected.yaml", "time loop")
     }
-    assert bars[f"training: {FUSED} to {LOOP}"] == (0.8, 0.7)
-    assert bars[f"training: {FUSED} to nn.GRU"] == (0.45, 0.4)
-    assert bars[f"inference: {FUSED} to {LOOP}"] == (0.8, None)
-    assert bars[f"every step: {FUSED} to nn.GRU{AS_TORCH_COMES}"] == (0.5, None)
+    assert bars[f"training: {AUTO} to {LOOP}"] == (0.8, 0.7)
+    assert bars[f"training: {AUTO} to nn.GRU"] == (0.45, 0.4)
+    assert bars[f"inference: {AUTO} to {LOOP}"] == (0.8, None)
+    assert bars[f"every step: {AUTO} to nn.GRU{AS_TORCH_COMES}"] == (0.5, None)
     (case,) = FULL.tables["training"].values()
     assert (case.batch, case.steps, case.hidden, case.inputs) == (1024, 90, 256, 12)
     assert case.training and not case.every_step
@@ -377,7 +377,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Nothing is run: every contender takes as long as is written here, a second if nothing is."""
-    seconds: dict[str, float] = {FUSED: 0.3, PRODUCTS: 0.24, "pulse": 0.01}
+    seconds: dict[str, float] = {AUTO: 0.3, PRODUCTS: 0.24, "pulse": 0.01}
     seconds |= {f"{LOOP}{AS_TORCH_COMES}": 2.0, f"nn.GRU{AS_TORCH_COMES}": 3.0}
 
     def side_by_side(self: Stopwatch, works: dict[str, timing.Work], rounds: int) -> pd.DataFrame:
@@ -431,10 +431,10 @@ def test_a_bar_that_is_missed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(growth, "draw", lambda growths: Figure())
-    measured[FUSED] = 0.47
+    measured[AUTO] = 0.47
     assert study.main([]) == 1
     said = capsys.readouterr().err
-    assert said == "study: missed: training: fused path to nn.GRU is 0.470, at most 0.45\n"
+    assert said == "study: missed: training: auto to nn.GRU is 0.470, at most 0.45\n"
     assert "| 0.470 | 0.45 | 0.4 | missed |" in (here / "README.md").read_text()
 
 

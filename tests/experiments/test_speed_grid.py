@@ -35,6 +35,6 @@ def test_every_size_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grid, "CELLS", (cells.LSTM,))
     assert len(grid.cases(grid.FULL)) == 18
     one = grid.cases(grid.QUICK)[0]
-    assert set(contenders(one)) >= {"fused path", PLAIN, LOOP, "nn.LSTM", PRODUCTS}
+    assert set(contenders(one)) >= {AUTO, PLAIN, LOOP, "nn.LSTM", PRODUCTS}
     row = grid.row_of(one, Stopwatch())
     assert row["fastest other"] in (PLAIN, LOOP, "nn.LSTM")

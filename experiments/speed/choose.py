@@ -1,0 +1,242 @@
+"""From which sizes on is one way of computing faster than another? Measures what `auto` becomes.
+
+    python experiments/speed/choose.py
+
+measures the choices of the fused path and the path of each cell, in about five minutes, and writes
+them to rnnexp/nn/fast/choices.json, under the instruction set of this processor.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from experiments import study
+from experiments.speed import machine
+from experiments.speed.contenders import Case, ours
+from experiments.speed.harness import Findings, parser, run
+from experiments.speed.timing import Stopwatch, Work, bursts
+from rnnexp.nn import cells
+from rnnexp.nn.fast import choices
+from rnnexp.nn.fast.torch_layers import LAYERS
+from rnnexp.nn.fast.tuning import Tuning, tanh_by_sigmoid
+from rnnexp.nn.recurrence import PathName
+
+ROUNDS, BURST = 7, 0.02  # seconds in which a work is repeated in a round, if it is shorter
+REPEATED = 20  # products or tanhs in one work
+Size = tuple[int, int]  # sequences, hidden units
+Candidate = Callable[[Size], list[Work]]  # the works to time at a size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sizes (sequences, hidden units) at which each choice is measured. many: with more
+    sequences than a group may have."""
+
+    steps: int
+    products: Sequence[Size]
+    tanh: Sequence[Size]
+    runs: Sequence[Size]
+    many: Sequence[Size]
+    rounds: int = ROUNDS
+
+
+FULL = Plan(
+    steps=90,
+    products=[(64, 32), (64, 64), (64, 128), (64, 192), (64, 256), (1024, 128), (1024, 256)],
+    tanh=[(1, 128), (4, 128), (8, 128), (16, 128), (32, 128), (64, 128), (64, 256), (512, 128)],
+    runs=[(1, 32), (1, 256), (64, 32), (64, 128), (64, 256), (1024, 32), (1024, 128), (1024, 256)],
+    many=[(1024, 256), (2048, 128), (2048, 256)],
+)
+QUICK = Plan(3, [(2, 4)], [(2, 4)], [(1, 4), (2, 4)], [(2, 4)], rounds=2)
+GROUP_SEQUENCES, BLOCK_ROWS = (256, 512, 1024, 2048), (1024, 2048, 4096, 8192)
+TOLERANCE = 0.02  # of a time; less is noise
+ALWAYS = 2**62  # elements
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__).parse_args(argv)
+    return run(options, measure, bars="choices")
+
+
+def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
+    plan = QUICK if options.quick else FULL
+    tuning = tuning_of_all(plan, stopwatch)
+    own = {name: size for name, size in asdict(tuning).items() if not name.startswith("torch_")}
+    chosen = {choices.EVERY_CELL: own} | {
+        kind.__name__: paths_of(kind, tuning, plan, stopwatch) for kind in LAYERS
+    }
+    rows = [
+        {"for": of, "choice": name, "size": "none" if size is None else f"{size:,}"}
+        for of, sizes in chosen.items()
+        for name, size in sizes.items()
+    ]
+    title = f"What auto becomes: {choices.instruction_set()}"
+    table = study.markdown_table(title, pd.DataFrame(rows))
+    return Findings([table], keep=partial(keep, chosen))
+
+
+def keep(chosen: Mapping[str, Any]) -> None:
+    """Put the choices of this instruction set into the table that is shipped."""
+    measured = f"{date.today().isoformat()} on {machine.description()}"
+    section = {choices.MEASURED: measured, **chosen}
+    table = choices.table() | {choices.instruction_set(): section}
+    choices.TABLE.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+# What is chosen ---------------------------------------------------------------------------------
+
+
+def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
+    """The tuning of every cell. Each choice is measured with those before it."""
+
+    def from_size(sizes: Sequence[Size], below: Candidate, above: Candidate) -> int | None:
+        return threshold(sizes, below, above, plan.rounds, stopwatch)
+
+    def fastest(tuning: Tuning, name: str, values: Sequence[int]) -> Tuning:
+        tunings = [replace(tuning, **{name: value}) for value in values]
+        candidates = [runs(cells.MGU, one, plan.steps) for one in tunings]
+        total = sum(
+            np.log(seconds(works, plan.rounds, stopwatch))
+            for size in plan.many
+            for works in zip(*(candidate(size) for candidate in candidates), strict=True)
+        )
+        return tunings[int(np.argmin(total))]
+
+    products = from_size(plan.products, partial(multiply, MKL), partial(multiply, ONEDNN))
+    if products is not None:  # in elements so far
+        products = next(
+            r * h * h for r, h in sorted(plan.products, key=elements) if r * h >= products
+        )
+    sigmoid = from_size(
+        plan.tanh, partial(activate, torch.tanh), partial(activate, tanh_by_sigmoid)
+    )
+    tuning = replace(MKL, onednn_from=products, sigmoid_from=sigmoid)
+    tuning = fastest(tuning, "group_sequences", GROUP_SEQUENCES)
+    tuning = fastest(tuning, "block_rows", BLOCK_ROWS)
+
+    apart, augmented = (
+        runs(cells.MGU, replace(tuning, augment_from=size), plan.steps) for size in (None, 0)
+    )
+    tuning = replace(tuning, augment_from=from_size(plan.runs, apart, augmented))
+    joint, single = (
+        runs(cells.GRUChung, replace(tuning, joint_below=size), plan.steps) for size in (ALWAYS, 0)
+    )
+    separate = from_size(plan.runs, joint, single)
+    return replace(tuning, joint_below=ALWAYS if separate is None else separate)
+
+
+def paths_of(
+    kind: type[cells.Cell], tuning: Tuning, plan: Plan, stopwatch: Stopwatch
+) -> dict[str, int | None]:
+    """The sizes below which torch's layer is faster than the fused path."""
+    found = {}
+    for name, training in (("training", True), ("inference", False)):
+        torchs, fused = (
+            runs(kind, tuning, plan.steps, path, (training,)) for path in ("torch", "fused")
+        )
+        limit = threshold(plan.runs, torchs, fused, plan.rounds, stopwatch)
+        found[f"torch_below_{name}"] = limit
+    return found
+
+
+def threshold(
+    sizes: Sequence[Size], below: Candidate, above: Candidate, rounds: int, stopwatch: Stopwatch
+) -> int | None:
+    """The elements of a step from which on `above` is taken, so that the largest loss against the
+    faster one at any size is as small as possible, within TOLERANCE; None: never. Of equals, the
+    largest size is taken."""
+    sizes = sorted(sizes, key=elements)
+    lost_below, lost_above = [], []
+    for size in sizes:
+        times = [
+            seconds(works, rounds, stopwatch)
+            for works in zip(below(size), above(size), strict=True)
+        ]
+        lost_below.append(max(one / min(one, other) for one, other in times))
+        lost_above.append(max(other / min(one, other) for one, other in times))
+        print(f"{size}: {[f'{other / one:.2f}' for one, other in times]}", flush=True)
+    losses = [lost_below[:place] + lost_above[place:] for place in range(len(sizes) + 1)]
+    smallest = min(map(max, losses))
+    best = max(place for place, lost in enumerate(losses) if max(lost) <= smallest + TOLERANCE)
+    if best == len(sizes):
+        return None
+    return elements(sizes[best]) if best else 0
+
+
+def elements(size: Size) -> int:
+    return size[0] * size[1]
+
+
+def seconds(works: Sequence[Work], rounds: int, stopwatch: Stopwatch) -> np.ndarray:
+    """The median time of each work, side by side."""
+    named = {str(number): work for number, work in enumerate(works)}
+    shortest = float(stopwatch.side_by_side(named, 1).to_numpy().min())
+    times = stopwatch.side_by_side(bursts(named, BURST, shortest), rounds)
+    return times.median().to_numpy()
+
+
+# What is timed ----------------------------------------------------------------------------------
+
+MKL = Tuning(
+    onednn_from=None,
+    sigmoid_from=None,
+    augment_from=None,
+    joint_below=0,
+    group_sequences=1024,
+    block_rows=4096,
+)
+ONEDNN = replace(MKL, onednn_from=0)
+
+
+def multiply(tuning: Tuning, size: Size) -> list[Work]:
+    """The product of a state and a recurrent weight."""
+    rows, hidden = size
+    x, weight, out = torch.randn(size), torch.randn(hidden, hidden), torch.empty(size)
+
+    def work() -> None:
+        with tuning.products(rows, hidden, hidden):
+            for _ in range(REPEATED):
+                torch.mm(x, weight, out=out)
+
+    return [work]
+
+
+def activate(tanh: Callable[..., Tensor], size: Size) -> list[Work]:
+    x, out = torch.randn(size), torch.empty(size)
+
+    def work() -> None:
+        for _ in range(REPEATED):
+            tanh(x, out=out)
+
+    return [work]
+
+
+def runs(
+    kind: type[cells.Cell],
+    tuning: Tuning,
+    steps: int,
+    path: PathName = "fused",
+    modes: Sequence[bool] = (True, False),
+) -> Candidate:
+    """A training iteration and an inference of a cell, or one of them. modes: training or not."""
+
+    def works(size: Size) -> list[Work]:
+        batch, hidden = size
+        case = Case(kind, batch, steps, hidden, every_step=False)
+        return [ours(replace(case, training=mode), path, tuning) for mode in modes]
+
+    return works
+
+
+if __name__ == "__main__":
+    sys.exit(main())
