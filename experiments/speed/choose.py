@@ -60,7 +60,6 @@ FULL = Plan(
 QUICK = Plan(3, [(2, 4)], [(2, 4)], [(1, 4), (2, 4)], [(2, 4)], rounds=2)
 GROUP_SEQUENCES, BLOCK_ROWS = (256, 512, 1024, 2048), (1024, 2048, 4096, 8192)
 TOLERANCE = 0.02  # of a time; less is noise
-ALWAYS = 2**62  # elements
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -129,10 +128,9 @@ def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
     )
     tuning = replace(tuning, augment_from=from_size(plan.runs, apart, augmented))
     joint, single = (
-        runs(cells.GRUChung, replace(tuning, joint_below=size), plan.steps) for size in (ALWAYS, 0)
+        runs(cells.GRUChung, replace(tuning, joint_below=size), plan.steps) for size in (None, 0)
     )
-    separate = from_size(plan.runs, joint, single)
-    return replace(tuning, joint_below=ALWAYS if separate is None else separate)
+    return replace(tuning, joint_below=from_size(plan.runs, joint, single))
 
 
 def paths_of(

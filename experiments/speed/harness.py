@@ -99,7 +99,7 @@ def _run(
         study.write_between_markers(HERE / "README.md", text, place)
     if findings.keep:
         findings.keep()
-    if findings.draw:
+    if findings.draw and place:
         findings.draw().savefig(HERE / picture, dpi=110)
     for sentence in missed:
         print(f"study: missed: {sentence}", file=sys.stderr)

@@ -21,12 +21,14 @@ from experiments.speed.one_hot_contenders import (
     Document,
     DrawnDocuments,
     Ours,
+    bare_products,
     literal,
     peak_of_training,
 )
 from experiments.speed.timing import Ratio, Stopwatch, Work, quartiles, ratio
 
 LOOP, KEPT, SINGLE, BATCH = "literal loop", "memory kept", "batch 1", "batch 32"
+BYTES = "bytes' limit"
 # Milliseconds per word of a training step of DLStudio 2.5.8, batch 1, vocabulary 20,030. They were
 # measured once, with torch 2.13 on 2 cores of an AMD EPYC with AVX-512.
 DLSTUDIO = {"TEXTnet": 23, "TEXTnetOrder2": 23, "GRUnet": 66}
@@ -139,9 +141,11 @@ def measure_at_one(
         KEPT: literal(*loop),
         SINGLE: lambda: ours.train(singles),
         BATCH: lambda: ours.train(batches),
+        BYTES: bare_products(sizes.hidden, data.words(singles)),
     }
     read = len(document.words)
     words = {LOOP: read, KEPT: read, SINGLE: data.words(singles), BATCH: data.words(batches)}
+    words[BYTES] = words[SINGLE]
     with fresh_process(literal, {LOOP: loop}) as fresh:
         times = stopwatch.side_by_side(fresh | works, sizes.rounds[0])
     return 1000 * times / pd.Series(words)
@@ -180,6 +184,8 @@ def values(measured: Measured, sizes: Sizes) -> dict[str, float | None]:
         for network, times in measured.at_one.items()
         for size, cost in times[[SINGLE, BATCH]].items()
     }
+    share = ratio(measured.at_one["TEXTnet"], BYTES, SINGLE).median
+    found[f"TEXTnet, batch 1: share of the {BYTES}"] = share
     small, large = sizes.small_and_large
     for network, times in measured.along.items():
         growth = ratio(times, at(network, large), at(network, small))

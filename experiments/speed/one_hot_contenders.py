@@ -17,6 +17,9 @@ from rnnexp.data.loading.module import DataModule
 from rnnexp.data.loading.samplers import ShuffledBatches
 from rnnexp.data.source import Source
 from rnnexp.data.text.tokens import TokenStore
+from rnnexp.nn.cells import Vanilla
+from rnnexp.nn.fast.choices import tuning_of
+from rnnexp.nn.fast.kernels.simple import VanillaKernel
 from rnnexp.nn.lecture.grunet import GRUnet
 from rnnexp.nn.lecture.textnet import TEXTnet
 from rnnexp.nn.lecture.textnet_order2 import TEXTnetOrder2
@@ -108,6 +111,25 @@ class Ours:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+
+
+# The limit --------------------------------------------------------------------------------------
+
+
+def bare_products(hidden: int, words: int) -> Work:
+    """A bare loop that reads one recurrent weight once forward and once backward for each word."""
+    cell = Vanilla(1, hidden)
+    kernel = VanillaKernel(cell, 1, None, tuning_of("Vanilla"))
+    x, out = torch.randn(1, hidden), torch.empty(1, hidden)
+
+    @torch.inference_mode()
+    def work() -> None:
+        for _ in range(words):
+            kernel.set_product(out, x, kernel.U)
+        for _ in range(words):
+            kernel.set_product(out, x, kernel.U_t)
+
+    return work
 
 
 # The literal loop -------------------------------------------------------------------------------

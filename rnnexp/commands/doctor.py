@@ -38,11 +38,29 @@ def report() -> str:
         "cpu": f"{cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
         "cores": f"{len(cores.available())} of {os.cpu_count()} ({cores.free()} free)",
         "threads": str(torch.get_num_threads()),
+        **_choices(),
         "cuda": _cuda(),
         **_data(),
     }
     width = max(map(len, facts))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())
+
+
+def _choices() -> dict[str, str]:
+    """What `auto` becomes for our own cells on this processor."""
+    from rnnexp.nn.fast import choices
+
+    instructions, chosen = choices.instruction_set(), choices.chosen()
+    measured = chosen.get(choices.MEASURED, "not measured: torch and MKL compute everything")
+    found = {"auto": f"for {instructions}; {measured}"}
+    for of, sizes in chosen.items():
+        if of != choices.MEASURED:
+            cell = "" if of == choices.EVERY_CELL else f"{of}, "
+            found |= {
+                f"  {cell}{name}": "null" if size is None else f"{size:,}"
+                for name, size in sizes.items()
+            }
+    return found
 
 
 def _cuda() -> str:

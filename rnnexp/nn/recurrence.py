@@ -138,10 +138,12 @@ class CellRecurrence(Recurrence):
 
     def _run(self, cell: nn.Module, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
         cell = cast(Cell, cell)
-        self.path = self._path_of(cell, x)
-        if self.path == "fused":
+        path = self._path_of(cell, x)
+        if path != self.path:
+            self.path = path
+        if path == "fused":
             return run_fused(cell, x, every_step, self.tuning)
-        return RUN[self.path](cell, x, every_step)
+        return RUN[path](cell, x, every_step)
 
     def _path_of(self, cell: Cell, x: Sequences | None = None) -> str:
         """The path that runs a cell over x; None: over any x that suits it."""

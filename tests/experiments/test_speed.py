@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments import study as studies
 from experiments.speed import fresh_process, growth, harness, machine, study, timing
 from experiments.speed.bars import Bar, judge, read_bars
 from experiments.speed.contenders import (
@@ -340,10 +339,11 @@ def test_what_the_lecture_and_torch_are_to_be_beaten_by() -> None:
     bars = {
         bar.value: (bar.max, bar.aim) for bar in read_bars(FOLDER / "expected.yaml", "time loop")
     }
-    assert bars[f"training: {AUTO} to {LOOP}"] == (0.8, 0.7)
-    assert bars[f"training: {AUTO} to nn.GRU"] == (0.45, 0.4)
-    assert bars[f"inference: {AUTO} to {LOOP}"] == (0.8, None)
-    assert bars[f"every step: {AUTO} to nn.GRU{AS_TORCH_COMES}"] == (0.5, None)
+    assert bars[f"training: {AUTO} to {PRODUCTS}"][1] == 1.25  # 80 %
+    assert bars[f"inference: {AUTO} to {PRODUCTS}"][1] == 1.333  # 75 %
+    assert bars[f"every step: {AUTO} to nn.GRU"] == (0.6, 0.5)
+    assert bars[f"cells: {AUTO} to {PLAIN}"] == (1.0, None)
+    assert bars[f"cells: {AUTO} to nn.LSTM"] == (1.05, 1.0)
     (case,) = FULL.tables["training"].values()
     assert (case.batch, case.steps, case.hidden, case.inputs) == (1024, 90, 256, 12)
     assert case.training and not case.every_step
@@ -358,12 +358,16 @@ def test_what_the_lecture_and_torch_are_to_be_beaten_by() -> None:
 # The command ------------------------------------------------------------------------------------
 
 
+BEGIN, END = (f"<!-- time loop, avx512: {edge} -->" for edge in ("begin", "end"))
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The study's folder with an old table, on a quiet machine, prepared as for a run."""
-    page, _, rest = (FOLDER / "README.md").read_text().partition(studies.BEGIN)
-    after = rest.partition(studies.END)[2]
-    (tmp_path / "README.md").write_text(f"{page}{studies.BEGIN}\nold\n{studies.END}{after}")
+    page, _, rest = (FOLDER / "README.md").read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    (tmp_path / "README.md").write_text(f"{page}{BEGIN}\nold\n{END}{after}")
+    monkeypatch.setattr(machine, "instruction_set", lambda: "AVX512 with MKL at AVX2")
     (tmp_path / "expected.yaml").write_text((FOLDER / "expected.yaml").read_text())
     monkeypatch.setattr(harness, "HERE", tmp_path)
     monkeypatch.setattr(machine, "WATCH_SECONDS", 0.0)
@@ -405,7 +409,7 @@ def test_the_whole_study_writes_tables_and_figure(
 ) -> None:
     assert study.main([]) == 0
     page = (here / "README.md").read_text()
-    table = page.partition(studies.BEGIN)[2].partition(studies.END)[0]
+    table = page.partition(BEGIN)[2].partition(END)[0]
     assert "old" not in table and "## Conclusion" in page
     assert "Other processes kept 0.00 cores busy" in table
     training = table.partition(f"**{study.TITLES['training']}**")[2].splitlines()[2:5]
@@ -420,7 +424,7 @@ def test_the_whole_study_writes_tables_and_figure(
     # 2^20 bytes are 32 hidden states of 128 numbers for each of 64 * 100 / 100 sequences and steps.
     assert "| nn.GRU | 3.33, 0.3 | 3.33, 0.2 | 3.33, 0.1 | 3.33, 0.0 | 3.33, 0.0 |" in table
     assert table.count("| met |") == len(read_bars(here / "expected.yaml", "time loop"))
-    assert (here / "growth.png").read_bytes().startswith(b"\x89PNG")
+    assert (here / "growth_avx512.png").read_bytes().startswith(b"\x89PNG")
     assert "missed" not in capsys.readouterr().err
 
 
@@ -431,11 +435,21 @@ def test_a_bar_that_is_missed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(growth, "draw", lambda growths: Figure())
-    measured[AUTO] = 0.47
+    measured |= {AUTO: 0.65, PRODUCTS: 0.6}
     assert study.main([]) == 1
     said = capsys.readouterr().err
-    assert said == "study: missed: training: auto to nn.GRU is 0.470, at most 0.45\n"
-    assert "| 0.470 | 0.45 | 0.4 | missed |" in (here / "README.md").read_text()
+    assert said == "study: missed: every step: auto to nn.GRU is 0.650, at most 0.6\n"
+    assert "| 0.650 | 0.6 | 0.5 | missed |" in (here / "README.md").read_text()
+
+
+def test_on_a_processor_that_is_not_shown_nothing_is_written(
+    here: Path, measured: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (here / "README.md").read_text()
+    monkeypatch.setattr(machine, "instruction_set", lambda: "another")
+    assert study.main([]) == 0
+    assert (here / "README.md").read_text() == before
+    assert [path.name for path in here.glob("*.png")] == []
 
 
 def test_a_busy_machine_is_refused_at_once(
@@ -473,7 +487,7 @@ def test_what_was_measured_on_a_busy_machine_is_not_kept(
     assert study.main([]) == 1
     assert f"README.md stays as it is: {reason}" in capsys.readouterr().err
     assert (here / "README.md").read_text() == before
-    assert not (here / "growth.png").exists()
+    assert not (here / "growth_avx512.png").exists()
 
 
 def test_quick(
@@ -494,4 +508,4 @@ def test_quick(
         assert text in words
     assert "What is expected" not in said
     assert (here / "README.md").read_text() == before
-    assert not (here / "growth.png").exists()
+    assert not (here / "growth_avx512.png").exists()

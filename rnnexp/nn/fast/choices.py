@@ -16,7 +16,7 @@ from rnnexp.nn.fast.tuning import CPU, Tuning
 
 TABLE = Path(__file__).with_name("choices.json")
 EVERY_CELL, MEASURED = "every cell", "measured"
-UNMEASURED = {
+UNMEASURED: dict[str, Any] = {
     EVERY_CELL: {
         "onednn_from": None,
         "sigmoid_from": None,
@@ -50,19 +50,19 @@ def table() -> dict[str, dict[str, Any]]:
     return found
 
 
-def is_measured() -> bool:
-    """Whether the table has choices for this processor's instruction set."""
-    return instruction_set() in table()
+def chosen() -> dict[str, Any]:
+    """The choices for this processor: when they were measured, and the sizes of every cell and of
+    single ones."""
+    return table().get(instruction_set(), UNMEASURED)
 
 
 def tuning_of(cell: str) -> Tuning:
     """The tuning for a cell on this processor; cell: the name of its class."""
-    chosen = table().get(instruction_set(), UNMEASURED)
-    return Tuning(**chosen[EVERY_CELL], **chosen.get(cell, {}))
+    here = chosen()
+    return Tuning(**here[EVERY_CELL], **here.get(cell, {}))
 
 
 def description() -> str:
     """The instruction set that torch uses on this CPU, and the library for large products."""
-    chosen = table().get(instruction_set(), UNMEASURED)[EVERY_CELL]
-    library = "torch" if chosen["onednn_from"] is None else "oneDNN"
+    library = "torch" if chosen()[EVERY_CELL]["onednn_from"] is None else "oneDNN"
     return f"{torch.backends.cpu.get_cpu_capability()}, large products by {library}"

@@ -44,7 +44,9 @@ def run_torch(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State
         False,  # not bidirectional
         False,  # time is the first axis
     )
-    return hidden if every_step else hidden[:0], tuple(state.squeeze(0) for state in final)
+    if not every_step:
+        hidden = zero.new_empty(0, x.batch, cell.hidden_size)
+    return hidden, tuple(state.squeeze(0) for state in final)
 
 
 def _weights(cell: Any) -> list[Tensor]:

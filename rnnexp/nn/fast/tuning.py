@@ -38,7 +38,8 @@ class Tuning:
     sigmoid_from: elements of a step from which on tanh is computed from a sigmoid.
     augment_from: elements of a step from which on a few input features are concatenated to the
         hidden state; below, they are projected beforehand.
-    joint_below: elements of a step below which gates with the same input share one product.
+    joint_below: elements of a step below which gates with the same input share one product; None:
+        at every size.
     group_sequences: sequences in a group, at most.
     block_rows: sequences times steps in a block of steps, about.
     torch_below_training, torch_below_inference: elements of a step below which path=by_size runs a
@@ -48,7 +49,7 @@ class Tuning:
     onednn_from: int | None
     sigmoid_from: int | None
     augment_from: int | None
-    joint_below: int
+    joint_below: int | None
     group_sequences: int
     block_rows: int
     torch_below_training: int | None = 0
@@ -61,8 +62,7 @@ class Tuning:
         Raises:
             ValueError: a field is unknown or missing, or its value is not a size.
         """
-        at_least = {"group_sequences": 1, "block_rows": 1}
-        never = set(at_least) | {"joint_below"}  # these cannot be None
+        at_least = {"group_sequences": 1, "block_rows": 1}  # these cannot be None
         names = [field.name for field in fields(cls)]
         if sorted(sizes) != sorted(names):
             raise ValueError(
@@ -71,7 +71,7 @@ class Tuning:
             )
         for name, size in sizes.items():
             is_size = type(size) is int and size >= at_least.get(name, 0)
-            if not is_size and (size is not None or name in never):
+            if not is_size and (size is not None or name in at_least):
                 raise ValueError(f"tuning.{name} is {size!r}: it must be a whole number")
         return cls(**cast(Any, sizes))
 
@@ -124,6 +124,10 @@ class Tuning:
         """Whether path=by_size runs a cell on torch's layer, where there is one."""
         limit = self.torch_below_training if training else self.torch_below_inference
         return limit is None or sequences * hidden_size < limit
+
+    def joins(self, sequences: int, hidden_size: int) -> bool:
+        """Whether gates with the same input share one product."""
+        return self.joint_below is None or sequences * hidden_size < self.joint_below
 
     def augments(self, sequences: int, hidden_size: int) -> bool:
         """Whether a few input features are concatenated to the hidden state."""

@@ -42,7 +42,7 @@ def test_instruction_sets(
 
 
 def test_the_table_has_choices_for_every_cell(measured: str) -> None:
-    assert choices.is_measured()
+    assert choices.chosen()[choices.MEASURED]
     for name in ("Vanilla", "GRU", "LSTM", "MGU", "a cell from outside"):
         assert isinstance(choices.tuning_of(name), Tuning)
     assert choices.tuning_of("LSTM").takes_torch(1, 32, training=True)
@@ -59,7 +59,7 @@ def test_only_where_mkl_is_behind_products_go_to_onednn() -> None:
 def test_an_unmeasured_processor_computes_with_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choices, "instruction_set", lambda: "another")
     tuned = choices.tuning_of("LSTM")
-    assert not choices.is_measured()
+    assert choices.MEASURED not in choices.chosen()
     assert tuned.onednn_from is None and tuned.sigmoid_from is None
     assert not tuned.takes_torch(1, 1, training=True)
     assert choices.description().endswith("large products by torch")

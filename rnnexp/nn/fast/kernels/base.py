@@ -100,7 +100,8 @@ class CellKernel:
         )
         self.tanh = tuning.tanh(self.scratch_a)
         self.tanh_ = tuning.tanh_in_place(self.scratch_a)
-        self._pieces: dict[int, Tensor | None] = {}  # by id of the weight
+        # The number of pieces, 0 if it is not split, and the pieces, by the id of a weight.
+        self._pieces: dict[int, tuple[int, Tensor]] = {}
         self.cores = torch.get_num_threads() if sequences == 1 and not cell.bias.is_cuda else 1
         largest = (self.num_states * cell.hidden_size + 64) * self.num_gates * cell.hidden_size
         if self.cores == 1 or largest < MIN_SPLIT_WEIGHT:  # without a Python function between
@@ -112,7 +113,7 @@ class CellKernel:
     @classmethod
     def gates_of_groups(cls, cell: Any, sequences: int, tuning: Tuning) -> list[int]:
         """The number of gates in each group that shares a product."""
-        if cls.joint_gates > 1 and sequences * cell.hidden_size < tuning.joint_below:
+        if cls.joint_gates > 1 and tuning.joins(sequences, cell.hidden_size):
             return [cls.joint_gates] + [1] * (cls.num_gates - cls.joint_gates)
         return [1] * cls.num_gates
 
@@ -157,11 +158,11 @@ class CellKernel:
     def _split_product(self, out: Tensor, x: Tensor, weight: Tensor, beta: float) -> Tensor:
         key = id(weight)
         if key not in self._pieces:
-            self._pieces[key] = self._split_columns(weight)
-        pieces = self._pieces[key]
-        if pieces is None:
+            split = self._split_columns(weight)
+            self._pieces[key] = (0, weight) if split is None else (len(split), split)
+        count, pieces = self._pieces[key]
+        if not count:
             return out.addmm_(x, weight, beta=beta)
-        count = len(pieces)
         out.view(count, 1, -1).baddbmm_(x.expand(count, 1, -1), pieces, beta=beta)
         return out
 

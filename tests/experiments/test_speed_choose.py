@@ -1,0 +1,77 @@
+"""The sizes that `auto` takes: how they are found from times, and where they are kept."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.speed import choose
+from experiments.speed.timing import Stopwatch, bursts
+from rnnexp.nn.fast import choices
+from rnnexp.nn.fast.tuning import Tuning
+from tests.experiments.shrunk import without_pulse
+
+SIZES = [(64, 64), (1, 32), (64, 256)]  # in any order
+
+
+def found(monkeypatch: pytest.MonkeyPatch, times: dict[choose.Size, tuple[float, float]]) -> Any:
+    """The threshold for these times of `below` and `above` at each size."""
+
+    def seconds(works: Sequence[Any], rounds: int, stopwatch: Stopwatch) -> np.ndarray:
+        (below, above) = works
+        return np.array([times[below()][0], times[above()][1]])
+
+    monkeypatch.setattr(choose, "seconds", seconds)
+    return choose.threshold(
+        list(times), lambda size: [lambda: size], lambda size: [lambda: size], 1, Stopwatch()
+    )
+
+
+@pytest.mark.parametrize(
+    ("above", "expected"),
+    [
+        ((2.0, 2.0, 2.0), None),  # `below` is always faster
+        ((0.5, 0.5, 0.5), 0),
+        ((0.5, 2.0, 0.5), 64 * 64),
+        ((2.0, 2.0, 0.5), 64 * 256),
+        ((1.1, 2.0, 0.8), 64 * 64),
+        ((0.99, 1.0, 0.99), None),  # within the noise, nothing changes
+        ((0.5, 0.6, 1.3), 0),  # the largest loss decides
+    ],
+)
+def test_threshold(
+    above: tuple[float, ...], expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = {size: (1.0, time) for size, time in zip(SIZES, above, strict=True)}
+    assert found(monkeypatch, times) == expected
+
+
+def test_short_works_are_repeated_in_bursts() -> None:
+    done = []
+    repeated = bursts({"a": lambda: done.append(1)}, seconds=1.0, shortest=0.3)
+    repeated["a"]()
+    assert len(done) == 3
+    bursts({"a": lambda: done.append(1)}, seconds=1.0, shortest=4.0)["a"]()
+    assert len(done) == 4
+
+
+def test_what_was_found_is_kept_under_the_instruction_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pulse(monkeypatch)
+    monkeypatch.setattr(choices, "TABLE", tmp_path / "choices.json")
+    monkeypatch.setattr(choices, "table", lambda: {"AVX2": {"measured": "before"}, "here": {}})
+    monkeypatch.setattr(choices, "instruction_set", lambda: "here")
+    monkeypatch.setattr(choose, "BURST", 0.0)
+    findings = choose.measure(argparse.Namespace(quick=True), Stopwatch())
+    assert "What auto becomes: here" in findings.tables[0]
+    assert findings.keep is not None
+    findings.keep()
+    table = json.loads(choices.TABLE.read_text())
+    assert table["AVX2"] == {"measured": "before"} and "on " in table["here"]["measured"]
+    for cell in ("Vanilla", "GRU", "LSTM"):
+        assert Tuning.of(table["here"]["every cell"] | table["here"][cell])
