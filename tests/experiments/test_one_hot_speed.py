@@ -15,7 +15,7 @@ from torch.nn import functional
 from experiments.speed import harness, machine, one_hot, recording, trainer
 from experiments.speed.bars import Bar, judge, read_bars
 from experiments.speed.growth import at
-from experiments.speed.one_hot import BATCH, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Measured
+from experiments.speed.one_hot import BATCH, BYTES, DLSTUDIO, FULL, KEPT, LOOP, SINGLE, Measured
 from experiments.speed.one_hot_contenders import CLASSES, LITERAL, DrawnDocuments, Ours
 from experiments.speed.timing import Stopwatch
 from rnnexp.nn.fast.tables import current_rows
@@ -179,7 +179,10 @@ def test_trainer_and_bare_loop_end_at_the_same_weights(
 def measured(single: float = 0.05) -> Measured:
     """Two rounds, in milliseconds a word."""
     at_one = {
-        name: pd.DataFrame({LOOP: [20.0] * 2, KEPT: [5.0] * 2, SINGLE: [single] * 2, BATCH: 0.01})
+        name: pd.DataFrame(
+            {LOOP: [20.0] * 2, KEPT: [5.0] * 2, SINGLE: [single] * 2, BATCH: 0.01}
+            | {BYTES: [single * 0.4] * 2}
+        )
         for name in LITERAL
     }
     along, loops = (
@@ -211,7 +214,9 @@ def test_bars_are_multiples_of_the_published_costs() -> None:
     assert values[growth] == pytest.approx(1) and bars[growth].max == 1.1
     memory = "GRUnet, 64,350 words: GB of memory"
     assert values[memory] == 1.5 and bars[memory].max == 3
-    assert len(bars) == 9
+    share = "TEXTnet, batch 1: share of the bytes' limit"
+    assert values[share] == pytest.approx(0.4) and bars[share].verdict(0.4) == "aim missed"
+    assert len(bars) == 10
     assert DLSTUDIO == {"TEXTnet": 23, "TEXTnetOrder2": 23, "GRUnet": 66}
 
 
@@ -265,14 +270,14 @@ def test_table_and_figure(
         return measured(single)
 
     monkeypatch.setattr(one_hot, "measure", measure)
-    other = between(here / "README.md", "table")
+    other = between(here / "README.md", "time loop, avx2")
     assert one_hot.main([]) == code
     table = between(here / "README.md", "one-hot")
     row = "| TEXTnet, batch 32 | 0.010 (0.010 to 0.010) | 20.0, 2,000 (2,000 to 2,000) | "
     assert f"{row}5.0, 500 (500 to 500) | 23, 2,300 (2,300 to 2,300) |" in table
     assert "| TEXTnet, literal loop | 5 | 15 | 30 | 64.3 | 4.29 (4.29 to 4.29) |" in table
     assert "is trained in 1.50 GB" in table
-    assert between(here / "README.md", "table") == other
+    assert between(here / "README.md", "time loop, avx2") == other
     assert (here / "one_hot.png").read_bytes().startswith(b"\x89PNG")
     missed = capsys.readouterr().err
     assert missed.count("study: missed: ") == (2 if code else 0)  # of the GRU an aim alone

@@ -38,7 +38,7 @@ def found(monkeypatch: pytest.MonkeyPatch, times: dict[choose.Size, tuple[float,
         ((0.5, 0.5, 0.5), 0),
         ((0.5, 2.0, 0.5), 64 * 64),
         ((2.0, 2.0, 0.5), 64 * 256),
-        ((1.1, 2.0, 0.8), 64 * 64),
+        ((0.9, 2.0, 1.01), 64 * 64),
         ((0.99, 1.0, 0.99), None),  # within the noise, nothing changes
         ((0.5, 0.6, 1.3), 0),  # the largest loss decides
     ],

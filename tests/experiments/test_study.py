@@ -293,6 +293,7 @@ def test_the_readme_of_every_study_has_a_place_for_its_table(tmp_path: Path) -> 
     for folder in folders:
         copy = tmp_path / f"{folder.name}.md"
         copy.write_text((folder / "README.md").read_text())
-        study.write_between_markers(copy, "a table of no row")
+        place = "time loop, avx512" if folder.name == "speed" else "table"
+        study.write_between_markers(copy, "a table of no row", place)
         assert "a table of no row" in copy.read_text()
         assert folder.name in (REPOSITORY / "experiments/README.md").read_text()
