@@ -55,7 +55,7 @@ def _choices() -> dict[str, str]:
     found = {"auto": f"for {instructions}; {measured}"}
     for of, sizes in chosen.items():
         if of != choices.MEASURED:
-            cell = "" if of == choices.EVERY_CELL else f"{of}, "
+            cell = "" if of == choices.EVERY_CELL else f"{of}."
             found |= {
                 f"  {cell}{name}": "null" if size is None else f"{size:,}"
                 for name, size in sizes.items()

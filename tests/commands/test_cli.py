@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnexp import __version__, cli, config
 from rnnexp.config.targets import allowed_packages, locate
 from rnnexp.errors import RunFailed, UserError
+from rnnexp.nn.fast import choices
 from rnnexp.runs.folder.record import recording
 from tests.support import REPOSITORY
 
@@ -122,6 +123,8 @@ def test_doctor(
     assert facts["RNNEXP_DATA"] == str(data_root)
     assert facts["power_load"] == "found"
     assert {"torch", "pytorch-lightning", "hydra-core", "cpu", "cuda", "threads"} <= set(facts)
+    assert facts["auto"].startswith(f"for {choices.instruction_set()}; ")
+    assert {"onednn_from", "group_sequences"} <= set(facts)
 
 
 def test_doctor_without_data(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
