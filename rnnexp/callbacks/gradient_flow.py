@@ -178,12 +178,12 @@ def watched(recurrence: CellRecurrence) -> Iterator[tuple[list[Sequences], list[
 @contextmanager
 def on_the_plain_path(recurrence: CellRecurrence) -> Iterator[None]:
     """Run the recurrence on its plain path, the only one that calls the cell at every step."""
-    before = recurrence.asked, recurrence.path
+    before = recurrence.asked, recurrence.path, set(recurrence.used)
     recurrence.asked = "plain"
     try:
         yield
     finally:
-        recurrence.asked, recurrence.path = before
+        recurrence.asked, recurrence.path, recurrence.used = before
 
 
 @contextmanager

@@ -32,13 +32,14 @@ class Recurrence(nn.Module):
     """Base class of all recurrences.
 
     output_size: size of a hidden state: H, or 2 H with two directions. states: number of tensors in
-    the state. path: implementation in use: fused, compiled, plain, torch or
-    graphed.
+    the state. path: implementation in use: fused, compiled, plain, torch or graphed. used: all that
+    have run so far.
     """
 
     output_size: int
     states: int
     path: str
+    used: set[str]
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
         """The hidden states (T, B, output_size), or an empty tensor (0, B, output_size) unless
@@ -107,6 +108,7 @@ class CellRecurrence(Recurrence):
         else:
             self.tuning = Tuning.of(tuning)
         self.states, self.path = first.states, self._path_of(first)
+        self.used = set[str]()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
@@ -141,6 +143,7 @@ class CellRecurrence(Recurrence):
         path = self._path_of(cell, x)
         if path != self.path:
             self.path = path
+        self.used.add(path)
         if path == "fused":
             return run_fused(cell, x, every_step, self.tuning)
         return RUN[path](cell, x, every_step)
@@ -200,6 +203,7 @@ class TorchRecurrence(Recurrence):
             bidirectional=bidirectional,
         )
         self.states, self.path = 2 if isinstance(self.layers, nn.LSTM) else 1, "torch"
+        self.used = {"torch"}
 
     def forward(self, x: Sequences, every_step: bool = True) -> tuple[Tensor, State]:
         values = x.dense()

@@ -231,8 +231,10 @@ def count_parameters(network: torch.nn.Module) -> int:
 
 
 def path_of(network: torch.nn.Module) -> str | None:
-    """The path of the network's recurrence, such as `fused`; None if the network has none."""
-    return getattr(getattr(network, "recurrence", None), "path", None)
+    """The paths that the network's recurrence has taken, such as `fused`, or `fused, torch` if it
+    tests on another one than it trains; None if the network has none."""
+    recurrence = getattr(network, "recurrence", None)
+    return ", ".join(sorted(getattr(recurrence, "used", ()))) or getattr(recurrence, "path", None)
 
 
 def check_limits(config: DictConfig, data: DataModule) -> None:
