@@ -202,7 +202,6 @@ class LSTM(Cell):
         super().__init__(input_size, hidden_size, initial)
         self.U = recurrent(hidden_size, 4)  # U_i, U_f, U_g, U_o side by side
         self.reset_parameters()
-        self.U.data = self.U.data.t().contiguous().t()  # in memory as torch.lstm needs it, (4 H, H)
 
     def forward(self, x: Tensor, state: State) -> State:
         h, c = state

@@ -18,7 +18,7 @@ from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.compiled import BLOCK_STEPS, missing_compiler, run_compiled
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.fast.graphed import forget, has_graphed_path, run_graphed
-from rnnexp.nn.fast.torch_layers import has_torch_path, run_torch
+from rnnexp.nn.fast.torch_layers import has_torch_path, lay_out, run_torch
 from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
@@ -102,6 +102,8 @@ class CellRecurrence(Recurrence):
             if not isinstance(own, Cell):
                 raise TypeError(f"{type(own).__name__} is not a cell (rnnexp.nn.cells.Cell)")
             own.add_forget_bias(forget_bias)
+            if path in BY_SIZE:  # not where earlier runs are repeated: sums depend on the layout
+                lay_out(own)
         first = cast(Cell, self.layers[0])
         if tuning == "auto":
             self.tuning = choices.tuning_of(type(first).__name__)

@@ -53,6 +53,20 @@ def test_a_recurrence_uses_it_where_it_can() -> None:
     assert CellRecurrence(cells.MGU, 4, 5, path="torch").path == "fused"
 
 
+def test_only_by_size_lays_the_weights_out_as_torch_reads_them() -> None:
+    """Norms of gradients are summed in the order of the memory, so earlier runs keep theirs."""
+    for path, is_contiguous in (("by_size", False), ("auto", False), ("fused", True)):
+        torch.manual_seed(0)
+        (cell,) = CellRecurrence(cells.LSTM, 3, 4, path=path).layers  # type: ignore[arg-type]
+        assert isinstance(cell, cells.LSTM)
+        assert (
+            cell.U.is_contiguous() is is_contiguous
+            and cell.U.t().is_contiguous() is not is_contiguous
+        )
+        torch.manual_seed(0)
+        assert torch.equal(cell.U, cells.LSTM(3, 4).U)
+
+
 def test_an_unknown_path() -> None:
     with pytest.raises(ValueError, match="path is 'fast': it must be one of auto, fused, plain"):
         CellRecurrence(cells.MGU, 4, 5, path="fast")  # type: ignore[arg-type]
