@@ -171,6 +171,8 @@ def _describe(hint: Any) -> str:
         return "a class ({_target_: ...})"
     if typing.get_origin(hint) in (list, collections.abc.Sequence) and choices:
         return f"a list of {_describe(choices[0])}"
+    if typing.get_origin(hint) in (dict, collections.abc.Mapping):
+        return "keys and their values"
     return getattr(hint, "__name__", str(hint)) if not choices else str(hint)
 
 

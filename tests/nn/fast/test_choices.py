@@ -1,12 +1,14 @@
 """What `auto` becomes on a processor: the table that was measured, and what is not in it."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
+from rnnexp import cli
 from rnnexp.nn import cells
 from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.tuning import Tuning
@@ -91,3 +93,35 @@ def test_what_auto_becomes_stands_in_the_recorded_config(measured: str) -> None:
     assert OmegaConf.to_container(config) == recorded  # a rerun changes nothing
     recurrence = CellRecurrence(cells.LSTM, 4, 8, path="by_size", tuning=config.there.tuning)
     assert recurrence.tuning == choices.tuning_of("LSTM")
+
+
+@pytest.mark.parametrize(
+    ("tuning", "said"),
+    [
+        ("fast", "it must be 'auto' or keys and their values"),
+        ("{block_rows:1}", "it must be auto, or have onednn_from"),
+    ],
+)
+def test_a_wrong_tuning_is_one_sentence(
+    tuning: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", f"model.recurrence.tuning={tuning}"]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"block_rows": 0}, "tuning.block_rows is 0"),
+        ({"group_sequences": None}, "tuning.group_sequences is None"),
+        ({"joint_below": -1}, "tuning.joint_below is -1"),
+        ({"onednn_from": "many"}, "tuning.onednn_from is 'many'"),
+    ],
+)
+def test_a_size_is_a_whole_number(changes: Any, said: str) -> None:
+    sizes = asdict(choices.tuning_of("MGU"))
+    assert Tuning.of(sizes) == choices.tuning_of("MGU")
+    with pytest.raises(ValueError, match=said):
+        Tuning.of(sizes | changes)
