@@ -125,9 +125,8 @@ def _run_without_gradients(
     """The outputs of `Fused`, computed with the memory of a single block."""
     blocks = split_blocks(cell, x, tuning)
     projection, kernel = _projection_and_kernel(cell, x, weight, tuning)
-    gates = kernel.gates_of_groups(cell, x.batch, tuning)
-    longest = max(map(len, blocks), default=0)
-    workspace = allocate_workspace(cell, projection, gates, x.batch, longest, extra_steps(blocks))
+    longest, extra = max(map(len, blocks), default=0), extra_steps(blocks)
+    workspace = allocate_workspace(cell, projection, kernel.groups, x.batch, longest, extra)
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
     for block in blocks:
@@ -157,8 +156,8 @@ class Fused(torch.autograd.Function):
     ) -> Any:
         blocks = split_blocks(cell, x, tuning)
         projection, kernel = _projection_and_kernel(cell, x, inputs[1], tuning)
-        gates, extra = kernel.gates_of_groups(cell, x.batch, tuning), extra_steps(blocks)
-        workspace = allocate_workspace(cell, projection, gates, x.batch, x.steps, extra)
+        extra = extra_steps(blocks)
+        workspace = allocate_workspace(cell, projection, kernel.groups, x.batch, x.steps, extra)
         buffers = [
             _run_block(projection, kernel, block, workspace, block.steps, tuning)
             for block in blocks
@@ -252,7 +251,7 @@ def _backward(
 
     longest, last = (max(map(len, some), default=0) for some in (blocks, blocks[-1:]))
     extra = longest - last + extra_steps(blocks)  # the backward pass starts with the last block
-    g_groups = allocate_groups(zeros, kernel.gates_of_groups(cell, x.batch, tuning), last, extra)
+    g_groups = allocate_groups(zeros, kernel.groups, last, extra)
     g_saved = [allocate_steps(zeros, last, extra) for _ in range(kernel.num_saved_gradients)]
     g_workspace = StepGradients(gates_of(g_groups, cell.hidden_size), g_groups, g_saved)
     g_of_steps = (unbind_steps(g, slice(0, longest)) for g in g_workspace)

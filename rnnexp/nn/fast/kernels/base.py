@@ -77,7 +77,8 @@ class CellKernel:
     input_weights: for each group of gates, the input weight (J, n * H) of the columns `inputs`;
         None if the gates already hold the input projections.
     project(out, x, weight): write the recurrent product to a gate, or add it to its projection.
-    tanh(x, out), tanh_(x): x is overwritten by the first too.
+    tanh(x, out): write tanh(x) to out; it may overwrite x. tanh_(x): the same in the memory of x.
+    groups: the number of gates in each group that shares a product.
     """
 
     num_gates: ClassVar[int]
@@ -94,6 +95,7 @@ class CellKernel:
         self, cell: Any, sequences: int, input_weights: Sequence[Tensor] | None, tuning: Tuning
     ) -> None:
         self.input_weights = input_weights
+        self.groups = self.gates_of_groups(cell, sequences, tuning)
         # Buffers for intermediate results within one call.
         self.scratch_a, self.scratch_b = cell.bias.new_empty(2, sequences, cell.hidden_size).unbind(
             0
@@ -104,7 +106,9 @@ class CellKernel:
         self._pieces: dict[int, tuple[int, Tensor]] = {}
         self.cores = torch.get_num_threads() if sequences == 1 and not cell.bias.is_cuda else 1
         largest = (self.num_states * cell.hidden_size + 64) * self.num_gates * cell.hidden_size
-        if self.cores == 1 or largest < MIN_SPLIT_WEIGHT:  # without a Python function between
+        if (
+            self.cores == 1 or largest < MIN_SPLIT_WEIGHT
+        ):  # no Python function in between: a step is short
             self.add_product, self.set_product = Tensor.addmm_, _set_product
         else:
             self.add_product, self.set_product = self._add_split_product, self._set_split_product
@@ -116,6 +120,12 @@ class CellKernel:
         if cls.joint_gates > 1 and tuning.joins(sequences, cell.hidden_size):
             return [cls.joint_gates] + [1] * (cls.num_gates - cls.joint_gates)
         return [1] * cls.num_gates
+
+    def by_groups(self, U: Tensor, groups: Sequence[int]) -> list[Tensor]:
+        """The recurrent weights (H, n * H) of the first groups, each contiguous; U: side by side,
+        (H, P * H) or its first columns."""
+        columns = [gates * self.scratch_a.shape[1] for gates in groups]
+        return [weight.contiguous() for weight in U.split(columns, dim=1)]
 
     @staticmethod
     def input_bias(cell: Any) -> Tensor:

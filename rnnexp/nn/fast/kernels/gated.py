@@ -79,11 +79,9 @@ class GRUKernel(CellKernel):
     joint_gates = 2
     num_saved = num_saved_gradients = 1
 
-    def __init__(self, cell: cells.GRU, sequences: int, inputs: Any, tuning: Any) -> None:
-        super().__init__(cell, sequences, inputs, tuning)
-        *groups, _ = self.gates_of_groups(cell, sequences, tuning)
-        columns = [gates * cell.hidden_size for gates in (*groups, 1)]
-        *self.U, self.U_h = (U.contiguous() for U in cell.U.detach().split(columns, dim=1))
+    def __init__(self, cell: cells.GRU, sequences: int, *others: Any) -> None:
+        super().__init__(cell, sequences, *others)
+        *self.U, self.U_h = self.by_groups(cell.U.detach(), self.groups)
         self.d_h = cell.recurrent_bias.detach()[2 * cell.hidden_size :]
 
     @cached_property
@@ -136,11 +134,9 @@ class GRUChungKernel(CellKernel):
     joint_gates = 2
     augmented = (("U",), ("U_h",))
 
-    def __init__(self, cell: cells.GRUChung, sequences: int, inputs: Any, tuning: Any) -> None:
-        super().__init__(cell, sequences, inputs, tuning)
-        *groups, _ = self.gates_of_groups(cell, sequences, tuning)
-        columns = [gates * cell.hidden_size for gates in groups]
-        self.U = [U.contiguous() for U in cell.U.detach().split(columns, dim=1)]
+    def __init__(self, cell: cells.GRUChung, sequences: int, *others: Any) -> None:
+        super().__init__(cell, sequences, *others)
+        self.U = self.by_groups(cell.U.detach(), self.groups[:-1])
         self.U_h = cell.U_h.detach()
         self.W = [self.augmented_weight(U, group) for group, U in enumerate(self.U)]
         self.W_h = self.augmented_weight(self.U_h, len(self.U))
@@ -198,11 +194,9 @@ class LSTMKernel(CellKernel):
     num_states = 2
     augmented = (("U",),)
 
-    def __init__(self, cell: cells.LSTM, sequences: int, inputs: Any, tuning: Any) -> None:
-        super().__init__(cell, sequences, inputs, tuning)
-        groups = self.gates_of_groups(cell, sequences, tuning)
-        columns = [gates * cell.hidden_size for gates in groups]
-        self.U = [U.contiguous() for U in cell.U.detach().split(columns, dim=1)]
+    def __init__(self, cell: cells.LSTM, sequences: int, *others: Any) -> None:
+        super().__init__(cell, sequences, *others)
+        self.U = self.by_groups(cell.U.detach(), self.groups)
         self.W = [self.augmented_weight(U, group) for group, U in enumerate(self.U)]
 
     @cached_property
