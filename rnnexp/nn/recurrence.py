@@ -18,13 +18,15 @@ from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.compiled import BLOCK_STEPS, missing_compiler, run_compiled
 from rnnexp.nn.fast.fused import has_fused_path, run_fused
 from rnnexp.nn.fast.graphed import forget, has_graphed_path, run_graphed
+from rnnexp.nn.fast.native.build import why_not
+from rnnexp.nn.fast.native.loop import run_native
 from rnnexp.nn.fast.torch_layers import has_torch_path, lay_out, run_torch
 from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.plain import run_plain
 from rnnexp.nn.representations import Features, Sequences, reverse
 
 MOST_LAYERS = 1000  # of a network; each is an object of its own, whatever its size
-PathName = Literal["auto", "fused", "plain", "compiled", "torch", "graphed", "by_size"]
+PathName = Literal["auto", "fused", "native", "plain", "compiled", "torch", "graphed", "by_size"]
 BY_SIZE = ("auto", "by_size")
 
 
@@ -91,6 +93,9 @@ class CellRecurrence(Recurrence):
                 stacklevel=2,
             )
             path = "fused"
+        if path == "native" and (fault := why_not()):
+            warnings.warn(f"path=native: {fault}; the fused path is used", stacklevel=2)
+            path = "fused"
         self.asked: PathName = path
         self.output_size = 2 * hidden_size if bidirectional else hidden_size
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
@@ -148,6 +153,8 @@ class CellRecurrence(Recurrence):
         self.used.add(path)
         if path == "fused":
             return run_fused(cell, x, every_step, self.tuning)
+        if path == "native":
+            return run_native(cell, x, every_step, self.tuning)
         return RUN[path](cell, x, every_step)
 
     def _path_of(self, cell: Cell, x: Sequences | None = None) -> str:
@@ -168,7 +175,9 @@ class CellRecurrence(Recurrence):
             training = torch.is_grad_enabled()
             if measured and self.tuning.takes_torch(x.batch, cell.hidden_size, training):
                 return "torch"
-        return "fused" if has_fused_path(cell) else "plain"
+        if not has_fused_path(cell):
+            return "plain"
+        return "native" if asked == "native" and not weights.is_cuda else "fused"
 
 
 RUN = {

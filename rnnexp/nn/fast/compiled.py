@@ -25,10 +25,14 @@ BLOCK_STEPS = 15  # compile in half a minute; 60 take a minute and are only slig
 COMPILERS = {"darwin": "clang++", "win32": "cl"}  # torch's default by platform; g++ elsewhere
 
 
+def compiler() -> str:
+    """Name of the C++ compiler of this machine."""
+    return os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
+
+
 def missing_compiler() -> str | None:
-    """Name of the C++ compiler that torch needs on this machine; None if it is installed."""
-    compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
-    return None if shutil.which(compiler) else compiler
+    """Name of the C++ compiler that is needed on this machine; None if it is installed."""
+    return None if shutil.which(compiler()) else compiler()
 
 
 @functools.cache

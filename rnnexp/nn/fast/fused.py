@@ -16,7 +16,7 @@ Second derivatives are computed on the plain path.
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,7 +24,8 @@ from torch import Tensor
 from rnnexp.nn.cell import Cell, State
 from rnnexp.nn.fast.choices import tuning_of
 from rnnexp.nn.fast.kernels import KERNELS
-from rnnexp.nn.fast.kernels.base import CellKernel, StepBuffers, StepGradients
+from rnnexp.nn.fast.kernels.base import CellKernel, StepGradients
+from rnnexp.nn.fast.loops import Loop, PythonLoop
 from rnnexp.nn.fast.projections import Projection, projection_of
 from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.fast.workspace import (
@@ -37,7 +38,6 @@ from rnnexp.nn.fast.workspace import (
     flat_rows,
     gates_of,
     split_blocks,
-    unbind_steps,
 )
 from rnnexp.nn.plain import run_over
 from rnnexp.nn.representations import Sequences
@@ -49,24 +49,36 @@ def has_fused_path(cell: Cell) -> bool:
 
 
 def run_fused(
-    cell: Cell, x: Sequences, every_step: bool, tuning: Tuning | None = None
+    cell: Cell,
+    x: Sequences,
+    every_step: bool,
+    tuning: Tuning | None = None,
+    loop: type[Loop] = PythonLoop,
 ) -> tuple[Tensor, State]:
     """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
-    every_step, and the final state. tuning: None for that of this processor."""
-    tuning = tuning or tuning_of(type(cell).__name__)
+    every_step, and the final state. tuning: None for that of this processor. loop: what runs the
+    steps of a block."""
+    how = _How(loop, loop.tuned(tuning or tuning_of(type(cell).__name__)))
     parts = []
     x, weight = x.without_padding().in_use(cell.input_weight)
-    for group in x.split(tuning.group_sequences):
+    for group in x.split(how.tuning.group_sequences):
         inputs = (group.values, weight, *_other_parameters(cell).values())
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-            parts.append(Fused.apply(cell, group, every_step, tuning, *inputs))
+            parts.append(Fused.apply(cell, group, every_step, how, *inputs))
         else:
-            parts.append(_run_without_gradients(cell, group, weight, every_step, tuning))
+            parts.append(_run_without_gradients(cell, group, weight, every_step, how))
     if len(parts) == 1:
         hidden, *final = parts[0]
     else:
         hidden, *final = (torch.cat(outputs, dim=-2) for outputs in zip(*parts, strict=True))
     return hidden, tuple(final)
+
+
+class _How(NamedTuple):
+    """How the steps are computed."""
+
+    loop: type[Loop]
+    tuning: Tuning
 
 
 def _other_parameters(cell: Cell) -> dict[str, Tensor]:
@@ -75,71 +87,67 @@ def _other_parameters(cell: Cell) -> dict[str, Tensor]:
     return {name: one for name, one in cell.named_parameters() if name != "input_weight"}
 
 
-def _projection_and_kernel(
-    cell: Cell, x: Sequences, weight: Tensor, tuning: Tuning
-) -> tuple[Projection, CellKernel]:
-    """The input projection and the kernel for a cell, with its weights; weight: (I, P * H)."""
-    kind = KERNELS[type(cell)]
+class _Parts(NamedTuple):
+    """What runs a cell over the blocks of one group."""
+
+    blocks: list[Block]
+    projection: Projection
+    kernel: CellKernel
+    loop: Loop
+
+
+def _parts(cell: Cell, x: Sequences, weight: Tensor, how: _How) -> _Parts:
+    """The parts for a group of sequences; weight: (I, P * H)."""
+    kind, tuning = KERNELS[type(cell)], how.tuning
     augments = kind.augmented and tuning.augments(x.batch, cell.hidden_size)
     state_columns = cell.hidden_size * len(kind.adjacent_states) if augments else 0
     gates = kind.gates_of_groups(cell, x.batch, tuning)
     columns = [count * cell.hidden_size for count in gates]
     projection = projection_of(x, weight, kind.input_bias(cell), columns, state_columns)
-    return projection, kind(cell, x.batch, projection.input_weights, tuning)
+    kernel = kind(cell, x.batch, projection.input_weights, tuning)
+    return _Parts(split_blocks(cell, x, tuning), projection, kernel, how.loop(kernel))
 
 
 # Forward ----------------------------------------------------------------------------------------
 
 
-@torch.inference_mode()  # lowers the overhead of calls; autograd does not track the workspace
+@torch.inference_mode()  # autograd does not track the workspace
 def _run_block(
-    projection: Projection,
-    kernel: CellKernel,
-    block: Block,
-    workspace: Workspace,
-    steps: slice,
-    tuning: Tuning,
-) -> list[StepBuffers]:
+    parts: _Parts, block: Block, workspace: Workspace, steps: slice, tuning: Tuning
+) -> Any:
     """Run a block, from the state before its first step to the state after its last step.
 
-    steps: range of the block in the workspace. Returns the buffers of each step.
+    steps: range of the block in the workspace. Returns the buffers of its steps.
     """
-    sequences, hidden_size = kernel.scratch_a.shape
+    sequences, hidden_size = parts.kernel.scratch_a.shape
     with tuning.products(block.rows, hidden_size, hidden_size):
         groups = flat_rows(workspace.groups, steps.start, block.rows)
-        projection.write(block.x.values, groups, workspace.inputs[steps])
-    buffers = workspace.of_steps(steps)
+        parts.projection.write(block.x.values, groups, workspace.inputs[steps])
+    buffers = parts.loop.buffers(workspace, steps)
     with tuning.products(sequences, hidden_size, hidden_size):
-        for t, step in enumerate(buffers):
-            kernel.forward(step)
-            if block.padding is not None:  # padding does not change the state
-                for before, after in zip(step.before, step.after, strict=True):
-                    torch.where(block.padding[t], before, after, out=after)
+        parts.loop.forward(block, buffers)
     return buffers
 
 
 @torch.no_grad()
 def _run_without_gradients(
-    cell: Cell, x: Sequences, weight: Tensor, every_step: bool, tuning: Tuning
+    cell: Cell, x: Sequences, weight: Tensor, every_step: bool, how: _How
 ) -> tuple[Tensor, ...]:
     """The outputs of `Fused`, computed with the memory of a single block."""
-    blocks = split_blocks(cell, x, tuning)
-    projection, kernel = _projection_and_kernel(cell, x, weight, tuning)
-    longest, extra = max(map(len, blocks), default=0), extra_steps(blocks)
-    workspace = allocate_workspace(cell, projection, kernel.groups, x.batch, longest, extra)
+    parts = _parts(cell, x, weight, how)
+    longest, extra = max(map(len, parts.blocks), default=0), extra_steps(parts.blocks)
+    groups = parts.kernel.groups
+    workspace = allocate_workspace(cell, parts.projection, groups, x.batch, longest, extra)
     hidden = cell.bias.new_empty(x.steps if every_step else 0, x.batch, cell.hidden_size)
     last = 0
-    for block in blocks:
+    for block in parts.blocks:
         for state in workspace.states:
             state[0].copy_(state[last])
         last = len(block)
-        _run_block(projection, kernel, block, workspace, slice(0, last), tuning)
+        _run_block(parts, block, workspace, slice(0, last), how.tuning)
         if every_step:
             hidden[block.steps] = workspace.states[0][1 : last + 1]
     return hidden, *(state[last].clone() for state in workspace.states)
-
-
-Prepared = tuple[list[Block], Projection, CellKernel, list[list[StepBuffers]]]
 
 
 class Fused(torch.autograd.Function):
@@ -152,19 +160,17 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, cell: Cell, x: Sequences, every_step: bool, tuning: Tuning, *inputs: Tensor
+        ctx: Any, cell: Cell, x: Sequences, every_step: bool, how: _How, *inputs: Tensor
     ) -> Any:
-        blocks = split_blocks(cell, x, tuning)
-        projection, kernel = _projection_and_kernel(cell, x, inputs[1], tuning)
-        extra = extra_steps(blocks)
-        workspace = allocate_workspace(cell, projection, kernel.groups, x.batch, x.steps, extra)
+        parts = _parts(cell, x, inputs[1], how)
+        extra, groups = extra_steps(parts.blocks), parts.kernel.groups
+        workspace = allocate_workspace(cell, parts.projection, groups, x.batch, x.steps, extra)
         buffers = [
-            _run_block(projection, kernel, block, workspace, block.steps, tuning)
-            for block in blocks
+            _run_block(parts, block, workspace, block.steps, how.tuning) for block in parts.blocks
         ]
         # The first backward pass uses these objects; later ones rebuild them from saved tensors.
-        ctx.prepared = blocks, projection, kernel, buffers
-        ctx.cell, ctx.x, ctx.every_step, ctx.tuning = cell, x, every_step, tuning
+        ctx.prepared = parts, buffers
+        ctx.cell, ctx.x, ctx.every_step, ctx.how = cell, x, every_step, how
         hidden = (
             _hidden_states(workspace.states[0], x.steps)
             if every_step
@@ -184,7 +190,7 @@ class Fused(torch.autograd.Function):
         inputs, groups, saved, states, augmented = (
             [next(tensors) for _ in range(size)] for size in ctx.sizes
         )
-        prepared: Prepared | None = ctx.prepared
+        prepared: tuple[_Parts, list[Any]] | None = ctx.prepared
         ctx.prepared = None  # it holds the workspace in memory
         if torch.is_grad_enabled():  # create_graph=True, for a second derivative
             gradients = _differentiable_gradients(ctx, inputs, [g_hidden, *g_final])
@@ -194,12 +200,11 @@ class Fused(torch.autograd.Function):
                 g_hidden = None
             workspace = Workspace(groups, saved, states, *augmented)
             if prepared is None:
-                blocks = split_blocks(ctx.cell, ctx.x, ctx.tuning)
-                buffers = [workspace.of_steps(block.steps) for block in blocks]
-                rebuilt = _projection_and_kernel(ctx.cell, ctx.x, inputs[1], ctx.tuning)
-                prepared = blocks, *rebuilt, buffers
+                parts = _parts(ctx.cell, ctx.x, inputs[1], ctx.how)
+                prepared = parts, [parts.loop.buffers(workspace, one.steps) for one in parts.blocks]
+            tuning = ctx.how.tuning
             gradients = _backward(
-                ctx.cell, ctx.x, ctx.tuning, workspace, *prepared, needs_values, g_hidden, g_final
+                ctx.cell, ctx.x, tuning, workspace, *prepared, needs_values, g_hidden, g_final
             )
         return None, None, None, None, *gradients
 
@@ -224,20 +229,18 @@ def _backward(
     x: Sequences,
     tuning: Tuning,
     workspace: Workspace,
-    blocks: list[Block],
-    projection: Projection,
-    kernel: CellKernel,
-    buffers: list[list[StepBuffers]],
+    parts: _Parts,
+    buffers: list[Any],
     needs_values: bool,
     g_hidden: Tensor | None,
     g_final: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     """The gradients of the values of x (None unless needs_values), of the input weight and of the
-    other parameters; buffers: one for each step of each block."""
+    other parameters; buffers: of the steps of each block."""
+    blocks, projection, kernel, loop = parts
     projection.start_gradients()
     zeros = cell.bias.new_zeros(x.batch, cell.hidden_size)
     g_state = [zeros.clone() if g is None else g.clone() for g in g_final]
-    g_outputs = None if g_hidden is None else g_hidden.unbind(0)
     # The weights of one product share a gradient tensor, under the name of the first weight:
     # [gradients of the recurrent weights; gradient of the input weight].
     heights = dict[str, int]()
@@ -254,11 +257,11 @@ def _backward(
     g_groups = allocate_groups(zeros, kernel.groups, last, extra)
     g_saved = [allocate_steps(zeros, last, extra) for _ in range(kernel.num_saved_gradients)]
     g_workspace = StepGradients(gates_of(g_groups, cell.hidden_size), g_groups, g_saved)
-    g_of_steps = (unbind_steps(g, slice(0, longest)) for g in g_workspace)
-    g_steps = [StepGradients(*g) for g in zip(*g_of_steps, strict=True)]
+    g_buffers = loop.gradient_buffers(g_workspace, longest)
     for block, block_buffers in zip(reversed(blocks), reversed(buffers), strict=True):
+        g_outputs = None if g_hidden is None else g_hidden[block.steps]
         with tuning.products(x.batch, cell.hidden_size, cell.hidden_size):
-            _run_block_backward(kernel, block, block_buffers, g_steps, g_outputs, g_state)
+            loop.backward(block, block_buffers, g_buffers, g_outputs, g_state)
         g = StepGradients(*(flat_rows(tensors, 0, block.rows) for tensors in g_workspace))
         g_block_values = None if g_values is None else g_values[block.steps]
         with tuning.products(block.rows, cell.hidden_size, cell.hidden_size):
@@ -272,45 +275,6 @@ def _backward(
         g_inputs.append(g_rows)
     g_weight, g_weights["bias"] = projection.gradients(g_inputs)
     return [g_values, g_weight, *g_weights.values()]
-
-
-@torch.inference_mode()
-def _run_block_backward(
-    kernel: CellKernel,
-    block: Block,
-    buffers: list[StepBuffers],
-    g_steps: list[StepGradients],
-    g_outputs: Sequence[Tensor] | None,
-    g_state: list[Tensor],
-) -> None:
-    """Replace g_state, the gradient of the state after a block, by the gradient of the state before
-    the block; write g_steps.
-
-    g_outputs: the gradients of the T hidden states (R, H) that the forward pass returned.
-    """
-    for t in reversed(range(len(buffers))):
-        if g_outputs is not None:
-            g_state[0].add_(g_outputs[block.steps.start + t])
-        if block.padding is None:
-            kernel.backward(buffers[t], g_steps[t], g_state)
-        else:
-            _backward_with_padding(kernel, buffers[t], g_steps[t], g_state, block.padding[t])
-
-
-def _backward_with_padding(
-    kernel: CellKernel,
-    step: StepBuffers,
-    g: StepGradients,
-    g_state: list[Tensor],
-    padding: Tensor,
-) -> None:
-    """One step backward. Where padding (R, 1) is True, the gradient of the state is unchanged."""
-    skipping = [g_s.masked_fill(~padding, 0) for g_s in g_state]
-    for g_s in g_state:
-        g_s.masked_fill_(padding, 0)
-    kernel.backward(step, g, g_state)
-    for g_s, g_skipping in zip(g_state, skipping, strict=True):
-        g_s.add_(g_skipping)
 
 
 def _differentiable_gradients(

@@ -1,0 +1,126 @@
+// A team of threads that runs the steps of one block.
+//
+// Sequences do not depend on each other, so every thread has its own rows and runs over all steps
+// alone. If there are too few of them, as for a single sequence, every thread has its own columns of
+// all rows and waits for the others wherever a product reads what they have written.
+
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "products.h"
+
+constexpr int64_t LEAST_ROWS = 4;      // of a thread
+constexpr int64_t LEAST_COLUMNS = 64;  // of a thread
+// Multiplications of a step from which on waiting for other threads is cheaper than working alone.
+constexpr int64_t LEAST_SHARED = 1 << 17;
+
+// A tensor in memory: distances in elements. The columns of all but the weights are contiguous.
+struct Strided {
+    void* data;
+    int64_t step, row, column;
+};
+
+// A block: what Python passes. padding: (steps, rows), or null; tensors: in the order in which a
+// cell takes them.
+struct Run {
+    int64_t steps, rows, hidden, threads;
+    const bool* padding;
+    const Strided* tensors;
+};
+
+template <class real>
+struct Tensor {
+    real* data;
+    int64_t step, row, column;
+
+    explicit Tensor(const Strided& one)
+        : data((real*)one.data), step(one.step), row(one.row), column(one.column) {}
+    real* at(int64_t t, int64_t r) const { return data + t * step + r * row; }
+    real& operator()(int64_t t, int64_t r, int64_t c) const { return data[t * step + r * row + c]; }
+    // The n-th of several tensors of `width` columns side by side.
+    Tensor part(int64_t n, int64_t width) const {
+        Tensor one = *this;
+        one.data += n * width * column;
+        return one;
+    }
+};
+
+// The share of one thread, and what it does with it.
+template <class real>
+class Team {
+   public:
+    const int64_t steps, hidden;
+
+    Team(const Run& run, int64_t member, int64_t members, bool shares_rows)
+        : steps(run.steps), hidden(run.hidden), rows_(run.rows), padding_(run.padding),
+          next_(run.tensors), shares_rows_(shares_rows) {
+        const int64_t size = Vector<real>::size, vectors = (hidden + size - 1) / size;
+        first_row_ = shares_rows ? 0 : rows_ * member / members;
+        last_row_ = shares_rows ? rows_ : rows_ * (member + 1) / members;
+        first_column_ = shares_rows ? vectors * member / members * size : 0;
+        last_column_ = shares_rows ? std::min(hidden, vectors * (member + 1) / members * size) : hidden;
+    }
+
+    Tensor<real> next() { return Tensor<real>(*next_++); }
+
+    // The gates of a group side by side.
+    Tensor<real> gate(const Tensor<real>& group, int64_t n) const { return group.part(n, hidden); }
+
+    // Whether step t is after the end of sequence r.
+    bool ended(int64_t t, int64_t r) const { return padding_ && padding_[t * rows_ + r]; }
+
+    // out += x W at step t, for `gates` gates side by side; x has `inputs` times H columns.
+    void product(const Tensor<real>& out, int64_t t, const Tensor<real>& x, int64_t t_x,
+                 const Tensor<real>& W, int64_t inputs = 1, int64_t gates = 1) const {
+        for (int64_t n = 0; n < gates; n++) {
+            const Tensor<real> weight = W.part(n, hidden);
+            const Product<real> p{out.at(t, 0) + n * hidden, out.row,    x.at(t_x, 0),  x.row,
+                                  weight.data,               weight.row, weight.column, inputs * hidden};
+            if (weight.column == 1)
+                product_by_rows(p, first_row_, last_row_, first_column_, last_column_);
+            else
+                product_by_columns(p, first_row_, last_row_, first_column_, last_column_);
+        }
+    }
+
+    // Call body(row, column, ended) for every element of this thread's share of step t.
+    template <class Body>
+    void each(int64_t t, Body body) const {
+        for (int64_t r = first_row_; r < last_row_; r++) {
+            const bool after_end = ended(t, r);
+#pragma omp simd
+            for (int64_t c = first_column_; c < last_column_; c++) body(r, c, after_end);
+        }
+    }
+
+    // Until all have written what the next product reads.
+    void wait() const {
+        if (shares_rows_) {
+#pragma omp barrier
+        }
+    }
+
+   private:
+    const int64_t rows_;
+    const bool* padding_;
+    const Strided* next_;
+    const bool shares_rows_;
+    int64_t first_row_, last_row_, first_column_, last_column_;
+};
+
+// Run body(team) in as many threads as have enough to do. `products`: (H, H) products of a step.
+template <class real, class Body>
+void in_parallel(const Run& run, int64_t products, Body body) {
+    const bool shares_rows = run.rows < 2 * LEAST_ROWS;
+    int64_t threads = std::min(run.threads, run.rows / LEAST_ROWS);
+    if (shares_rows) {
+        const bool large = run.rows * products * run.hidden * run.hidden >= LEAST_SHARED;
+        threads = large ? std::min(run.threads, run.hidden / LEAST_COLUMNS) : 1;
+    }
+    if (threads <= 1) return body(Team<real>(run, 0, 1, false));
+#pragma omp parallel num_threads(threads)
+    body(Team<real>(run, omp_get_thread_num(), omp_get_num_threads(), shares_rows));
+}
