@@ -27,6 +27,15 @@ struct Format<double> {
     static constexpr double log2_high = 0x1.62e42fefa38p-1, log2_low = 0x1.ef35793c7673p-45;
 };
 
+// The Taylor series of exp, from its k-th factor on: 1 + x/k (1 + x/(k+1) (1 + ...)).
+template <class real, int k = 1>
+inline real taylor(real x) {
+    if constexpr (k > Format<real>::terms)
+        return 1;
+    else
+        return taylor<real, k + 1>(x) * x * (1 / real(k)) + 1;
+}
+
 // exp(x) = 2^n exp(x - n log(2)); log(2) is the sum of two numbers, of which the first has so few
 // digits that n times it is exact.
 template <class real>
@@ -36,8 +45,7 @@ inline real exponential(real x) {
     x = x > F::most ? F::most : x;
     const real shifted = x * real(0x1.71547652b82fep0) + F::magic, n = shifted - F::magic;
     const real rest = (x - n * F::log2_high) - n * F::log2_low;
-    real sum = 1;
-    for (int k = F::terms; k > 0; k--) sum = sum * rest * (1 / real(k)) + 1;
+    const real sum = taylor<real>(rest);
     typename F::bits bits;
     std::memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + F::bias) << F::mantissa;

@@ -15,7 +15,7 @@ namespace {
 // Add the gradient of the output at step t, if there is one.
 template <class real>
 void add_output(const Team<real>& team, const Tensor<real>& g_h, const Tensor<real>& g_out, int64_t t) {
-    if (g_out.data) team.each(t, [&](int64_t r, int64_t i, bool) { g_h(0, r, i) += g_out(t, r, i); });
+    if (g_out.data) team.each(t, [&](int64_t r, int64_t i) { g_h(0, r, i) += g_out(t, r, i); });
 }
 
 // h' = tanh(x + U h), or without tanh.
@@ -24,10 +24,12 @@ void simple_forward(Team<real> team) {
     const auto x = team.next(), h = team.next(), U = team.next();
     for (int64_t t = 0; t < team.steps; t++) {
         team.product(x, t, h, t, U);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real y = TANH ? hyperbolic_tangent(x(t, r, i)) : x(t, r, i);
-            h(t + 1, r, i) = ended ? h(t, r, i) : y;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                h(t + 1, r, i) = TANH ? hyperbolic_tangent(x(t, r, i)) : x(t, r, i);
+            },
+            [&](int64_t r, int64_t i) { h(t + 1, r, i) = h(t, r, i); });
         team.wait();
     }
 }
@@ -39,11 +41,14 @@ void simple_backward(Team<real> team) {
     const auto g_x = team.next(), g_h = team.next(), g_out = team.next();
     for (int64_t t = team.steps - 1; t >= 0; t--) {
         add_output(team, g_h, g_out, t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real y = h(t + 1, r, i), g = g_h(0, r, i);
-            g_x(t, r, i) = ended ? 0 : (TANH ? g * (1 - y * y) : g);
-            g_h(0, r, i) = ended ? g : 0;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real y = h(t + 1, r, i);
+                g_x(t, r, i) = TANH ? g_h(0, r, i) * (1 - y * y) : g_h(0, r, i);
+                g_h(0, r, i) = 0;
+            },
+            [&](int64_t r, int64_t i) { g_x(t, r, i) = 0; });
         team.wait();
         team.product(g_h, 0, g_x, t, U_t);
     }
@@ -56,17 +61,23 @@ void order2_forward(Team<real> team) {
     const auto UV = team.next(), W_c = team.next(), b_c = team.next();
     for (int64_t t = 0; t < team.steps; t++) {
         team.product(x, t, h, t, UV, 2);  // fed lies beside h
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real y = TANH ? hyperbolic_tangent(x(t, r, i)) : x(t, r, i);
-            h(t + 1, r, i) = ended ? h(t, r, i) : y;
-            fed(t + 1, r, i) = ended ? fed(t, r, i) : cell(t, r, i);
-            cell(t + 1, r, i) = b_c(0, 0, i);
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                h(t + 1, r, i) = TANH ? hyperbolic_tangent(x(t, r, i)) : x(t, r, i);
+                fed(t + 1, r, i) = cell(t, r, i);
+                cell(t + 1, r, i) = b_c(0, 0, i);
+            },
+            [&](int64_t r, int64_t i) {
+                h(t + 1, r, i) = h(t, r, i);
+                fed(t + 1, r, i) = fed(t, r, i);
+            });
         team.wait();
         team.product(cell, t + 1, h, t + 1, W_c);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            cell(t + 1, r, i) = ended ? cell(t, r, i) : sigmoid(cell(t + 1, r, i));
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) { cell(t + 1, r, i) = sigmoid(cell(t + 1, r, i)); },
+            [&](int64_t r, int64_t i) { cell(t + 1, r, i) = cell(t, r, i); });
     }
 }
 
@@ -79,19 +90,25 @@ void order2_backward(Team<real> team) {
     const auto g_h = team.next(), g_cell = team.next(), g_fed = team.next(), g_out = team.next();
     for (int64_t t = team.steps - 1; t >= 0; t--) {
         add_output(team, g_h, g_out, t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real y = cell(t + 1, r, i);
-            g_sum(t, r, i) = ended ? 0 : g_cell(0, r, i) * y * (1 - y);
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real y = cell(t + 1, r, i);
+                g_sum(t, r, i) = g_cell(0, r, i) * y * (1 - y);
+            },
+            [&](int64_t r, int64_t i) { g_sum(t, r, i) = 0; });
         team.wait();
         team.product(g_h, 0, g_sum, t, W_c_t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real y = h(t + 1, r, i), g = g_h(0, r, i);
-            g_x(t, r, i) = ended ? 0 : (TANH ? g * (1 - y * y) : g);
-            g_h(0, r, i) = ended ? g : 0;
-            g_cell(0, r, i) = ended ? g_cell(0, r, i) : g_fed(0, r, i);
-            g_fed(0, r, i) = ended ? g_fed(0, r, i) : 0;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real y = h(t + 1, r, i);
+                g_x(t, r, i) = TANH ? g_h(0, r, i) * (1 - y * y) : g_h(0, r, i);
+                g_h(0, r, i) = 0;
+                g_cell(0, r, i) = g_fed(0, r, i);
+                g_fed(0, r, i) = 0;
+            },
+            [&](int64_t r, int64_t i) { g_x(t, r, i) = 0; });
         team.wait();
         team.product(g_h, 0, g_x, t, UV_t);
         team.product(g_fed, 0, g_x, t, team.gate(UV_t, 1));
@@ -105,17 +122,20 @@ void mgu_forward(Team<real> team) {
     const auto U_f = team.next(), U_h = team.next(), fh = team.next();
     for (int64_t t = 0; t < team.steps; t++) {
         team.product(f, t, h, t, U_f);
-        team.each(t, [&](int64_t r, int64_t i, bool) {
+        team.each(t, [&](int64_t r, int64_t i) {
             f(t, r, i) = sigmoid(f(t, r, i));
             fh(0, r, i) = f(t, r, i) * h(t, r, i);
         });
         team.wait();
         team.product(c, t, fh, 0, U_h);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real before = h(t, r, i), candidate = hyperbolic_tangent(c(t, r, i));
-            c(t, r, i) = candidate;
-            h(t + 1, r, i) = ended ? before : before + f(t, r, i) * (candidate - before);
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real before = h(t, r, i), candidate = hyperbolic_tangent(c(t, r, i));
+                c(t, r, i) = candidate;
+                h(t + 1, r, i) = before + f(t, r, i) * (candidate - before);
+            },
+            [&](int64_t r, int64_t i) { h(t + 1, r, i) = h(t, r, i); });
         team.wait();
     }
 }
@@ -127,19 +147,26 @@ void mgu_backward(Team<real> team) {
     const auto g_f = team.next(), g_c = team.next(), g_h = team.next(), g_out = team.next();
     for (int64_t t = team.steps - 1; t >= 0; t--) {
         add_output(team, g_h, g_out, t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real candidate = c(t, r, i);
-            g_c(t, r, i) = ended ? 0 : g_h(0, r, i) * f(t, r, i) * (1 - candidate * candidate);
-            g_fh(0, r, i) = 0;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real candidate = c(t, r, i);
+                g_c(t, r, i) = g_h(0, r, i) * f(t, r, i) * (1 - candidate * candidate);
+                g_fh(0, r, i) = 0;
+            },
+            [&](int64_t r, int64_t i) { g_c(t, r, i) = 0; });
         team.wait();
         team.product(g_fh, 0, g_c, t, U_h_t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real gate = f(t, r, i), before = h(t, r, i), g = g_h(0, r, i), of_fh = g_fh(0, r, i);
-            const real of_f = (c(t, r, i) - before) * g + of_fh * before;
-            g_f(t, r, i) = ended ? 0 : of_f * gate * (1 - gate);
-            g_h(0, r, i) = ended ? g : g + gate * (of_fh - g);
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real gate = f(t, r, i), before = h(t, r, i);
+                const real g = g_h(0, r, i), of_fh = g_fh(0, r, i);
+                const real of_f = (c(t, r, i) - before) * g + of_fh * before;
+                g_f(t, r, i) = of_f * gate * (1 - gate);
+                g_h(0, r, i) = g + gate * (of_fh - g);
+            },
+            [&](int64_t r, int64_t i) { g_f(t, r, i) = 0; });
         team.wait();
         team.product(g_h, 0, g_f, t, U_f_t);
     }
@@ -153,16 +180,19 @@ void gru_forward(Team<real> team) {
     const auto reset = team.gate(rz, 0), update = team.gate(rz, 1);
     for (int64_t t = 0; t < team.steps; t++) {
         team.product(rz, t, h, t, U, 1, 2);
-        team.each(t, [&](int64_t r, int64_t i, bool) { m(t, r, i) = d_h(0, 0, i); });
+        team.each(t, [&](int64_t r, int64_t i) { m(t, r, i) = d_h(0, 0, i); });
         team.product(m, t, h, t, U_h);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real kept = sigmoid(reset(t, r, i)), z = sigmoid(update(t, r, i));
-            const real candidate = hyperbolic_tangent(c(t, r, i) + kept * m(t, r, i)), before = h(t, r, i);
-            reset(t, r, i) = kept;
-            update(t, r, i) = z;
-            c(t, r, i) = candidate;
-            h(t + 1, r, i) = ended ? before : candidate + z * (before - candidate);
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real kept = sigmoid(reset(t, r, i)), z = sigmoid(update(t, r, i));
+                const real candidate = hyperbolic_tangent(c(t, r, i) + kept * m(t, r, i));
+                reset(t, r, i) = kept;
+                update(t, r, i) = z;
+                c(t, r, i) = candidate;
+                h(t + 1, r, i) = candidate + z * (h(t, r, i) - candidate);
+            },
+            [&](int64_t r, int64_t i) { h(t + 1, r, i) = h(t, r, i); });
         team.wait();
     }
 }
@@ -177,15 +207,20 @@ void gru_backward(Team<real> team) {
     const auto g_reset = team.gate(g_rz, 0), g_update = team.gate(g_rz, 1);
     for (int64_t t = team.steps - 1; t >= 0; t--) {
         add_output(team, g_h, g_out, t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real kept = reset(t, r, i), z = update(t, r, i), candidate = c(t, r, i);
-            const real g = g_h(0, r, i), of_c = g * (1 - z) * (1 - candidate * candidate);
-            g_c(t, r, i) = ended ? 0 : of_c;
-            g_m(t, r, i) = ended ? 0 : of_c * kept;
-            g_reset(t, r, i) = ended ? 0 : of_c * m(t, r, i) * kept * (1 - kept);
-            g_update(t, r, i) = ended ? 0 : (h(t, r, i) - candidate) * g * z * (1 - z);
-            g_h(0, r, i) = ended ? g : g * z;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real kept = reset(t, r, i), z = update(t, r, i), candidate = c(t, r, i);
+                const real g = g_h(0, r, i), of_c = g * (1 - z) * (1 - candidate * candidate);
+                g_c(t, r, i) = of_c;
+                g_m(t, r, i) = of_c * kept;
+                g_reset(t, r, i) = of_c * m(t, r, i) * kept * (1 - kept);
+                g_update(t, r, i) = (h(t, r, i) - candidate) * g * z * (1 - z);
+                g_h(0, r, i) = g * z;
+            },
+            [&](int64_t r, int64_t i) {
+                g_c(t, r, i) = g_m(t, r, i) = g_reset(t, r, i) = g_update(t, r, i) = 0;
+            });
         team.wait();
         team.product(g_h, 0, g_rz, t, U_t, 2);
         team.product(g_h, 0, g_m, t, U_h_t);
@@ -200,7 +235,7 @@ void gru_chung_forward(Team<real> team) {
     const auto update = team.gate(zr, 0), reset = team.gate(zr, 1);
     for (int64_t t = 0; t < team.steps; t++) {
         team.product(zr, t, h, t, U, 1, 2);
-        team.each(t, [&](int64_t r, int64_t i, bool) {
+        team.each(t, [&](int64_t r, int64_t i) {
             const real kept = sigmoid(reset(t, r, i));
             reset(t, r, i) = kept;
             update(t, r, i) = sigmoid(update(t, r, i));
@@ -208,11 +243,14 @@ void gru_chung_forward(Team<real> team) {
         });
         team.wait();
         team.product(c, t, rh, 0, U_h);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real candidate = hyperbolic_tangent(c(t, r, i)), before = h(t, r, i);
-            c(t, r, i) = candidate;
-            h(t + 1, r, i) = ended ? before : before + update(t, r, i) * (candidate - before);
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real candidate = hyperbolic_tangent(c(t, r, i)), before = h(t, r, i);
+                c(t, r, i) = candidate;
+                h(t + 1, r, i) = before + update(t, r, i) * (candidate - before);
+            },
+            [&](int64_t r, int64_t i) { h(t + 1, r, i) = h(t, r, i); });
         team.wait();
     }
 }
@@ -226,20 +264,26 @@ void gru_chung_backward(Team<real> team) {
     const auto g_update = team.gate(g_zr, 0), g_reset = team.gate(g_zr, 1);
     for (int64_t t = team.steps - 1; t >= 0; t--) {
         add_output(team, g_h, g_out, t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real z = update(t, r, i), candidate = c(t, r, i), g = g_h(0, r, i);
-            g_c(t, r, i) = ended ? 0 : g * z * (1 - candidate * candidate);
-            g_update(t, r, i) = ended ? 0 : (candidate - h(t, r, i)) * g * z * (1 - z);
-            g_h(0, r, i) = ended ? g : g * (1 - z);
-            g_rh(0, r, i) = 0;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real z = update(t, r, i), candidate = c(t, r, i), g = g_h(0, r, i);
+                g_c(t, r, i) = g * z * (1 - candidate * candidate);
+                g_update(t, r, i) = (candidate - h(t, r, i)) * g * z * (1 - z);
+                g_h(0, r, i) = g * (1 - z);
+                g_rh(0, r, i) = 0;
+            },
+            [&](int64_t r, int64_t i) { g_c(t, r, i) = g_update(t, r, i) = 0; });
         team.wait();
         team.product(g_rh, 0, g_c, t, U_h_t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real kept = reset(t, r, i), of_rh = g_rh(0, r, i);
-            g_reset(t, r, i) = ended ? 0 : of_rh * h(t, r, i) * kept * (1 - kept);
-            g_h(0, r, i) += ended ? 0 : of_rh * kept;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real kept = reset(t, r, i), of_rh = g_rh(0, r, i);
+                g_reset(t, r, i) = of_rh * h(t, r, i) * kept * (1 - kept);
+                g_h(0, r, i) += of_rh * kept;
+            },
+            [&](int64_t r, int64_t i) { g_reset(t, r, i) = 0; });
         team.wait();
         team.product(g_h, 0, g_zr, t, U_t, 2);
     }
@@ -253,17 +297,23 @@ void lstm_forward(Team<real> team) {
     const auto candidate = team.gate(gates, 2), out = team.gate(gates, 3);
     for (int64_t t = 0; t < team.steps; t++) {
         team.product(gates, t, h, t, U, 1, 4);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real i_t = sigmoid(in(t, r, i)), f_t = sigmoid(forget(t, r, i));
-            const real g_t = hyperbolic_tangent(candidate(t, r, i)), o_t = sigmoid(out(t, r, i));
-            const real after = f_t * c(t, r, i) + i_t * g_t;
-            in(t, r, i) = i_t;
-            forget(t, r, i) = f_t;
-            candidate(t, r, i) = g_t;
-            out(t, r, i) = o_t;
-            c(t + 1, r, i) = ended ? c(t, r, i) : after;
-            h(t + 1, r, i) = ended ? h(t, r, i) : o_t * hyperbolic_tangent(after);
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real i_t = sigmoid(in(t, r, i)), f_t = sigmoid(forget(t, r, i));
+                const real g_t = hyperbolic_tangent(candidate(t, r, i));
+                const real o_t = sigmoid(out(t, r, i)), after = f_t * c(t, r, i) + i_t * g_t;
+                in(t, r, i) = i_t;
+                forget(t, r, i) = f_t;
+                candidate(t, r, i) = g_t;
+                out(t, r, i) = o_t;
+                c(t + 1, r, i) = after;
+                h(t + 1, r, i) = o_t * hyperbolic_tangent(after);
+            },
+            [&](int64_t r, int64_t i) {
+                c(t + 1, r, i) = c(t, r, i);
+                h(t + 1, r, i) = h(t, r, i);
+            });
         team.wait();
     }
 }
@@ -280,17 +330,22 @@ void lstm_backward(Team<real> team) {
     const auto g_candidate = team.gate(g_gates, 2), g_o = team.gate(g_gates, 3);
     for (int64_t t = team.steps - 1; t >= 0; t--) {
         add_output(team, g_h, g_out, t);
-        team.each(t, [&](int64_t r, int64_t i, bool ended) {
-            const real i_t = in(t, r, i), f_t = forget(t, r, i), g_t = candidate(t, r, i);
-            const real o_t = out(t, r, i), y = hyperbolic_tangent(c(t + 1, r, i)), g = g_h(0, r, i);
-            const real of_c = g_c(0, r, i) + g * o_t * (1 - y * y);
-            g_o(t, r, i) = ended ? 0 : g * y * o_t * (1 - o_t);
-            g_in(t, r, i) = ended ? 0 : of_c * g_t * i_t * (1 - i_t);
-            g_candidate(t, r, i) = ended ? 0 : of_c * i_t * (1 - g_t * g_t);
-            g_forget(t, r, i) = ended ? 0 : of_c * c(t, r, i) * f_t * (1 - f_t);
-            g_c(0, r, i) = ended ? g_c(0, r, i) : of_c * f_t;
-            g_h(0, r, i) = ended ? g : 0;
-        });
+        team.each(
+            t,
+            [&](int64_t r, int64_t i) {
+                const real i_t = in(t, r, i), f_t = forget(t, r, i), g_t = candidate(t, r, i);
+                const real o_t = out(t, r, i), y = hyperbolic_tangent(c(t + 1, r, i));
+                const real g = g_h(0, r, i), of_c = g_c(0, r, i) + g * o_t * (1 - y * y);
+                g_o(t, r, i) = g * y * o_t * (1 - o_t);
+                g_in(t, r, i) = of_c * g_t * i_t * (1 - i_t);
+                g_candidate(t, r, i) = of_c * i_t * (1 - g_t * g_t);
+                g_forget(t, r, i) = of_c * c(t, r, i) * f_t * (1 - f_t);
+                g_c(0, r, i) = of_c * f_t;
+                g_h(0, r, i) = 0;
+            },
+            [&](int64_t r, int64_t i) {
+                g_o(t, r, i) = g_in(t, r, i) = g_candidate(t, r, i) = g_forget(t, r, i) = 0;
+            });
         team.wait();
         team.product(g_h, 0, g_gates, t, U_t, 4);
     }

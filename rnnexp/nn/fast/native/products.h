@@ -17,6 +17,7 @@ constexpr int VECTOR_BYTES = 32, TILE_VECTORS = 2;  // 16 registers
 constexpr int VECTOR_BYTES = 16, TILE_VECTORS = 2;
 #endif
 constexpr int TILE_ROWS = 4;
+constexpr int DOTS = 4;  // at once
 constexpr int ROW_VECTORS = 8;  // of a tile with one row: enough sums to hide the latency of one
 
 template <class real>
@@ -57,7 +58,7 @@ inline void tile(const Product<real>& p, int64_t row, int64_t column) {
 }
 
 // Rows [first, last) of VECTORS vectors of columns.
-template <class real, int VECTORS, int ONE_ROW_VECTORS = VECTORS>
+template <class real, int VECTORS>
 inline void columns(const Product<real>& p, int64_t first, int64_t last, int64_t column) {
     int64_t row = first;
     for (; row + TILE_ROWS <= last; row += TILE_ROWS) tile<real, TILE_ROWS, VECTORS>(p, row, column);
@@ -111,7 +112,7 @@ void product_by_columns(const Product<real>& p, int64_t row, int64_t rows, int64
                         int64_t last) {
     for (; row < rows; row++) {
         int64_t c = column;
-        for (; c + TILE_ROWS <= last; c += TILE_ROWS) dots<real, TILE_ROWS>(p, row, c);
+        for (; c + DOTS <= last; c += DOTS) dots<real, DOTS>(p, row, c);
         for (; c < last; c++) dots<real, 1>(p, row, c);
     }
 }

@@ -69,9 +69,6 @@ class Team {
     // The gates of a group side by side.
     Tensor<real> gate(const Tensor<real>& group, int64_t n) const { return group.part(n, hidden); }
 
-    // Whether step t is after the end of sequence r.
-    bool ended(int64_t t, int64_t r) const { return padding_ && padding_[t * rows_ + r]; }
-
     // out += x W at step t, for `gates` gates side by side; x has `inputs` times H columns.
     void product(const Tensor<real>& out, int64_t t, const Tensor<real>& x, int64_t t_x,
                  const Tensor<real>& W, int64_t inputs = 1, int64_t gates = 1) const {
@@ -86,14 +83,21 @@ class Team {
         }
     }
 
-    // Call body(row, column, ended) for every element of this thread's share of step t.
+    // Call running(row, column) for every element of this thread's share of step t, but ended(row,
+    // column) after the end of a sequence.
+    template <class Running, class Ended>
+    void each(int64_t t, Running running, Ended ended) const {
+        for (int64_t r = first_row_; r < last_row_; r++)
+            if (padding_ && padding_[t * rows_ + r])
+                row(r, ended);
+            else
+                row(r, running);
+    }
+
+    // Call body(row, column) for every element of this thread's share of step t.
     template <class Body>
     void each(int64_t t, Body body) const {
-        for (int64_t r = first_row_; r < last_row_; r++) {
-            const bool after_end = ended(t, r);
-#pragma omp simd
-            for (int64_t c = first_column_; c < last_column_; c++) body(r, c, after_end);
-        }
+        each(t, body, body);
     }
 
     // Until all have written what the next product reads.
@@ -104,6 +108,13 @@ class Team {
     }
 
    private:
+    // Flattened: a loop is vectorised only if everything in it is inlined.
+    template <class Body>
+    __attribute__((flatten)) void row(int64_t r, Body body) const {
+#pragma omp simd
+        for (int64_t c = first_column_; c < last_column_; c++) body(r, c);
+    }
+
     const int64_t rows_;
     const bool* padding_;
     const Strided* next_;
