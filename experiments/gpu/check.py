@@ -47,7 +47,7 @@ def facts(dry: bool, seconds: float) -> Iterator[Row]:
 FACTS = Part("facts", "The machine", facts, seconds=60)
 # What is short comes first; the speed of the paths takes what is left, and says what it left out.
 PARTS = (
-    Part("tests", "The tests that need a GPU", suite.measure, seconds=75),
+    Part("tests", "The tests that need a GPU", suite.measure, seconds=90),
     Part("runs", "Whole runs", runs.measure, seconds=130),
     Part("feed", "The feed", feed.measure, seconds=45),
     Part("precision", "Precision", precision.measure, seconds=75),

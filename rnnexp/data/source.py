@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rnnexp.data.loading.device import OnDevice
 from rnnexp.tables import Table
 
 
@@ -28,10 +29,12 @@ class Source:
 
     A source does not depend on a task. The data module of a task makes the batches.
 
-    task: the default option of the config group `task` for this source.
+    task: the default option of the config group `task` for this source. on_device: whether a GPU
+    gathers the batches (loading/device.py).
     """
 
     task: ClassVar[str]
+    on_device: OnDevice = False
 
     def setup(self) -> None:
         """Read everything. A second call does nothing.

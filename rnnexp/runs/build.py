@@ -91,7 +91,7 @@ def data_module(config: DictConfig) -> DataModule:
 
 
 def build_data(config: DictConfig) -> DataModule:
-    """The data module, with its data read and split.
+    """The data module, with its data read and split. With them data.on_device=auto is decided.
 
     Raises:
         UserError: the data cannot be read, or the task does not accept their source.
@@ -99,6 +99,8 @@ def build_data(config: DictConfig) -> DataModule:
     data = data_module(config)
     data.setup("fit")
     release_freed_memory()  # of the texts, which took more than what is kept
+    if config.trainer.accelerator == "gpu":
+        data.decide_on_device()
     return data
 
 

@@ -150,6 +150,9 @@ def prepare(
     record.save(**data.facts())
     record.kept(data.kept())
     console.show(*data.report())
+    if config.data.get("on_device") == AUTO:
+        config.data.on_device = data.source.on_device
+        record.config(config)
     if config.monitor == AUTO:
         monitor, why = task_class(config).auto_monitor(data)
         config = with_monitor(asked, config, monitor)

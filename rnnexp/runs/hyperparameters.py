@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 LEFT_OUT = re.compile(
-    r"_partial_|data\.root|determinism\.threads|task\.metrics"
+    r"_partial_|data\.(root|on_device)|determinism\.threads|task\.metrics"
     r"|callbacks\.(progress_bar|figures|learning_rate|gradient_flow)"
 )
 

@@ -1,5 +1,5 @@
 """The settings of a run that are decided when it starts: those of its process before the data are
-read, and the monitored metric after."""
+read; the monitored metric, and whether a GPU holds the data, after."""
 
 import logging
 import math
@@ -26,8 +26,9 @@ AUTO = "auto"
 
 
 def resolve(config: DictConfig) -> DictConfig:
-    """The config with its interpolations resolved and every `auto` replaced by a value, but for the
-    monitored metric, which depends on the data: `with_monitor` replaces it.
+    """The config with its interpolations resolved and every `auto` replaced by a value, but for two
+    that depend on the data: `with_monitor` replaces the monitored metric, and on a GPU
+    `DataModule.decide_on_device` data.on_device.
 
     Raises:
         UserError: an interpolation, or a setting of the trainer or of determinism, is wrong.
@@ -60,6 +61,10 @@ def resolve(config: DictConfig) -> DictConfig:
             )
         is_cpu = config.trainer.accelerator == "cpu"
         _choose_paths(config.model, "by_size" if is_cpu else auto_path(device_name("gpu")))
+        if is_cpu and config.data.get("on_device") == AUTO:
+            config.data.on_device = False
+        if config.monitor != AUTO:
+            _follow(config, config.monitor)
         precision = settings.get("matmul_precision", "highest")  # absent from older configs
         if precision not in determinism.MATMUL_PRECISIONS:
             raise UserError(
@@ -121,12 +126,17 @@ def with_monitor(asked: DictConfig, config: DictConfig, monitor: str) -> DictCon
     decided.monitor = monitor
     decided.trainer.accelerator = config.trainer.accelerator
     decided.determinism.threads = config.determinism.threads
-    decided.model = config.model
+    decided.model, decided.data = config.model, config.data
     OmegaConf.resolve(decided)
-    for callback in decided.callbacks.values():  # from the record of a run that never read its data
-        if callback and callback.get("monitor") == AUTO:
-            callback.monitor = monitor
+    _follow(decided, monitor)  # in the record of a run that never read its data
     return decided
+
+
+def _follow(config: DictConfig, monitor: str | None) -> None:
+    """Let the callbacks with monitor=auto watch the metric of the run, in place."""
+    for callback in config.callbacks.values():
+        if isinstance(callback, DictConfig) and callback.get("monitor") == AUTO:
+            callback.monitor = monitor
 
 
 def facts_of_this_process(config: DictConfig) -> dict[str, Any]:

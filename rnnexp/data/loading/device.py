@@ -1,11 +1,12 @@
 """Where batches are made: on the processor, or on a GPU from data that lie there.
 
-Batches are gathered, not computed, so both give the same bits.
+Batches are gathered, not computed, so every way gives the same bits.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch.utils import _pytree as pytree
 
 from rnnexp.errors import UserError
 
-OnDevice = bool | Literal["auto"]
+OnDevice = bool | Literal["copied", "auto"]
 MakeBatch = Callable[[Any], Any]
 T = TypeVar("T")
 CPU = torch.device("cpu")
@@ -21,14 +22,15 @@ SHARE = 0.25  # of the free memory of a GPU, which the data may take with on_dev
 
 
 def checked(asked: Any) -> OnDevice:
-    """The setting data.on_device.
+    """The setting data.on_device: whether a GPU gathers the batches (True), or they are made on the
+    processor and copied while the GPU works ("copied"); "auto" until the data are read.
 
     Raises:
-        UserError: it is not true, false or auto.
+        UserError: it is something else.
     """
-    if asked not in (True, False, "auto") or not isinstance(asked, bool | str):
-        raise UserError(f"data.on_device is {asked!r}: it must be true, false or auto")
-    return "auto" if asked == "auto" else bool(asked)
+    if isinstance(asked, bool) or asked in ("copied", "auto"):
+        return asked
+    raise UserError(f"data.on_device is {asked!r}: it must be true, false, copied or auto")
 
 
 class Store(Protocol):
@@ -48,24 +50,34 @@ class Prepared(NamedTuple):
 
 
 def prepare(trainer: Any, asked: OnDevice, store: Store | None, *parts: Any) -> Prepared:
-    """Store and further parts as the device of a training wants them: on a GPU, if asked and, with
-    `auto`, if they fit; otherwise batches are made in pinned memory, as without a store. Nothing
-    changes on a processor, or unless asked."""
+    """Store and further parts as the device of a training wants them: on a GPU, if asked; with
+    "copied", and without a store, batches are copied. Nothing changes on a processor, or unless
+    asked."""
     device = trainer.strategy.root_device if asked and trainer is not None else CPU
     if device.type == CPU.type:
         return Prepared(store, parts, lambda make_batch: make_batch)
-    if store is None or not holds(device, asked, store, *parts):
-        return Prepared(store, parts, pinned)
+    if store is None or asked is not True:
+        return Prepared(store, parts, lambda make_batch: copied(make_batch, device))
     moved = [on(part, device) for part in parts]
-    return Prepared(store.on(device), moved, lambda make_batch: make_batch)
+    return Prepared(copy_of(store, device), moved, lambda make_batch: make_batch)
 
 
-def holds(device: torch.device, asked: OnDevice, *parts: Any) -> bool:
-    """Whether these data are to lie on the device: if asked, or with `auto` if they fit."""
-    if asked != "auto":
-        return asked
-    needed = sum(tensor.nbytes for part in parts for tensor in _tensors(part).values())
-    return needed <= SHARE * torch.cuda.mem_get_info(device)[0]
+def decided(stores: Sequence[Store]) -> OnDevice:
+    """What "auto" becomes on the current GPU: True if there are stores and they fit."""
+    needed = sum(tensor.nbytes for store in stores for tensor in _tensors(store).values())
+    fit = bool(stores) and needed <= SHARE * torch.cuda.mem_get_info()[0]
+    return True if fit else "copied"
+
+
+_copies: WeakKeyDictionary[Store, dict[torch.device, Any]] = WeakKeyDictionary()
+
+
+def copy_of(store: Store, device: torch.device) -> Any:
+    """The copy of a store on a device, which all its loaders share."""
+    copies = _copies.setdefault(store, {})
+    if device not in copies:
+        copies[device] = store.on(device)
+    return copies[device]
 
 
 def on(part: T, device: torch.device | str) -> T:
@@ -76,13 +88,28 @@ def on(part: T, device: torch.device | str) -> T:
     return moved
 
 
-def pinned(make_batch: MakeBatch) -> MakeBatch:
-    """Make batches in memory from which a GPU copies while the processor goes on."""
+def copied(make_batch: MakeBatch, device: torch.device) -> MakeBatch:
+    """Make batches on the processor and copy them to a GPU, on a stream of their own.
 
-    def pin(one: Any) -> Any:
-        return one.pin_memory() if isinstance(one, Tensor) else one
+    A step is launched before it is computed. So the next batch is made, when it is asked for, and
+    copied while the GPU is still busy with the last one; only the next step waits for the copy.
+    """
+    side = torch.cuda.Stream(device)
 
-    return lambda items: pytree.tree_map(pin, make_batch(items))
+    def make_and_copy(items: Any) -> Any:
+        pinned = pytree.tree_map_only(Tensor, Tensor.pin_memory, make_batch(items))
+        with torch.cuda.stream(side):
+            batch = pytree.tree_map_only(
+                Tensor, lambda one: one.to(device, non_blocking=True), pinned
+            )
+        steps = torch.cuda.current_stream(device)
+        steps.wait_stream(side)
+        for one in pytree.tree_leaves(batch):
+            if isinstance(one, Tensor):
+                one.record_stream(steps)  # else its memory is reused once the copy is done
+        return batch
+
+    return make_and_copy
 
 
 def _tensors(part: Any) -> dict[str, Tensor]:

@@ -1,11 +1,13 @@
 """The base class of the data modules, and the spec that they give to a network."""
 
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 import pytorch_lightning as pl
 from torch import nn
 
+from rnnexp.data.loading.device import Store, decided
 from rnnexp.data.source import Source
 from rnnexp.errors import unimplemented
 from rnnexp.tables import Table
@@ -76,6 +78,16 @@ class DataModule(pl.LightningDataModule):
             UserError: a setting is wrong.
         """
         raise unimplemented(self, "specify()")
+
+    def stores(self) -> Sequence[Store]:
+        """The data, after `setup`, as far as batches can be gathered on a GPU: what it holds with
+        data.on_device=true."""
+        return ()
+
+    def decide_on_device(self) -> None:
+        """Decide what data.on_device=auto is on the current GPU, after `setup`."""
+        if self.source.on_device == "auto":
+            self.source.on_device = decided(self.stores())
 
     def initialize(self, network: nn.Module) -> None:
         """Set the parts of a new network that come from the data: a fitted scaling, pretrained word

@@ -114,6 +114,9 @@ class ClassificationData(DataModule):
         """Hash (hex) of all training batches so far."""
         return self._training_batches.seen.hexdigest()
 
+    def stores(self) -> list[TokenStore]:
+        return list(self.source.stores.values())
+
     # Dataloaders --------------------------------------------------------------------------------
 
     def train_dataloader(self) -> BatchLoader:

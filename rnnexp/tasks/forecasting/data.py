@@ -9,7 +9,7 @@ from rnnexp.data.loading.device import prepare
 from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import SequentialBatches
 from rnnexp.data.series.module import SeriesData
-from rnnexp.data.series.windows import SeriesBatch, Windows, seasonal_change
+from rnnexp.data.series.windows import SeriesBatch, Store, Windows, seasonal_change
 from rnnexp.errors import UserError
 from rnnexp.tables import Table
 from rnnexp.tasks.answers import listed
@@ -129,6 +129,9 @@ class ForecastingData(SeriesData):
         windows = self.windows("test")
         tested = self.identity_of(windows.start, windows.target, windows.scale)
         return {"task": "forecasting", **tested}
+
+    def stores(self) -> list[Store]:
+        return [self.source.store]
 
     # Dataloaders --------------------------------------------------------------------------------
 

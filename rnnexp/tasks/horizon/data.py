@@ -256,7 +256,7 @@ class HorizonData(SeriesData):
         def batch(start: Tensor) -> HorizonBatch:
             return self._batch(start, forks=self.spec.forks)
 
-        return BatchLoader(self.training_windows, self._pinned(batch))
+        return BatchLoader(self.training_windows, self._copied(batch))
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         if not self.source.validates:
@@ -274,9 +274,9 @@ class HorizonData(SeriesData):
             return self._batch(windows.start[chosen], windows.scale[chosen])
 
         sampler = SequentialBatches(len(windows), self.source.eval_batch_size)
-        return BatchLoader(sampler, self._pinned(batch))
+        return BatchLoader(sampler, self._copied(batch))
 
-    def _pinned(self, make_batch: MakeBatch) -> MakeBatch:
+    def _copied(self, make_batch: MakeBatch) -> MakeBatch:
         """The clock, by which windows are found, is a processor's: no store lies on a GPU."""
         return prepare(self.trainer, self.source.on_device, None).wrap(make_batch)
 
