@@ -65,7 +65,9 @@ def share(task: Any, data: Any, device: torch.device, dry: bool) -> Row:
         start = time.perf_counter()
         for batch in batches:
             optimizer.zero_grad()
-            task.batch_loss(batch).backward()
+            loss = task.batch_loss(batch)
+            bool(torch.isfinite(loss))  # waits for the loss, as a run does
+            loss.backward()
             optimizer.step()
         wait(device)
         return time.perf_counter() - start

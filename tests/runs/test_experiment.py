@@ -306,10 +306,15 @@ def test_a_gpu_that_is_not_there(files: Path, tmp_path: Path) -> None:
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize(
-    "words", ["pmgru", "gru", "lstm", "rnn", "pmgru model.recurrence.path=graphed"]
+    "words",
+    [
+        *("pmgru", "gru", "lstm", "rnn", "pmgru model.recurrence.path=graphed"),
+        *("gru data.on_device=auto", "gru data.on_device=copied"),
+    ],
 )
 def test_on_a_gpu(files: Path, tmp_path: Path, words: str) -> None:
     model = f"model={words}".split()
     run(config(files, OURS, "trainer.accelerator=gpu", *model), tmp_path / "run")
     assert read(tmp_path / "run", "run.json")["status"] == "completed"
+    assert "auto" not in (tmp_path / "run" / "config.yaml").read_text().split()
     assert evaluate(tmp_path / "run") == 0

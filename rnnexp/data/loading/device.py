@@ -91,8 +91,8 @@ def on(part: T, device: torch.device | str) -> T:
 def copied(make_batch: MakeBatch, device: torch.device) -> MakeBatch:
     """Make batches on the processor and copy them to a GPU, on a stream of their own.
 
-    A step is launched before it is computed. So the next batch is made, when it is asked for, and
-    copied while the GPU is still busy with the last one; only the next step waits for the copy.
+    A backward pass is launched before it is computed. So the next batch is made, when it is asked
+    for, and copied while the GPU is still at the last one; only the next step waits for the copy.
     """
     side = torch.cuda.Stream(device)
 

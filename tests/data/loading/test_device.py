@@ -3,10 +3,12 @@ lie elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
@@ -16,7 +18,11 @@ from rnnexp.data.loading.loader import BatchLoader
 from rnnexp.data.loading.samplers import ShuffledBatches
 from rnnexp.errors import UserError
 from rnnexp.runs.build import build_data
+from rnnexp.runs.experiment import run
+from rnnexp.runs.folder.reading import read_digest
+from rnnexp.runs.resume import resume
 from rnnexp.runs.settings import resolve
+from tests.support.shrink import QUIET, SYNTHETIC_LOAD, TINY
 
 SERIES = ["data=synthetic_load", "data.number=2", "data.days=60"]
 TEXTS = ["data=synthetic_reviews", "data.per_class=10"]
@@ -113,10 +119,10 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append("pinned")
         return tensor.clone()
 
-    def copy(tensor: Tensor, *where: Any, non_blocking: bool = False) -> Tensor:
-        if non_blocking:
+    def copy(tensor: Tensor, *where: Any, **how: Any) -> Tensor:
+        if how.get("non_blocking"):
             found.append(f"copied on {used[-1].name}")
-        return to(tensor, *where)
+        return to(tensor, *where, **how)
 
     def record(tensor: Tensor, stream: Stream) -> None:
         found.append(f"kept for {stream.name}")
@@ -159,6 +165,30 @@ def test_a_share_of_a_batch_is_copied(events: list[str], monkeypatch: pytest.Mon
     loader = BatchLoader(sampler, device.copied(lambda items: [items], torch.device("cpu")))
     (share,) = loader
     assert len(share.batch[0]) == 2 and events == COPY
+
+
+class Ending(pl.Callback):
+    """Ends a run within its second epoch, which has five batches."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *rest: Any) -> None:
+        if trainer.global_step == 8:
+            raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_within_an_epoch(
+    events: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNEXP_CACHE", str(tmp_path / "cache"))
+    words = ["experiment=quickstart", *SYNTHETIC_LOAD, "data.batch_size=4", *TINY, *QUIET]
+    words += ["trainer.max_epochs=3", "checkpoint.every_steps=1"]
+    run(compose(words), tmp_path / "plain")
+    assert not events
+    monkeypatch.setattr(device, "CPU", torch.device("meta"))  # a processor stands for a GPU
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run(compose([*words, "data.on_device=copied"]), tmp_path / "copied", callbacks=[Ending()])
+    resume(tmp_path / "copied")
+    assert "copied on side" in events
+    assert read_digest(tmp_path / "copied") == read_digest(tmp_path / "plain")
 
 
 HORIZONS = [*SERIES, "task=horizon", "data.horizon=3", "data.look_back=48", "model=gru"]
