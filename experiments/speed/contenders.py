@@ -53,8 +53,7 @@ def contenders(case: Case, ours: Mapping[str, PathName] = OURS) -> dict[str, Wor
         if layer := LAYERS.get(case.cell):
             recurrences[f"nn.{layer.__name__}"] = Layer(layer, case.inputs, case.hidden)
         works = {name: _work(one, case, x, target) for name, one in recurrences.items()}
-        cell = case.cell(case.inputs, case.hidden)
-        return works | {PRODUCTS: products(cell, case.batch, case.steps, case.training)}
+        return works | {PRODUCTS: _products(case)}
 
 
 def contender(case: Case, name: str) -> Work:
@@ -73,6 +72,17 @@ def ours(case: Case, path: PathName, tuning: Tuning) -> Work:
     with determinism.global_stream(0, "speed"):
         x, target = inputs(case)
         return _work(Ours(case, path, tuning), case, x, target)
+
+
+def products_of(case: Case) -> Work:
+    """The products of a case alone."""
+    with determinism.global_stream(0, "speed"):
+        return _products(case)
+
+
+def _products(case: Case) -> Work:
+    cell = case.cell(case.inputs, case.hidden)
+    return products(cell, case.batch, case.steps, case.training)
 
 
 def inputs(case: Case) -> tuple[Tensor, Tensor]:

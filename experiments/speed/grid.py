@@ -59,7 +59,8 @@ def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
         for kind, own in table.groupby("kind")
     }
     found = [summary(table), *tables(table), other_equations(table)]
-    return Findings(found, worst, lambda: draw(table))
+    label = "time of auto to the fastest other"
+    return Findings(found, worst, lambda: draw(table, "to the fastest other", label))
 
 
 def cases(sizes: Sizes) -> list[Case]:
@@ -144,18 +145,18 @@ def other_equations(table: pd.DataFrame) -> str:
     return study.markdown_table(title, pd.DataFrame(rows))
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Heat maps of the ratio: a row of panels for training and one for inference."""
+def draw(table: pd.DataFrame, column: str, label: str) -> Figure:
+    """Heat maps of the ratio in a column: a row of panels for training and one for inference."""
     kinds, names = list(table["kind"].unique()), list(table["cell"].unique())
     figure = Figure(figsize=(2.1 * len(names) + 1, 2.5 * len(kinds)), layout="constrained")
     panels = figure.subplots(len(kinds), len(names), sharex=True, sharey=True, squeeze=False)
     norm = TwoSlopeNorm(1.0, 0.3, 1.7)
-    for (row, kind), (column, name) in (
+    for (row, kind), (place, name) in (
         (one, other) for one in enumerate(kinds) for other in enumerate(names)
     ):
-        axes = panels[row, column]
+        axes = panels[row, place]
         own = table[(table["kind"] == kind) & (table["cell"] == name)]
-        grid = own.pivot(index="batch", columns="hidden", values="to the fastest other")
+        grid = own.pivot(index="batch", columns="hidden", values=column)
         image = axes.imshow(grid, cmap="RdBu_r", norm=norm, origin="lower")
         for (y, x), value in np.ndenumerate(grid.to_numpy()):
             axes.text(x, y, f"{value:.2f}", ha="center", va="center", size="small")
@@ -164,7 +165,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.set_title(f"{name}, {kind}", size="small")
     figure.supxlabel("hidden units", size="small")
     figure.supylabel("sequences in a batch", size="small")
-    figure.colorbar(image, ax=panels, label="time of auto to the fastest other")
+    figure.colorbar(image, ax=panels, label=label)
     return figure
 
 

@@ -26,8 +26,10 @@ from experiments.speed.one_hot_contenders import (
     peak_of_training,
 )
 from experiments.speed.timing import Ratio, Stopwatch, Work, quartiles, ratio
+from rnnexp.nn.fast.native.build import why_not
 
 LOOP, KEPT, SINGLE, BATCH = "literal loop", "memory kept", "batch 1", "batch 32"
+NATIVE = "batch 1, path=native"  # needs a C++ compiler
 BYTES = "bytes' limit"
 # Milliseconds per word of a training step of DLStudio 2.5.8, batch 1, vocabulary 20,030. They were
 # measured once, with torch 2.13 on 2 cores of an AMD EPYC with AVX-512.
@@ -143,9 +145,12 @@ def measure_at_one(
         BATCH: lambda: ours.train(batches),
         BYTES: bare_products(sizes.hidden, data.words(singles)),
     }
+    if not why_not():
+        native = Ours(network, data, sizes.hidden, "native")
+        works[NATIVE] = lambda: native.train(singles)
     read = len(document.words)
     words = {LOOP: read, KEPT: read, SINGLE: data.words(singles), BATCH: data.words(batches)}
-    words[BYTES] = words[SINGLE]
+    words[BYTES] = words[NATIVE] = words[SINGLE]
     with fresh_process(literal, {LOOP: loop}) as fresh:
         times = stopwatch.side_by_side(fresh | works, sizes.rounds[0])
     return 1000 * times / pd.Series(words)
@@ -184,8 +189,10 @@ def values(measured: Measured, sizes: Sizes) -> dict[str, float | None]:
         for network, times in measured.at_one.items()
         for size, cost in times[[SINGLE, BATCH]].items()
     }
-    share = ratio(measured.at_one["TEXTnet"], BYTES, SINGLE).median
-    found[f"TEXTnet, batch 1: share of the {BYTES}"] = share
+    of_textnet = measured.at_one["TEXTnet"]
+    for size in (SINGLE, NATIVE):
+        share = ratio(of_textnet, BYTES, size).median if size in of_textnet else None
+        found[f"TEXTnet, {size}: share of the {BYTES}"] = share
     small, large = sizes.small_and_large
     for network, times in measured.along.items():
         growth = ratio(times, at(network, large), at(network, small))
@@ -197,7 +204,7 @@ def values(measured: Measured, sizes: Sizes) -> dict[str, float | None]:
 def table_at_one(measured: Measured) -> pd.DataFrame:
     lines = []
     for network, times in measured.at_one.items():
-        for size in (SINGLE, BATCH):
+        for size in [size for size in (SINGLE, NATIVE, BATCH) if size in times]:
             line = {"": f"{network}, {size}", "ms a word": in_words(quartiles(times[size]), ".3f")}
             for loop, name in ((LOOP, LOOP), (KEPT, f"{LOOP}, {KEPT}")):
                 cost, cheaper = times[loop].median(), ratio(times, loop, size)

@@ -24,6 +24,7 @@ from rnnexp.nn.lecture.grunet import GRUnet
 from rnnexp.nn.lecture.textnet import TEXTnet
 from rnnexp.nn.lecture.textnet_order2 import TEXTnetOrder2
 from rnnexp.nn.lecture.words import OneHotWords
+from rnnexp.nn.recurrence import PathName
 from rnnexp.process import determinism
 from rnnexp.process.memory import peak_memory
 from rnnexp.runs.build import build_task
@@ -93,15 +94,18 @@ EXPERIMENTS = {
 
 
 @cache
-def _config(network: str, hidden: int) -> DictConfig:
-    return compose([f"experiment={EXPERIMENTS[network]}", f"model.hidden_size={hidden}"])
+def _config(network: str, hidden: int, path: PathName) -> DictConfig:
+    settings = [f"model.hidden_size={hidden}", f"model.recurrence.path={path}"]
+    return compose([f"experiment={EXPERIMENTS[network]}", *settings])
 
 
 class Ours:
     """The network of an experiment with its optimiser, which touches only the rows in use."""
 
-    def __init__(self, network: str, data: DrawnDocuments, hidden: int) -> None:
-        self.data, self.task = data, build_task(_config(network, hidden), data)
+    def __init__(
+        self, network: str, data: DrawnDocuments, hidden: int, path: PathName = "auto"
+    ) -> None:
+        self.data, self.task = data, build_task(_config(network, hidden, path), data)
         self.optimizer = self.task.configure_optimizers()
 
     def train(self, batches: list[Tensor]) -> None:

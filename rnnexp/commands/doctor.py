@@ -39,6 +39,7 @@ def report() -> str:
         "cores": f"{len(cores.available())} of {os.cpu_count()} ({cores.free()} free)",
         "threads": str(torch.get_num_threads()),
         **_choices(),
+        "path=native": _native(),
         "cuda": _cuda(),
         **_data(),
     }
@@ -61,6 +62,14 @@ def _choices() -> dict[str, str]:
                 for name, size in sizes.items()
             }
     return found
+
+
+def _native() -> str:
+    """What compiles the steps of path=native. Compiles them on first use."""
+    from rnnexp.nn.fast.native import build
+
+    why = build.why_not()
+    return f"not here: {why}" if why else f"compiled by {build.compiler_version()}"
 
 
 def _cuda() -> str:

@@ -34,8 +34,8 @@ class Recurrence(nn.Module):
     """Base class of all recurrences.
 
     output_size: size of a hidden state: H, or 2 H with two directions. states: number of tensors in
-    the state. path: implementation in use: fused, compiled, plain, torch or graphed. used: all that
-    have run so far.
+    the state. path: implementation in use: fused, native, compiled, plain, torch or graphed. used:
+    all that have run so far.
     """
 
     output_size: int
@@ -61,10 +61,11 @@ class CellRecurrence(Recurrence):
     a hidden state between two layers in training. path: which implementation runs the steps.
     by_size: torch's layer for small steps in float32 on a CPU, as `tuning` says, and the fused path
     for the others; auto is the same. Where a path cannot run a cell or its inputs, the next one
-    does, in the order torch or compiled, fused, plain; all of them compute the same, up to the
-    order of summation. graphed: the plain path as CUDA graphs, and as it is without a GPU, with
-    padding or under autocast. tuning: the fields of `Tuning`; auto: those that were measured for
-    the instruction set of this processor.
+    does, in the order torch, native or compiled, fused, plain; all of them compute the same, up to
+    the order of summation. native: the fused path with its steps in C++, compiled on first use.
+    graphed: the plain path as CUDA graphs, and as it is without a GPU, with padding or under
+    autocast. tuning: the fields of `Tuning`; auto: those that were measured for the instruction set
+    of this processor.
 
     forget_bias: added to the initial bias of the memory gate (subtracted if the gate weights the
     candidate), so that a step keeps about sigma(forget_bias) of the state at first, not 1/2. Cells

@@ -4,6 +4,7 @@ read; the monitored metric, and whether a GPU holds the data, after."""
 import logging
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.cards import auto_path
+from rnnexp.nn.fast.native.build import compiler_version, why_not
 from rnnexp.process import cores, determinism
 from rnnexp.process.code import versions
 from rnnexp.process.machine import device_name
@@ -76,24 +78,30 @@ def resolve(config: DictConfig) -> DictConfig:
     return config
 
 
-def _choose_paths(node: Any, path: str) -> None:
-    """Replace `path: auto` and `tuning: auto` of every recurrence below a node of the config.
+def _choose_paths(model: Any, path: str) -> None:
+    """Replace `path: auto` and `tuning: auto` of every recurrence of a model.
 
     path: what auto becomes.
     """
+    for node in _recurrences(model):
+        with open_dict(node):  # a config from outside may leave them out
+            if node.get("path", AUTO) == AUTO:
+                node.path = path
+            if node.get("tuning", AUTO) == AUTO:
+                cell = str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2]
+                node.tuning = asdict(choices.tuning_of(cell))
+
+
+def _recurrences(node: Any) -> Iterator[DictConfig]:
+    """The nodes of the recurrences of our own cells, at and below a node of the config."""
     if isinstance(node, ListConfig):
         for one in node:
-            _choose_paths(one, path)
+            yield from _recurrences(one)
     elif isinstance(node, DictConfig):
         if str(node.get("_target_")).endswith(".CellRecurrence"):
-            with open_dict(node):  # a config from outside may leave them out
-                if node.get("path", AUTO) == AUTO:
-                    node.path = path
-                if node.get("tuning", AUTO) == AUTO:
-                    cell = str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2]
-                    node.tuning = asdict(choices.tuning_of(cell))
+            yield node
         for name in node:
-            _choose_paths(node[name], path)
+            yield from _recurrences(node[name])
 
 
 def without_missing_gpu(config: DictConfig) -> DictConfig:
@@ -145,9 +153,16 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
         "versions": versions(*_deciding_packages(config)),
         "code": code_state(),
         "device": device_name(config.trainer.accelerator),
-        "kernels": choices.description(),
+        "kernels": _kernels(config),
         "threads": config.determinism.threads,
     }
+
+
+def _kernels(config: DictConfig) -> str:
+    """What computes products and steps; a compiler, where it has compiled the steps."""
+    native = any(node.get("path") == "native" for node in _recurrences(config.model))
+    found = choices.description()
+    return f"{found}, steps by {compiler_version()}" if native and not why_not() else found
 
 
 def _deciding_packages(config: DictConfig) -> list[str]:

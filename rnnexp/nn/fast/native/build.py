@@ -1,7 +1,7 @@
 """Compile the C++ of this folder on first use, with the compiler of this machine.
 
 The library is kept in the folder of caches ($RNNEXP_CACHE, or the user's), under a name that
-depends on the sources and on the vector instructions that torch uses here.
+depends on the sources, the compiler, and the vector instructions that torch uses here.
 """
 
 import ctypes
@@ -38,27 +38,47 @@ class CannotBuild(Exception):
 
 def why_not() -> str | None:
     """Why there is no native path on this machine; None if there is one. Compiles on first use."""
-    try:
-        library()
-    except CannotBuild as error:
-        return str(error)
-    return None
+    built = _built()
+    return built if isinstance(built, str) else None
 
 
-@cache
 def library() -> ctypes.CDLL:
-    """The library, compiled if it is not there yet.
+    """The library, compiled on first use.
 
     Raises:
         CannotBuild: there is no compiler, or it fails.
     """
-    path = _folder() / f"cells-{_key()}.so"
+    built = _built()
+    if isinstance(built, str):
+        raise CannotBuild(built)
+    return built
+
+
+@cache
+def compiler_version() -> str:
+    """The first line of what the compiler says of itself.
+
+    Raises:
+        CannotBuild: there is no compiler.
+    """
+    if missing := missing_compiler():
+        raise CannotBuild(f"it needs the compiler {missing}, which is not installed")
+    said = subprocess.run([compiler(), "--version"], capture_output=True, text=True, timeout=60)
+    return (said.stdout.splitlines() or [compiler()])[0]
+
+
+@cache
+def _built() -> ctypes.CDLL | str:
+    """The library, or why there is none."""
     try:
+        path = _folder() / f"cells-{_key()}.so"
         if not path.exists():
             _compile(path)
         return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise CannotBuild(f"{path} cannot be written or loaded: {error}") from error
+    except CannotBuild as error:
+        return str(error)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"it cannot be compiled or loaded: {error}"
 
 
 def _command() -> list[str]:
@@ -69,7 +89,7 @@ def _command() -> list[str]:
 def _key() -> str:
     """What the library depends on."""
     sources = [path.read_bytes() for path in sorted(FOLDER.glob("*.[ch]*"))]
-    command = " ".join([*_command(), platform.machine()]).encode()
+    command = " ".join([*_command(), platform.machine(), compiler_version()]).encode()
     return hashlib.sha256(b"\0".join([command, *sources])).hexdigest()[:16]
 
 
@@ -80,8 +100,6 @@ def _folder() -> Path:
 
 def _compile(path: Path) -> None:
     """Write the library, whole or not at all: several processes may do it at once."""
-    if missing := missing_compiler():
-        raise CannotBuild(f"it needs the compiler {missing}, which is not installed")
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
@@ -91,6 +109,4 @@ def _compile(path: Path) -> None:
         except subprocess.CalledProcessError as error:
             lines = [line for line in error.stderr.splitlines() if "error" in line]
             raise CannotBuild(f"{compiler()} cannot compile it: {(lines or ['?'])[0]}") from error
-        except subprocess.TimeoutExpired as error:
-            raise CannotBuild(f"{compiler()} needs more than {SECONDS} seconds") from error
         os.replace(made, path)
