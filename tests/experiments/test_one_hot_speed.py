@@ -227,7 +227,7 @@ def test_bars_are_multiples_of_the_published_costs() -> None:
     share = "TEXTnet, batch 1, path=native: share of the bytes' limit"
     assert values[share] == pytest.approx(0.8) and bars[share].verdict(0.55) == "aim missed"
     assert values["TEXTnet, batch 1: share of the bytes' limit"] == pytest.approx(0.4)
-    assert len(bars) == 10
+    assert len(bars) == 11
     assert DLSTUDIO == {"TEXTnet": 23, "TEXTnetOrder2": 23, "GRUnet": 66}
 
 
