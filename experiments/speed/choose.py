@@ -8,6 +8,7 @@ them to rnnexp/nn/fast/choices.json, under the instruction set of this processor
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from torch import Tensor
 from experiments import study
 from experiments.speed import machine
 from experiments.speed.contenders import Case, ours
+from experiments.speed.grid import NEVER_SLOWER
 from experiments.speed.harness import Findings, parser, run
 from experiments.speed.timing import Stopwatch, Work, bursts
 from rnnexp.nn import cells
@@ -55,7 +57,7 @@ FULL = Plan(
     products=[(64, 32), (64, 64), (64, 128), (64, 192), (64, 256), (1024, 128), (1024, 256)],
     tanh=[(1, 128), (4, 128), (8, 128), (16, 128), (32, 128), (64, 128), (64, 256), (512, 128)],
     runs=[(1, 32), (1, 256), (64, 32), (64, 128), (64, 256), (1024, 32), (1024, 128), (1024, 256)],
-    many=[(1024, 256), (2048, 128), (2048, 256)],
+    many=[(1024, 32), (1024, 256), (2048, 128), (2048, 256)],
 )
 QUICK = Plan(3, [(2, 4)], [(2, 4)], [(1, 4), (2, 4)], [(2, 4)], rounds=2)
 GROUP_SEQUENCES, BLOCK_ROWS = (256, 512, 1024, 2048), (1024, 2048, 4096, 8192)
@@ -101,15 +103,15 @@ def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
     def from_size(sizes: Sequence[Size], below: Candidate, above: Candidate) -> int | None:
         return threshold(sizes, below, above, plan.rounds, stopwatch)
 
-    def fastest(tuning: Tuning, name: str, values: Sequence[int]) -> Tuning:
+    def best(tuning: Tuning, name: str, values: Sequence[int]) -> Tuning:
         tunings = [replace(tuning, **{name: value}) for value in values]
         candidates = [runs(cells.MGU, one, plan.steps) for one in tunings]
-        total = sum(
-            np.log(seconds(works, plan.rounds, stopwatch))
+        times = [
+            seconds(works, plan.rounds, stopwatch)
             for size in plan.many
             for works in zip(*(candidate(size) for candidate in candidates), strict=True)
-        )
-        return tunings[int(np.argmin(total))]
+        ]
+        return tunings[least_loss(times)]
 
     products = from_size(plan.products, partial(multiply, MKL), partial(multiply, ONEDNN))
     if products is not None:  # in elements so far
@@ -120,8 +122,8 @@ def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
         plan.tanh, partial(activate, torch.tanh), partial(activate, tanh_by_sigmoid)
     )
     tuning = replace(MKL, onednn_from=products, sigmoid_from=sigmoid)
-    tuning = fastest(tuning, "group_sequences", GROUP_SEQUENCES)
-    tuning = fastest(tuning, "block_rows", BLOCK_ROWS)
+    tuning = best(tuning, "group_sequences", GROUP_SEQUENCES)
+    tuning = best(tuning, "block_rows", BLOCK_ROWS)
 
     apart, augmented = (
         runs(cells.MGU, replace(tuning, augment_from=size), plan.steps) for size in (None, 0)
@@ -136,23 +138,29 @@ def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
 def paths_of(
     kind: type[cells.Cell], tuning: Tuning, plan: Plan, stopwatch: Stopwatch
 ) -> dict[str, int | None]:
-    """The sizes below which torch's layer is faster than the fused path."""
+    """The sizes below which torch's layer runs, so that the fused path is never much slower than
+    it."""
     found = {}
     for name, training in (("training", True), ("inference", False)):
         torchs, fused = (
             runs(kind, tuning, plan.steps, path, (training,)) for path in ("torch", "fused")
         )
-        limit = threshold(plan.runs, torchs, fused, plan.rounds, stopwatch)
+        limit = threshold(plan.runs, torchs, fused, plan.rounds, stopwatch, NEVER_SLOWER)
         found[f"torch_below_{name}"] = limit
     return found
 
 
 def threshold(
-    sizes: Sequence[Size], below: Candidate, above: Candidate, rounds: int, stopwatch: Stopwatch
+    sizes: Sequence[Size],
+    below: Candidate,
+    above: Candidate,
+    rounds: int,
+    stopwatch: Stopwatch,
+    most: float = math.inf,
 ) -> int | None:
     """The elements of a step from which on `above` is taken, so that the largest loss against the
     faster one at any size is as small as possible, within TOLERANCE; None: never. Of equals, the
-    largest size is taken."""
+    largest size is taken. most: the largest loss that `above` may have."""
     sizes = sorted(sizes, key=elements)
     lost_below, lost_above = [], []
     for size in sizes:
@@ -163,12 +171,24 @@ def threshold(
         lost_below.append(max(one / min(one, other) for one, other in times))
         lost_above.append(max(other / min(one, other) for one, other in times))
         print(f"{size}: {[f'{other / one:.2f}' for one, other in times]}", flush=True)
-    losses = [lost_below[:place] + lost_above[place:] for place in range(len(sizes) + 1)]
-    smallest = min(map(max, losses))
-    best = max(place for place, lost in enumerate(losses) if max(lost) <= smallest + TOLERANCE)
+    losses = {
+        place: max(lost_below[:place] + lost_above[place:])
+        for place in range(len(sizes) + 1)
+        if all(lost <= most for lost in lost_above[place:])
+    }
+    smallest = min(losses.values())
+    best = max(place for place, lost in losses.items() if lost <= smallest + TOLERANCE)
     if best == len(sizes):
         return None
     return elements(sizes[best]) if best else 0
+
+
+def least_loss(times: Sequence[np.ndarray]) -> int:
+    """The index of the value whose largest loss against the fastest one is as small as possible,
+    within TOLERANCE; times: of every value, at each size. Of equals, the first is taken."""
+    losses = np.array([time / time.min() for time in times]).max(axis=0)
+    print(f"largest losses: {[f'{loss:.2f}' for loss in losses]}", flush=True)
+    return int(np.argmax(losses <= losses.min() + TOLERANCE))
 
 
 def elements(size: Size) -> int:

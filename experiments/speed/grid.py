@@ -159,7 +159,8 @@ def draw(table: pd.DataFrame, column: str, label: str) -> Figure:
         grid = own.pivot(index="batch", columns="hidden", values=column)
         image = axes.imshow(grid, cmap="RdBu_r", norm=norm, origin="lower")
         for (y, x), value in np.ndenumerate(grid.to_numpy()):
-            axes.text(x, y, f"{value:.2f}", ha="center", va="center", size="small")
+            ink = "black" if 0.2 < norm(value) < 0.9 else "white"
+            axes.text(x, y, f"{value:.2f}", color=ink, ha="center", va="center", size="small")
         axes.set_xticks(range(len(grid.columns)), grid.columns)
         axes.set_yticks(range(len(grid)), grid.index)
         axes.set_title(f"{name}, {kind}", size="small")

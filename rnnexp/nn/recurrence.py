@@ -178,7 +178,7 @@ class CellRecurrence(Recurrence):
                 return "torch"
         if not has_fused_path(cell):
             return "plain"
-        return "native" if asked == "native" and not weights.is_cuda else "fused"
+        return "native" if asked == "native" and weights.device.type == "cpu" else "fused"
 
 
 RUN = {

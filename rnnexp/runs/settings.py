@@ -16,6 +16,7 @@ from rnnexp import console
 from rnnexp.errors import UserError
 from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.cards import auto_path
+from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.fast.native.build import compiler_version, why_not
 from rnnexp.process import cores, determinism
 from rnnexp.process.code import versions
@@ -28,9 +29,9 @@ AUTO = "auto"
 
 
 def resolve(config: DictConfig) -> DictConfig:
-    """The config with its interpolations resolved and every `auto` replaced by a value, but for two
-    that depend on the data: `with_monitor` replaces the monitored metric, and on a GPU
-    `DataModule.decide_on_device` data.on_device.
+    """The config with its interpolations resolved and every `auto` replaced by a value, except two
+    that depend on the data: `with_monitor` replaces `monitor`, and on a GPU
+    `DataModule.decide_on_device` replaces `data.on_device`.
 
     Raises:
         UserError: an interpolation, or a setting of the trainer or of determinism, is wrong.
@@ -159,10 +160,21 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
 
 
 def _kernels(config: DictConfig) -> str:
-    """What computes products and steps; a compiler, where it has compiled the steps."""
-    native = any(node.get("path") == "native" for node in _recurrences(config.model))
+    """What computes products and steps; the compiler too, if the steps are compiled."""
     found = choices.description()
-    return f"{found}, steps by {compiler_version()}" if native and not why_not() else found
+    if config.trainer.accelerator != "cpu" or not _native_steps(config) or why_not():
+        return found
+    return f"{found}, steps by {compiler_version()}"
+
+
+def _native_steps(config: DictConfig) -> bool:
+    """Whether a recurrence asks for steps in C++, and its cell has them."""
+    have = {kind.__name__ for kind in KERNELS}
+    return any(
+        node.get("path") == "native"
+        and str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2] in have
+        for node in _recurrences(config.model)
+    )
 
 
 def _deciding_packages(config: DictConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,11 @@ from tests.experiments.shrunk import without_pulse
 SIZES = [(64, 64), (1, 32), (64, 256)]  # in any order
 
 
-def found(monkeypatch: pytest.MonkeyPatch, times: dict[choose.Size, tuple[float, float]]) -> Any:
+def found(
+    monkeypatch: pytest.MonkeyPatch,
+    times: dict[choose.Size, tuple[float, float]],
+    most: float = math.inf,
+) -> Any:
     """The threshold for these times of `below` and `above` at each size."""
 
     def seconds(works: Sequence[Any], rounds: int, stopwatch: Stopwatch) -> np.ndarray:
@@ -27,7 +32,7 @@ def found(monkeypatch: pytest.MonkeyPatch, times: dict[choose.Size, tuple[float,
 
     monkeypatch.setattr(choose, "seconds", seconds)
     return choose.threshold(
-        list(times), lambda size: [lambda: size], lambda size: [lambda: size], 1, Stopwatch()
+        list(times), lambda size: [lambda: size], lambda size: [lambda: size], 1, Stopwatch(), most
     )
 
 
@@ -48,6 +53,19 @@ def test_threshold(
 ) -> None:
     times = {size: (1.0, time) for size, time in zip(SIZES, above, strict=True)}
     assert found(monkeypatch, times) == expected
+
+
+def test_the_loss_of_one_side_can_be_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`above` is faster at the middle size, and slower at the largest one."""
+    times = {(1, 32): (1.0, 2.0), (64, 64): (1.0, 0.8), (64, 256): (1.0, 1.1)}
+    assert found(monkeypatch, times) == 64 * 64
+    assert found(monkeypatch, times, most=1.05) is None
+
+
+def test_a_value_is_taken_by_its_largest_loss() -> None:
+    """Whatever it gains elsewhere; the first of those that differ by noise alone."""
+    times = [np.array([1.0, 0.985, 0.98, 0.5]), np.array([1.2, 1.0, 1.0, 3.0])]
+    assert choose.least_loss(times) == 1
 
 
 def test_short_works_are_repeated_in_bursts() -> None:

@@ -9,6 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from rnnexp.cli import main
 from rnnexp.config import compose
 from rnnexp.config.schema import plain
+from rnnexp.nn.fast.native import build
+from rnnexp.nn.fast.native.build import why_not
 from rnnexp.runs.comparison.leaderboard import find_runs
 from rnnexp.runs.experiment import prepare, run
 from rnnexp.runs.folder.reading import read_config, read_config_hash
@@ -95,6 +97,25 @@ def test_a_recorded_auto_is_still_rerun(tmp_path: Path, capsys: pytest.CaptureFi
     assert read_config(again).data.on_device is False
     first, second = find_runs([outputs])
     assert first.config == second.config  # where the batches were made changes no result
+
+
+@pytest.mark.skipif(bool(why_not()), reason="no C++ compiler")
+def test_steps_in_cpp_are_repeated_and_name_their_compiler(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "outputs" / "first"
+    run(compose([*LOAD, "model.recurrence.path=native"]), folder)
+    recorded = json.loads((folder / "run.json").read_text())
+    assert recorded["path"] == "native"
+    assert recorded["kernels"].endswith(f", steps by {build.compiler_version()}")
+    assert main(["rerun", str(folder)]) == 0
+    assert "verdict       identical" in capsys.readouterr().out
+    # Where there is no compiler the run can still be used, and the difference is explained.
+    monkeypatch.setattr(build, "_built", lambda: "it needs a compiler")
+    with pytest.warns(UserWarning, match="path=native: it needs a compiler"):
+        assert main(["test", str(folder)]) == 4
+    said = capsys.readouterr().out
+    assert "environment   kernels: " in said and "different     test/smape: " in said
 
 
 @pytest.mark.parametrize("monitor", ["auto", "val/loss"])

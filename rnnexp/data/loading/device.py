@@ -50,9 +50,8 @@ class Prepared(NamedTuple):
 
 
 def prepare(trainer: Any, asked: OnDevice, store: Store | None, *parts: Any) -> Prepared:
-    """Store and further parts as the device of a training wants them: on a GPU, if asked; with
-    "copied", and without a store, batches are copied. Nothing changes on a processor, or unless
-    asked."""
+    """Store and further parts on the device of the training: on a GPU, if asked; with "copied", and
+    without a store, batches are copied. Nothing changes on a processor, or unless asked."""
     device = trainer.strategy.root_device if asked and trainer is not None else CPU
     if device.type == CPU.type:
         return Prepared(store, parts, lambda make_batch: make_batch)

@@ -25,13 +25,13 @@ class Loop(Protocol):
     def tuned(tuning: Tuning) -> Tuning: ...
 
     def buffers(self, workspace: Workspace, steps: slice) -> Any:
-        """The memory of these steps, as both passes want it."""
+        """The memory of these steps, in the form that `forward` and `backward` take."""
 
     def forward(self, block: Block, buffers: Any) -> None:
         """Run the steps from the state before the first one to the state after the last one."""
 
     def gradient_buffers(self, g: StepGradients, steps: int) -> Any:
-        """The memory for the gradients of a block of at most so many steps; g: tensors (S, R,
+        """The memory for the gradients of a block of at most `steps` steps; g: tensors (S, R,
         H)."""
 
     def backward(

@@ -15,6 +15,7 @@ from rnnexp.nn.cell import Cell, State
 from rnnexp.nn.representations import Features, Sequences
 
 Layer = Callable[..., tuple[Tensor, ...]]
+FEW_FEATURES = 16
 LAYERS: dict[type[Cell], Layer] = {
     cells.Vanilla: torch.rnn_tanh,
     cells.GRU: torch.gru,
@@ -50,10 +51,13 @@ def run_torch(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State
 
 
 def lay_out(cell: Cell) -> None:
-    """Lay the recurrent weight of an LSTM out in memory as torch.lstm reads it, (4 H, H), which
-    saves a copy at every call. Its values and its shape stay."""
+    """Lay the weights of an LSTM out in memory as torch.lstm reads them, (4 H, H) and (4 H, I),
+    which saves copies at every call. Their values and shapes stay. The input weight is laid out for
+    a few features alone: words are looked up in its rows."""
     if type(cell) is cells.LSTM:
-        cell.U.data = cell.U.data.t().contiguous().t()
+        few = cell.input_size <= FEW_FEATURES
+        for weight in [cell.U, cell.input_weight] if few else [cell.U]:
+            weight.data = weight.data.t().contiguous().t()
 
 
 def _weights(cell: Any) -> list[Tensor]:

@@ -68,5 +68,5 @@ def test_only_by_size_lays_the_weights_out_as_torch_reads_them() -> None:
 
 
 def test_an_unknown_path() -> None:
-    with pytest.raises(ValueError, match="path is 'fast': it must be one of auto, fused, plain"):
+    with pytest.raises(ValueError, match="path is 'fast': it must be one of auto, fused, native"):
         CellRecurrence(cells.MGU, 4, 5, path="fast")  # type: ignore[arg-type]

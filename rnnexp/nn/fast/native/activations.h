@@ -1,5 +1,5 @@
-// exp, sigma and tanh without branches or calls, so that the compiler computes a vector of them at
-// once. Their relative errors are a few units in the last place; NaN stays NaN.
+// exp, sigma and tanh without branches or calls, so that the compiler can compute many elements at
+// once. The relative errors are a few units in the last place. NaN stays NaN.
 
 #pragma once
 
@@ -9,8 +9,9 @@
 template <class real>
 struct Format;
 
-// magic: adding it rounds to an integer, which then stands in the lowest bits. least, most: where exp
-// is neither 0 nor infinite. terms: of the Taylor series of exp for |x| <= log(2) / 2.
+// magic: adding it rounds to an integer, which then stands in the lowest bits. least, most: the
+// range in which exp is neither 0 nor infinite. terms: of the Taylor series of exp for |x| <=
+// log(2) / 2.
 template <>
 struct Format<float> {
     using bits = std::uint32_t;
@@ -36,8 +37,8 @@ inline real taylor(real x) {
         return taylor<real, k + 1>(x) * x * (1 / real(k)) + 1;
 }
 
-// exp(x) = 2^n exp(x - n log(2)); log(2) is the sum of two numbers, of which the first has so few
-// digits that n times it is exact.
+// exp(x) = 2^n exp(x - n log(2)). log(2) is given as a sum of two numbers; the first has so few
+// digits that its product with n is exact.
 template <class real>
 inline real exponential(real x) {
     using F = Format<real>;

@@ -9,6 +9,8 @@ import hashlib
 import os
 import platform
 import subprocess
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,15 +58,14 @@ def library() -> ctypes.CDLL:
 
 @cache
 def compiler_version() -> str:
-    """The first line of what the compiler says of itself.
+    """The first line of the output of `compiler --version`.
 
     Raises:
         CannotBuild: there is no compiler.
     """
     if missing := missing_compiler():
         raise CannotBuild(f"it needs the compiler {missing}, which is not installed")
-    said = subprocess.run([compiler(), "--version"], capture_output=True, text=True, timeout=60)
-    return (said.stdout.splitlines() or [compiler()])[0]
+    return (_output([compiler(), "--version"]).stdout.splitlines() or [compiler()])[0]
 
 
 @cache
@@ -72,12 +73,14 @@ def _built() -> ctypes.CDLL | str:
     """The library, or why there is none."""
     try:
         path = _folder() / f"cells-{_key()}.so"
-        if not path.exists():
-            _compile(path)
+        if path.exists():
+            with suppress(OSError):  # a damaged file is compiled again
+                return ctypes.CDLL(str(path))
+        _compile(path)
         return ctypes.CDLL(str(path))
     except CannotBuild as error:
         return str(error)
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         return f"it cannot be compiled or loaded: {error}"
 
 
@@ -94,8 +97,14 @@ def _key() -> str:
 
 
 def _folder() -> Path:
+    """The folder `native` of rnnexp's caches, as rnnexp.data.folders has them: this room knows
+    nothing of data."""
+    if own := os.environ.get("RNNEXP_CACHE"):
+        return Path(own) / "native"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "rnnexp" / "native"
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("RNNEXP_CACHE") or Path(root) / "rnnexp") / "native"
+    return Path(root) / "rnnexp" / "native"
 
 
 def _compile(path: Path) -> None:
@@ -103,10 +112,15 @@ def _compile(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        command = [*_command(), str(SOURCE), "-o", str(made)]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS)
-        except subprocess.CalledProcessError as error:
-            lines = [line for line in error.stderr.splitlines() if "error" in line]
-            raise CannotBuild(f"{compiler()} cannot compile it: {(lines or ['?'])[0]}") from error
+        result = _output([*_command(), str(SOURCE), "-o", str(made)])
+        if result.returncode:
+            lines = [*result.stderr.splitlines(), *result.stdout.splitlines(), "it says nothing"]
+            telling = [line for line in lines if "error:" in line or "cannot find" in line]
+            raise CannotBuild(f"{compiler()} cannot compile it: {(telling or lines)[0]}")
         os.replace(made, path)
+
+
+def _output(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """What a command says, in English."""
+    english = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=english)

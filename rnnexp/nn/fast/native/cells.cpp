@@ -1,21 +1,23 @@
-// The steps of each cell, forward and backward, over a block: the same equations as in
-// rnnexp/nn/cells.py and rnnexp/nn/fast/kernels, in one call for all steps.
+// The steps of each cell over a block, forward and backward: the equations of rnnexp/nn/cells.py
+// and rnnexp/nn/fast/kernels, in one call for all steps.
 //
 // Before a forward pass the gates hold the input projections W x_t + b, after it the activations.
-// h(t) is the state before step t, h(t + 1) the one after it. g_x is the gradient of the loss with
-// respect to x; the tensors g_h, ... of the state are replaced by those before the block. After the
-// end of a sequence its state, and the gradient of it, stay, and the gradients of the gates are 0.
+// h(t) is the state before step t, and h(t + 1) the state after it. g_x is the gradient of the loss
+// with respect to x; g_h and the other gradients of the state are replaced by those of the state
+// before the block. After the end of a sequence its state and the gradient of its state do not
+// change, and the gradients of its gates are 0.
 
 #include "activations.h"
-
 #include "team.h"
 
 namespace {
 
 // Add the gradient of the output at step t, if there is one.
 template <class real>
-void add_output(const Team<real>& team, const Tensor<real>& g_h, const Tensor<real>& g_out, int64_t t) {
-    if (g_out.data) team.each(t, [&](int64_t r, int64_t i) { g_h(0, r, i) += g_out(t, r, i); });
+void add_output(const Team<real>& team, const Tensor<real>& g_h, const Tensor<real>& g_out,
+                int64_t t) {
+    if (g_out.data)
+        team.each(t, [&](int64_t r, int64_t i) { g_h(0, r, i) += g_out(t, r, i); });
 }
 
 // h' = tanh(x + U h), or without tanh.
@@ -353,25 +355,24 @@ void lstm_backward(Team<real> team) {
 
 }  // namespace
 
-// One function for each cell, pass and dtype: Python finds it by its name. products: (H, H) products
-// of a step. The other arguments: template arguments after the dtype.
-#define PASS(name, pass, dtype, real, products, function, ...)            \
-    extern "C" void name##_##pass##_##dtype(const Run* run) {             \
-        in_parallel<real>(*run, products, function<real __VA_ARGS__>);    \
+// One function for each cell, pass and dtype, which Python finds by its name. products: the number
+// of (H, H) products of a step.
+#define PASS(name, dtype, type, products, function)          \
+    extern "C" void name##_##dtype(const Run* run) {         \
+        using real = type;                                   \
+        in_parallel<real>(*run, products, function);         \
     }
-#define EXPORT(name, products, function, ...)                                              \
-    PASS(name, forward, float32, float, products, function##_forward, __VA_ARGS__)         \
-    PASS(name, forward, float64, double, products, function##_forward, __VA_ARGS__)        \
-    PASS(name, backward, float32, float, products, function##_backward, __VA_ARGS__)       \
-    PASS(name, backward, float64, double, products, function##_backward, __VA_ARGS__)
-#define WITH , true
-#define WITHOUT , false
+#define EXPORT(name, products, forward, backward)            \
+    PASS(name##_forward, float32, float, products, forward)  \
+    PASS(name##_forward, float64, double, products, forward) \
+    PASS(name##_backward, float32, float, products, backward) \
+    PASS(name##_backward, float64, double, products, backward)
 
-EXPORT(vanilla, 1, simple, WITH)
-EXPORT(linear, 1, simple, WITHOUT)
-EXPORT(order2, 3, order2, WITH)
-EXPORT(order2_linear, 3, order2, WITHOUT)
-EXPORT(mgu, 2, mgu, )
-EXPORT(gru, 3, gru, )
-EXPORT(gru_chung, 3, gru_chung, )
-EXPORT(lstm, 4, lstm, )
+EXPORT(vanilla, 1, (simple_forward<real, true>), (simple_backward<real, true>))
+EXPORT(linear, 1, (simple_forward<real, false>), (simple_backward<real, false>))
+EXPORT(order2, 3, (order2_forward<real, true>), (order2_backward<real, true>))
+EXPORT(order2_linear, 3, (order2_forward<real, false>), (order2_backward<real, false>))
+EXPORT(mgu, 2, mgu_forward<real>, mgu_backward<real>)
+EXPORT(gru, 3, gru_forward<real>, gru_backward<real>)
+EXPORT(gru_chung, 3, gru_chung_forward<real>, gru_chung_backward<real>)
+EXPORT(lstm, 4, lstm_forward<real>, lstm_backward<real>)

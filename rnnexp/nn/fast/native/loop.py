@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.fast.workspace import Block, Workspace
 from rnnexp.nn.representations import Sequences
 
-TILE_ROWS = 4  # with fewer rows, a product with a transposed weight reads the weight as it is
+TILE_ROWS = 4  # as in products.h; with fewer rows, a transposed weight is read as it lies in memory
 
 
 class Function(NamedTuple):
@@ -105,23 +106,36 @@ class NativeLoop:
         g_outputs: Tensor | None,
         g_state: list[Tensor],
     ) -> None:
-        weights = [weight.t() for weight in self._weights(self.function.backward)]
-        if len(self.kernel.scratch_a) >= TILE_ROWS:
-            weights = [weight.contiguous() for weight in weights]
         g_state[:] = [g_s.contiguous() for g_s in g_state]
         outputs = None if g_outputs is None else g_outputs.contiguous()
-        tensors = [*buffers, *weights, *self.scratch, *g, *g_state, outputs]
+        tensors = [*buffers, *self._transposed, *self.scratch, *g, *g_state, outputs]
         self._run("backward", block, tensors)
 
+    @cached_property
+    def _transposed(self) -> list[Tensor]:
+        """The transposed weights of the backward pass."""
+        weights = [weight.t() for weight in self._weights(self.function.backward)]
+        if len(self.kernel.scratch_a) < TILE_ROWS:
+            return weights
+        return [weight.contiguous() for weight in weights]
+
     def _weights(self, names: Sequence[str]) -> list[Tensor]:
-        """A list in the kernel holds the one group of gates that share a product."""
+        """The weights of the kernel, each with contiguous rows or columns."""
         found = (getattr(self.kernel, name) for name in names)
-        return [one[0] if isinstance(one, list) else one for one in found]
+        # A list holds the weight of the one group of gates that share a product.
+        weights = [one[0] if isinstance(one, list) else one for one in found]
+        return [one if 1 in one.stride() else one.contiguous() for one in weights]
 
     def _run(self, which: str, block: Block, tensors: Sequence[Tensor | None]) -> None:
-        rows, hidden = self.kernel.scratch_a.shape
+        like = self.kernel.scratch_a
+        for one in tensors:  # C++ sees addresses alone
+            if one is not None and (one.dtype != like.dtype or one.device != like.device):
+                raise TypeError(
+                    f"{type(self.kernel).__name__} has tensors of {like.dtype} on {like.device} "
+                    f"and of {one.dtype} on {one.device}: a cell must have one dtype and one device"
+                )
+        rows, hidden = like.shape
         padding = None if block.padding is None else block.padding.contiguous()
-        dtype = str(self.kernel.scratch_a.dtype).removeprefix("torch.")
         run = Run(
             len(block),
             rows,
@@ -130,13 +144,13 @@ class NativeLoop:
             None if padding is None else padding.data_ptr(),
             (Strided * len(tensors))(*map(_strided, tensors)),
         )
-        self._function(which, dtype)(ctypes.byref(run))
+        self._function(which)(ctypes.byref(run))
 
-    def _function(self, which: str, dtype: str) -> Any:
-        name = self.function.name
+    def _function(self, which: str) -> Any:
+        name, dtype = self.function.name, self.kernel.scratch_a.dtype
         if isinstance(self.kernel, TEXTnetOrder2Kernel) and not self.kernel.has_tanh:
             name = f"{name}_linear"
-        return library()[f"{name}_{which}_{dtype}"]
+        return getattr(library(), f"{name}_{which}_{str(dtype).removeprefix('torch.')}")
 
 
 def _strided(tensor: Tensor | None) -> Strided:

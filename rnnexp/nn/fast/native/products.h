@@ -1,7 +1,8 @@
 // Products of a few rows with a weight: out += x W.
 //
-// A tile of the output stays in registers while its sum runs over the inner dimension, so every
-// element of the output is the same sum, in the same order, whichever tile it falls into.
+// A tile of the output stays in registers while its sums run over the inner dimension. Every
+// element is summed in the same order, whichever tile it belongs to, so the result does not depend
+// on how the rows and columns are shared among threads.
 
 #pragma once
 
@@ -26,7 +27,8 @@ struct Vector {
     static constexpr int size = VECTOR_BYTES / sizeof(real);
 };
 
-// What a product reads and writes: rows at these distances in memory, and the inner dimension.
+// What a product reads and writes. X_row, X_column: distance between the rows or columns of X in
+// memory, in elements. inner: the number of terms of every sum.
 template <class real>
 struct Product {
     real* out;
@@ -61,7 +63,8 @@ inline void tile(const Product<real>& p, int64_t row, int64_t column) {
 template <class real, int VECTORS>
 inline void columns(const Product<real>& p, int64_t first, int64_t last, int64_t column) {
     int64_t row = first;
-    for (; row + TILE_ROWS <= last; row += TILE_ROWS) tile<real, TILE_ROWS, VECTORS>(p, row, column);
+    for (; row + TILE_ROWS <= last; row += TILE_ROWS)
+        tile<real, TILE_ROWS, VECTORS>(p, row, column);
     for (; row < last; row++) tile<real, 1, VECTORS>(p, row, column);
 }
 
@@ -96,7 +99,8 @@ inline void dots(const Product<real>& p, int64_t row, int64_t column) {
     int64_t k = 0;
     for (; k + size <= p.inner; k += size) {
         const V one = *(const V*)(x + k);
-        for (int c = 0; c < COLUMNS; c++) sums[c] += one * *(const V*)(weight + c * p.weight_column + k);
+        for (int c = 0; c < COLUMNS; c++)
+            sums[c] += one * *(const V*)(weight + c * p.weight_column + k);
     }
     for (int c = 0; c < COLUMNS; c++) {
         real sum = 0;

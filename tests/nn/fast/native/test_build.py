@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnnexp.data.folders import cache_folder
 from rnnexp.nn.cells import MGU
 from rnnexp.nn.fast.compiled import compiler, missing_compiler
 from rnnexp.nn.fast.native import build
@@ -79,6 +80,25 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     file.write_text("")
     monkeypatch.setenv("RNNEXP_CACHE", str(file))
     assert str(build.why_not()).startswith("it cannot be compiled or loaded: ")
+
+
+@compiling
+def test_a_damaged_library_is_compiled_again(empty_cache: Path) -> None:
+    empty_cache.mkdir()
+    library = empty_cache / f"cells-{build._key()}.so"
+    library.write_bytes(b"half of it")
+    assert build.why_not() is None and library.stat().st_size > 10_000
+
+
+def test_the_folder_is_that_of_the_other_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build._folder() == cache_folder() / "native"
+    monkeypatch.delenv("RNNEXP_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert build._folder() == cache_folder() / "native"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert build._folder() == cache_folder() / "native"
 
 
 @compiling

@@ -63,8 +63,7 @@ def test_every_kernel_has_its_steps() -> None:
     assert set(FUNCTIONS) == set(KERNELS.values())
 
 
-# One hidden unit more or less than a vector, and more than a tile; rows of one thread, of both, and
-# columns of both.
+# One hidden unit more or less than a vector, and more than a tile.
 @every_cell
 @pytest.mark.parametrize("hidden", [1, 15, 33, 300])
 @pytest.mark.parametrize("batch", [1, 5, 17])
@@ -123,21 +122,29 @@ def test_second_derivatives() -> None:
     torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)
 
 
+# Columns of several threads, and rows of several.
 @every_cell
-@pytest.mark.parametrize(("batch", "hidden"), [(1, 300), (3, 200), (17, 20)])
-def test_the_number_of_threads_changes_nothing(kind: type[Cell], batch: int, hidden: int) -> None:
-    """A sum is taken in the same order, whichever thread takes it."""
-    cell, x = drawn(kind(9, hidden)), OneHot(torch.randint(9, (STEPS, batch)))
-    before = torch.get_num_threads()
-    found = []
+@pytest.mark.parametrize(("batch", "hidden"), [(1, 400), (3, 300), (17, 20)])
+@pytest.mark.parametrize("padded", [False, True], ids=["full", "padded"])
+def test_the_number_of_threads_changes_nothing(
+    kind: type[Cell], batch: int, hidden: int, padded: bool
+) -> None:
+    """A sum is taken in the same order, whichever thread takes it; and the plain path agrees."""
+    cell, lengths = drawn(kind(9, hidden)), torch.randint(STEPS + 1, (batch,))
+    x = OneHot(torch.randint(9, (STEPS, batch)), lengths if padded else None)
+    before, found = torch.get_num_threads(), list[list[Tensor]]()
     try:
-        for count in (1, 2, 3):
-            torch.set_num_threads(count)
-            with torch.no_grad():
-                found.append(native(cell, x)[0])
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            hidden_states, final = native(cell, x)
+            found.append([hidden_states, *final])
+            gradients_found = gradients(native, cell, x)
+            for one, other in zip(gradients_found, gradients(run_plain, cell, x), strict=True):
+                torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    for outputs in found[1:]:
+        assert all(map(torch.equal, found[0], outputs))
 
 
 def test_gradients_of_any_layout() -> None:
@@ -193,6 +200,26 @@ def test_a_recurrence_takes_it_if_asked() -> None:
         one.asked = "native"
         one(x)
     assert one.path == "plain"
+
+
+def test_tensors_that_do_not_belong_together() -> None:
+    """C++ would read them as something else."""
+    cell: Any = MGU(4, 5).double()
+    cell.U_h = torch.nn.Parameter(cell.U_h.detach().float())
+    with pytest.raises(TypeError, match=r"MGUKernel has tensors of torch.float64 on cpu and of"):
+        native(cell, features(3, 4))
+
+
+def test_weights_of_any_layout() -> None:
+    """Every second row and column of a larger tensor."""
+    cell, x = drawn(Vanilla(6, 9)), features(5)
+    expected = gradients(run_plain, cell, x)
+    wide = torch.zeros(18, 18, dtype=torch.float64)
+    wide[::2, ::2] = cell.U.detach()
+    cell.U = torch.nn.Parameter(wide[::2, ::2])
+    assert 1 not in cell.U.stride()
+    for one, other in zip(gradients(native, cell, x), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
 def test_nothing_to_run() -> None:
