@@ -27,7 +27,7 @@ from rnnexp.nn import cells
 from rnnexp.nn.fast import torch_layers
 
 CELLS = (cells.Vanilla, cells.MGU, cells.GRU, cells.GRUChung, cells.LSTM, cells.TEXTnetOrder2)
-SECONDS, MOST, LEAST = 6.0, 12, 3  # of a size; rounds
+SECONDS, MOST, LEAST, FEW = 6.0, 12, 3, 2  # of a size; rounds, and those of --quick
 BURST = 0.02  # seconds in which a contender repeats its work in a round, if it is shorter
 NEVER_SLOWER = 1.05
 
@@ -52,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
     sizes = QUICK if options.quick else FULL
-    rows = [row_of(case, stopwatch) for case in cases(sizes)]
+    most = FEW if options.quick else MOST
+    rows = [row_of(case, stopwatch, most) for case in cases(sizes)]
     table = pd.DataFrame(rows)
     worst = {
         f"{kind}: auto to the fastest other": float(own["to the fastest other"].max())
@@ -73,16 +74,16 @@ def cases(sizes: Sizes) -> list[Case]:
     ]
 
 
-def row_of(case: Case, stopwatch: Stopwatch) -> dict[str, object]:
+def row_of(case: Case, stopwatch: Stopwatch, most: int = MOST) -> dict[str, object]:
     """The ratio of the path that `auto` takes to the fastest contender that computes the same.
 
     nn.GRU is the usual alternative to MGU and GRUChung, but has other equations: the ratio to it
-    stands apart.
+    stands apart. most: rounds.
     """
     works = contenders(case, {AUTO: "auto", PLAIN: "plain"})
     works = bursts(works, BURST, stopwatch.side_by_side(works, 1).to_numpy().min())
     probe = stopwatch.side_by_side(works, 1)
-    rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], LEAST, MOST))
+    rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], min(LEAST, most), most))
     times = stopwatch.side_by_side(works, rounds)
     layer = LAYERS.get(case.cell)
     foreign = f"nn.{layer.__name__}" if layer and case.cell not in torch_layers.LAYERS else None

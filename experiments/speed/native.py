@@ -38,12 +38,13 @@ def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
     if why := why_not():
         raise UserError(f"there is no native path here: {why}")
     sizes = grid.QUICK if options.quick else grid.FULL
-    table = pd.DataFrame([row_of(case, stopwatch) for case in grid.cases(sizes)])
+    most = grid.FEW if options.quick else MOST
+    table = pd.DataFrame([row_of(case, stopwatch, most) for case in grid.cases(sizes)])
     label = "time of native to that of auto"
     return Findings(tables(table), values(table), lambda: grid.draw(table, RATIO, label))
 
 
-def row_of(case: Case, stopwatch: Stopwatch) -> dict[str, object]:
+def row_of(case: Case, stopwatch: Stopwatch, most: int = MOST) -> dict[str, object]:
     kind, tuning = "training" if case.training else "inference", tuning_of(case.cell.__name__)
     works: Mapping[str, Work] = {
         AUTO: ours(case, "auto", tuning),
@@ -52,7 +53,7 @@ def row_of(case: Case, stopwatch: Stopwatch) -> dict[str, object]:
     }
     works = bursts(works, grid.BURST, stopwatch.side_by_side(works, 1).to_numpy().min())
     probe = stopwatch.side_by_side(works, 1)
-    rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], LEAST, MOST))
+    rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], min(LEAST, most), most))
     times = stopwatch.side_by_side(works, rounds)
     found = ratio(times, NATIVE, AUTO).median
     print(f"{kind}, {case.cell.__name__}, {case}: {found:.2f}", flush=True)

@@ -52,8 +52,10 @@ def _choices() -> dict[str, str]:
     from rnnexp.nn.fast import choices
 
     instructions, chosen = choices.instruction_set(), choices.chosen()
-    measured = chosen.get(choices.MEASURED, "not measured: torch and MKL compute everything")
-    found = {"auto": f"for {instructions}; {measured}"}
+    found = {"auto": f"for {instructions}: not measured; torch and MKL compute everything"}
+    if choices.MEASURED in chosen:
+        found = {"auto": f"for {instructions}; measured {chosen[choices.MEASURED]}"}
+    found["  sizes"] = "in elements of a step: sequences times hidden units"
     for of, sizes in chosen.items():
         if of != choices.MEASURED:
             cell = "" if of == choices.EVERY_CELL else f"{of}."

@@ -161,20 +161,32 @@ def facts_of_this_process(config: DictConfig) -> dict[str, Any]:
 
 def _kernels(config: DictConfig) -> str:
     """What computes products and steps; the compiler too, if the steps are compiled."""
-    found = choices.description()
-    if config.trainer.accelerator != "cpu" or not _native_steps(config) or why_not():
+    found, in_cpp = choices.description(), _asking_for_cpp(config) & _WITH_KERNEL
+    if config.trainer.accelerator != "cpu" or not in_cpp or why_not():
         return found
     return f"{found}, steps by {compiler_version()}"
 
 
-def _native_steps(config: DictConfig) -> bool:
-    """Whether a recurrence asks for steps in C++, and its cell has them."""
-    have = {kind.__name__ for kind in KERNELS}
-    return any(
-        node.get("path") == "native"
-        and str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2] in have
-        for node in _recurrences(config.model)
-    )
+_WITH_KERNEL = {kind.__name__ for kind in KERNELS}
+
+
+def _asking_for_cpp(config: DictConfig) -> set[str]:
+    """The names of the cells of the recurrences with path=native."""
+    nodes = [node for node in _recurrences(config.model) if node.get("path") == "native"]
+    return {str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2] for node in nodes}
+
+
+def _say_what_takes_another_path(config: DictConfig) -> None:
+    """path=native asks for steps in C++, which need a compiler, a processor, and a cell that has
+    them."""
+    asking = _asking_for_cpp(config)
+    for cell in sorted(asking - _WITH_KERNEL):
+        console.show(f"path=native: {cell} has no steps in C++; the plain path is used")
+    if asking & _WITH_KERNEL:
+        if config.trainer.accelerator != "cpu":
+            console.show("path=native: a GPU runs no steps in C++; the fused path is used")
+        elif why := why_not():
+            console.show(f"path=native: {why}; the fused path is used")
 
 
 def _deciding_packages(config: DictConfig) -> list[str]:
@@ -184,10 +196,13 @@ def _deciding_packages(config: DictConfig) -> list[str]:
 
 
 def set_up_process(config: DictConfig) -> None:
-    """Apply the config's threads, algorithms and precision; silence Lightning's messages."""
+    """Apply the config's threads, algorithms and precision; silence Lightning's messages. Say where
+    the path that was asked for is not taken."""
     settings = config.determinism
     precision = settings.get("matmul_precision", "highest")
     determinism.prepare(settings.deterministic, settings.threads, precision)
+    _say_what_takes_another_path(config)
+    warnings.filterwarnings("ignore", message="path=native: .*")  # it has been said
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # A batch is gathered by one indexing operation: worker processes would not help.

@@ -112,10 +112,18 @@ def test_steps_in_cpp_are_repeated_and_name_their_compiler(
     assert "verdict       identical" in capsys.readouterr().out
     # Where there is no compiler the run can still be used, and the difference is explained.
     monkeypatch.setattr(build, "_built", lambda: "it needs a compiler")
-    with pytest.warns(UserWarning, match="path=native: it needs a compiler"):
-        assert main(["test", str(folder)]) == 4
+    assert main(["test", str(folder)]) == 4
     said = capsys.readouterr().out
+    assert "path=native: it needs a compiler; the fused path is used" in said
     assert "environment   kernels: " in said and "different     test/smape: " in said
+
+
+def test_a_cell_without_steps_in_cpp(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(compose([*LOAD, "model/recurrence=mingru", "model.recurrence.path=native"]), tmp_path / "a")
+    said = capsys.readouterr().out
+    assert "path=native: MinGRU has no steps in C++; the plain path is used" in said
+    recorded = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert recorded["path"] == "plain" and "steps by" not in recorded["kernels"]
 
 
 @pytest.mark.parametrize("monitor", ["auto", "val/loss"])

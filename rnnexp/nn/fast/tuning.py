@@ -72,7 +72,8 @@ class Tuning:
         for name, size in sizes.items():
             is_size = type(size) is int and size >= at_least.get(name, 0)
             if not is_size and (size is not None or name in at_least):
-                raise ValueError(f"tuning.{name} is {size!r}: it must be a whole number")
+                kind = "a positive whole number" if name in at_least else "a whole number or null"
+                raise ValueError(f"tuning.{name} is {size!r}: it must be {kind}")
         return cls(**cast(Any, sizes))
 
     def _is_for_onednn(self, rows: int, inner: int, columns: int) -> bool:
