@@ -20,7 +20,7 @@ PRECISIONS = {
     "matmul_precision=high": ["determinism.matmul_precision=high"],
 }
 MODELS = {
-    "gru (cuDNN)": ["model=gru"],
+    "torch.nn.GRU": ["model=gru"],
     "pmgru, plain": ["model.recurrence.path=plain"],
     "pmgru, graphed": ["model.recurrence.path=graphed"],
 }

@@ -9,7 +9,7 @@ fastest of the others as heat maps, by cell.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from experiments import study
 from experiments.speed import machine
 from experiments.speed.contenders import AUTO, PLAIN, PRODUCTS, Case, contenders
 from experiments.speed.harness import Findings, parser, run
-from experiments.speed.timing import Stopwatch, bursts, ratio
+from experiments.speed.timing import Stopwatch, Work, bursts, ratio
 from experiments.speed.yardsticks import LAYERS
 from rnnexp.nn import cells
 from rnnexp.nn.fast import torch_layers
@@ -81,10 +81,7 @@ def row_of(case: Case, stopwatch: Stopwatch, most: int = MOST) -> dict[str, obje
     stands apart. most: rounds.
     """
     works = contenders(case, {AUTO: "auto", PLAIN: "plain"})
-    works = bursts(works, BURST, stopwatch.side_by_side(works, 1).to_numpy().min())
-    probe = stopwatch.side_by_side(works, 1)
-    rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], min(LEAST, most), most))
-    times = stopwatch.side_by_side(works, rounds)
+    times = timed(works, stopwatch, SECONDS, min(LEAST, most), most)
     layer = LAYERS.get(case.cell)
     foreign = f"nn.{layer.__name__}" if layer and case.cell not in torch_layers.LAYERS else None
     medians = times.drop(columns=[AUTO, PRODUCTS, *filter(None, [foreign])]).median()
@@ -101,6 +98,17 @@ def row_of(case: Case, stopwatch: Stopwatch, most: int = MOST) -> dict[str, obje
         "products' share": ratio(times, PRODUCTS, AUTO).median,
         "to nn.GRU": ratio(times, AUTO, foreign).median if foreign else None,
     }
+
+
+def timed(
+    works: Mapping[str, Work], stopwatch: Stopwatch, seconds: float, least: int, most: int
+) -> pd.DataFrame:
+    """The times of works (rounds, contenders), in as many rounds as take about so many seconds,
+    from `least` to `most`. Short works are repeated in bursts."""
+    works = bursts(works, BURST, stopwatch.side_by_side(works, 1).to_numpy().min())
+    probe = stopwatch.side_by_side(works, 1)
+    rounds = np.clip(seconds / probe.sum(axis=1).iloc[0], least, most)
+    return stopwatch.side_by_side(works, int(rounds))
 
 
 def summary(table: pd.DataFrame) -> str:

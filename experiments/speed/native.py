@@ -11,14 +11,13 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from experiments import study
 from experiments.speed import grid, machine
 from experiments.speed.contenders import AUTO, Case, ours, products_of
 from experiments.speed.harness import Findings, parser, run
-from experiments.speed.timing import Stopwatch, Work, bursts, ratio
+from experiments.speed.timing import Stopwatch, Work, ratio
 from rnnexp.errors import UserError
 from rnnexp.nn.fast.choices import tuning_of
 from rnnexp.nn.fast.native.build import why_not
@@ -51,10 +50,7 @@ def row_of(case: Case, stopwatch: Stopwatch, most: int = MOST) -> dict[str, obje
         NATIVE: ours(case, "native", tuning),
         PRODUCTS: products_of(case),
     }
-    works = bursts(works, grid.BURST, stopwatch.side_by_side(works, 1).to_numpy().min())
-    probe = stopwatch.side_by_side(works, 1)
-    rounds = int(np.clip(SECONDS / probe.sum(axis=1).iloc[0], min(LEAST, most), most))
-    times = stopwatch.side_by_side(works, rounds)
+    times = grid.timed(works, stopwatch, SECONDS, min(LEAST, most), most)
     found = ratio(times, NATIVE, AUTO).median
     print(f"{kind}, {case.cell.__name__}, {case}: {found:.2f}", flush=True)
     return {

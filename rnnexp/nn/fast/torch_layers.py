@@ -5,6 +5,7 @@ of small operations.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def run_torch(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State
     """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
     every_step, and the final state."""
     weights = _weights(cell)
-    zero: Any = weights[2].new_zeros(1, x.batch, cell.hidden_size)
+    zero: Any = _zeros((1, x.batch, cell.hidden_size), cell.bias.dtype, cell.bias.device)
     hidden, *final = LAYERS[type(cell)](
         x.dense(),
         (zero, zero) if cell.states > 1 else zero,
@@ -63,5 +64,16 @@ def lay_out(cell: Cell) -> None:
 def _weights(cell: Any) -> list[Tensor]:
     """The weights as torch has them: (P H, I) and (P H, H), and the two biases."""
     bias = cell.bias
-    recurrent_bias = cell.recurrent_bias if type(cell) is cells.GRU else torch.zeros_like(bias)
+    if type(cell) is cells.GRU:
+        recurrent_bias: Tensor = cell.recurrent_bias
+    else:
+        recurrent_bias = _zeros(tuple(bias.shape), bias.dtype, bias.device)
     return [cell.input_weight.t(), cell.U.t(), bias, recurrent_bias]
+
+
+@lru_cache(maxsize=8)
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros that are only read. They are kept between calls, since a small step takes little longer
+    than a call."""
+    with torch.inference_mode(False):
+        return torch.zeros(shape, dtype=dtype, device=device)
