@@ -52,9 +52,10 @@ def _choices() -> dict[str, str]:
     from rnnexp.nn.fast import choices
 
     instructions, chosen = choices.instruction_set(), choices.chosen()
-    found = {"auto": f"for {instructions}: not measured; torch and MKL compute everything"}
+    measured = "not measured: torch and MKL compute everything"
     if choices.MEASURED in chosen:
-        found = {"auto": f"for {instructions}; measured {chosen[choices.MEASURED]}"}
+        measured = f"measured {chosen[choices.MEASURED]}"
+    found = {"auto": f"for {instructions}; {measured}"}
     found["  sizes"] = "in elements of a step: sequences times hidden units"
     for of, sizes in chosen.items():
         if of != choices.MEASURED:

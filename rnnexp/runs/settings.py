@@ -89,8 +89,7 @@ def _choose_paths(model: Any, path: str) -> None:
             if node.get("path", AUTO) == AUTO:
                 node.path = path
             if node.get("tuning", AUTO) == AUTO:
-                cell = str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2]
-                node.tuning = asdict(choices.tuning_of(cell))
+                node.tuning = asdict(choices.tuning_of(_cell_of(node)))
 
 
 def _recurrences(node: Any) -> Iterator[DictConfig]:
@@ -103,6 +102,11 @@ def _recurrences(node: Any) -> Iterator[DictConfig]:
             yield node
         for name in node:
             yield from _recurrences(node[name])
+
+
+def _cell_of(recurrence: DictConfig) -> str:
+    """The name of the class of its cells."""
+    return str(OmegaConf.select(recurrence, "cell._target_")).rpartition(".")[2]
 
 
 def without_missing_gpu(config: DictConfig) -> DictConfig:
@@ -172,8 +176,8 @@ _WITH_KERNEL = {kind.__name__ for kind in KERNELS}
 
 def _asking_for_cpp(config: DictConfig) -> set[str]:
     """The names of the cells of the recurrences with path=native."""
-    nodes = [node for node in _recurrences(config.model) if node.get("path") == "native"]
-    return {str(OmegaConf.select(node, "cell._target_")).rpartition(".")[2] for node in nodes}
+    nodes = _recurrences(config.model)
+    return {_cell_of(node) for node in nodes if node.get("path") == "native"}
 
 
 def _say_what_takes_another_path(config: DictConfig) -> None:

@@ -59,18 +59,18 @@ def run_fused(
     every_step, and the final state. tuning: None for that of this processor. loop: what runs the
     steps of a block."""
     how = _How(loop, loop.tuned(tuning or tuning_of(type(cell).__name__)))
-    parts = []
+    results = []
     x, weight = x.without_padding().in_use(cell.input_weight)
     for group in x.split(how.tuning.group_sequences):
         inputs = (group.values, weight, *_other_parameters(cell).values())
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-            parts.append(Fused.apply(cell, group, every_step, how, *inputs))
+            results.append(Fused.apply(cell, group, every_step, how, *inputs))
         else:
-            parts.append(_run_without_gradients(cell, group, weight, every_step, how))
-    if len(parts) == 1:
-        hidden, *final = parts[0]
+            results.append(_run_without_gradients(cell, group, weight, every_step, how))
+    if len(results) == 1:
+        hidden, *final = results[0]
     else:
-        hidden, *final = (torch.cat(outputs, dim=-2) for outputs in zip(*parts, strict=True))
+        hidden, *final = (torch.cat(outputs, dim=-2) for outputs in zip(*results, strict=True))
     return hidden, tuple(final)
 
 

@@ -106,9 +106,8 @@ class CellKernel:
         self._pieces: dict[int, tuple[int, Tensor]] = {}
         self.cores = torch.get_num_threads() if sequences == 1 and not cell.bias.is_cuda else 1
         largest = (self.num_states * cell.hidden_size + 64) * self.num_gates * cell.hidden_size
-        if (
-            self.cores == 1 or largest < MIN_SPLIT_WEIGHT
-        ):  # no Python function in between: a step is short
+        if self.cores == 1 or largest < MIN_SPLIT_WEIGHT:
+            # No Python function in between: a step is short.
             self.add_product, self.set_product = Tensor.addmm_, _set_product
         else:
             self.add_product, self.set_product = self._add_split_product, self._set_split_product

@@ -92,8 +92,7 @@ class NativeLoop:
         return [one[steps] for one in (*workspace.groups, *workspace.saved)] + states
 
     def forward(self, block: Block, buffers: list[Tensor]) -> None:
-        weights = self._weights(self.function.forward)
-        self._run("forward", block, [*buffers, *weights, *self.scratch])
+        self._run("forward", block, [*buffers, *self._weights, *self.scratch])
 
     def gradient_buffers(self, g: StepGradients, steps: int) -> list[Tensor]:
         return [*g.groups, *g.saved]
@@ -112,29 +111,34 @@ class NativeLoop:
         self._run("backward", block, tensors)
 
     @cached_property
+    def _weights(self) -> list[Tensor]:
+        """The weights and biases of the forward pass."""
+        return self._read(self.function.forward)
+
+    @cached_property
     def _transposed(self) -> list[Tensor]:
         """The transposed weights of the backward pass."""
-        weights = [weight.t() for weight in self._weights(self.function.backward)]
+        weights = [weight.t() for weight in self._read(self.function.backward)]
         if len(self.kernel.scratch_a) < TILE_ROWS:
             return weights
         return [weight.contiguous() for weight in weights]
 
-    def _weights(self, names: Sequence[str]) -> list[Tensor]:
-        """The weights of the kernel, each with contiguous rows or columns."""
+    def _read(self, names: Sequence[str]) -> list[Tensor]:
+        """Weights of the kernel, each with contiguous rows or columns."""
         found = (getattr(self.kernel, name) for name in names)
         # A list holds the weight of the one group of gates that share a product.
         weights = [one[0] if isinstance(one, list) else one for one in found]
-        return [one if 1 in one.stride() else one.contiguous() for one in weights]
-
-    def _run(self, which: str, block: Block, tensors: Sequence[Tensor | None]) -> None:
         like = self.kernel.scratch_a
-        for one in tensors:  # C++ sees addresses alone
-            if one is not None and (one.dtype != like.dtype or one.device != like.device):
+        for one in weights:  # C++ sees addresses alone
+            if one.dtype != like.dtype or one.device != like.device:
                 raise TypeError(
                     f"{type(self.kernel).__name__} has tensors of {like.dtype} on {like.device} "
                     f"and of {one.dtype} on {one.device}: a cell must have one dtype and one device"
                 )
-        rows, hidden = like.shape
+        return [one if 1 in one.stride() else one.contiguous() for one in weights]
+
+    def _run(self, which: str, block: Block, tensors: Sequence[Tensor | None]) -> None:
+        rows, hidden = self.kernel.scratch_a.shape
         padding = None if block.padding is None else block.padding.contiguous()
         run = Run(
             len(block),
