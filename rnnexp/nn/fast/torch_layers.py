@@ -17,6 +17,7 @@ from rnnexp.nn.representations import Features, Sequences
 
 Layer = Callable[..., tuple[Tensor, ...]]
 FEW_FEATURES = 16
+LSTM_MODE = 2  # of torch.mkldnn_rnn_layer
 LAYERS: dict[type[Cell], Layer] = {
     cells.Vanilla: torch.rnn_tanh,
     cells.GRU: torch.gru,
@@ -33,22 +34,62 @@ def has_torch_path(cell: Cell, x: Sequences | None = None) -> bool:
 def run_torch(cell: Cell, x: Sequences, every_step: bool) -> tuple[Tensor, State]:
     """Run one cell over x. Returns the hidden states (T, B, H), or an empty tensor (0, B, H) unless
     every_step, and the final state."""
-    weights = _weights(cell)
-    zero: Any = _zeros((1, x.batch, cell.hidden_size), cell.bias.dtype, cell.bias.device)
-    hidden, *final = LAYERS[type(cell)](
-        x.dense(),
-        (zero, zero) if cell.states > 1 else zero,
-        weights,
-        True,  # with biases
+    weights, size = _weights(cell), (x.batch, cell.hidden_size)
+    zero = _zeros(size, cell.bias.dtype, cell.bias.device)
+    if _is_for_onednn(cell, x):
+        hidden, *final = _onednn_lstm(x.dense(), weights, zero, cell.training)
+    else:
+        initial: Any = (zero[None], zero[None]) if cell.states > 1 else zero[None]
+        hidden, *states = LAYERS[type(cell)](
+            x.dense(),
+            initial,
+            weights,
+            True,  # with biases
+            1,  # layer
+            0.0,  # dropout
+            cell.training,  # also keeps what the backward pass needs
+            False,  # not bidirectional
+            False,  # time is the first axis
+        )
+        final = [state.squeeze(0) for state in states]
+    if not every_step:
+        hidden = zero.new_empty(0, *size)
+    return hidden, tuple(final)
+
+
+def _is_for_onednn(cell: Cell, x: Sequences) -> bool:
+    """Whether torch.lstm would call oneDNN's kernel."""
+    onednn: Any = torch.backends.mkldnn
+    is_float = cell.bias.dtype == x.values.dtype == torch.float32 and not cell.bias.is_cuda
+    is_lstm = type(cell) is cells.LSTM and is_float and x.values.numel() > 0
+    return is_lstm and onednn.is_available() and bool(onednn.enabled)
+
+
+def _onednn_lstm(
+    inputs: Tensor, weights: list[Tensor], zero: Tensor, training: bool
+) -> tuple[Tensor, ...]:
+    """What torch.lstm calls, without its copies of the results; inputs: (T, B, I), zero: (B, H).
+    Returns the hidden states (T, B, H) and the final h and c (B, H)."""
+    input_weight, recurrent_weight, bias, recurrent_bias = weights
+    hidden, h, c, _ = torch.mkldnn_rnn_layer(
+        inputs.contiguous(),  # the kernel knows no strides
+        input_weight,
+        recurrent_weight,
+        bias,
+        recurrent_bias,
+        zero,
+        zero,
+        False,  # not backwards in time
+        [],  # no packed batches
+        LSTM_MODE,
+        zero.shape[1],
         1,  # layer
-        0.0,  # dropout
-        cell.training,  # also keeps what the backward pass needs
+        True,  # with biases
         False,  # not bidirectional
         False,  # time is the first axis
+        training,  # also keeps what the backward pass needs
     )
-    if not every_step:
-        hidden = zero.new_empty(0, x.batch, cell.hidden_size)
-    return hidden, tuple(state.squeeze(0) for state in final)
+    return hidden, h, c
 
 
 def lay_out(cell: Cell) -> None:

@@ -13,7 +13,7 @@ from rnnexp.nn.representations import Features, OneHot
 
 
 def outputs_and_gradients(run: Any, cell: cells.Cell, x: Features) -> list[torch.Tensor]:
-    values = x.values.clone().requires_grad_()
+    values = x.values.detach().requires_grad_()  # with its strides
     hidden, final = run(cell, Features(values), True)
     weight = torch.arange(hidden.numel(), dtype=hidden.dtype).view_as(hidden).cos()
     loss = (hidden * weight).sum() + sum((state**2).sum() for state in final)
@@ -28,6 +28,32 @@ def test_equal_to_the_plain_path(kind: Any) -> None:
     expected = outputs_and_gradients(run_plain, cell, x)
     for one, other in zip(outputs_and_gradients(run_torch, cell, x), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("has_onednn", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_an_lstm_has_the_digits_of_torch_lstm(
+    dtype: torch.dtype, has_onednn: bool, training: bool, batch_first: bool
+) -> None:
+    torch.manual_seed(0)
+    cell = cells.LSTM(4, 5).to(dtype).train(training)
+    values = torch.randn(7, 3, 4, dtype=dtype)
+    x = Features(values.transpose(0, 1) if batch_first else values)
+    with torch.backends.mkldnn.flags(enabled=has_onednn):
+        ours = outputs_and_gradients(run_torch, cell, x)
+        theirs = outputs_and_gradients(run_torch_lstm, cell, x)
+    assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def run_torch_lstm(cell: cells.LSTM, x: Features, every_step: bool) -> Any:
+    zero = torch.zeros(1, x.batch, cell.hidden_size, dtype=cell.bias.dtype)
+    biases = [cell.bias, torch.zeros_like(cell.bias)]
+    weights = [cell.input_weight.t(), cell.U.t(), *biases]
+    options = (True, 1, 0.0, cell.training, False, False)
+    hidden, *state = torch.lstm(x.values, (zero, zero), weights, *options)
+    return hidden, [one.squeeze(0) for one in state]
 
 
 def test_a_recurrence_uses_it_where_it_can() -> None:
