@@ -2,7 +2,7 @@
 
     python experiments/speed/choose.py
 
-measures the choices of the fused path and the path of each cell, in about five minutes, and writes
+measures the choices of the fused path and the path of each cell, in about seven minutes, and writes
 them to rnnexp/nn/fast/choices.json, under the instruction set of this processor.
 """
 
@@ -29,26 +29,28 @@ from experiments.speed.harness import Findings, parser, run
 from experiments.speed.timing import Stopwatch, Work, bursts
 from rnnexp.nn import cells
 from rnnexp.nn.fast import choices
+from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.fast.torch_layers import LAYERS
-from rnnexp.nn.fast.tuning import Tuning, tanh_by_sigmoid
+from rnnexp.nn.fast.tuning import CALLS, Tuning, tanh_by_sigmoid
 from rnnexp.nn.recurrence import PathName
 
 ROUNDS, BURST = 7, 0.02  # seconds in which a work is repeated in a round, if it is shorter
 REPEATED = 20  # products or tanhs in one work
-Size = tuple[int, int]  # sequences, hidden units
+Size = tuple[int, ...]  # sequences and hidden units, and steps where these vary
 Candidate = Callable[[Size], list[Work]]  # the works to time at a size
 
 
 @dataclass(frozen=True)
 class Plan:
     """The sizes (sequences, hidden units) at which each choice is measured. many: with more
-    sequences than a group may have."""
+    sequences than a group may have. short: of few steps; (sequences, hidden units, steps)."""
 
     steps: int
     products: Sequence[Size]
     tanh: Sequence[Size]
     runs: Sequence[Size]
     many: Sequence[Size]
+    short: Sequence[Size]
     rounds: int = ROUNDS
 
 
@@ -58,8 +60,9 @@ FULL = Plan(
     tanh=[(1, 128), (4, 128), (8, 128), (16, 128), (32, 128), (64, 128), (64, 256), (512, 128)],
     runs=[(1, 32), (1, 256), (64, 32), (64, 128), (64, 256), (1024, 32), (1024, 128), (1024, 256)],
     many=[(1024, 32), (1024, 256), (2048, 128), (2048, 256)],
+    short=[(*size, steps) for size in [(1, 32), (64, 128), (64, 256)] for steps in (3, 6, 12, 24)],
 )
-QUICK = Plan(3, [(2, 4)], [(2, 4)], [(1, 4), (2, 4)], [(2, 4)], rounds=2)
+QUICK = Plan(3, [(2, 4)], [(2, 4)], [(1, 4), (2, 4)], [(2, 4)], [(2, 4, 1), (2, 4, 2)], rounds=2)
 GROUP_SEQUENCES, BLOCK_ROWS = (256, 512, 1024, 2048), (1024, 2048, 4096, 8192)
 TOLERANCE = 0.02  # of a time; less is noise
 
@@ -72,9 +75,10 @@ def main(argv: list[str] | None = None) -> int:
 def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
     plan = QUICK if options.quick else FULL
     tuning = tuning_of_all(plan, stopwatch)
-    own = {name: size for name, size in asdict(tuning).items() if not name.startswith("torch_")}
+    of_paths = ("torch_below", "plain_below")
+    own = {name: size for name, size in asdict(tuning).items() if not name.startswith(of_paths)}
     chosen = {choices.EVERY_CELL: own} | {
-        kind.__name__: paths_of(kind, tuning, plan, stopwatch) for kind in LAYERS
+        kind.__name__: paths_of(kind, tuning, plan, stopwatch) for kind in KERNELS
     }
     rows = [
         {"for": of, "choice": name, "size": "none" if size is None else f"{size:,}"}
@@ -138,15 +142,21 @@ def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
 def paths_of(
     kind: type[cells.Cell], tuning: Tuning, plan: Plan, stopwatch: Stopwatch
 ) -> dict[str, int | None]:
-    """The sizes below which torch's layer runs, so that the fused path is never much slower than
-    it."""
+    """The sizes below which a cell runs on torch's layer, so that the fused path is never much
+    slower than it, and on the plain path."""
     found = {}
     for name, training in (("training", True), ("inference", False)):
-        torchs, fused = (
-            runs(kind, tuning, plan.steps, path, (training,)) for path in ("torch", "fused")
+        torchs, plain, fused = (
+            runs(kind, tuning, plan.steps, path, (training,))
+            for path in ("torch", "plain", "fused")
         )
-        limit = threshold(plan.runs, torchs, fused, plan.rounds, stopwatch, NEVER_SLOWER)
-        found[f"torch_below_{name}"] = limit
+        if kind in LAYERS:
+            limit = threshold(plan.runs, torchs, fused, plan.rounds, stopwatch, NEVER_SLOWER)
+            found[f"torch_below_{name}"] = limit
+        limit = threshold(plan.short, plain, fused, plan.rounds, stopwatch, key=work_of)
+        if limit is None:  # no longer sequences were measured
+            limit = max(map(work_of, plan.short))
+        found[f"plain_below_{name}"] = limit
     return found
 
 
@@ -157,11 +167,14 @@ def threshold(
     rounds: int,
     stopwatch: Stopwatch,
     most: float = math.inf,
+    key: Callable[[Size], int] | None = None,
 ) -> int | None:
     """The elements of a step from which on `above` is taken, so that the largest loss against the
     faster one at any size is as small as possible, within TOLERANCE; None: never. Of equals, the
-    largest size is taken. most: the largest loss that `above` may have."""
-    sizes = sorted(sizes, key=elements)
+    largest size is taken. most: the largest loss that `above` may have. key: what is compared in
+    the place of the elements of a step."""
+    key = key or elements
+    sizes = sorted(sizes, key=key)
     lost_below, lost_above = [], []
     for size in sizes:
         times = [
@@ -180,7 +193,7 @@ def threshold(
     best = max(place for place, lost in losses.items() if lost <= smallest + TOLERANCE)
     if best == len(sizes):
         return None
-    return elements(sizes[best]) if best else 0
+    return key(sizes[best]) if best else 0
 
 
 def least_loss(times: Sequence[np.ndarray]) -> int:
@@ -193,6 +206,11 @@ def least_loss(times: Sequence[np.ndarray]) -> int:
 
 def elements(size: Size) -> int:
     return size[0] * size[1]
+
+
+def work_of(size: Size) -> int:
+    """What `Tuning.takes_plain` compares; size: with steps."""
+    return size[2] * (elements(size) + CALLS)
 
 
 def seconds(works: Sequence[Work], rounds: int, stopwatch: Stopwatch) -> np.ndarray:
@@ -246,11 +264,12 @@ def runs(
     path: PathName = "fused",
     modes: Sequence[bool] = (True, False),
 ) -> Candidate:
-    """A training iteration and an inference of a cell, or one of them. modes: training or not."""
+    """A training iteration and an inference of a cell, or one of them. steps: where a size has
+    none. modes: training or not."""
 
     def works(size: Size) -> list[Work]:
-        batch, hidden = size
-        case = Case(kind, batch, steps, hidden, every_step=False)
+        batch, hidden, own_steps = (*size, steps)[:3]
+        case = Case(kind, batch, own_steps, hidden, every_step=False)
         return [ours(replace(case, training=mode), path, tuning) for mode in modes]
 
     return works

@@ -59,10 +59,11 @@ class CellRecurrence(Recurrence):
 
     cell: a function (input_size, hidden_size) -> Cell. dropout: probability of zeroing an entry of
     a hidden state between two layers in training. path: which implementation runs the steps.
-    by_size: torch's layer for small steps in float32 on a CPU, as `tuning` says, and the fused path
-    for the others; auto is the same. Where a path cannot run a cell or its inputs, the next one
-    does, in the order torch, native or compiled, fused, plain; all of them compute the same, up to
-    the order of summation. native: the fused path with its steps in C++, compiled on first use.
+    by_size: torch's layer for small steps and the plain path for short sequences, in float32 on
+    a CPU, as `tuning` says, and the fused path for the others; auto is the same. Where a path
+    cannot run a cell or its inputs, the next one does, in the order torch, native or compiled,
+    fused, plain; all of them compute the same, up to the order of summation. native: the fused
+    path with its steps in C++, compiled on first use.
     graphed: the plain path as CUDA graphs, and as it is without a GPU, with padding or under
     autocast. tuning: the fields of `Tuning`; auto: those that were measured for the instruction set
     of this processor.
@@ -171,14 +172,20 @@ class CellRecurrence(Recurrence):
             return "plain"
         if asked == "graphed":
             return "graphed" if has_graphed_path(cell, x) else "plain"
-        if asked in BY_SIZE and x is not None and has_torch_path(cell, x):
-            measured = weights.dtype == torch.float32 and not weights.is_cuda
-            training = torch.is_grad_enabled()
-            if measured and self.tuning.takes_torch(x.batch, cell.hidden_size, training):
-                return "torch"
+        if asked in BY_SIZE and x is not None and (path := self._path_by_size(cell, x)):
+            return path
         if not has_fused_path(cell):
             return "plain"
         return "native" if asked == "native" and weights.device.type == "cpu" else "fused"
+
+    def _path_by_size(self, cell: Cell, x: Sequences) -> str | None:
+        """The path that was measured to be faster than the fused one, if there is one."""
+        if cell.bias.dtype != torch.float32 or cell.bias.is_cuda:  # not measured
+            return None
+        size, training = (x.batch, cell.hidden_size), torch.is_grad_enabled()
+        if has_torch_path(cell, x) and self.tuning.takes_torch(*size, training):
+            return "torch"
+        return "plain" if self.tuning.takes_plain(x.steps, *size, training) else None
 
 
 RUN = {

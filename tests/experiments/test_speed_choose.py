@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from experiments.speed import choose
 from experiments.speed.timing import Stopwatch, bursts
 from rnnexp.nn.fast import choices
+from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.fast.tuning import Tuning
 from tests.experiments.shrunk import without_pulse
 
-SIZES = [(64, 64), (1, 32), (64, 256)]  # in any order
+SIZES: list[choose.Size] = [(64, 64), (1, 32), (64, 256)]  # in any order
 
 
 def found(
@@ -57,9 +59,20 @@ def test_threshold(
 
 def test_the_loss_of_one_side_can_be_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """`above` is faster at the middle size, and slower at the largest one."""
+    times: dict[choose.Size, tuple[float, float]]
     times = {(1, 32): (1.0, 2.0), (64, 64): (1.0, 0.8), (64, 256): (1.0, 1.1)}
     assert found(monkeypatch, times) == 64 * 64
     assert found(monkeypatch, times, most=1.05) is None
+
+
+def test_short_sequences_are_compared_by_their_work() -> None:
+    """The calls of a step count as many elements: Tuning.takes_plain has the same measure."""
+    limit = choose.work_of((64, 128, 12))
+    tuning = replace(choose.MKL, plain_below_training=limit, plain_below_inference=limit)
+    assert tuning.takes_plain(11, 64, 128, training=True)
+    assert not tuning.takes_plain(12, 64, 128, training=False)
+    assert tuning.takes_plain(23, 1, 32, training=True)
+    assert not tuning.takes_plain(24, 1, 32, training=True)
 
 
 def test_a_value_is_taken_by_its_largest_loss() -> None:
@@ -91,5 +104,5 @@ def test_what_was_found_is_kept_under_the_instruction_set(
     findings.keep()
     table = json.loads(choices.TABLE.read_text())
     assert table["AVX2"] == {"measured": "before"} and "on " in table["here"]["measured"]
-    for cell in ("Vanilla", "GRU", "LSTM"):
-        assert Tuning.of(table["here"]["every cell"] | table["here"][cell])
+    for cell in KERNELS:
+        assert Tuning.of(table["here"]["every cell"] | table["here"][cell.__name__])

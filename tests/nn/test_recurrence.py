@@ -156,7 +156,7 @@ def test_the_path_is_told_and_can_be_chosen() -> None:
     assert CellRecurrence(MGU, 6, 4).path == "fused"
     assert CellRecurrence(MGU, 6, 4, path="plain").path == "plain"
     assert CellRecurrence(Own, 6, 4).path == "plain"
-    recurrence, x = CellRecurrence(MGU, 6, 4), Features(torch.randn(2, 3, 6))
+    recurrence, x = CellRecurrence(MGU, 6, 4), Features(torch.randn(300, 3, 6))
     with torch.autocast("cpu", torch.bfloat16):
         recurrence(x)
     assert recurrence.path == "plain"

@@ -15,13 +15,14 @@ quarter of the time of MKL's tanh on AMD processors. Its error is below 2e-7; MK
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
 
 MIN_PADDED_ROWS = 32  # rows; padded sizes are multiples of this or of a larger power of two
+CALLS = 8192  # elements that take about as long as the calls of one step
 MINUS_ONE = torch.tensor(-1.0)  # torch.add(input, other, alpha) requires a tensor as input
 MATMUL_SETTINGS: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 # Older versions of torch have no get_capabilities.
@@ -44,6 +45,9 @@ class Tuning:
     block_rows: sequences times steps in a block of steps, about.
     torch_below_training, torch_below_inference: elements of a step below which path=by_size runs a
         cell on torch's layer with the same equations; None: at every size.
+    plain_below_training, plain_below_inference: steps times (elements of a step + CALLS) below
+        which path=by_size runs a cell on the plain path, since the fused path takes time to start;
+        None: at every size.
     """
 
     onednn_from: int | None
@@ -54,17 +58,20 @@ class Tuning:
     block_rows: int
     torch_below_training: int | None = 0
     torch_below_inference: int | None = 0
+    plain_below_training: int | None = 0
+    plain_below_inference: int | None = 0
 
     @classmethod
     def of(cls, sizes: Mapping[str, int | None]) -> Self:
-        """The tuning of these fields.
+        """The tuning of these fields; those with a default may be left out, as in earlier runs.
 
         Raises:
             ValueError: a field is unknown or missing, or its value is not a size.
         """
         at_least = {"group_sequences": 1, "block_rows": 1}  # these cannot be None
         names = [field.name for field in fields(cls)]
-        if sorted(sizes) != sorted(names):
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if not needed <= set(sizes) <= set(names):
             raise ValueError(
                 f"tuning has the fields {', '.join(sizes)}: it must be auto, or have "
                 f"{', '.join(names)}"
@@ -125,6 +132,11 @@ class Tuning:
         """Whether path=by_size runs a cell on torch's layer, where there is one."""
         limit = self.torch_below_training if training else self.torch_below_inference
         return limit is None or sequences * hidden_size < limit
+
+    def takes_plain(self, steps: int, sequences: int, hidden_size: int, training: bool) -> bool:
+        """Whether path=by_size runs a cell on the plain path."""
+        limit = self.plain_below_training if training else self.plain_below_inference
+        return limit is None or steps * (sequences * hidden_size + CALLS) < limit
 
     def joins(self, sequences: int, hidden_size: int) -> bool:
         """Whether gates with the same input share one product."""

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from rnnexp import cli
 from rnnexp.nn import cells
 from rnnexp.nn.fast import choices
+from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.fast.tuning import Tuning
 from rnnexp.nn.recurrence import CellRecurrence
 from rnnexp.nn.representations import Features, OneHot
@@ -69,15 +70,37 @@ def test_an_unmeasured_processor_computes_with_torch_alone(monkeypatch: pytest.M
 
 def test_by_size_takes_torchs_layer_for_small_steps_in_float32(measured: str) -> None:
     recurrence = CellRecurrence(cells.LSTM, 4, 8, path="by_size")
-    x = torch.randn(5, 3, 4)
+    x = torch.randn(90, 3, 4)
     recurrence(Features(x))
     assert recurrence.path == "torch"
-    recurrence(Features(x, torch.tensor([5, 2, 1])))  # torch's layer is not used with padding
+    recurrence(Features(x, torch.tensor([90, 2, 1])))  # torch's layer is not used with padding
     assert recurrence.path == "fused"
-    recurrence(OneHot(torch.randint(4, (5, 3))))
+    recurrence(OneHot(torch.randint(4, (90, 3))))
     assert recurrence.path == "fused"
     recurrence.double()(Features(x.double()))  # measured in float32
     assert recurrence.path == "fused"
+
+
+def test_by_size_takes_the_plain_path_for_short_sequences_in_float32(measured: str) -> None:
+    for kind in KERNELS:
+        recurrence = CellRecurrence(kind, 4, 8, path="by_size")
+        x, lengths = torch.randn(3, 2, 4), torch.tensor([3, 1])
+        recurrence(Features(x, lengths))
+        assert recurrence.path == "plain"
+        with torch.inference_mode():
+            recurrence(OneHot(torch.randint(4, (3, 2))))
+        assert recurrence.path == "plain"
+        recurrence(Features(torch.randn(90, 2, 4), torch.tensor([90, 1])))
+        recurrence.double()(Features(x.double(), lengths))
+        assert recurrence.path == "fused" and recurrence.used == {"plain", "fused"}
+
+
+def test_a_run_that_recorded_fewer_sizes_computes_as_before(measured: str) -> None:
+    sizes = asdict(choices.tuning_of("MGU"))
+    earlier = {name: size for name, size in sizes.items() if not name.startswith("plain_below")}
+    recurrence = CellRecurrence(cells.MGU, 4, 8, path="by_size", tuning=earlier)
+    recurrence(Features(torch.randn(3, 2, 4)))
+    assert recurrence.used == {"fused"}
 
 
 def test_what_auto_becomes_stands_in_the_recorded_config(measured: str) -> None:

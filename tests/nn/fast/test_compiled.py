@@ -66,7 +66,7 @@ def test_a_recurrence_uses_it_if_requested(counted: list[int]) -> None:
     x = Features(torch.randn(5, 3, 4), LENGTHS)
     with torch.no_grad():
         hidden, (final,) = both_ways(x, every_step=False)
-        both_ways.asked = "auto"
+        both_ways.asked = "fused"
         _, (expected,) = both_ways(x, every_step=False)
     assert counted == [2] * 4 and hidden.shape == (0, 3, 10)
     torch.testing.assert_close(final, expected)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnnexp.nn.fast import tuning
-from rnnexp.nn.fast.tuning import MATMUL_SETTINGS, Tuning
+from rnnexp.nn.fast.tuning import CALLS, MATMUL_SETTINGS, Tuning
 
 LARGE, SMALL = (512, 256, 256), (8, 16, 16)
 MKL = Tuning(
@@ -120,3 +120,12 @@ def test_when_torchs_layer_is_taken_by_size() -> None:
     assert own.takes_torch(7, 9, training=True) and not own.takes_torch(8, 8, training=True)
     assert own.takes_torch(10**6, 10**6, training=False)
     assert not MKL.takes_torch(1, 1, training=True)
+
+
+def test_the_plain_path_by_steps_and_their_elements() -> None:
+    own = replace(MKL, plain_below_training=5 * CALLS, plain_below_inference=None)
+    assert own.takes_plain(4, 1, 8, training=True) and not own.takes_plain(5, 1, 8, training=True)
+    assert not own.takes_plain(3, 64, 128, training=True)
+    assert own.takes_plain(2, 64, 128, training=True)
+    assert own.takes_plain(1000, 64, 128, training=False)
+    assert not MKL.takes_plain(1, 1, 1, training=True)
