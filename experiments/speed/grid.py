@@ -2,9 +2,9 @@
 
     python experiments/speed/grid.py
 
-measures six cells at nine sizes, in training and inference, in about fifteen minutes: the path that
-`auto` takes beside the plain path, the literal loop and torch's layer. It draws the ratio to the
-fastest of the others as heat maps, by cell.
+measures six cells at nine sizes, and over short sequences at four, in training and inference, in
+about fifteen minutes: the path that `auto` takes beside the plain path, the literal loop and
+torch's layer. It draws the ratio to the fastest of the others as heat maps, by cell.
 """
 
 import argparse
@@ -40,8 +40,9 @@ class Sizes(NamedTuple):
     hidden: Sequence[int]
 
 
-FULL = Sizes(90, (1, 64, 1024), (32, 128, 256))
-QUICK = Sizes(3, (1, 2), (4,))
+FULL, QUICK = Sizes(90, (1, 64, 1024), (32, 128, 256)), Sizes(3, (1, 2), (4,))
+SHORT = [Sizes(steps, (1, 64), (128,)) for steps in (5, 15)]
+QUICK_SHORT = [Sizes(1, (1,), (4,))]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,15 +52,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace, stopwatch: Stopwatch) -> Findings:
-    sizes = QUICK if options.quick else FULL
+    sizes, short = (QUICK, QUICK_SHORT) if options.quick else (FULL, SHORT)
     most = FEW if options.quick else MOST
-    rows = [row_of(case, stopwatch, most) for case in cases(sizes)]
-    table = pd.DataFrame(rows)
+    table, shorts = (
+        pd.DataFrame([row_of(case, stopwatch, most) for one in group for case in cases(one)])
+        for group in ([sizes], short)
+    )
     worst = {
-        f"{kind}: auto to the fastest other": float(own["to the fastest other"].max())
-        for kind, own in table.groupby("kind")
+        f"{kind}{of}: auto to the fastest other": float(own["to the fastest other"].max())
+        for of, rows in (("", table), (", short sequences", shorts))
+        for kind, own in rows.groupby("kind")
     }
-    found = [summary(table), *tables(table), other_equations(table)]
+    found = [summary(table), *tables(table), other_equations(table), of_short_sequences(shorts)]
     label = "time of auto to the fastest other"
     return Findings(found, worst, lambda: draw(table, "to the fastest other", label))
 
@@ -91,6 +95,7 @@ def row_of(case: Case, stopwatch: Stopwatch, most: int = MOST) -> dict[str, obje
     return {
         "kind": kind,
         "cell": case.cell.__name__,
+        "steps": case.steps,
         "batch": case.batch,
         "hidden": case.hidden,
         "to the fastest other": ratio(times, AUTO, fastest).median,
@@ -151,6 +156,22 @@ def other_equations(table: pd.DataFrame) -> str:
         .groupby(["cell", "kind"], sort=False)
     ]
     title = "Batch x hidden: auto to nn.GRU, which has other equations"
+    return study.markdown_table(title, pd.DataFrame(rows))
+
+
+def of_short_sequences(table: pd.DataFrame) -> str:
+    """The ratio by steps and size: a row a cell and mode."""
+    rows = [
+        {"": f"{cell}, {kind}"}
+        | {
+            f"{steps} steps, {batch} x {hidden}": f"{value:.2f} ({other})"
+            for steps, batch, hidden, value, other in own[
+                ["steps", "batch", "hidden", "to the fastest other", "fastest other"]
+            ].itertuples(index=False)
+        }
+        for (kind, cell), own in table.groupby(["kind", "cell"], sort=False)
+    ]
+    title = "Short sequences, batch x hidden: auto to the fastest other (which)"
     return study.markdown_table(title, pd.DataFrame(rows))
 
 

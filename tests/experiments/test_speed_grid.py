@@ -26,6 +26,8 @@ def test_a_row_names_the_fastest_other(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| MGU, inference | 2.00 | 2.00 |" in grid.other_equations(table)
     (inference,) = grid.tables(table)
     assert "1.25 (literal loop)" in inference and "2 x 4" in inference
+    short = grid.of_short_sequences(table)
+    assert "3 steps, 2 x 4" in short and "| MGU, inference | 1.25 (literal loop) |" in short
     (panel, bar) = grid.draw(table, "to the fastest other", "auto to the fastest other").axes
     assert [text.get_text() for text in panel.texts] == ["1.25", "0.50"]
     assert panel.get_title() == "MGU, inference" and "auto to the fastest" in bar.get_ylabel()
