@@ -2,7 +2,7 @@
 
     python experiments/speed/choose.py
 
-measures the choices of the fused path and the path of each cell, in about seven minutes, and writes
+measures the choices of the fused path and the path of each cell, in about five minutes, and writes
 them to rnnexp/nn/fast/choices.json, under the instruction set of this processor.
 """
 
@@ -142,8 +142,8 @@ def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
 def paths_of(
     kind: type[cells.Cell], tuning: Tuning, plan: Plan, stopwatch: Stopwatch
 ) -> dict[str, int | None]:
-    """The sizes below which a cell runs on torch's layer, so that the fused path is never much
-    slower than it, and on the plain path."""
+    """The sizes below which a cell runs on torch's layer, which also gets what is a draw, so that
+    `auto` is never much slower than it, and on the plain path."""
     found = {}
     for name, training in (("training", True), ("inference", False)):
         torchs, plain, fused = (
@@ -151,7 +151,15 @@ def paths_of(
             for path in ("torch", "plain", "fused")
         )
         if kind in LAYERS:
-            limit = threshold(plan.runs, torchs, fused, plan.rounds, stopwatch, NEVER_SLOWER)
+            limit = threshold(
+                plan.runs,
+                torchs,
+                fused,
+                plan.rounds,
+                stopwatch,
+                most=NEVER_SLOWER,
+                tolerance=NEVER_SLOWER - 1,
+            )
             found[f"torch_below_{name}"] = limit
         limit = threshold(plan.short, plain, fused, plan.rounds, stopwatch, key=work_of)
         if limit is None:  # no longer sequences were measured
@@ -167,10 +175,11 @@ def threshold(
     rounds: int,
     stopwatch: Stopwatch,
     most: float = math.inf,
+    tolerance: float = TOLERANCE,
     key: Callable[[Size], int] | None = None,
 ) -> int | None:
     """The elements of a step from which on `above` is taken, so that the largest loss against the
-    faster one at any size is as small as possible, within TOLERANCE; None: never. Of equals, the
+    faster one at any size is as small as possible, within a tolerance; None: never. Of equals, the
     largest size is taken. most: the largest loss that `above` may have. key: what is compared in
     the place of the elements of a step."""
     key = key or elements
@@ -190,7 +199,7 @@ def threshold(
         if all(lost <= most for lost in lost_above[place:])
     }
     smallest = min(losses.values())
-    best = max(place for place, lost in losses.items() if lost <= smallest + TOLERANCE)
+    best = max(place for place, lost in losses.items() if lost <= smallest + tolerance)
     if best == len(sizes):
         return None
     return key(sizes[best]) if best else 0

@@ -27,7 +27,7 @@ from rnnexp.nn import cells
 from rnnexp.nn.fast import torch_layers
 
 CELLS = (cells.Vanilla, cells.MGU, cells.GRU, cells.GRUChung, cells.LSTM, cells.TEXTnetOrder2)
-SECONDS, MOST, LEAST, FEW = 6.0, 12, 3, 2  # of a size; rounds, and those of --quick
+SECONDS, MOST, LEAST, FEW = 5.0, 12, 5, 2  # of a size; rounds, and those of --quick
 BURST = 0.02  # seconds in which a contender repeats its work in a round, if it is shorter
 NEVER_SLOWER = 1.05
 

@@ -50,6 +50,7 @@ def report() -> str:
 def _choices() -> dict[str, str]:
     """What `auto` becomes for our own cells on this processor."""
     from rnnexp.nn.fast import choices
+    from rnnexp.nn.fast.tuning import CALLS
 
     instructions, chosen = choices.instruction_set(), choices.chosen()
     measured = "not measured: torch and MKL compute everything"
@@ -57,6 +58,7 @@ def _choices() -> dict[str, str]:
         measured = f"measured {chosen[choices.MEASURED]}"
     found = {"auto": f"for {instructions}; {measured}"}
     found["  sizes"] = "in elements of a step: sequences times hidden units"
+    found["  plain_below"] = f"steps times (these elements plus {CALLS:,})"
     for of, sizes in chosen.items():
         if of != choices.MEASURED:
             cell = "" if of == choices.EVERY_CELL else f"{of}."

@@ -25,6 +25,7 @@ def found(
     monkeypatch: pytest.MonkeyPatch,
     times: dict[choose.Size, tuple[float, float]],
     most: float = math.inf,
+    tolerance: float = choose.TOLERANCE,
 ) -> Any:
     """The threshold for these times of `below` and `above` at each size."""
 
@@ -34,7 +35,13 @@ def found(
 
     monkeypatch.setattr(choose, "seconds", seconds)
     return choose.threshold(
-        list(times), lambda size: [lambda: size], lambda size: [lambda: size], 1, Stopwatch(), most
+        list(times),
+        lambda size: [lambda: size],
+        lambda size: [lambda: size],
+        1,
+        Stopwatch(),
+        most,
+        tolerance,
     )
 
 
@@ -63,6 +70,13 @@ def test_the_loss_of_one_side_can_be_bounded(monkeypatch: pytest.MonkeyPatch) ->
     times = {(1, 32): (1.0, 2.0), (64, 64): (1.0, 0.8), (64, 256): (1.0, 1.1)}
     assert found(monkeypatch, times) == 64 * 64
     assert found(monkeypatch, times, most=1.05) is None
+
+
+def test_a_draw_goes_to_what_runs_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    times: dict[choose.Size, tuple[float, float]]
+    times = {(1, 32): (1.0, 2.0), (64, 64): (1.0, 0.96), (64, 256): (1.0, 0.8)}
+    assert found(monkeypatch, times) == 64 * 64
+    assert found(monkeypatch, times, tolerance=0.05) == 64 * 256
 
 
 def test_short_sequences_are_compared_by_their_work() -> None:
