@@ -31,7 +31,7 @@ from rnnexp.nn import cells
 from rnnexp.nn.fast import choices
 from rnnexp.nn.fast.kernels import KERNELS
 from rnnexp.nn.fast.torch_layers import LAYERS
-from rnnexp.nn.fast.tuning import CALLS, Tuning, tanh_by_sigmoid
+from rnnexp.nn.fast.tuning import Tuning, cost, tanh_by_sigmoid
 from rnnexp.nn.recurrence import PathName
 
 ROUNDS, BURST = 7, 0.02  # seconds in which a work is repeated in a round, if it is shorter
@@ -142,8 +142,8 @@ def tuning_of_all(plan: Plan, stopwatch: Stopwatch) -> Tuning:
 def paths_of(
     kind: type[cells.Cell], tuning: Tuning, plan: Plan, stopwatch: Stopwatch
 ) -> dict[str, int | None]:
-    """The sizes below which a cell runs on torch's layer, which also gets what is a draw, so that
-    `auto` is never much slower than it, and on the plain path."""
+    """The sizes below which a cell runs on torch's layer, so that the fused path is never much
+    slower than it, and those below which it runs on the plain path."""
     found = {}
     for name, training in (("training", True), ("inference", False)):
         torchs, plain, fused = (
@@ -151,21 +151,30 @@ def paths_of(
             for path in ("torch", "plain", "fused")
         )
         if kind in LAYERS:
-            limit = threshold(
+            found[f"torch_below_{name}"] = threshold(
                 plan.runs,
                 torchs,
                 fused,
                 plan.rounds,
                 stopwatch,
                 most=NEVER_SLOWER,
-                tolerance=NEVER_SLOWER - 1,
+                tolerance=NEVER_SLOWER - 1,  # a draw goes to torch's layer
             )
-            found[f"torch_below_{name}"] = limit
-        limit = threshold(plan.short, plain, fused, plan.rounds, stopwatch, key=work_of)
+        limit = threshold(plan.short, plain, fused, plan.rounds, stopwatch, key=cost_of)
         if limit is None:  # no longer sequences were measured
-            limit = max(map(work_of, plan.short))
+            limit = max(map(cost_of, plan.short))
         found[f"plain_below_{name}"] = limit
     return found
+
+
+def elements(size: Size) -> int:
+    return size[0] * size[1]
+
+
+def cost_of(size: Size) -> int:
+    """What `Tuning.takes_plain` compares; size: with steps."""
+    sequences, hidden_size, steps = size
+    return cost(steps, sequences, hidden_size)
 
 
 def threshold(
@@ -176,13 +185,11 @@ def threshold(
     stopwatch: Stopwatch,
     most: float = math.inf,
     tolerance: float = TOLERANCE,
-    key: Callable[[Size], int] | None = None,
+    key: Callable[[Size], int] = elements,
 ) -> int | None:
-    """The elements of a step from which on `above` is taken, so that the largest loss against the
+    """The key of the size from which on `above` is taken, so that the largest loss against the
     faster one at any size is as small as possible, within a tolerance; None: never. Of equals, the
-    largest size is taken. most: the largest loss that `above` may have. key: what is compared in
-    the place of the elements of a step."""
-    key = key or elements
+    largest size is taken. most: the largest loss that `above` may have."""
     sizes = sorted(sizes, key=key)
     lost_below, lost_above = [], []
     for size in sizes:
@@ -211,15 +218,6 @@ def least_loss(times: Sequence[np.ndarray]) -> int:
     losses = np.array([time / time.min() for time in times]).max(axis=0)
     print(f"largest losses: {[f'{loss:.2f}' for loss in losses]}", flush=True)
     return int(np.argmax(losses <= losses.min() + TOLERANCE))
-
-
-def elements(size: Size) -> int:
-    return size[0] * size[1]
-
-
-def work_of(size: Size) -> int:
-    """What `Tuning.takes_plain` compares; size: with steps."""
-    return size[2] * (elements(size) + CALLS)
 
 
 def seconds(works: Sequence[Work], rounds: int, stopwatch: Stopwatch) -> np.ndarray:

@@ -79,9 +79,9 @@ def test_a_draw_goes_to_what_runs_below(monkeypatch: pytest.MonkeyPatch) -> None
     assert found(monkeypatch, times, tolerance=0.05) == 64 * 256
 
 
-def test_short_sequences_are_compared_by_their_work() -> None:
+def test_short_sequences_are_compared_by_their_cost() -> None:
     """The calls of a step count as many elements: Tuning.takes_plain has the same measure."""
-    limit = choose.work_of((64, 128, 12))
+    limit = choose.cost_of((64, 128, 12))
     tuning = replace(choose.MKL, plain_below_training=limit, plain_below_inference=limit)
     assert tuning.takes_plain(11, 64, 128, training=True)
     assert not tuning.takes_plain(12, 64, 128, training=False)

@@ -45,9 +45,8 @@ class Tuning:
     block_rows: sequences times steps in a block of steps, about.
     torch_below_training, torch_below_inference: elements of a step below which path=by_size runs a
         cell on torch's layer with the same equations; None: at every size.
-    plain_below_training, plain_below_inference: steps times (elements of a step + CALLS) below
-        which path=by_size runs a cell on the plain path, since the fused path takes time to start;
-        None: at every size.
+    plain_below_training, plain_below_inference: `cost` below which path=by_size runs a cell on the
+        plain path, since the fused path takes time to start; None: at every size.
     """
 
     onednn_from: int | None
@@ -136,7 +135,7 @@ class Tuning:
     def takes_plain(self, steps: int, sequences: int, hidden_size: int, training: bool) -> bool:
         """Whether path=by_size runs a cell on the plain path."""
         limit = self.plain_below_training if training else self.plain_below_inference
-        return limit is None or steps * (sequences * hidden_size + CALLS) < limit
+        return limit is None or cost(steps, sequences, hidden_size) < limit
 
     def joins(self, sequences: int, hidden_size: int) -> bool:
         """Whether gates with the same input share one product."""
@@ -145,6 +144,11 @@ class Tuning:
     def augments(self, sequences: int, hidden_size: int) -> bool:
         """Whether a few input features are concatenated to the hidden state."""
         return self.augment_from is not None and sequences * hidden_size >= self.augment_from
+
+
+def cost(steps: int, sequences: int, hidden_size: int) -> int:
+    """The elements of all steps, plus CALLS for each step."""
+    return steps * (sequences * hidden_size + CALLS)
 
 
 def tanh_by_sigmoid(x: Tensor, out: Tensor | None = None) -> Tensor:
